@@ -1,0 +1,227 @@
+//! Two hosts and the cable between them.
+
+use std::fs;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::host::Host;
+use crate::wait::{wait_until, GENEROUS};
+
+/// The interface's name on both hosts.
+const INTERFACE: &str = "thunderbolt0";
+/// What two Linux hosts agree on when their administrator raised the MTU.
+const MTU: &str = "65520";
+/// Fixed, so that a host has the same address after a replug, as real hardware has.
+const HARDWARE: [&str; 2] = ["02:00:00:00:00:0a", "02:00:00:00:00:0b"];
+/// The link-local addresses that the kernel makes of these.
+const ADDRESS: [&str; 2] = [
+    "fe80::ff:fe00:a%thunderbolt0",
+    "fe80::ff:fe00:b%thunderbolt0",
+];
+/// `IFA_F_TENTATIVE` and `IFA_F_DADFAILED`: the address cannot be used (yet).
+const NOT_USABLE: u32 = 0x40 | 0x08;
+
+/// Two hosts joined by a virtual Thunderbolt cable: to the library it is a real one.
+///
+/// Both ends are called `thunderbolt0`, with link-local addresses only. All of it goes away with
+/// this value.
+#[derive(Debug)]
+pub struct Cable {
+    hosts: [Host; 2],
+    next_index: AtomicU32,
+}
+
+impl Cable {
+    /// Two hosts, plugged together, with usable addresses.
+    pub fn new() -> Self {
+        let cable = Self::unplugged();
+        cable.plug();
+        cable
+    }
+
+    /// Two hosts without a cable between them yet.
+    pub fn unplugged() -> Self {
+        let cable = Self {
+            hosts: [
+                Host::new("host a", ADDRESS[0]),
+                Host::new("host b", ADDRESS[1]),
+            ],
+            next_index: AtomicU32::new(10),
+        };
+        cable.duplicate_address_detection(false);
+        cable
+    }
+
+    /// Whether addresses of cables plugged in from now on are first checked for duplicates, as
+    /// they are on real hosts: they can then not be used for a second or two. Off at first.
+    pub fn duplicate_address_detection(&self, on: bool) {
+        let value = if on { "1" } else { "0" };
+        for host in &self.hosts {
+            host.run(|| {
+                for scope in ["all", "default"] {
+                    let setting = format!("/proc/sys/net/ipv6/conf/{scope}/accept_dad");
+                    fs::write(&setting, value)
+                        .unwrap_or_else(|error| panic!("cannot write {setting}: {error}"));
+                }
+            });
+        }
+    }
+
+    /// The first host.
+    pub fn a(&self) -> &Host {
+        &self.hosts[0]
+    }
+
+    /// The second host.
+    pub fn b(&self) -> &Host {
+        &self.hosts[1]
+    }
+
+    /// Plugs the cable in: both hosts get a new interface, with a new index and the old address.
+    /// Returns when the addresses can be used.
+    pub fn plug(&self) {
+        self.plug_without_waiting();
+        self.wait_for_addresses();
+    }
+
+    /// Plugs the cable in, and returns while the addresses are perhaps not usable yet.
+    pub fn plug_without_waiting(&self) {
+        let there = self.b().path();
+        // The two ends never have the same index: the kernel then tells a change of the carrier
+        // at once instead of once a second.
+        let index = self.next_index.fetch_add(2, Ordering::Relaxed);
+        let [here, peer] = [index, index + 1].map(|index| index.to_string());
+        self.a().ip(&[
+            "link",
+            "add",
+            INTERFACE,
+            "index",
+            &here,
+            "mtu",
+            MTU,
+            "address",
+            HARDWARE[0],
+            "type",
+            "veth",
+            "peer",
+            "name",
+            INTERFACE,
+            "index",
+            &peer,
+            "mtu",
+            MTU,
+            "address",
+            HARDWARE[1],
+            "netns",
+            &there,
+        ]);
+        for host in &self.hosts {
+            host.ip(&["link", "set", INTERFACE, "up"]);
+        }
+    }
+
+    /// Pulls the cable out: the interface disappears from both hosts.
+    pub fn unplug(&self) {
+        self.a().ip(&["link", "delete", INTERFACE]);
+        wait_until("the other end disappears too", GENEROUS, || {
+            self.b().run(|| !interfaces().contains(INTERFACE))
+        });
+    }
+
+    /// Takes the carrier from host a, or gives it back, as when host b goes to sleep and wakes
+    /// up: a's interface stays; b's is switched off for the time.
+    pub fn carrier(&self, up: bool) {
+        self.b()
+            .ip(&["link", "set", INTERFACE, if up { "up" } else { "down" }]);
+        if up {
+            self.wait_for_addresses();
+        }
+    }
+
+    fn wait_for_addresses(&self) {
+        for host in &self.hosts {
+            wait_until("the link-local address becomes usable", GENEROUS, || {
+                host.run(address_is_usable)
+            });
+        }
+    }
+}
+
+impl Default for Cable {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn interfaces() -> String {
+    fs::read_to_string("/proc/thread-self/net/dev").expect("procfs")
+}
+
+fn address_is_usable() -> bool {
+    // One line an address: address, index, prefix length, scope, flags, name.
+    let addresses = fs::read_to_string("/proc/thread-self/net/if_inet6").expect("procfs");
+    addresses.lines().any(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        matches!(fields[..], [_, _, _, _, flags, INTERFACE]
+            if u32::from_str_radix(flags, 16).is_ok_and(|flags| flags & NOT_USABLE == 0))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cable, INTERFACE};
+    use std::net::{Ipv6Addr, SocketAddrV6, UdpSocket};
+    use std::str::FromStr;
+
+    fn index(host: &crate::Host) -> u32 {
+        let shown = host.ip(&["-o", "link", "show", INTERFACE]);
+        shown
+            .split(':')
+            .next()
+            .and_then(|index| index.trim().parse().ok())
+            .expect("an index")
+    }
+
+    /// One datagram from a to b, by the addresses that the cable tells.
+    fn carries(cable: &Cable) -> bool {
+        let receiver = cable
+            .b()
+            .run(|| UdpSocket::bind("[::]:7000").expect("free"));
+        receiver
+            .set_read_timeout(Some(crate::GENEROUS))
+            .expect("a socket");
+        let scope = index(cable.a());
+        let address = cable.b().address();
+        let bare = address.split('%').next().expect("an address");
+        let target = SocketAddrV6::new(Ipv6Addr::from_str(bare).expect("IPv6"), 7000, 0, scope);
+        cable.a().run(|| {
+            let sender = UdpSocket::bind("[::]:0").expect("a socket");
+            sender.send_to(b"hello", target).expect("the link is up");
+        });
+        receiver.recv(&mut [0; 16]).is_ok_and(|length| length == 5)
+    }
+
+    #[test]
+    fn carries_datagrams_between_the_hosts() {
+        assert!(carries(&Cable::new()));
+    }
+
+    #[test]
+    fn a_replug_makes_a_new_interface_with_the_old_address() {
+        let cable = Cable::new();
+        let before = index(cable.a());
+        cable.unplug();
+        cable.plug();
+        assert_ne!(before, index(cable.a()));
+        assert!(carries(&cable));
+    }
+
+    #[test]
+    fn the_carrier_comes_and_goes() {
+        let cable = Cable::new();
+        cable.carrier(false);
+        let shown = cable.a().ip(&["link", "show", INTERFACE]);
+        assert!(shown.contains("NO-CARRIER"), "{shown}");
+        cable.carrier(true);
+        assert!(carries(&cable));
+    }
+}

@@ -1,0 +1,159 @@
+//! A host: a network namespace that lives as long as this value.
+
+use std::fs::File;
+use std::panic;
+use std::process::{self, Command};
+use std::thread;
+
+use nix::sched::{setns, unshare, CloneFlags};
+
+/// One network namespace, without a name: nothing to clean up, and any number side by side.
+#[derive(Debug)]
+pub struct Host {
+    name: &'static str,
+    address: &'static str,
+    namespace: File,
+}
+
+impl Host {
+    /// A host with nothing but its loopback interface.
+    ///
+    /// # Panics
+    ///
+    /// When this process may not make network namespaces; the message says what to do.
+    pub fn alone() -> Self {
+        Self::new("host", "::1%lo")
+    }
+
+    pub(crate) fn new(name: &'static str, address: &'static str) -> Self {
+        // The namespace belongs to this thread until it ends, and then to the open file.
+        let namespace = thread::spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET)
+                .map(|()| File::open("/proc/thread-self/ns/net").expect("a namespace of its own"))
+        })
+        .join()
+        .expect("unshare does not panic")
+        .unwrap_or_else(|errno| {
+            panic!(
+                "this test needs a network namespace of its own, and the system refused it \
+                 ({errno}). Run `make test`, or run the tests as root, or like this: \
+                 unshare --user --map-root-user --net cargo test"
+            )
+        });
+        let host = Self {
+            name,
+            address,
+            namespace,
+        };
+        host.ip(&["link", "set", "lo", "up"]);
+        host
+    }
+
+    /// Its address, ready to be a peer string on the other host.
+    pub fn address(&self) -> &'static str {
+        self.address
+    }
+
+    /// Runs `work` on a thread of its own inside this host, and gives its result. A panic in it
+    /// goes on in the caller.
+    pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        thread::scope(|scope| {
+            let worker = scope.spawn(|| {
+                enter(&self.namespace);
+                work()
+            });
+            worker
+                .join()
+                .unwrap_or_else(|panic| panic::resume_unwind(panic))
+        })
+    }
+
+    /// Starts a thread inside this host. Sockets and threads that it makes are this host's.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> thread::JoinHandle<T> {
+        let namespace = self.namespace.try_clone().expect("a descriptor");
+        thread::spawn(move || {
+            enter(&namespace);
+            work()
+        })
+    }
+
+    /// A command whose process starts inside this host.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("nsenter");
+        command
+            .arg(format!("--net={}", self.path()))
+            .arg("--")
+            .arg(program);
+        command
+    }
+
+    /// Runs `ip` inside this host, and gives what it printed.
+    ///
+    /// # Panics
+    ///
+    /// When it fails; the message has the command and its complaint.
+    pub fn ip(&self, arguments: &[&str]) -> String {
+        let output = self
+            .run(|| Command::new("ip").args(arguments).output())
+            .unwrap_or_else(|error| panic!("cannot run `ip` ({error}): install iproute2"));
+        assert!(
+            output.status.success(),
+            "ip {} on {}: {}",
+            arguments.join(" "),
+            self.name,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// A path by which other programs can name this namespace while this value lives.
+    pub(crate) fn path(&self) -> String {
+        use std::os::fd::AsRawFd;
+        format!("/proc/{}/fd/{}", process::id(), self.namespace.as_raw_fd())
+    }
+}
+
+/// Moves the calling thread into a namespace.
+fn enter(namespace: &File) {
+    setns(namespace, CloneFlags::CLONE_NEWNET).expect("our own namespace lets us in");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Host;
+    use std::net::UdpSocket;
+
+    #[test]
+    fn two_hosts_may_hold_the_same_port() {
+        let (one, two) = (Host::alone(), Host::alone());
+        let first = one.run(|| UdpSocket::bind("[::1]:5000").expect("free on a fresh host"));
+        let second = two.run(|| UdpSocket::bind("[::1]:5000").expect("free on a fresh host"));
+        drop((first, second));
+    }
+
+    #[test]
+    fn a_command_runs_inside() {
+        let host = Host::alone();
+        host.ip(&[
+            "link",
+            "add",
+            "elsewhere",
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "other",
+        ]);
+        let shown = host.command("ip").args(["link"]).output().expect("ip runs");
+        assert!(String::from_utf8_lossy(&shown.stdout).contains("elsewhere"));
+    }
+
+    #[test]
+    #[should_panic(expected = "inside")]
+    fn a_panic_inside_goes_on_outside() {
+        Host::alone().run(|| panic!("inside"));
+    }
+}

@@ -1,0 +1,244 @@
+//! C and C++ programs as tests.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{self, Command};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime};
+
+use crate::host::Host;
+use crate::library::{library_directory, package_root, profile_directory};
+use crate::running::Running;
+
+/// Longer than any program here takes on a busy machine.
+const LIMIT: Duration = Duration::from_secs(120);
+/// Valgrind runs a program twenty to fifty times slower.
+const VALGRIND_LIMIT: Duration = Duration::from_secs(300);
+
+/// A language mode in which the header has to compile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// ISO C99.
+    C99,
+    /// ISO C11.
+    C11,
+    /// ISO C23, by the name that older compilers know it by.
+    C23,
+    /// ISO C++11.
+    Cpp11,
+    /// ISO C++17.
+    Cpp17,
+}
+
+impl Dialect {
+    fn compiler(self) -> &'static str {
+        match self {
+            Self::C99 | Self::C11 | Self::C23 => "cc",
+            Self::Cpp11 | Self::Cpp17 => "c++",
+        }
+    }
+
+    fn language(self) -> &'static str {
+        match self {
+            Self::C99 | Self::C11 | Self::C23 => "c",
+            Self::Cpp11 | Self::Cpp17 => "c++",
+        }
+    }
+
+    fn standard(self) -> &'static str {
+        match self {
+            Self::C99 => "c99",
+            Self::C11 => "c11",
+            Self::C23 => "c2x",
+            Self::Cpp11 => "c++11",
+            Self::Cpp17 => "c++17",
+        }
+    }
+
+    /// The compiler with every warning an error, and the header's directory.
+    pub fn command(self) -> Command {
+        let mut command = Command::new(self.compiler());
+        command
+            .arg(format!("-std={}", self.standard()))
+            .args([
+                "-Wall",
+                "-Wextra",
+                "-Wpedantic",
+                "-Werror",
+                "-x",
+                self.language(),
+            ])
+            .arg("-I")
+            .arg(package_root().join("include"));
+        command
+    }
+}
+
+/// A test program from `tests/c`, compiled, and how to run it.
+#[derive(Debug)]
+pub struct CProgram<'a> {
+    binary: PathBuf,
+    arguments: Vec<String>,
+    host: Option<&'a Host>,
+    valgrind: bool,
+}
+
+impl<'a> CProgram<'a> {
+    /// Compiles `tests/c/<name>.c` and links it with the shared library.
+    ///
+    /// # Panics
+    ///
+    /// When it does not compile without a warning; the message has the compiler's.
+    pub fn new(name: &str, dialect: Dialect) -> Self {
+        Self::build(name, dialect, "", &["-ldcf_thunderbolt"])
+    }
+
+    /// Compiles it and links it with the static library.
+    pub fn with_static_library(name: &str, dialect: Dialect) -> Self {
+        Self::build(
+            name,
+            dialect,
+            "-static",
+            &["-l:libdcf_thunderbolt.a", "-lpthread"],
+        )
+    }
+
+    /// Compiles a program that loads the library by itself, with `dlopen`.
+    pub fn without_library(name: &str, dialect: Dialect) -> Self {
+        Self::build(name, dialect, "", &[])
+    }
+
+    /// `kind` tells the programs of one source and dialect apart.
+    fn build(name: &str, dialect: Dialect, kind: &str, libraries: &[&str]) -> Self {
+        let library = library_directory();
+        let directory = profile_directory().join("c-tests");
+        let binary = directory.join(format!("{name}-{}{kind}", dialect.standard()));
+        let source = package_root().join("tests/c").join(format!("{name}.c"));
+        if !is_current(&binary, &source) {
+            static NUMBER: AtomicU32 = AtomicU32::new(0);
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let fresh = binary.with_extension(format!("{}-{number}.new", process::id()));
+            let output = dialect
+                .command()
+                .args(["-g", "-O1", "-pthread", "-o"])
+                .arg(&fresh)
+                .arg(&source)
+                .args(["-x", "none", "-L"])
+                .arg(library)
+                .arg(format!("-Wl,-rpath,{}", library.display()))
+                .args(libraries)
+                .args(["-ldl", "-lm"])
+                .output()
+                .unwrap_or_else(|error| panic!("{}: {error}", dialect.compiler()));
+            assert!(
+                output.status.success(),
+                "{name}.c does not compile as {dialect:?}:\n{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+            // In one step: the same program may be running in another test.
+            fs::rename(&fresh, &binary).expect("the target directory can be written");
+        }
+        Self {
+            binary,
+            arguments: Vec::new(),
+            host: None,
+            valgrind: false,
+        }
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, argument: impl Into<String>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// Runs it inside a host.
+    #[must_use]
+    pub fn on(mut self, host: &'a Host) -> Self {
+        self.host = Some(host);
+        self
+    }
+
+    /// Runs it under valgrind: every memory error and every lost block fails it.
+    #[must_use]
+    pub fn under_valgrind(mut self) -> Self {
+        self.valgrind = true;
+        self
+    }
+
+    /// Starts it.
+    pub fn start(&self) -> Running {
+        let program = self.binary.to_str().expect("paths here are UTF-8");
+        let mut line = Vec::new();
+        if self.valgrind {
+            line.extend([
+                "valgrind",
+                "--quiet",
+                "--leak-check=full",
+                "--show-leak-kinds=definite,indirect,possible",
+                "--errors-for-leak-kinds=definite,indirect,possible",
+                "--track-fds=no",
+                "--error-exitcode=99",
+            ]);
+        }
+        line.push(program);
+        let mut command = match self.host {
+            Some(host) => host.command(line[0]),
+            None => Command::new(line[0]),
+        };
+        command.args(&line[1..]).args(&self.arguments);
+        let name = self
+            .binary
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or(program);
+        Running::start(
+            name,
+            command,
+            if self.valgrind { VALGRIND_LIMIT } else { LIMIT },
+        )
+    }
+
+    /// Runs it to its end, which has to be a good one, and gives what it printed.
+    #[track_caller]
+    pub fn run(&self) -> String {
+        self.start().finish()
+    }
+
+    /// Runs it to its end, and answers what it asks meanwhile: see [`Running::serve`].
+    #[track_caller]
+    pub fn serve(&self, answer: impl FnMut(&str) -> String) -> String {
+        self.start().serve(answer)
+    }
+}
+
+/// Whether `binary` is newer than everything it was made from.
+fn is_current(binary: &Path, source: &Path) -> bool {
+    let Some(built) = modified(binary) else {
+        return false;
+    };
+    let mut inputs = vec![env::current_exe().expect("procfs"), source.to_owned()];
+    for directory in [
+        package_root().join("include"),
+        package_root().join("tests/c"),
+    ] {
+        let entries = fs::read_dir(&directory)
+            .unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+        inputs.extend(
+            entries
+                .filter_map(|entry| Some(entry.ok()?.path()))
+                .filter(|path| path.extension().is_some_and(|extension| extension == "h")),
+        );
+    }
+    inputs
+        .iter()
+        .all(|input| modified(input).is_some_and(|time| time < built))
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path)
+        .and_then(|metadata| metadata.modified())
+        .ok()
+}

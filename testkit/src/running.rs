@@ -1,0 +1,157 @@
+//! A program under way: its output, its questions, its end.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{channel, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A line that begins so is a question to the test; a line from the test answers it.
+const QUESTION: &str = "? ";
+
+/// A running program. It is killed when this value goes away before its end.
+#[derive(Debug)]
+pub struct Running {
+    name: String,
+    child: Child,
+    questions: Option<ChildStdin>,
+    lines: Receiver<String>,
+    printed: String,
+    deadline: Instant,
+}
+
+impl Running {
+    /// Starts `command`, which has to end by itself within `limit`.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such program.
+    #[track_caller]
+    pub fn start(name: &str, mut command: Command, limit: Duration) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot run {:?}: {error}", command.get_program()));
+        let (sender, lines) = channel();
+        let outputs: [Box<dyn Read + Send>; 2] = [
+            Box::new(child.stdout.take().expect("piped")),
+            Box::new(child.stderr.take().expect("piped")),
+        ];
+        for output in outputs {
+            let sender = sender.clone();
+            // It ends with the program's output, or with the receiver.
+            thread::spawn(move || {
+                for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+                    if sender
+                        .send(String::from_utf8_lossy(&line).into_owned())
+                        .is_err()
+                    {
+                        break;
+                    }
+                }
+            });
+        }
+        Self {
+            name: name.to_owned(),
+            questions: child.stdin.take(),
+            child,
+            lines,
+            printed: String::new(),
+            deadline: Instant::now() + limit,
+        }
+    }
+
+    /// Its process number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it asks something, and gives the question. Answer with [`Running::answer`].
+    #[track_caller]
+    pub fn question(&mut self) -> String {
+        while let Some(line) = self.line() {
+            if let Some(question) = line.strip_prefix(QUESTION) {
+                return question.to_owned();
+            }
+        }
+        let status = self.end();
+        panic!(
+            "{} ended ({status}) instead of asking. It printed:\n{}",
+            self.name, self.printed
+        )
+    }
+
+    /// Answers the last question.
+    pub fn answer(&mut self, answer: &str) {
+        let questions = self.questions.as_mut().expect("open until the end");
+        // A program that is gone shows it by its status.
+        let _ = writeln!(questions, "{answer}").and_then(|()| questions.flush());
+    }
+
+    /// Answers every question until the program ends well, and gives what it printed.
+    #[track_caller]
+    pub fn serve(mut self, mut answer: impl FnMut(&str) -> String) -> String {
+        while let Some(line) = self.line() {
+            if let Some(question) = line.strip_prefix(QUESTION) {
+                let reply = answer(question);
+                self.answer(&reply);
+            }
+        }
+        self.finish()
+    }
+
+    /// Closes its input, waits for its end, which has to be a good one, and gives what it printed.
+    #[track_caller]
+    pub fn finish(mut self) -> String {
+        self.questions = None;
+        while self.line().is_some() {}
+        let status = self.end();
+        assert!(
+            status.success(),
+            "{} failed ({status}). It printed:\n{}",
+            self.name,
+            self.printed
+        );
+        std::mem::take(&mut self.printed)
+    }
+
+    /// The next line of its output, or nothing after the last.
+    #[track_caller]
+    fn line(&mut self) -> Option<String> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        match self.lines.recv_timeout(left) {
+            Ok(line) => {
+                self.printed.push_str(&line);
+                self.printed.push('\n');
+                Some(line)
+            }
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => {
+                panic!("{} hangs. It printed so far:\n{}", self.name, self.printed)
+            }
+        }
+    }
+
+    fn end(&mut self) -> ExitStatus {
+        while Instant::now() < self.deadline {
+            if let Some(status) = self.child.try_wait().expect("our own child") {
+                return status;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        panic!(
+            "{} closed its output and hangs. It printed:\n{}",
+            self.name, self.printed
+        )
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail when it has ended already, which is well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,241 @@
+//! Peer strings: `fe80::1%thunderbolt0`, and `[fe80::1%thunderbolt0]:6000` for another port.
+
+use std::fmt::Write as _;
+use std::net::{Ipv6Addr, SocketAddrV6};
+
+use crate::error::{Result, TransportError};
+use crate::sys::socket::{interface_index, interface_name};
+
+/// Bytes of the longest peer string that this crate gives out.
+pub const MAX_PEER_TEXT: usize = 79;
+
+/// The interface that a transport is bound to, as far as addresses need it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    pub interface: &'a str,
+    /// `None` while the interface is absent.
+    pub index: Option<u32>,
+}
+
+/// Reads a peer string. Without a port of its own it means `default_port`.
+pub(crate) fn parse(text: &str, scope: Scope<'_>, default_port: u16) -> Result<SocketAddrV6> {
+    let invalid = |reason: String| TransportError::InvalidAddress {
+        address: text.to_owned(),
+        reason,
+    };
+    let (host, port) = split_port(text).map_err(|reason| invalid(reason.to_owned()))?;
+    let port = port.unwrap_or(default_port);
+    let (address, zone) = match host.split_once('%') {
+        Some((address, zone)) => (address, Some(zone)),
+        None => (host, None),
+    };
+    let ip: Ipv6Addr = address
+        .parse()
+        .map_err(|_| invalid(not_an_address(address, scope)))?;
+    if ip.is_unspecified() {
+        return Err(invalid("the unspecified address is nobody's".to_owned()));
+    }
+    if ip.to_ipv4_mapped().is_some() {
+        return Err(invalid(
+            "it is an IPv4 address in IPv6 form; the link speaks IPv6 only".to_owned(),
+        ));
+    }
+    if let Some(zone) = zone {
+        check_zone(zone, scope, invalid)?;
+    }
+    Ok(SocketAddrV6::new(ip, port, 0, scope.index.unwrap_or(0)))
+}
+
+/// Splits `[host]:port`; a host without brackets has no port.
+fn split_port(text: &str) -> std::result::Result<(&str, Option<u16>), &'static str> {
+    let Some(inner) = text.strip_prefix('[') else {
+        return Ok((text, None));
+    };
+    let (host, port) = inner
+        .rsplit_once("]:")
+        .ok_or("a bracketed address ends in \"]:PORT\"")?;
+    let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    match port.parse() {
+        Ok(port) if digits && port != 0 => Ok((host, Some(port))),
+        _ => Err("the port is not a number from 1 to 65535"),
+    }
+}
+
+fn not_an_address(text: &str, scope: Scope<'_>) -> String {
+    let example = format!("give an IPv6 address such as fe80::1%{}", scope.interface);
+    if text.is_empty() {
+        format!("it is empty; {example}")
+    } else if text.parse::<std::net::Ipv4Addr>().is_ok() {
+        format!("it is an IPv4 address; {example}")
+    } else {
+        format!("it is not an IPv6 address (host names are not looked up); {example}")
+    }
+}
+
+/// A zone is our interface, by name or by index.
+fn check_zone(
+    zone: &str,
+    scope: Scope<'_>,
+    invalid: impl Fn(String) -> TransportError,
+) -> Result<()> {
+    if zone == scope.interface {
+        return Ok(());
+    }
+    let ours = scope.interface;
+    if !zone.is_empty() && zone.bytes().all(|byte| byte.is_ascii_digit()) {
+        let index: u32 = zone
+            .parse()
+            .map_err(|_| invalid(format!("interface index {zone} is too large")))?;
+        if Some(index) == scope.index {
+            return Ok(());
+        }
+        if index != 0 && interface_name(index).is_none() {
+            return Err(TransportError::InterfaceNotFound {
+                interface: zone.to_owned(),
+                reason: format!("no interface has this index; this transport is bound to {ours}"),
+            });
+        }
+    } else if !can_name_an_interface(zone) {
+        return Err(invalid(format!(
+            "{zone:?} cannot be the name of an interface"
+        )));
+    } else if interface_index(zone).is_none() {
+        return Err(TransportError::InterfaceNotFound {
+            interface: zone.to_owned(),
+            reason: format!("there is none of this name; this transport is bound to {ours}"),
+        });
+    }
+    Err(invalid(format!(
+        "interface {zone} is not {ours}, which this transport is bound to"
+    )))
+}
+
+/// Linux takes no other names (dev_valid_name in net/core/dev.c), apart from `.` and `..`.
+fn can_name_an_interface(zone: &str) -> bool {
+    let forbidden = |c: char| matches!(c, '/' | ':' | '%') || c.is_whitespace();
+    (1..libc::IF_NAMESIZE).contains(&zone.len()) && !zone.contains(forbidden)
+}
+
+/// Writes an address so that [`parse`] gives it back: bare when the port is `own_port`.
+pub(crate) fn write(text: &mut String, address: &SocketAddrV6, interface: &str, own_port: u16) {
+    text.clear();
+    let (ip, port) = (address.ip(), address.port());
+    // Writing to a String cannot fail.
+    let _ = if port == own_port {
+        write!(text, "{ip}%{interface}")
+    } else {
+        write!(text, "[{ip}%{interface}]:{port}")
+    };
+}
+
+/// [`write`] into a new string.
+pub(crate) fn format(address: &SocketAddrV6, interface: &str, own_port: u16) -> String {
+    let mut text = String::new();
+    write(&mut text, address, interface, own_port);
+    text
+}
+
+/// fe80::/10 (RFC 4291, 2.5.6) and ::1: what a cable between two machines has.
+pub(crate) fn is_local(ip: &Ipv6Addr) -> bool {
+    ip.is_unicast_link_local() || ip.is_loopback()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lo() -> Scope<'static> {
+        Scope {
+            interface: "lo",
+            index: Some(1),
+        }
+    }
+
+    #[test]
+    fn every_form_of_a_peer_is_read() {
+        let bare = parse("fe80::1%lo", lo(), 5000).unwrap();
+        assert_eq!((bare.port(), bare.scope_id()), (5000, 1));
+        for same in [
+            "fe80::1",
+            "fe80::1%1",
+            "fe80:0::1%lo",
+            "[fe80::1]:5000",
+            "[fe80::1%1]:5000",
+        ] {
+            assert_eq!(parse(same, lo(), 5000).unwrap(), bare, "{same}");
+        }
+        assert_eq!(parse("[::1%lo]:6000", lo(), 5000).unwrap().port(), 6000);
+    }
+
+    #[test]
+    fn what_is_no_peer_is_refused_and_quoted() {
+        let wrong = [
+            "",
+            " ",
+            "%lo",
+            "127.0.0.1",
+            "::ffff:127.0.0.1",
+            "localhost",
+            "fe80::1 ",
+            " fe80::1",
+            "::",
+            "fe80::1%",
+            "fe80::1%lo ",
+            "fe80::1%0",
+            "fe80::1%lo%lo",
+            "fe80::1%99999999999",
+            "[fe80::1]",
+            "[fe80::1]:",
+            "[fe80::1]:0",
+            "[fe80::1]:65536",
+            "[fe80::1]:+1",
+            "[fe80::1]:5000x",
+            "fe80::1]:5000",
+            "[[fe80::1]]:5000",
+            "fe80::1:5000:%lo",
+            "[]:5000",
+            "fe80::1%lo\n",
+        ];
+        for text in wrong {
+            let error = parse(text, lo(), 5000).unwrap_err();
+            let quoted =
+                matches!(&error, TransportError::InvalidAddress { address, .. } if address == text);
+            assert!(quoted, "{text:?}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn interfaces_that_are_not_ours_are_told_from_those_that_do_not_exist() {
+        let elsewhere = Scope {
+            interface: "thunderbolt0",
+            index: Some(999_999),
+        };
+        let error = |text| parse(text, elsewhere, 5000).unwrap_err();
+        assert!(matches!(
+            error("fe80::1%lo"),
+            TransportError::InvalidAddress { .. }
+        ));
+        assert!(matches!(
+            error("fe80::1%1"),
+            TransportError::InvalidAddress { .. }
+        ));
+        assert!(matches!(
+            error("fe80::1%none0"),
+            TransportError::InterfaceNotFound { .. }
+        ));
+        assert!(matches!(
+            error("fe80::1%888888"),
+            TransportError::InterfaceNotFound { .. }
+        ));
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for port in [5000, 6000] {
+            let address = SocketAddrV6::new("fe80::a:b".parse().unwrap(), port, 0, 1);
+            let text = format(&address, "lo", 5000);
+            assert!(text.len() <= MAX_PEER_TEXT);
+            assert_eq!(parse(&text, lo(), 5000).unwrap(), address);
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! Settings, their defaults, and the builder.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::handlers::{
+    ClosedHandler, LinkEvent, LinkHandler, LogHandler, MessageHandler, Sender, StreamHandler,
+};
+use crate::log::LogLevel;
+use crate::message::{MessageData, MessageType};
+use crate::stream::DataStream;
+use crate::ThunderboltTransport;
+
+/// The interface that Linux gives to the first Thunderbolt cable.
+pub const DEFAULT_INTERFACE: &str = "thunderbolt0";
+/// UDP port of control messages and pings.
+pub const DEFAULT_CONTROL_PORT: u16 = 5000;
+/// TCP port of data streams.
+pub const DEFAULT_DATA_PORT: u16 = 5001;
+
+/// The six settings that every peer of this protocol knows.
+///
+/// All others have their own method on [`ThunderboltTransportBuilder`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThunderboltConfig {
+    /// Network interface, `thunderbolt0` by default. `auto` takes the first one whose driver is
+    /// `thunderbolt-net`.
+    pub interface: String,
+    /// UDP port of control messages and pings, 5000 by default; 0 takes any free one.
+    pub control_port: u16,
+    /// TCP port of data streams, 5001 by default; 0 takes any free one.
+    pub data_port: u16,
+    /// Bytes of socket buffer asked of the kernel, 64 MiB by default. What was granted is logged
+    /// and in [`Stats`](crate::Stats). It is never applied where the kernel's own tuning is better.
+    pub buffer_size: usize,
+    /// TCP_NODELAY on data streams, on by default: small writes leave at once.
+    pub tcp_nodelay: bool,
+    /// SO_KEEPALIVE on data streams, on by default: a silent peer is noticed.
+    pub tcp_keepalive: bool,
+}
+
+impl Default for ThunderboltConfig {
+    fn default() -> Self {
+        Self {
+            interface: DEFAULT_INTERFACE.to_owned(),
+            control_port: DEFAULT_CONTROL_PORT,
+            data_port: DEFAULT_DATA_PORT,
+            buffer_size: 64 << 20,
+            tcp_nodelay: true,
+            tcp_keepalive: true,
+        }
+    }
+}
+
+/// Everything that `build` needs to know.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub config: ThunderboltConfig,
+    pub allow_any_source: bool,
+    pub wait_for_interface: bool,
+    pub busy_poll: Duration,
+    pub receive_queue: usize,
+    pub max_streams: u32,
+    pub connect_timeout: Duration,
+    pub stream_dead_after: Duration,
+    pub log_level: LogLevel,
+}
+
+/// Collects settings and handlers, then starts a transport.
+///
+/// ```no_run
+/// use thunderbolt_transport::{LogLevel, MessageData, MessageType, ThunderboltTransportBuilder};
+///
+/// let transport = ThunderboltTransportBuilder::new()
+///     .interface("thunderbolt0")
+///     .logger(|level, text| eprintln!("{level}: {text}"))
+///     .message_handler(|kind, data| match (kind, data) {
+///         (MessageType::ControlMessage, MessageData::Bytes(bytes)) => println!("{bytes:?}"),
+///         (_, MessageData::Stream(mut stream)) => {
+///             std::io::copy(&mut stream, &mut std::io::sink()).ok();
+///         }
+///         _ => {}
+///     })
+///     .build()?;
+/// # Ok::<(), thunderbolt_transport::TransportError>(())
+/// ```
+#[must_use = "a builder does nothing until `build`"]
+pub struct ThunderboltTransportBuilder {
+    pub(crate) settings: Settings,
+    pub(crate) on_message: Option<MessageHandler>,
+    pub(crate) on_stream: Option<StreamHandler>,
+    pub(crate) on_log: Option<LogHandler>,
+    pub(crate) on_link: Option<LinkHandler>,
+    pub(crate) on_closed: Option<ClosedHandler>,
+}
+
+impl Default for ThunderboltTransportBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ThunderboltTransportBuilder {
+    /// A builder with every default.
+    pub fn new() -> Self {
+        Self {
+            settings: Settings {
+                config: ThunderboltConfig::default(),
+                allow_any_source: false,
+                wait_for_interface: false,
+                busy_poll: Duration::from_micros(50),
+                receive_queue: 1024,
+                max_streams: 1024,
+                connect_timeout: Duration::from_secs(10),
+                stream_dead_after: Duration::from_secs(10),
+                log_level: LogLevel::Info,
+            },
+            on_message: None,
+            on_stream: None,
+            on_log: None,
+            on_link: None,
+            on_closed: None,
+        }
+    }
+
+    /// Sets all six of [`ThunderboltConfig`] at once.
+    pub fn config(mut self, config: ThunderboltConfig) -> Self {
+        self.settings.config = config;
+        self
+    }
+
+    /// See [`ThunderboltConfig::interface`].
+    pub fn interface(mut self, name: impl Into<String>) -> Self {
+        self.settings.config.interface = name.into();
+        self
+    }
+
+    /// See [`ThunderboltConfig::control_port`].
+    pub fn control_port(mut self, port: u16) -> Self {
+        self.settings.config.control_port = port;
+        self
+    }
+
+    /// See [`ThunderboltConfig::data_port`].
+    pub fn data_port(mut self, port: u16) -> Self {
+        self.settings.config.data_port = port;
+        self
+    }
+
+    /// See [`ThunderboltConfig::buffer_size`].
+    pub fn buffer_size(mut self, bytes: usize) -> Self {
+        self.settings.config.buffer_size = bytes;
+        self
+    }
+
+    /// See [`ThunderboltConfig::tcp_nodelay`].
+    pub fn tcp_nodelay(mut self, on: bool) -> Self {
+        self.settings.config.tcp_nodelay = on;
+        self
+    }
+
+    /// See [`ThunderboltConfig::tcp_keepalive`].
+    pub fn tcp_keepalive(mut self, on: bool) -> Self {
+        self.settings.config.tcp_keepalive = on;
+        self
+    }
+
+    /// Serve sources that are neither link-local nor loopback too. Off by default: a cable between
+    /// two machines has no others, and a bridge may bring in strangers.
+    pub fn allow_any_source(mut self, on: bool) -> Self {
+        self.settings.allow_any_source = on;
+        self
+    }
+
+    /// Start although the interface does not exist yet; the link comes up when it does. Off by
+    /// default: a missing interface then fails `build`.
+    pub fn wait_for_interface(mut self, on: bool) -> Self {
+        self.settings.wait_for_interface = on;
+        self
+    }
+
+    /// How long a waiting receiver or round trip spins before it sleeps, 50 µs by default. The
+    /// receiver spins only while messages follow one another faster than this.
+    pub fn busy_poll(mut self, time: Duration) -> Self {
+        self.settings.busy_poll = time;
+        self
+    }
+
+    /// Messages kept for [`recv`](ThunderboltTransport::recv) while there is no message handler,
+    /// 1024 by default. When it is full the newest is dropped and counted.
+    pub fn receive_queue(mut self, messages: usize) -> Self {
+        self.settings.receive_queue = messages;
+        self
+    }
+
+    /// Data streams that may be open at a time, in both directions together, 1024 by default.
+    pub fn max_streams(mut self, streams: u32) -> Self {
+        self.settings.max_streams = streams;
+        self
+    }
+
+    /// How long opening a stream may take, 10 s by default.
+    pub fn connect_timeout(mut self, time: Duration) -> Self {
+        self.settings.connect_timeout = time;
+        self
+    }
+
+    /// How long a peer may leave sent data or keepalives unacknowledged before the stream ends,
+    /// 10 s by default; zero leaves it to the system (TCP_USER_TIMEOUT, tcp(7)).
+    pub fn stream_dead_after(mut self, time: Duration) -> Self {
+        self.settings.stream_dead_after = time;
+        self
+    }
+
+    /// The lowest level that is logged, [`LogLevel::Info`] by default. Records below it are not
+    /// even formatted.
+    pub fn log_level(mut self, level: LogLevel) -> Self {
+        self.settings.log_level = level;
+        self
+    }
+
+    /// One handler for both kinds of traffic, on copies that it owns. It replaces what
+    /// [`on_message`](Self::on_message) and [`on_stream`](Self::on_stream) set.
+    ///
+    /// Control messages come on the receiver thread, one at a time; each stream comes on a thread
+    /// of its own.
+    pub fn message_handler<F>(self, handler: F) -> Self
+    where
+        F: Fn(MessageType, MessageData) + Send + Sync + 'static,
+    {
+        let messages = Arc::new(handler);
+        let streams = Arc::clone(&messages);
+        self.on_message(move |data, _| {
+            messages(
+                MessageType::ControlMessage,
+                MessageData::Bytes(data.to_vec()),
+            )
+        })
+        .on_stream(move |stream| streams(MessageType::DataStream, MessageData::Stream(stream)))
+    }
+
+    /// Called with each control message and its sender, on the receiver thread, without a copy.
+    /// Messages of one peer come in order; no two calls overlap.
+    pub fn on_message<F>(mut self, handler: F) -> Self
+    where
+        F: Fn(&[u8], &Sender<'_>) + Send + Sync + 'static,
+    {
+        self.on_message = Some(Box::new(handler));
+        self
+    }
+
+    /// Called with each data stream that a peer opens, on a thread of its own.
+    pub fn on_stream<F>(mut self, handler: F) -> Self
+    where
+        F: Fn(DataStream) + Send + Sync + 'static,
+    {
+        self.on_stream = Some(Box::new(handler));
+        self
+    }
+
+    /// Called with each log record, on whichever thread it arises.
+    pub fn logger<F>(mut self, logger: F) -> Self
+    where
+        F: Fn(LogLevel, &str) + Send + Sync + 'static,
+    {
+        self.on_log = Some(Box::new(logger));
+        self
+    }
+
+    /// Called when the interface can carry traffic again, and when it cannot any more.
+    pub fn on_link<F>(mut self, handler: F) -> Self
+    where
+        F: Fn(&LinkEvent<'_>) + Send + Sync + 'static,
+    {
+        self.on_link = Some(Box::new(handler));
+        self
+    }
+
+    /// The last call of all, when the transport has closed.
+    pub fn on_closed<F>(mut self, handler: F) -> Self
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        self.on_closed = Some(Box::new(handler));
+        self
+    }
+
+    /// Binds the sockets and starts the threads. Does not block on the network.
+    ///
+    /// # Errors
+    ///
+    /// [`InterfaceNotFound`](crate::TransportError::InterfaceNotFound),
+    /// [`AddressInUse`](crate::TransportError::AddressInUse) (naming the port),
+    /// [`PermissionDenied`](crate::TransportError::PermissionDenied) or
+    /// [`SocketOption`](crate::TransportError::SocketOption) when the sockets cannot be bound to
+    /// the interface, [`OutOfRange`](crate::TransportError::OutOfRange) for a bad setting,
+    /// [`Thread`](crate::TransportError::Thread),
+    /// [`TooManyFiles`](crate::TransportError::TooManyFiles).
+    pub fn build(self) -> Result<Arc<ThunderboltTransport>> {
+        ThunderboltTransport::start(self)
+    }
+}

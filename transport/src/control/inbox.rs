@@ -1,0 +1,292 @@
+//! What waits for `recv` and `accept`: messages and streams that no handler took.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddrV6;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use crate::error::{Result, TransportError};
+use crate::handlers::lock;
+use crate::stream::DataStream;
+use crate::sys::event::EventFd;
+use crate::sys::poll::Deadline;
+
+/// A message and where it came from.
+pub(crate) struct Queued {
+    pub data: Vec<u8>,
+    pub from: SocketAddrV6,
+}
+
+impl Queued {
+    /// A copy, or `None` when there is no memory for it.
+    pub fn copy(data: &[u8], from: SocketAddrV6) -> Option<Self> {
+        let mut copy = Vec::new();
+        copy.try_reserve_exact(data.len()).ok()?;
+        copy.extend_from_slice(data);
+        Some(Self { data: copy, from })
+    }
+}
+
+/// Both queues under one lock, so that the event descriptor is readable exactly while one of them
+/// has something.
+pub(crate) struct Inbox {
+    state: Mutex<State>,
+    /// Something came that somebody waits for, or the inbox was closed.
+    came: Condvar,
+    /// Made when somebody first asks for it.
+    event: OnceLock<EventFd>,
+    /// Messages that are kept at most.
+    limit: usize,
+}
+
+#[derive(Default)]
+struct State {
+    messages: VecDeque<Queued>,
+    streams: VecDeque<DataStream>,
+    closed: bool,
+    /// Threads that wait; telling nobody would cost a system call all the same.
+    waiting: usize,
+    /// Whether `event` is readable.
+    signalled: bool,
+}
+
+impl Inbox {
+    pub fn new(limit: usize) -> Self {
+        Self {
+            state: Mutex::default(),
+            came: Condvar::new(),
+            event: OnceLock::new(),
+            limit,
+        }
+    }
+
+    /// Room for a batch of messages: one lock and one wake-up for all of them.
+    pub fn fill(&self) -> Filling<'_> {
+        Filling {
+            inbox: self,
+            state: lock(&self.state),
+            added: false,
+        }
+    }
+
+    pub fn push_stream(&self, stream: DataStream) {
+        let mut state = lock(&self.state);
+        if !state.closed {
+            state.streams.push_back(stream);
+            self.announce(&mut state);
+        }
+    }
+
+    /// Takes the oldest message for a handler.
+    pub fn pop_message(&self) -> Option<Queued> {
+        let mut state = lock(&self.state);
+        let message = state.messages.pop_front();
+        self.update_event(&mut state);
+        message
+    }
+
+    /// Gives back what `pop_message` took.
+    pub fn put_back(&self, message: Queued) {
+        let mut state = lock(&self.state);
+        if !state.closed {
+            state.messages.push_front(message);
+            self.announce(&mut state);
+        }
+    }
+
+    /// Takes the oldest stream for a handler.
+    pub fn pop_stream(&self) -> Option<DataStream> {
+        let mut state = lock(&self.state);
+        let stream = state.streams.pop_front();
+        self.update_event(&mut state);
+        stream
+    }
+
+    /// Waits for a message, lends it to `take`, and removes it unless that fails.
+    pub fn receive<T>(
+        &self,
+        deadline: Deadline,
+        take: impl FnOnce(&Queued) -> Result<T>,
+    ) -> Result<T> {
+        let mut state = self.wait(deadline, |state| !state.messages.is_empty())?;
+        let message = state.messages.front().ok_or(TransportError::WouldBlock)?;
+        let taken = take(message)?;
+        state.messages.pop_front();
+        self.update_event(&mut state);
+        Ok(taken)
+    }
+
+    /// Waits for a stream.
+    pub fn accept(&self, deadline: Deadline) -> Result<DataStream> {
+        let mut state = self.wait(deadline, |state| !state.streams.is_empty())?;
+        let stream = state
+            .streams
+            .pop_front()
+            .ok_or(TransportError::WouldBlock)?;
+        self.update_event(&mut state);
+        Ok(stream)
+    }
+
+    fn wait(
+        &self,
+        deadline: Deadline,
+        ready: impl Fn(&State) -> bool,
+    ) -> Result<MutexGuard<'_, State>> {
+        let mut state = lock(&self.state);
+        loop {
+            if state.closed {
+                return Err(TransportError::Shutdown);
+            }
+            if ready(&state) {
+                return Ok(state);
+            }
+            let remaining = deadline.remaining();
+            if remaining.is_some_and(|time| time.is_zero()) {
+                return Err(TransportError::WouldBlock);
+            }
+            state.waiting += 1;
+            state = match remaining {
+                None => self
+                    .came
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner),
+                Some(time) => {
+                    let waited = self.came.wait_timeout(state, time);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+            state.waiting -= 1;
+        }
+    }
+
+    /// Tells everybody who waits, in a call or on the event descriptor.
+    fn announce(&self, state: &mut State) {
+        if state.waiting > 0 {
+            self.came.notify_all();
+        }
+        self.update_event(state);
+    }
+
+    /// A descriptor that is readable exactly while `receive` or `accept` would not wait.
+    pub fn event(&self) -> io::Result<BorrowedFd<'_>> {
+        // Under the lock, so that two threads do not make two.
+        let mut state = lock(&self.state);
+        if self.event.get().is_none() {
+            let _ = self.event.set(EventFd::new()?);
+            self.update_event(&mut state);
+        }
+        self.event
+            .get()
+            .map(AsFd::as_fd)
+            .ok_or_else(|| io::ErrorKind::Other.into())
+    }
+
+    fn update_event(&self, state: &mut State) {
+        let Some(event) = self.event.get() else {
+            return;
+        };
+        // Closed counts as ready: who polls learns it from the next call.
+        let ready = state.closed || !state.messages.is_empty() || !state.streams.is_empty();
+        if ready != state.signalled {
+            state.signalled = ready;
+            if ready {
+                event.signal();
+            } else {
+                event.clear();
+            }
+        }
+    }
+
+    /// Wakes everybody who waits, and drops what is queued.
+    pub fn close(&self) {
+        let mut state = lock(&self.state);
+        state.closed = true;
+        state.messages.clear();
+        let streams = std::mem::take(&mut state.streams);
+        self.announce(&mut state);
+        // Streams take other locks when they close.
+        drop(state);
+        drop(streams);
+    }
+}
+
+/// The inbox, open for a batch of messages.
+pub(crate) struct Filling<'a> {
+    inbox: &'a Inbox,
+    state: MutexGuard<'a, State>,
+    added: bool,
+}
+
+impl Filling<'_> {
+    /// Queues a copy; false when the queue is full or there is no memory.
+    pub fn push(&mut self, data: &[u8], from: SocketAddrV6) -> bool {
+        if self.state.closed || self.state.messages.len() >= self.inbox.limit {
+            return false;
+        }
+        let Some(message) = Queued::copy(data, from) else {
+            return false;
+        };
+        self.state.messages.push_back(message);
+        self.added = true;
+        true
+    }
+}
+
+impl Drop for Filling<'_> {
+    fn drop(&mut self) {
+        if self.added {
+            self.inbox.announce(&mut self.state);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::poll::{wait, Interest};
+    use std::net::Ipv6Addr;
+
+    fn from() -> SocketAddrV6 {
+        SocketAddrV6::new(Ipv6Addr::LOCALHOST, 5000, 0, 1)
+    }
+
+    fn readable(inbox: &Inbox) -> bool {
+        let event = inbox.event().unwrap();
+        wait(&mut [Interest::readable(event)], Deadline::Now).unwrap()
+    }
+
+    #[test]
+    fn the_newest_goes_when_the_queue_is_full_and_order_is_kept() {
+        let inbox = Inbox::new(2);
+        let kept = [b"1", b"2", b"3"].map(|data| inbox.fill().push(data, from()));
+        assert_eq!(kept, [true, true, false]);
+        let next = || inbox.receive(Deadline::Now, |message| Ok(message.data.clone()));
+        assert_eq!(next().unwrap(), b"1");
+        assert_eq!(next().unwrap(), b"2");
+        assert!(matches!(next(), Err(TransportError::WouldBlock)));
+    }
+
+    #[test]
+    fn a_message_that_is_not_taken_stays() {
+        let inbox = Inbox::new(8);
+        inbox.fill().push(b"kept", from());
+        let refused: Result<()> = inbox.receive(Deadline::Now, |_| Err(TransportError::WouldBlock));
+        assert!(refused.is_err());
+        assert_eq!(inbox.pop_message().unwrap().data, b"kept");
+    }
+
+    #[test]
+    fn the_event_is_readable_exactly_while_something_waits() {
+        let inbox = Inbox::new(8);
+        inbox.fill().push(b"before anybody asked", from());
+        assert!(readable(&inbox));
+        inbox.pop_message();
+        assert!(!readable(&inbox));
+        inbox.fill().push(b"after", from());
+        assert!(readable(&inbox));
+        inbox.pop_message();
+        inbox.close();
+        assert!(readable(&inbox), "pollers must learn that it is closed");
+    }
+}

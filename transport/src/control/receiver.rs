@@ -1,0 +1,408 @@
+//! The receiver thread: answers pings, hands pongs to their waiters, calls the message handler.
+//!
+//! While the handler runs, nobody reads the socket here. A thread that waits for a pong meanwhile
+//! reads it instead (`pump`) and leaves the messages behind for the receiver, in order: so round
+//! trips work from inside a handler, and beside one that takes long.
+
+use std::collections::VecDeque;
+use std::net::SocketAddrV6;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use super::inbox::{Filling, Queued};
+use crate::address;
+use crate::core::Core;
+use crate::handlers::{lock, MessageHandler, Running, Sender};
+use crate::log::{log, Throttle};
+use crate::sys::batch::{self, ReceiveBatch, Received};
+use crate::sys::poll::{wait, Deadline, Interest};
+use crate::sys::thread::yield_now;
+use crate::sys::{socket, would_block};
+use crate::wire::{self, Kind};
+
+/// Datagrams (or trains of them, joined by UDP_GRO) that one system call takes.
+const BATCH: usize = 32;
+/// The same for a thread that reads in the receiver's place.
+const PUMP_BATCH: usize = 4;
+
+/// What passes between the receiver and threads that read in its place.
+#[derive(Default)]
+pub(crate) struct Intake {
+    /// The message handler runs, so the receiver does not read.
+    busy: AtomicBool,
+    pumped: Mutex<Pumped>,
+    refused: Throttle,
+    dropped: Throttle,
+}
+
+#[derive(Default)]
+struct Pumped {
+    messages: VecDeque<Queued>,
+    buffers: Option<ReceiveBatch>,
+}
+
+impl Intake {
+    pub fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::SeqCst)
+    }
+}
+
+/// Body of the receiver thread.
+pub(crate) fn run(core: &Arc<Core>) {
+    let mut receiver = Receiver {
+        core,
+        batch: ReceiveBatch::new(BATCH),
+        names: Names::default(),
+        last_arrival: Instant::now(),
+        lively: false,
+    };
+    while !core.is_closing() {
+        receiver.step();
+    }
+}
+
+struct Receiver<'a> {
+    core: &'a Arc<Core>,
+    batch: ReceiveBatch,
+    names: Names,
+    last_arrival: Instant,
+    /// The last two arrivals followed one another so fast that the next is worth spinning for.
+    lively: bool,
+}
+
+impl Receiver<'_> {
+    /// Receives until the socket is empty and nothing is expected, then sleeps.
+    fn step(&mut self) {
+        let core = self.core;
+        core.control.wake.clear();
+        // The interface may have been renamed.
+        self.names.last = None;
+        self.drain_queue();
+        // The socket may be another one after each wake-up, or none while the interface is absent.
+        let Some(socket) = core.control.socket() else {
+            sleep(&mut [Interest::readable(core.control.wake.as_fd())]);
+            return;
+        };
+        while !core.control.wake.is_pending() {
+            match self.batch.receive(socket.as_fd()) {
+                Ok(count) => {
+                    let now = Instant::now();
+                    let gap = now.duration_since(self.last_arrival);
+                    self.lively = gap <= core.settings.busy_poll;
+                    self.last_arrival = now;
+                    self.process(count, now);
+                }
+                Err(error) if would_block(&error) => {
+                    if self.lively && self.last_arrival.elapsed() <= core.settings.busy_poll {
+                        yield_now();
+                        continue;
+                    }
+                    self.lively = false;
+                    let mut interests = [
+                        Interest::readable(core.control.wake.as_fd()),
+                        Interest::readable(socket.as_fd()),
+                    ];
+                    sleep(&mut interests);
+                    if interests[0].is_ready() {
+                        return;
+                    }
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                // The kernel reports errors of earlier sends here; it is gone with this call.
+                Err(_) => core.counters.rare.errors.increment(),
+            }
+        }
+    }
+
+    /// Pings first: an answer must not wait for a handler.
+    fn process(&mut self, count: usize, now: Instant) {
+        let mut messages = 0;
+        for slot in 0..count {
+            let received = self.batch.get(slot);
+            match triage(self.core, &received, now) {
+                Some(found) => messages += found,
+                None => log_refused(self.core, &received.from),
+            }
+        }
+        if messages > 0 {
+            self.deliver(count);
+        }
+    }
+
+    /// Gives the messages of the batch to the handler, or queues them.
+    fn deliver(&mut self, count: usize) {
+        let core = self.core;
+        let mut delivery = Delivery::begin(core, &mut self.names);
+        for slot in 0..count {
+            let received = self.batch.get(slot);
+            if !core.serves(received.from.ip()) {
+                continue;
+            }
+            for datagram in received.datagrams() {
+                if wire::classify(datagram) == Kind::Message {
+                    delivery.give(datagram, received.from);
+                }
+            }
+        }
+        delivery.end();
+    }
+
+    /// Messages that were queued before there was a handler go to it first.
+    fn drain_queue(&mut self) {
+        if self.core.on_message.is_set() {
+            Delivery::begin(self.core, &mut self.names).end();
+        }
+    }
+}
+
+fn sleep(interests: &mut [Interest<'_>]) {
+    // It could fail for lack of memory only; then the loop tries again.
+    let _ = wait(interests, Deadline::Never);
+}
+
+/// Answers the pings in what was received, hands over the pongs, and counts. Gives the number of
+/// messages, or `None` when the source is not served. Calls no handler: `pump` holds a lock.
+fn triage(core: &Core, received: &Received<'_>, now: Instant) -> Option<u64> {
+    if !core.serves(received.from.ip()) {
+        let count = received.datagrams().count() as u64;
+        core.counters.rare.rejected.add(count);
+        return None;
+    }
+    let (mut messages, mut bytes) = (0, 0);
+    for datagram in received.datagrams() {
+        match wire::classify(datagram) {
+            Kind::Ping(token) => answer(core, token, received),
+            Kind::Pong(token) => core.rtt.deliver(token, received.from, now),
+            Kind::Message => {
+                messages += 1;
+                bytes += datagram.len() as u64;
+            }
+        }
+    }
+    if messages > 0 {
+        core.counters.received.messages.add(messages);
+        core.counters.received.bytes.add(bytes);
+    }
+    Some(messages)
+}
+
+fn answer(core: &Core, token: u64, ping: &Received<'_>) {
+    let Some(socket) = core.control.socket() else {
+        return;
+    };
+    // Counted first: who has the pong may look at our statistics.
+    core.counters.rare.pings_answered.increment();
+    let (socket, pong) = (socket.as_fd(), wire::pong(token));
+    let sent = match ping.to.filter(|address| !address.is_multicast()) {
+        Some(own) => batch::send_from(socket, &pong, own, &ping.from),
+        None => socket::send_to(socket, &pong, &ping.from),
+    };
+    if let Err(error) = sent {
+        core.counters.rare.pings_answered.decrement();
+        // No room is a lost pong, as the network may lose one.
+        if !would_block(&error) {
+            core.counters.rare.errors.increment();
+        }
+    }
+}
+
+fn log_refused(core: &Core, from: &SocketAddrV6) {
+    if let Some(held_back) = core.intake.refused.pass() {
+        log!(
+            core.log,
+            Warn,
+            "refused a datagram from {}: neither link-local nor loopback (allow_any_source serves \
+             all; {held_back} such records held back)",
+            from
+        );
+    }
+}
+
+fn dropped(core: &Core, count: u64) {
+    core.counters.rare.messages_dropped.add(count);
+    if let Some(held_back) = core.intake.dropped.pass() {
+        log!(
+            core.log,
+            Warn,
+            "dropped {count} message(s): the receive queue of {} is full (receive_queue; {held_back} \
+             such records held back)",
+            core.settings.receive_queue
+        );
+    }
+}
+
+/// Reads the control socket in the receiver's place while that is inside the message handler.
+pub(crate) fn pump(core: &Core) {
+    let mut pumped = lock(&core.intake.pumped);
+    // The receiver clears it under this lock before it reads again: the order stays.
+    if !core.intake.is_busy() {
+        return;
+    }
+    let Some(socket) = core.control.socket() else {
+        return;
+    };
+    let Pumped { messages, buffers } = &mut *pumped;
+    let buffers = buffers.get_or_insert_with(|| ReceiveBatch::new(PUMP_BATCH));
+    let Ok(count) = buffers.receive(socket.as_fd()) else {
+        return;
+    };
+    let now = Instant::now();
+    let (mut lost, mut refused) = (0, None);
+    for slot in 0..count {
+        let received = buffers.get(slot);
+        if triage(core, &received, now).is_none() {
+            refused = Some(received.from);
+            continue;
+        }
+        let of_application = |datagram: &&[u8]| wire::classify(datagram) == Kind::Message;
+        for datagram in received.datagrams().filter(of_application) {
+            let room = messages.len() < core.settings.receive_queue;
+            match Queued::copy(datagram, received.from).filter(|_| room) {
+                Some(message) => messages.push_back(message),
+                None => lost += 1,
+            }
+        }
+    }
+    drop(pumped);
+    if lost > 0 {
+        dropped(core, lost);
+    }
+    if let Some(from) = refused {
+        log_refused(core, &from);
+    }
+}
+
+/// A run of messages on their way to the handler or, while there is none, to the queue.
+struct Delivery<'a> {
+    core: &'a Core,
+    names: &'a mut Names,
+    target: Target<'a>,
+    dropped: u64,
+}
+
+enum Target<'a> {
+    Undecided,
+    Handler(Running<'a, MessageHandler>),
+    Queue(Filling<'a>),
+}
+
+impl<'a> Delivery<'a> {
+    fn begin(core: &'a Core, names: &'a mut Names) -> Self {
+        let mut delivery = Self {
+            core,
+            names,
+            target: Target::Undecided,
+            dropped: 0,
+        };
+        delivery.choose_target();
+        delivery
+    }
+
+    /// The handler of the moment, after it was given what is in the queue; else the queue.
+    fn choose_target(&mut self) {
+        'handler: loop {
+            self.target = Target::Undecided;
+            let Some(running) = self.core.on_message.enter() else {
+                self.target = Target::Queue(self.core.inbox.fill());
+                return;
+            };
+            self.target = Target::Handler(running);
+            self.core.intake.busy.store(true, Ordering::SeqCst);
+            self.core.rtt.wake_sleepers();
+            while let Some(message) = self.core.inbox.pop_message() {
+                if !self.call(&message.data, message.from) {
+                    self.core.inbox.put_back(message);
+                    continue 'handler;
+                }
+            }
+            return;
+        }
+    }
+
+    /// Gives one message to the handler of the moment, or queues it.
+    fn give(&mut self, data: &[u8], from: SocketAddrV6) {
+        while matches!(self.target, Target::Handler(_)) {
+            if self.call(data, from) {
+                return;
+            }
+            self.choose_target();
+        }
+        if let Target::Queue(queue) = &mut self.target {
+            self.dropped += u64::from(!queue.push(data, from));
+        }
+    }
+
+    /// Calls the handler; false when it was replaced.
+    fn call(&mut self, data: &[u8], from: SocketAddrV6) -> bool {
+        let Target::Handler(running) = &self.target else {
+            return false;
+        };
+        if running.is_retired() {
+            return false;
+        }
+        let sender = self.names.sender(self.core, from);
+        self.core.call(running, |handler| handler(data, &sender));
+        true
+    }
+
+    /// Delivers what other threads read meanwhile, and lets the receiver read again.
+    fn end(mut self) {
+        while self.core.intake.is_busy() {
+            let mut pumped = lock(&self.core.intake.pumped);
+            let Some(message) = pumped.messages.pop_front() else {
+                self.core.intake.busy.store(false, Ordering::SeqCst);
+                break;
+            };
+            drop(pumped);
+            self.give(&message.data, message.from);
+        }
+        // No lock is held while the drop is logged.
+        drop(self.target);
+        if self.dropped > 0 {
+            dropped(self.core, self.dropped);
+        }
+    }
+}
+
+/// Peer strings of the last senders: making one anew costs more than receiving the message.
+#[derive(Default)]
+struct Names {
+    /// The interface's name that they end in.
+    interface: String,
+    known: std::collections::HashMap<SocketAddrV6, String>,
+    last: Option<SocketAddrV6>,
+    last_text: String,
+}
+
+impl Names {
+    /// Senders that are remembered; more than a mesh has. Beyond that it begins anew, so that
+    /// spoofed sources cost no memory.
+    const LIMIT: usize = 1024;
+
+    fn sender(&mut self, core: &Core, from: SocketAddrV6) -> Sender<'_> {
+        if self.last != Some(from) {
+            self.look_up(core, from);
+        }
+        Sender {
+            text: &self.last_text,
+            address: from,
+        }
+    }
+
+    fn look_up(&mut self, core: &Core, from: SocketAddrV6) {
+        let interface = core.link.name();
+        if self.interface != interface || self.known.len() >= Self::LIMIT {
+            self.known.clear();
+            self.interface = interface;
+        }
+        let interface = &self.interface;
+        let text = self
+            .known
+            .entry(from)
+            .or_insert_with(|| address::format(&from, interface, core.control.port()));
+        self.last_text.clone_from(text);
+        self.last = Some(from);
+    }
+}

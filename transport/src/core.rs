@@ -1,0 +1,314 @@
+//! One transport: its parts, its threads, its life.
+
+use std::collections::HashMap;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use crate::config::{Settings, ThunderboltTransportBuilder};
+use crate::control::inbox::Inbox;
+use crate::control::receiver::{self, Intake};
+use crate::control::Control;
+use crate::error::{Result, TransportError};
+use crate::handlers::{
+    inside_handler, lock, panic_text, ClosedHandler, LinkHandler, MessageHandler, Running, Slot,
+    StreamHandler,
+};
+use crate::link::watch::Watcher;
+use crate::link::Link;
+use crate::log::{log, Logger};
+use crate::rtt::Rtt;
+use crate::stats::{Baseline, Counters, Stats};
+use crate::stream::registry::{End, Streams};
+use crate::sys::event::EventFd;
+
+/// Everything that the threads of one transport share.
+pub(crate) struct Core {
+    pub settings: Settings,
+    pub log: Logger,
+    pub on_message: Slot<MessageHandler>,
+    pub on_stream: Slot<StreamHandler>,
+    pub on_link: Slot<LinkHandler>,
+    on_closed: Mutex<Option<ClosedHandler>>,
+    pub counters: Counters,
+    pub baseline: Baseline,
+    pub link: Link,
+    pub control: Control,
+    pub intake: Intake,
+    pub inbox: Inbox,
+    pub rtt: Rtt,
+    pub streams: Streams,
+    /// Wakes the accepting thread.
+    pub accept_wake: EventFd,
+    closing: AtomicBool,
+    life: Mutex<Life>,
+    life_changed: Condvar,
+}
+
+#[derive(Default)]
+struct Life {
+    workers: HashMap<u64, JoinHandle<()>>,
+    next_worker: u64,
+    /// A thread cannot join itself: the next one to end does it, or who closes.
+    last_ended: Option<JoinHandle<()>>,
+    /// The last worker finishes the close, because nobody waits for it.
+    deferred: bool,
+    finished: bool,
+}
+
+std::thread_local! {
+    static WORKER: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+impl Core {
+    /// Binds the sockets and starts the threads.
+    pub fn start(builder: ThunderboltTransportBuilder) -> Result<Arc<Self>> {
+        let ThunderboltTransportBuilder {
+            settings,
+            on_message,
+            on_stream,
+            on_log,
+            on_link,
+            on_closed,
+        } = builder;
+        let no_event = |source| {
+            TransportError::from_os("cannot make an eventfd", &settings.config.interface, source)
+        };
+        let core = Arc::new(Self {
+            log: Logger::new(settings.log_level, on_log),
+            on_message: Slot::new(on_message),
+            on_stream: Slot::new(on_stream),
+            on_link: Slot::new(on_link),
+            on_closed: Mutex::new(None),
+            counters: Counters::default(),
+            baseline: Baseline::new(),
+            link: Link::absent(&settings.config.interface),
+            control: Control::new().map_err(no_event)?,
+            intake: Intake::default(),
+            inbox: Inbox::new(settings.receive_queue),
+            rtt: Rtt::default(),
+            streams: Streams::new(settings.max_streams).map_err(no_event)?,
+            accept_wake: EventFd::new().map_err(no_event)?,
+            closing: AtomicBool::new(false),
+            life: Mutex::default(),
+            life_changed: Condvar::new(),
+            settings,
+        });
+        let watcher = Watcher::start(&core)?;
+        let started = core
+            .spawn("dcf-tb-recv", receiver::run)
+            .and_then(|()| core.spawn("dcf-tb-accept", move |core| watcher.run(core)));
+        if let Err(error) = started {
+            core.close();
+            return Err(error);
+        }
+        // Only a transport that started says that it closed.
+        *lock(&core.on_closed) = on_closed;
+        core.log_started();
+        Ok(core)
+    }
+
+    fn log_started(&self) {
+        let (control, streams) = (&self.control, &self.streams);
+        log!(
+            self.log,
+            Info,
+            "started on {} with control port {} and data port {}; socket buffers: {} bytes asked, \
+             UDP granted {} to send and {} to receive, TCP {}",
+            self.link.name(),
+            control.port(),
+            streams.port(),
+            self.settings.config.buffer_size,
+            control.send_buffer.get(),
+            control.receive_buffer.get(),
+            match streams.send_buffer.get() {
+                0 => "tuned by the kernel".to_owned(),
+                bytes => format!("{bytes} to send, receiving tuned by the kernel"),
+            },
+        );
+    }
+
+    /// Starts a thread that `close` waits for.
+    pub fn spawn<F>(self: &Arc<Self>, name: &str, body: F) -> Result<()>
+    where
+        F: FnOnce(&Arc<Self>) + Send + 'static,
+    {
+        // The lock is held until the handle is in its place: the thread looks for it at its end.
+        let mut life = lock(&self.life);
+        if self.is_closing() {
+            return Err(TransportError::Shutdown);
+        }
+        let id = life.next_worker;
+        life.next_worker += 1;
+        let core = Arc::clone(self);
+        let thread = crate::sys::thread::spawn(name, move || {
+            WORKER.set(true);
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(&core))) {
+                let text = panic_text(&*panic);
+                log!(
+                    core.log,
+                    Error,
+                    "a thread of the transport panicked: {text}"
+                );
+            }
+            core.worker_ended(id);
+        });
+        let handle = thread.map_err(|source| TransportError::Thread {
+            name: name.to_owned(),
+            source,
+        })?;
+        life.workers.insert(id, handle);
+        Ok(())
+    }
+
+    fn worker_ended(&self, id: u64) {
+        let mut life = lock(&self.life);
+        let own = life.workers.remove(&id);
+        let before = std::mem::replace(&mut life.last_ended, own);
+        let finish = life.workers.is_empty() && life.deferred;
+        if life.workers.is_empty() {
+            self.life_changed.notify_all();
+        }
+        drop(life);
+        if let Some(before) = before {
+            // It has ended or is about to; a panic in it was caught.
+            let _ = before.join();
+        }
+        if finish {
+            self.finish();
+        }
+    }
+
+    pub fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// Stops and joins every thread and closes every descriptor. From inside a handler it only
+    /// begins that, and the last thread completes it.
+    pub fn close(&self) {
+        let may_wait = !inside_handler() && !WORKER.get();
+        let mut life = lock(&self.life);
+        if self.closing.swap(true, Ordering::AcqRel) {
+            while may_wait && !life.finished {
+                life = self.wait_for_change(life);
+            }
+            return;
+        }
+        // The threads live at least until they are woken, so one of them will see it.
+        life.deferred = !may_wait && !life.workers.is_empty();
+        let deferred = life.deferred;
+        drop(life);
+        self.wake_everybody();
+        if deferred {
+            return;
+        }
+        let mut life = lock(&self.life);
+        while !life.workers.is_empty() {
+            life = self.wait_for_change(life);
+        }
+        let last = life.last_ended.take();
+        drop(life);
+        if let Some(last) = last {
+            let _ = last.join();
+        }
+        self.finish();
+    }
+
+    fn wait_for_change<'a>(
+        &self,
+        life: std::sync::MutexGuard<'a, Life>,
+    ) -> std::sync::MutexGuard<'a, Life> {
+        let waited = self.life_changed.wait(life);
+        waited.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake_everybody(&self) {
+        self.inbox.close();
+        self.rtt.wake_all();
+        self.streams.end_all(End::TransportClosed);
+        self.control.wake.signal();
+        self.accept_wake.signal();
+    }
+
+    /// What comes after the last thread: ports are free and no handler runs when the user is told.
+    fn finish(&self) {
+        self.control.close(&self.counters);
+        self.rtt.forget_ports();
+        // Those that were opened while the threads ended.
+        self.streams.end_all(End::TransportClosed);
+        self.on_message.close();
+        self.on_stream.close();
+        self.on_link.close();
+        log!(self.log, Info, "closed");
+        self.log.slot.close();
+        if let Some(on_closed) = lock(&self.on_closed).take() {
+            // There is nobody left to tell of a panic.
+            let _ = catch_unwind(AssertUnwindSafe(on_closed));
+        }
+        lock(&self.life).finished = true;
+        self.life_changed.notify_all();
+    }
+
+    /// Calls a handler and logs its panic.
+    pub fn call<H>(&self, running: &Running<'_, H>, call: impl FnOnce(&H)) {
+        if let Some(text) = running.call(call) {
+            log!(self.log, Error, "a handler panicked: {text}");
+        }
+    }
+
+    /// Counts a failure, if it is one.
+    pub fn count<T>(&self, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result {
+            self.count_error(error);
+        }
+        result
+    }
+
+    pub fn count_error(&self, error: &TransportError) {
+        if error.counts() {
+            self.counters.rare.errors.increment();
+        }
+    }
+
+    /// Whether this source is served.
+    pub fn serves(&self, source: &std::net::Ipv6Addr) -> bool {
+        self.settings.allow_any_source || crate::address::is_local(source)
+    }
+
+    /// All counters since the start.
+    pub fn totals(&self) -> Stats {
+        let (counters, rare) = (&self.counters, &self.counters.rare);
+        let failures = [
+            self.on_message.failures(),
+            self.on_stream.failures(),
+            self.on_link.failures(),
+            self.log.slot.failures(),
+        ];
+        Stats {
+            link_up: self.link.is_up(),
+            messages_sent: counters.sent.messages.get(),
+            messages_received: counters.received.messages.get(),
+            bytes_sent: counters.sent.bytes.get(),
+            bytes_received: counters.received.bytes.get(),
+            connections_accepted: rare.connections_accepted.get(),
+            connections_initiated: rare.connections_initiated.get(),
+            errors: rare.errors.get(),
+            messages_dropped: rare.messages_dropped.get(),
+            kernel_drops: rare.kernel_drops_before.get() + self.control.kernel_drops(),
+            rejected: rare.rejected.get(),
+            stream_bytes_sent: counters.stream_bytes_sent.get(),
+            stream_bytes_received: counters.stream_bytes_received.get(),
+            streams_open: self.streams.open() as u64,
+            pings_sent: rare.pings_sent.get(),
+            pongs_received: rare.pongs_received.get(),
+            pings_answered: rare.pings_answered.get(),
+            last_rtt_ns: rare.last_rtt_ns.get(),
+            link_changes: rare.link_changes.get(),
+            callback_failures: failures.iter().sum(),
+            udp_send_buffer: self.control.send_buffer.get(),
+            udp_receive_buffer: self.control.receive_buffer.get(),
+            ..Stats::default()
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! The user's handlers: called without a lock, replaced and removed while they run.
+
+use std::cell::Cell;
+use std::fmt;
+use std::net::SocketAddrV6;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::error::{Result, TransportError};
+use crate::log::LogLevel;
+use crate::stream::DataStream;
+
+/// Called with a control message and who sent it; see
+/// [`on_message`](crate::ThunderboltTransportBuilder::on_message).
+pub type MessageHandler = Box<dyn Fn(&[u8], &Sender<'_>) + Send + Sync>;
+/// Called with a data stream that a peer opened.
+pub type StreamHandler = Box<dyn Fn(DataStream) + Send + Sync>;
+/// Called with a log record.
+pub type LogHandler = Box<dyn Fn(LogLevel, &str) + Send + Sync>;
+/// Called when the link comes up or goes down.
+pub type LinkHandler = Box<dyn Fn(&LinkEvent<'_>) + Send + Sync>;
+/// The last call of a transport.
+pub type ClosedHandler = Box<dyn FnOnce() + Send>;
+
+/// Who sent a control message.
+#[derive(Debug, Clone, Copy)]
+pub struct Sender<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) address: SocketAddrV6,
+}
+
+impl Sender<'_> {
+    /// The peer string, which every call takes back: bare when the sender used our own control
+    /// port, else with its port in the bracketed form.
+    pub fn as_str(&self) -> &str {
+        self.text
+    }
+
+    /// The address, with the interface's index as its scope.
+    pub fn address(&self) -> SocketAddrV6 {
+        self.address
+    }
+}
+
+impl fmt::Display for Sender<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text)
+    }
+}
+
+/// The link came up or went down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LinkEvent<'a> {
+    /// Whether the interface can carry traffic now.
+    pub up: bool,
+    /// Its name.
+    pub interface: &'a str,
+}
+
+/// Locks a mutex. A panic elsewhere while it was held does not stop the transport: the data under
+/// our locks is valid between any two statements.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A place for one handler.
+pub(crate) struct Slot<H> {
+    state: Mutex<State<H>>,
+    /// Mirrors `state.current.is_some()` for a look without the lock.
+    set: AtomicBool,
+    /// Calls that panicked.
+    failures: AtomicU64,
+}
+
+struct State<H> {
+    current: Option<Arc<Entry<H>>>,
+    closed: bool,
+}
+
+struct Entry<H> {
+    handler: H,
+    calls: Arc<Calls>,
+}
+
+/// The threads that are inside one handler.
+#[derive(Default)]
+struct Calls {
+    retired: AtomicBool,
+    threads: Mutex<Vec<ThreadToken>>,
+    left: Condvar,
+}
+
+impl<H> Slot<H> {
+    pub fn new(handler: Option<H>) -> Self {
+        let current = handler.map(Entry::new);
+        Self {
+            set: AtomicBool::new(current.is_some()),
+            state: Mutex::new(State {
+                current,
+                closed: false,
+            }),
+            failures: AtomicU64::new(0),
+        }
+    }
+
+    pub fn is_set(&self) -> bool {
+        self.set.load(Ordering::Relaxed)
+    }
+
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// Puts this thread on record as inside the handler, if there is one.
+    pub fn enter(&self) -> Option<Running<'_, H>> {
+        if !self.is_set() {
+            return None;
+        }
+        let state = lock(&self.state);
+        let entry = Arc::clone(state.current.as_ref()?);
+        // Under the lock of `state`: who replaces the handler now sees us inside.
+        lock(&entry.calls.threads).push(ThreadToken::current());
+        DEPTH.set(DEPTH.get() + 1);
+        Some(Running { slot: self, entry })
+    }
+
+    /// Replaces the handler. Returns when the old one runs nowhere and never will again; called
+    /// from inside it, returns at once.
+    pub fn set(&self, handler: Option<H>) -> Result<()> {
+        self.replace(handler, false)
+    }
+
+    /// Removes the handler for good, and waits as [`set`](Self::set) does.
+    pub fn close(&self) {
+        // It fails when it was closed before: nothing to do then.
+        let _ = self.replace(None, true);
+    }
+
+    fn replace(&self, handler: Option<H>, close: bool) -> Result<()> {
+        let mut state = lock(&self.state);
+        if state.closed {
+            return Err(TransportError::Shutdown);
+        }
+        state.closed = close;
+        let old = std::mem::replace(&mut state.current, handler.map(Entry::new));
+        self.set.store(state.current.is_some(), Ordering::Relaxed);
+        drop(state);
+        if let Some(old) = old {
+            old.calls.retire();
+        }
+        Ok(())
+    }
+}
+
+impl<H> Entry<H> {
+    fn new(handler: H) -> Arc<Self> {
+        Arc::new(Self {
+            handler,
+            calls: Arc::default(),
+        })
+    }
+}
+
+/// This thread, inside a handler until it is dropped.
+pub(crate) struct Running<'a, H> {
+    slot: &'a Slot<H>,
+    entry: Arc<Entry<H>>,
+}
+
+impl<H> Running<'_, H> {
+    /// Whether the handler was replaced meanwhile: then it must not be called any more.
+    pub fn is_retired(&self) -> bool {
+        self.entry.calls.retired.load(Ordering::Acquire)
+    }
+
+    /// Calls the handler. A panic in it goes no further; the text of it comes back.
+    pub fn call(&self, call: impl FnOnce(&H)) -> Option<String> {
+        let outcome = catch_unwind(AssertUnwindSafe(|| call(&self.entry.handler)));
+        let panic = outcome.err()?;
+        self.slot.failures.fetch_add(1, Ordering::Relaxed);
+        Some(panic_text(&*panic))
+    }
+}
+
+impl<H> Drop for Running<'_, H> {
+    fn drop(&mut self) {
+        DEPTH.set(DEPTH.get() - 1);
+        self.entry.calls.leave();
+    }
+}
+
+/// The words of a panic.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("(a panic without text)").to_owned()
+}
+
+impl Calls {
+    fn leave(&self) {
+        let me = ThreadToken::current();
+        let mut threads = lock(&self.threads);
+        if let Some(position) = threads.iter().rposition(|&thread| thread == me) {
+            threads.swap_remove(position);
+        }
+        if self.retired.load(Ordering::Acquire) {
+            self.left.notify_all();
+        }
+    }
+
+    /// Lets no call begin any more, and waits for those under way.
+    fn retire(self: &Arc<Self>) {
+        self.retired.store(true, Ordering::Release);
+        let Some(_waiting) = Waiting::register(self) else {
+            return;
+        };
+        let mut threads = lock(&self.threads);
+        while !threads.is_empty() {
+            threads = self
+                .left
+                .wait(threads)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// Threads inside a handler that wait for another handler to end, and which one: two handlers that
+/// unregister each other must not wait for each other for ever.
+static WAITING: Mutex<Vec<(ThreadToken, Arc<Calls>)>> = Mutex::new(Vec::new());
+
+struct Waiting(ThreadToken);
+
+impl Waiting {
+    /// `None` when this thread may not wait: the calls would, directly or through other waiting
+    /// threads, wait for this very thread.
+    fn register(target: &Arc<Calls>) -> Option<Self> {
+        let me = ThreadToken::current();
+        let mut waiting = lock(&WAITING);
+        let mut reached = vec![Arc::clone(target)];
+        let mut next = 0;
+        while let Some(calls) = reached.get(next).cloned() {
+            next += 1;
+            for &thread in lock(&calls.threads).iter() {
+                if thread == me {
+                    return None;
+                }
+                for (_, further) in waiting.iter().filter(|(waiter, _)| *waiter == thread) {
+                    if !reached.iter().any(|seen| Arc::ptr_eq(seen, further)) {
+                        reached.push(Arc::clone(further));
+                    }
+                }
+            }
+        }
+        waiting.push((me, Arc::clone(target)));
+        Some(Self(me))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut waiting = lock(&WAITING);
+        if let Some(position) = waiting.iter().rposition(|(waiter, _)| *waiter == self.0) {
+            waiting.swap_remove(position);
+        }
+    }
+}
+
+/// Tells threads apart without allocating: the address of a thread-local.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct ThreadToken(usize);
+
+impl ThreadToken {
+    fn current() -> Self {
+        DEPTH.with(|depth| Self(std::ptr::from_ref(depth).addr()))
+    }
+}
+
+thread_local! {
+    /// How many handlers this thread is inside of.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether this thread is inside any handler of any transport.
+pub(crate) fn inside_handler() -> bool {
+    DEPTH.get() > 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+    use std::thread;
+
+    type Handler = Box<dyn Fn() + Send + Sync>;
+
+    #[test]
+    fn replacing_waits_for_the_running_call() {
+        let (entered, wait_entered) = mpsc::channel();
+        let (leave, wait_leave) = mpsc::channel::<()>();
+        let wait_leave = Mutex::new(wait_leave);
+        let finished = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&finished);
+        let slot: Arc<Slot<Handler>> = Arc::new(Slot::new(Some(Box::new(move || {
+            entered.send(()).unwrap();
+            lock(&wait_leave).recv().unwrap();
+            seen.store(true, Ordering::SeqCst);
+        }))));
+        let caller = Arc::clone(&slot);
+        let running = thread::spawn(move || caller.enter().unwrap().call(|handler| handler()));
+        wait_entered.recv().unwrap();
+        let releaser = thread::spawn(move || leave.send(()).unwrap());
+        slot.set(None).unwrap();
+        assert!(
+            finished.load(Ordering::SeqCst),
+            "set returned while the old handler ran"
+        );
+        assert!(slot.enter().is_none());
+        releaser.join().unwrap();
+        assert!(running.join().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_handler_can_unregister_itself() {
+        let slot: Arc<Slot<Handler>> = Arc::new(Slot::new(None));
+        let inner = Arc::downgrade(&slot);
+        slot.set(Some(Box::new(move || {
+            inner.upgrade().unwrap().set(None).unwrap()
+        })))
+        .unwrap();
+        slot.enter().unwrap().call(|handler| handler());
+        assert!(!slot.is_set());
+    }
+
+    #[test]
+    fn two_handlers_can_unregister_each_other() {
+        let slots: Arc<[Slot<Handler>; 2]> = Arc::new([Slot::new(None), Slot::new(None)]);
+        let both_inside = Arc::new(std::sync::Barrier::new(2));
+        for own in 0..2 {
+            let (slots_inside, barrier) = (Arc::downgrade(&slots), Arc::clone(&both_inside));
+            let handler: Handler = Box::new(move || {
+                barrier.wait();
+                slots_inside.upgrade().unwrap()[1 - own].set(None).unwrap();
+            });
+            slots[own].set(Some(handler)).unwrap();
+        }
+        let threads = [0, 1].map(|own| {
+            let slots = Arc::clone(&slots);
+            thread::spawn(move || slots[own].enter().unwrap().call(|handler| handler()))
+        });
+        for thread in threads {
+            assert!(thread.join().unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn a_panic_stays_inside_and_is_counted() {
+        let slot: Slot<Handler> = Slot::new(Some(Box::new(|| panic!("broken handler"))));
+        let text = slot.enter().unwrap().call(|handler| handler());
+        assert_eq!(text.as_deref(), Some("broken handler"));
+        assert_eq!(slot.failures(), 1);
+        assert!(!inside_handler());
+    }
+}

@@ -1,0 +1,105 @@
+//! Messages, streams and round trips over a Thunderbolt/USB4 cable.
+//!
+//! Two machines, one cable: Linux makes it a network interface, `thunderbolt0`, with an IPv6
+//! link-local address at each end. A [`ThunderboltTransport`] is bound to that interface and to
+//! no other. It carries
+//!
+//! - **control messages**: one UDP datagram each, up to [`MAX_MESSAGE_SIZE`] bytes, unordered and
+//!   unacknowledged as UDP is, at the latency of the kernel;
+//! - **data streams**: TCP connections at the speed of the link, files included;
+//! - **round trips**: measured, in series with percentiles, and to find out who is there.
+//!
+//! # Quick start
+//!
+//! ```
+//! use std::io::{Read, Write};
+//! use std::time::Duration;
+//! use thunderbolt_transport::{DataStream, ThunderboltTransportBuilder};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // On a cable, leave out `interface` (thunderbolt0) and the ports (5000 and 5001).
+//! let transport = ThunderboltTransportBuilder::new()
+//!     .interface("lo")
+//!     .control_port(0)
+//!     .data_port(0)
+//!     .on_stream(|mut stream: DataStream| {
+//!         let mut echo = Vec::new();
+//!         stream.read_to_end(&mut echo).and_then(|_| stream.write_all(&echo)).ok();
+//!     })
+//!     .build()?;
+//! let peer = "::1"; // on a cable: transport.discover(…)
+//!
+//! transport.send_message(b"hello", peer)?;
+//! let (message, sender) = {
+//!     let mut buf = [0; 64];
+//!     let (size, sender) = transport.recv(&mut buf, Some(Duration::from_secs(1)))?;
+//!     (buf[..size].to_vec(), sender)
+//! };
+//! assert_eq!((&message[..], &sender[..]), (&b"hello"[..], "::1%lo"));
+//!
+//! let rtt = transport.measure_rtt(peer, Duration::from_secs(1))?;
+//! println!("round trip: {:.1} us", rtt.expect("it answers itself") * 1e6);
+//!
+//! let mut stream = transport.open_data_stream(peer)?;
+//! stream.write_all(b"weights")?;
+//! stream.finish()?;
+//! let mut back = String::new();
+//! stream.read_to_string(&mut back)?;
+//! assert_eq!(back, "weights");
+//!
+//! println!("{} bytes streamed", transport.get_stats().stream_bytes_sent);
+//! transport.close();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Threads
+//!
+//! Every method may be called from any thread, and from inside any handler. A transport has two
+//! threads of its own, `dcf-tb-recv` and `dcf-tb-accept`, and one `dcf-tb-stream` for each stream
+//! handler that runs. None of them polls: an idle transport uses no CPU. No lock is held while a
+//! handler runs.
+//!
+//! # The cable comes and goes
+//!
+//! When it is unplugged, calls fail at once with [`TransportError::LinkDown`] and streams end.
+//! When it is plugged in again the same transport works on; [`ThunderboltTransportBuilder::on_link`]
+//! tells.
+
+#![forbid(clippy::undocumented_unsafe_blocks)]
+
+mod address;
+mod config;
+mod control;
+mod core;
+mod error;
+mod handlers;
+mod link;
+mod log;
+mod message;
+mod rtt;
+mod stats;
+mod stream;
+mod sys;
+mod transport;
+mod wire;
+
+pub use address::MAX_PEER_TEXT;
+pub use config::{
+    ThunderboltConfig, ThunderboltTransportBuilder, DEFAULT_CONTROL_PORT, DEFAULT_DATA_PORT,
+    DEFAULT_INTERFACE,
+};
+pub use error::{Result, TransportError};
+pub use handlers::{
+    ClosedHandler, LinkEvent, LinkHandler, LogHandler, MessageHandler, Sender, StreamHandler,
+};
+pub use log::LogLevel;
+pub use message::{MessageData, MessageType};
+pub use rtt::{DiscoveredPeer, PingOptions, RttSummary};
+pub use stats::Stats;
+pub use stream::DataStream;
+pub use transport::{make_thunderbolt_transport, Counted, Datagram, ThunderboltTransport};
+
+/// Bytes of payload in one control message at most: a UDP datagram as every peer of this protocol
+/// can receive it (wire format, RFC 768 over IPv4's limit).
+pub const MAX_MESSAGE_SIZE: usize = 65_507;

@@ -1,0 +1,247 @@
+//! The accepting thread: it waits for connections, for news of the interface and for the stop
+//! signal at once, and opens the sockets anew when a cable is plugged in again.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use socket2::Socket;
+
+use super::detect::{by_index, not_found, resolve};
+use super::{Current, LinkState};
+use crate::core::Core;
+use crate::error::Result;
+use crate::handlers::LinkEvent;
+use crate::log::log;
+use crate::stream::listener::{self, Acceptor};
+use crate::stream::registry::End;
+use crate::sys::netlink::{Interface, LinkWatch};
+use crate::sys::poll::{wait, Deadline, Interest};
+use crate::sys::socket;
+
+/// How soon to try again when the sockets could not be bound to an interface that is there.
+const RETRY: Duration = Duration::from_secs(1);
+
+pub(crate) struct Watcher {
+    news: LinkWatch,
+    listener: Option<Socket>,
+    acceptor: Acceptor,
+    /// Set only while something failed that will not announce its end.
+    retry: Deadline,
+}
+
+impl Watcher {
+    /// Finds the interface and binds to it. Without an interface that is an error, unless the
+    /// transport is to wait for one.
+    pub fn start(core: &Core) -> Result<Self> {
+        let config = &core.settings.config;
+        let news = LinkWatch::new().map_err(|source| {
+            crate::TransportError::from_os(
+                "cannot watch for link changes",
+                &config.interface,
+                source,
+            )
+        })?;
+        let mut watcher = Self {
+            news,
+            listener: None,
+            acceptor: Acceptor::new(),
+            retry: Deadline::Never,
+        };
+        core.control.set_port(config.control_port);
+        core.streams.set_port(config.data_port);
+        match resolve(&config.interface)? {
+            Some(interface) => {
+                watcher.bind(core, &interface)?;
+                let state = LinkState::of(Some(&interface));
+                core.control.set_addresses(interface.addresses.len());
+                core.link.set(described(interface, state));
+                if let Err(error) = core.link.check() {
+                    log!(core.log, Warn, "{error}");
+                }
+            }
+            None if core.settings.wait_for_interface => {
+                reserve_ports(core)?;
+                let interface = &config.interface;
+                log!(core.log, Info, "waiting for interface \"{interface}\"");
+            }
+            None => return Err(not_found(&config.interface)),
+        }
+        Ok(watcher)
+    }
+
+    /// Body of the accepting thread.
+    pub fn run(mut self, core: &Arc<Core>) {
+        // What changed between `start` and now.
+        self.refresh(core);
+        while !core.is_closing() {
+            let (mut changed, mut connection) = (false, false);
+            {
+                let listener = self.listener.as_ref().filter(|_| self.acceptor.is_ready());
+                let mut interests = vec![
+                    Interest::readable(core.accept_wake.as_fd()),
+                    Interest::readable(self.news.as_fd()),
+                ];
+                interests.extend(listener.map(|listener| Interest::readable(listener.as_fd())));
+                let deadline = self.retry.min(self.acceptor.pause());
+                // It could fail for lack of memory only; then the loop tries again.
+                if wait(&mut interests, deadline).unwrap_or(false) {
+                    changed = interests[1].is_ready();
+                    connection = interests.get(2).is_some_and(Interest::is_ready);
+                }
+            }
+            core.accept_wake.clear();
+            if core.is_closing() {
+                break;
+            }
+            if changed || self.retry.passed() {
+                self.news.clear();
+                self.refresh(core);
+            }
+            if let Some(listener) = self.listener.as_ref().filter(|_| connection) {
+                self.acceptor.accept(core, listener);
+            }
+            listener::hand_over_queued(core);
+        }
+    }
+
+    /// Looks at the interface and does what its state asks for.
+    fn refresh(&mut self, core: &Arc<Core>) {
+        self.retry = Deadline::Never;
+        if let Err(error) = self.try_refresh(core) {
+            log!(
+                core.log,
+                Error,
+                "{error}; trying again in {} s",
+                RETRY.as_secs()
+            );
+            self.retry = Deadline::At(Instant::now() + RETRY);
+        }
+    }
+
+    fn try_refresh(&mut self, core: &Arc<Core>) -> Result<()> {
+        let (bound, name) = core.link.with(|now| (now.index, now.name.clone()));
+        if let Some(index) = bound {
+            if let Some(interface) = by_index(index, &name)? {
+                let state = LinkState::of(Some(&interface));
+                announce(core, described(interface, state));
+                return Ok(());
+            }
+            self.unbind(core);
+        }
+        let Some(interface) = resolve(&core.settings.config.interface)? else {
+            return Ok(());
+        };
+        let state = LinkState::of(Some(&interface));
+        match self.bind(core, &interface) {
+            Ok(()) => {
+                announce(core, described(interface, state));
+                Ok(())
+            }
+            Err(error) => {
+                let mut unbound = described(interface, LinkState::Unbound(error.to_string()));
+                unbound.index = None;
+                announce(core, unbound);
+                Err(error)
+            }
+        }
+    }
+
+    /// Opens the sockets on this incarnation of the interface.
+    fn bind(&mut self, core: &Core, interface: &Interface) -> Result<()> {
+        let (name, control) = (&interface.name, &core.control);
+        control.open(name, control.port(), core.settings.config.buffer_size)?;
+        match listener::open(core, name) {
+            Ok(listener) => self.listener = Some(listener),
+            Err(error) => {
+                control.close(&core.counters);
+                return Err(error);
+            }
+        }
+        // The name may have gone over to another interface in between: then the news of that is
+        // on its way, and the next look finds that this index is gone.
+        Ok(())
+    }
+
+    /// The interface is gone: its sockets can never carry anything again.
+    fn unbind(&mut self, core: &Arc<Core>) {
+        self.listener = None;
+        core.control.close(&core.counters);
+        core.streams.end_all(End::LinkGone);
+        let name = core.settings.config.interface.clone();
+        announce(
+            core,
+            Current {
+                name,
+                index: None,
+                state: LinkState::Absent,
+                multicast: false,
+                addresses: Vec::new(),
+            },
+        );
+    }
+}
+
+fn described(interface: Interface, state: LinkState) -> Current {
+    Current {
+        name: interface.name,
+        index: Some(interface.index),
+        state,
+        multicast: interface.multicast,
+        addresses: interface.addresses,
+    }
+}
+
+/// Makes a new state known: to calls, to waiting threads, in the log, to the link handler.
+fn announce(core: &Core, new: Current) {
+    let (was, same_addresses) = core
+        .link
+        .with(|now| (now.state.clone(), now.addresses == new.addresses));
+    let (name, state) = (new.name.clone(), new.state.clone());
+    core.control.set_addresses(new.addresses.len());
+    core.link.set(new);
+    if !same_addresses {
+        // Sockets for round trips are connected, so they hold on to a source address.
+        core.rtt.forget_ports();
+    }
+    if was == state {
+        return;
+    }
+    let up = state == LinkState::Up;
+    if up {
+        log!(core.log, Info, "link \"{name}\" is up");
+    } else {
+        core.rtt.wake_all();
+        log!(core.log, Warn, "link \"{name}\" is down: {state}");
+    }
+    if up == (was == LinkState::Up) {
+        return;
+    }
+    core.counters.rare.link_changes.increment();
+    if let Some(running) = core.on_link.enter() {
+        let event = LinkEvent {
+            up,
+            interface: &name,
+        };
+        core.call(&running, |handler| handler(&event));
+    }
+}
+
+/// Chooses "any free" ports while there is no interface to bind them on, so that they can be told.
+fn reserve_ports(core: &Core) -> Result<()> {
+    let free = |make: fn(&str) -> std::io::Result<Socket>| {
+        make("lo")
+            .and_then(|socket| {
+                socket::bind_port(&socket, 0)?;
+                socket::local_port(&socket)
+            })
+            .map_err(|error| crate::control::cannot_bind_port("any free", "lo", 0, error))
+    };
+    if core.control.port() == 0 {
+        core.control.set_port(free(socket::udp)?);
+    }
+    if core.streams.port() == 0 {
+        core.streams.set_port(free(socket::tcp)?);
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! Log records, given to the user's logger and nowhere else.
+
+use std::cell::Cell;
+use std::fmt;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use crate::handlers::{lock, LogHandler, Slot};
+
+/// How serious a log record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum LogLevel {
+    /// Single events: streams opened and closed.
+    Debug = 1,
+    /// What happens once in a while: started, link up.
+    Info = 2,
+    /// Something did not work and the transport goes on: a refused source, a full queue.
+    Warn = 3,
+    /// Something does not work until somebody does something about it.
+    Error = 4,
+}
+
+impl fmt::Display for LogLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        })
+    }
+}
+
+/// Logs through `$logger` when `$level` is wanted; else not even the arguments are evaluated.
+macro_rules! log {
+    ($logger:expr, $level:ident, $($format:tt)+) => {
+        if $logger.wants($crate::log::LogLevel::$level) {
+            $logger.write($crate::log::LogLevel::$level, format_args!($($format)+));
+        }
+    };
+}
+pub(crate) use log;
+
+/// The user's logger and the lowest level that it wants.
+pub(crate) struct Logger {
+    lowest: LogLevel,
+    pub slot: Slot<LogHandler>,
+}
+
+impl Logger {
+    pub fn new(lowest: LogLevel, handler: Option<LogHandler>) -> Self {
+        Self {
+            lowest,
+            slot: Slot::new(handler),
+        }
+    }
+
+    pub fn wants(&self, level: LogLevel) -> bool {
+        level >= self.lowest && self.slot.is_set()
+    }
+
+    /// Calls the logger, with no lock held. A record that arises inside the logger is dropped: it
+    /// would go on for ever.
+    pub fn write(&self, level: LogLevel, message: fmt::Arguments<'_>) {
+        thread_local! {
+            static LOGGING: Cell<bool> = const { Cell::new(false) };
+        }
+        if LOGGING.replace(true) {
+            return;
+        }
+        if let Some(handler) = self.slot.enter() {
+            match message.as_str() {
+                Some(text) => handler.call(|handler| handler(level, text)),
+                None => handler.call(|handler| handler(level, &message.to_string())),
+            };
+        }
+        LOGGING.set(false);
+    }
+}
+
+/// Lets one record a second through where a flood of them is possible.
+#[derive(Default)]
+pub(crate) struct Throttle(Mutex<(Option<Instant>, u64)>);
+
+impl Throttle {
+    /// `Some(n)`: log now, `n` records were held back since the last one.
+    pub fn pass(&self) -> Option<u64> {
+        let now = Instant::now();
+        let (last, held_back) = &mut *lock(&self.0);
+        if last.is_some_and(|last| now.duration_since(last) < Duration::from_secs(1)) {
+            *held_back += 1;
+            return None;
+        }
+        *last = Some(now);
+        Some(std::mem::take(held_back))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    #[test]
+    fn records_below_the_level_are_not_formatted() {
+        struct Unformattable;
+        impl fmt::Display for Unformattable {
+            fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+                panic!("formatted");
+            }
+        }
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&seen);
+        let logger = Logger::new(
+            LogLevel::Warn,
+            Some(Box::new(move |level, text| {
+                sink.lock().unwrap().push((level, text.to_owned()))
+            })),
+        );
+        log!(logger, Info, "{}", Unformattable);
+        log!(logger, Warn, "port {} is taken", 5000);
+        assert_eq!(
+            *seen.lock().unwrap(),
+            [(LogLevel::Warn, "port 5000 is taken".to_owned())]
+        );
+    }
+
+    #[test]
+    fn a_flood_of_records_becomes_one_a_second() {
+        let throttle = Throttle::default();
+        assert_eq!(throttle.pass(), Some(0));
+        assert_eq!(throttle.pass(), None);
+    }
+}

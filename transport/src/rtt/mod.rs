@@ -1,0 +1,168 @@
+//! Round trips: single measurements, series, discovery.
+//!
+//! Who measures waits on a socket of its own, connected to the peer: no other thread stands
+//! between the pong and its arrival. A peer whose application answers by hand sends the pong to
+//! the control port instead; the receiver then hands it over (`deliver`).
+
+mod discover;
+mod port;
+mod series;
+mod session;
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{Ipv6Addr, SocketAddrV6};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::core::Core;
+use crate::error::{expired, Result};
+use crate::handlers::lock;
+use crate::sys::event::Wake;
+use crate::sys::poll::Deadline;
+use port::Ports;
+use session::Session;
+
+pub use discover::DiscoveredPeer;
+pub use series::{PingOptions, RttSummary};
+
+/// A pong that has come.
+#[derive(Debug, Clone, Copy)]
+struct Pong {
+    token: u64,
+    from: SocketAddrV6,
+    at: Instant,
+}
+
+/// Where pongs are left for a waiting thread that came on the control port.
+struct Mailbox {
+    pongs: Mutex<Vec<Pong>>,
+    /// Something is in it, or the state of the transport changed.
+    wake: Wake,
+}
+
+impl Mailbox {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            pongs: Mutex::default(),
+            wake: Wake::new()?,
+        })
+    }
+}
+
+/// Whose pong a token is.
+struct Expected {
+    /// The address that was pinged; `None` for discovery, which anyone may answer.
+    from: Option<Ipv6Addr>,
+    mailbox: Arc<Mailbox>,
+}
+
+/// The round trips of a transport that are under way.
+#[derive(Default)]
+pub(crate) struct Rtt {
+    waiting: Mutex<Waiting>,
+    ports: Ports,
+    /// Threads asleep that do not watch the control socket.
+    sleepers: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Waiting {
+    outstanding: HashMap<u64, Expected>,
+    mailboxes: Vec<Arc<Mailbox>>,
+}
+
+impl Rtt {
+    /// Takes a pong that came to the control port. It counts when its token is outstanding and it
+    /// came from the address that was pinged.
+    pub fn deliver(&self, token: u64, from: SocketAddrV6, at: Instant) {
+        let waiting = lock(&self.waiting);
+        let Some(expected) = waiting.outstanding.get(&token) else {
+            return;
+        };
+        if expected.from.is_none_or(|address| address == *from.ip()) {
+            let mailbox = Arc::clone(&expected.mailbox);
+            drop(waiting);
+            lock(&mailbox.pongs).push(Pong { token, from, at });
+            mailbox.wake.signal();
+        }
+    }
+
+    /// Makes every waiting thread look at the state of the transport.
+    pub fn wake_all(&self) {
+        for mailbox in &lock(&self.waiting).mailboxes {
+            mailbox.wake.signal();
+        }
+    }
+
+    /// The same when the receiver stops reading the control socket: only for those who rely on it.
+    pub fn wake_sleepers(&self) {
+        if self.sleepers.load(Ordering::SeqCst) > 0 {
+            self.wake_all();
+        }
+    }
+
+    /// Closes the sockets that are kept for the next round trip.
+    pub fn forget_ports(&self) {
+        self.ports.forget();
+    }
+}
+
+/// A timestamp that no other outstanding ping of this process carries: nanoseconds, and always
+/// later than the last one.
+fn next_token() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = now.map_or(0, |time| time.as_nanos() as u64);
+    let next = |last: u64| now.max(last.wrapping_add(1));
+    match LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
+        Some(next(last))
+    }) {
+        Ok(last) | Err(last) => next(last),
+    }
+}
+
+impl Core {
+    /// Measures one round trip.
+    pub fn round_trip(self: &Arc<Self>, peer: &str, timeout: Option<Duration>) -> Result<Duration> {
+        self.count(self.try_round_trip(peer, timeout))
+    }
+
+    fn try_round_trip(self: &Arc<Self>, peer: &str, timeout: Option<Duration>) -> Result<Duration> {
+        let mut session = Session::with_peer(self, peer)?;
+        let (token, sent) = session.ping()?;
+        let deadline = match timeout {
+            None => Deadline::Never,
+            Some(time) => sent.checked_add(time).map_or(Deadline::Never, Deadline::At),
+        };
+        loop {
+            match session.pong(deadline)? {
+                Some(pong) if pong.token == token => {
+                    return Ok(session.accept(&pong, sent));
+                }
+                Some(_) => {}
+                None => return Err(expired(format!("round trip to {peer}"), timeout)),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_different_whatever_the_clock_does() {
+        let threads: Vec<_> = (0..4)
+            .map(|_| std::thread::spawn(|| (0..1000).map(|_| next_token()).collect::<Vec<_>>()))
+            .collect();
+        let mut tokens: Vec<u64> = threads
+            .into_iter()
+            .flat_map(|t| t.join().unwrap())
+            .collect();
+        tokens.sort_unstable();
+        tokens.dedup();
+        assert_eq!(tokens.len(), 4000);
+    }
+}

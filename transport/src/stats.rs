@@ -1,0 +1,203 @@
+//! Counters, and the snapshot that users get.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use crossbeam_utils::CachePadded;
+
+use crate::handlers::lock;
+
+/// One counter. Counters order nothing, so relaxed operations do.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub fn add(&self, amount: u64) {
+        self.0.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    pub fn increment(&self) {
+        self.add(1);
+    }
+
+    /// Takes back what was counted before it was certain.
+    pub fn decrement(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What control messages count, one direction.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    pub messages: Counter,
+    pub bytes: Counter,
+}
+
+/// All counters of a transport. What different threads count lies on different cache lines.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub sent: CachePadded<Traffic>,
+    pub received: CachePadded<Traffic>,
+    pub stream_bytes_sent: CachePadded<Counter>,
+    pub stream_bytes_received: CachePadded<Counter>,
+    pub rare: CachePadded<Rare>,
+}
+
+/// What is counted seldom.
+#[derive(Debug, Default)]
+pub(crate) struct Rare {
+    pub connections_accepted: Counter,
+    pub connections_initiated: Counter,
+    pub errors: Counter,
+    pub messages_dropped: Counter,
+    pub rejected: Counter,
+    pub pings_sent: Counter,
+    pub pongs_received: Counter,
+    pub pings_answered: Counter,
+    pub last_rtt_ns: Counter,
+    pub link_changes: Counter,
+    /// Drops of sockets that were replaced since.
+    pub kernel_drops_before: Counter,
+}
+
+/// Statistics of a transport since it started or since the last reset.
+///
+/// Each figure is exact; together they are a snapshot only as far as traffic that goes on while
+/// they are read lets them be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Whether the link can carry traffic now.
+    pub link_up: bool,
+    /// Control messages sent; pings and pongs do not count as messages.
+    pub messages_sent: u64,
+    /// Control messages received, those that were dropped for a full queue too.
+    pub messages_received: u64,
+    /// Payload bytes of `messages_sent`.
+    pub bytes_sent: u64,
+    /// Payload bytes of `messages_received`.
+    pub bytes_received: u64,
+    /// Data streams that peers opened.
+    pub connections_accepted: u64,
+    /// Data streams that this side opened.
+    pub connections_initiated: u64,
+    /// Failed sends, receives, accepts and stream calls; not timeouts, not ends of streams.
+    pub errors: u64,
+    /// Time since the start or the last reset.
+    pub uptime: Duration,
+    /// The same in whole seconds.
+    pub uptime_secs: u64,
+    /// Messages dropped because the receive queue was full.
+    pub messages_dropped: u64,
+    /// Datagrams that the kernel dropped because the socket buffer was full.
+    pub kernel_drops: u64,
+    /// Datagrams and connections refused for their source or a limit.
+    pub rejected: u64,
+    /// Payload bytes written to data streams.
+    pub stream_bytes_sent: u64,
+    /// Payload bytes read from data streams.
+    pub stream_bytes_received: u64,
+    /// Data streams open now.
+    pub streams_open: u64,
+    /// Pings sent, those of discovery included.
+    pub pings_sent: u64,
+    /// Pongs that answered one of them in time.
+    pub pongs_received: u64,
+    /// Pings of peers that were answered.
+    pub pings_answered: u64,
+    /// The last round trip measured, in nanoseconds.
+    pub last_rtt_ns: u64,
+    /// How often the link came up or went down.
+    pub link_changes: u64,
+    /// Handler calls that panicked.
+    pub callback_failures: u64,
+    /// Bytes of send buffer that the kernel granted the control socket.
+    pub udp_send_buffer: u64,
+    /// Bytes of receive buffer that the kernel granted the control socket.
+    pub udp_receive_buffer: u64,
+}
+
+/// What the counters showed when they were last reset: they themselves only ever go up, so that
+/// a reset loses nothing that is being counted at that moment.
+pub(crate) struct Baseline(Mutex<(Instant, Stats)>);
+
+impl Baseline {
+    pub fn new() -> Self {
+        Self(Mutex::new((Instant::now(), Stats::default())))
+    }
+
+    /// From now on `since` is told relative to `totals`.
+    pub fn set(&self, totals: Stats) {
+        *lock(&self.0) = (Instant::now(), totals);
+    }
+
+    /// The difference; figures that are a state, not a count, stay as they are.
+    pub fn since(&self, mut totals: Stats) -> Stats {
+        let (start, base) = &*lock(&self.0);
+        totals.uptime = start.elapsed();
+        totals.uptime_secs = totals.uptime.as_secs();
+        for (total, base) in totals
+            .counts_mut()
+            .into_iter()
+            .zip(base.clone().counts_mut())
+        {
+            *total = total.saturating_sub(*base);
+        }
+        totals
+    }
+}
+
+impl Stats {
+    /// Everything that only goes up.
+    fn counts_mut(&mut self) -> [&mut u64; 17] {
+        [
+            &mut self.messages_sent,
+            &mut self.messages_received,
+            &mut self.bytes_sent,
+            &mut self.bytes_received,
+            &mut self.connections_accepted,
+            &mut self.connections_initiated,
+            &mut self.errors,
+            &mut self.messages_dropped,
+            &mut self.kernel_drops,
+            &mut self.rejected,
+            &mut self.stream_bytes_sent,
+            &mut self.stream_bytes_received,
+            &mut self.pings_sent,
+            &mut self.pongs_received,
+            &mut self.pings_answered,
+            &mut self.link_changes,
+            &mut self.callback_failures,
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reset_sets_counts_to_zero_and_leaves_states() {
+        let baseline = Baseline::new();
+        let mut totals = Stats {
+            messages_sent: 5,
+            streams_open: 2,
+            last_rtt_ns: 4000,
+            ..Stats::default()
+        };
+        baseline.set(totals.clone());
+        totals.messages_sent += 3;
+        let stats = baseline.since(totals);
+        assert_eq!((stats.messages_sent, stats.streams_open), (3, 2));
+        assert_eq!(stats.last_rtt_ns, 4000);
+    }
+}

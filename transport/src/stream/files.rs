@@ -1,0 +1,443 @@
+//! Files over streams, inside the kernel where it can, and by copying where it cannot.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use super::shared::{Shared, Waited};
+use crate::error::{Result, TransportError};
+use crate::sys::file::{self, FileKind, Pipe};
+use crate::sys::poll::Interest;
+use crate::sys::socket;
+use crate::sys::thread::without_write_signals;
+use crate::sys::would_block;
+
+/// Bytes of one sendfile or splice call at most: large enough not to matter, small enough to look
+/// at the state of the stream now and then.
+const STEP: u64 = 8 << 20;
+/// Bytes that are copied at a time where the kernel cannot move them.
+const COPY: usize = 256 << 10;
+/// Pipe between the socket and a file; pipe(7): what an unprivileged user may have.
+const PIPE: i32 = 1 << 20;
+/// A pipe or terminal that is writable takes at least this much without blocking (PIPE_BUF).
+const PIPE_BUF: usize = 4096;
+
+/// One transfer under way.
+struct Transfer<'a> {
+    stream: &'a Shared,
+    file: BorrowedFd<'a>,
+    offset: u64,
+    rest: u64,
+    waited: Waited,
+    done: &'a mut u64,
+}
+
+/// What a step of a transfer came to.
+enum Step {
+    Moved(usize),
+    End,
+    /// The kernel cannot do it this way with this kind of file.
+    Unsupported,
+}
+
+pub(super) fn send(
+    stream: &Shared,
+    file: BorrowedFd<'_>,
+    offset: u64,
+    count: u64,
+    timeout: Option<Duration>,
+    sent: &mut u64,
+) -> Result<()> {
+    let _using = stream.enter()?;
+    let kind = kind_for(stream, file, offset)?;
+    let mut transfer = Transfer {
+        stream,
+        file,
+        offset,
+        rest: count,
+        waited: Waited::new(timeout),
+        done: sent,
+    };
+    without_write_signals(|| match kind {
+        FileKind::Seekable => transfer.send_seekable(),
+        FileKind::Pipe => transfer.send_pipe(),
+        FileKind::Socket => transfer.send_socket(),
+        FileKind::Other => transfer.send_other(),
+    })
+}
+
+pub(super) fn receive(
+    stream: &Shared,
+    file: BorrowedFd<'_>,
+    offset: u64,
+    count: u64,
+    timeout: Option<Duration>,
+    received: &mut u64,
+) -> Result<()> {
+    let _using = stream.enter_to_read()?;
+    let kind = kind_for(stream, file, offset)?;
+    let mut transfer = Transfer {
+        stream,
+        file,
+        offset,
+        rest: count,
+        waited: Waited::new(timeout),
+        done: received,
+    };
+    without_write_signals(|| {
+        transfer.receive_leftover(kind)?;
+        match kind {
+            FileKind::Pipe => transfer.receive_pipe(),
+            FileKind::Socket => transfer.receive_socket(),
+            FileKind::Seekable | FileKind::Other => transfer.receive_file(kind),
+        }
+    })
+}
+
+/// The kind of a file, and whether it has the offset that is asked for.
+fn kind_for(stream: &Shared, file: BorrowedFd<'_>, offset: u64) -> Result<FileKind> {
+    let failed = |error| TransportError::from_os("cannot use the file", &stream.peer, error);
+    let kind = file::kind(file).map_err(failed)?;
+    if kind != FileKind::Seekable && offset != 0 {
+        return Err(TransportError::OutOfRange {
+            what: "offset",
+            value: offset.to_string(),
+            allowed: "a pipe, socket or terminal has none, so it must be 0".to_owned(),
+        });
+    }
+    Ok(kind)
+}
+
+impl Transfer<'_> {
+    fn step_size(&self, most: u64) -> usize {
+        self.rest.min(most) as usize
+    }
+
+    fn moved(&mut self, count: usize) {
+        *self.done += count as u64;
+        self.offset += count as u64;
+        self.rest -= count as u64;
+    }
+
+    fn file_failed(&self, action: &str, error: io::Error) -> TransportError {
+        TransportError::from_os(
+            format!("{action} the file at offset {}", self.offset),
+            &self.stream.core.link.name(),
+            error,
+        )
+    }
+
+    fn wait_stream_writable(&mut self) -> Result<()> {
+        let interest = Interest::writable(self.stream.socket.as_fd());
+        self.stream.wait(interest, &mut self.waited)
+    }
+
+    fn wait_stream_readable(&mut self) -> Result<()> {
+        let interest = Interest::readable(self.stream.socket.as_fd());
+        self.stream.wait(interest, &mut self.waited)
+    }
+
+    fn wait_file(&mut self, interest: Interest<'_>) -> Result<()> {
+        self.stream.wait(interest, &mut self.waited)
+    }
+
+    /// Runs one system call that moves bytes between the stream and something else. `None`: it
+    /// found nothing to move, or was interrupted.
+    fn attempt(&self, action: &str, moved: io::Result<usize>) -> Result<Option<Step>> {
+        match moved {
+            Ok(0) => Ok(Some(Step::End)),
+            Ok(count) => Ok(Some(Step::Moved(count))),
+            Err(error) if would_block(&error) => Ok(None),
+            Err(error) => match error.raw_os_error() {
+                Some(libc::EINTR) => Ok(Some(Step::Moved(0))),
+                Some(libc::EINVAL | libc::ENOSYS | libc::ESPIPE) => Ok(Some(Step::Unsupported)),
+                _ => Err(self.stream.failed(action, error)),
+            },
+        }
+    }
+
+    fn count_sent(&mut self, count: usize) {
+        self.stream
+            .core
+            .counters
+            .stream_bytes_sent
+            .add(count as u64);
+        self.moved(count);
+    }
+
+    fn count_received(&mut self, count: usize) {
+        self.stream
+            .core
+            .counters
+            .stream_bytes_received
+            .add(count as u64);
+        self.moved(count);
+    }
+
+    fn send_seekable(&mut self) -> Result<()> {
+        while self.rest > 0 {
+            let size = self.step_size(STEP);
+            let moved = file::sendfile(self.stream.socket.as_fd(), self.file, self.offset, size);
+            match self.attempt("cannot send a file to", moved)? {
+                Some(Step::Moved(count)) => self.count_sent(count),
+                Some(Step::End) => return Ok(()),
+                Some(Step::Unsupported) => return self.send_by_copy(true),
+                None => self.wait_stream_writable()?,
+            }
+        }
+        Ok(())
+    }
+
+    /// From a pipe straight into the socket: what does not fit stays in the pipe.
+    fn send_pipe(&mut self) -> Result<()> {
+        while self.rest > 0 {
+            self.wait_file(Interest::readable(self.file))?;
+            let size = self.step_size(STEP);
+            let moved = file::splice(self.file, self.stream.socket.as_fd(), None, size);
+            match self.attempt("cannot send a pipe to", moved)? {
+                Some(Step::Moved(count)) => self.count_sent(count),
+                Some(Step::End) => return Ok(()),
+                Some(Step::Unsupported) => return self.send_by_copy(false),
+                None => self.wait_stream_writable()?,
+            }
+        }
+        Ok(())
+    }
+
+    /// From one socket to another: looked at, sent, and only then taken.
+    fn send_socket(&mut self) -> Result<()> {
+        let mut buf = self.copy_buffer()?;
+        while self.rest > 0 {
+            let size = self.step_size(COPY as u64);
+            match file::peek(self.file, &mut buf[..size]) {
+                Ok(0) => return Ok(()),
+                Ok(found) => match socket::send(self.stream.socket.as_fd(), &buf[..found]) {
+                    Ok(sent) => {
+                        self.take(self.file, &mut buf[..sent])?;
+                        self.count_sent(sent);
+                    }
+                    Err(error) if would_block(&error) => self.wait_stream_writable()?,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(self.stream.failed("cannot write to", error)),
+                },
+                Err(error) if would_block(&error) => {
+                    self.wait_file(Interest::readable(self.file))?
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.file_failed("cannot read", error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn send_other(&mut self) -> Result<()> {
+        self.send_by_copy(false)
+    }
+
+    fn send_by_copy(&mut self, seekable: bool) -> Result<()> {
+        let mut buf = self.copy_buffer()?;
+        while self.rest > 0 {
+            let size = self.step_size(COPY as u64);
+            let read = if seekable {
+                file::read_at(self.file, &mut buf[..size], self.offset)
+            } else {
+                self.wait_file(Interest::readable(self.file))?;
+                file::read(self.file, &mut buf[..size])
+            };
+            match read {
+                Ok(0) => return Ok(()),
+                Ok(count) => {
+                    let mut sent = 0;
+                    let outcome =
+                        self.stream
+                            .write_entered(&buf[..count], &mut self.waited, &mut sent);
+                    self.moved(sent as usize);
+                    outcome?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted || would_block(&error) => {
+                }
+                Err(error) => return Err(self.file_failed("cannot read", error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// From the socket straight into a pipe: what does not fit stays in the socket.
+    fn receive_pipe(&mut self) -> Result<()> {
+        while self.rest > 0 {
+            self.wait_stream_readable()?;
+            let size = self.step_size(STEP);
+            let moved = file::splice(self.stream.socket.as_fd(), self.file, None, size);
+            match self.attempt("cannot receive from", moved)? {
+                Some(Step::Moved(count)) => self.count_received(count),
+                Some(Step::End) => return self.ended(),
+                Some(Step::Unsupported) => return self.receive_by_copy(FileKind::Pipe),
+                None => self.wait_file(Interest::writable(self.file))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn receive_socket(&mut self) -> Result<()> {
+        let mut buf = self.copy_buffer()?;
+        while self.rest > 0 {
+            let size = self.step_size(COPY as u64);
+            match file::peek(self.stream.socket.as_fd(), &mut buf[..size]) {
+                Ok(0) => return self.ended(),
+                Ok(found) => match socket::send(self.file, &buf[..found]) {
+                    Ok(sent) => {
+                        self.take(self.stream.socket.as_fd(), &mut buf[..sent])?;
+                        self.count_received(sent);
+                    }
+                    Err(error) if would_block(&error) => {
+                        self.wait_file(Interest::writable(self.file))?;
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(self.file_failed("cannot write", error)),
+                },
+                Err(error) if would_block(&error) => self.wait_stream_readable()?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.stream.failed("cannot read from", error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Through a pipe of our own into a file, page by page and without a copy in this process.
+    fn receive_file(&mut self, kind: FileKind) -> Result<()> {
+        // No descriptors or no pipe memory left: then by copying.
+        let Ok(pipe) = Pipe::new(PIPE) else {
+            return self.receive_by_copy(kind);
+        };
+        while self.rest > 0 {
+            let size = self.step_size(pipe.capacity as u64);
+            let moved = file::splice(self.stream.socket.as_fd(), pipe.write.as_fd(), None, size);
+            match self.attempt("cannot receive from", moved)? {
+                Some(Step::Moved(count)) => self.empty_pipe(&pipe, count, kind)?,
+                Some(Step::End) => return self.ended(),
+                Some(Step::Unsupported) => return self.receive_by_copy(kind),
+                None => self.wait_stream_readable()?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves `filled` bytes from our pipe into the file. What it does not take is left over.
+    fn empty_pipe(&mut self, pipe: &Pipe, mut filled: usize, kind: FileKind) -> Result<()> {
+        while filled > 0 {
+            let offset = (kind == FileKind::Seekable).then_some(self.offset);
+            let ready = match kind {
+                FileKind::Seekable => Ok(()),
+                _ => self.wait_file(Interest::writable(self.file)),
+            };
+            let moved = ready.and_then(|()| {
+                let moved = file::splice(pipe.read.as_fd(), self.file, offset, filled);
+                moved.map_err(|error| match error.raw_os_error() {
+                    // Not a file of the kind that splice writes to (O_APPEND is one).
+                    Some(libc::EINVAL) => TransportError::WouldBlock,
+                    _ => self.file_failed("cannot write", error),
+                })
+            });
+            match moved {
+                Ok(count) => {
+                    self.count_received(count);
+                    filled -= count;
+                }
+                Err(TransportError::WouldBlock) => {
+                    self.stream.leftover.put(pipe.drain(filled));
+                    return self.receive_leftover(kind);
+                }
+                Err(error) => {
+                    self.stream.leftover.put(pipe.drain(filled));
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn receive_by_copy(&mut self, kind: FileKind) -> Result<()> {
+        let mut buf = self.copy_buffer()?;
+        while self.rest > 0 {
+            let size = self.step_size(COPY as u64);
+            match socket::receive(self.stream.socket.as_fd(), &mut buf[..size]) {
+                Ok(0) => return self.ended(),
+                Ok(count) => {
+                    self.stream.leftover.put(buf[..count].to_vec());
+                    self.receive_leftover(kind)?;
+                }
+                Err(error) if would_block(&error) => self.wait_stream_readable()?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.stream.failed("cannot read from", error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what was taken from the socket before. What the file does not take stays left over.
+    fn receive_leftover(&mut self, kind: FileKind) -> Result<()> {
+        let mut buf = Vec::new();
+        while self.rest > 0 && !self.stream.leftover.is_empty() {
+            let most = if kind == FileKind::Seekable {
+                COPY
+            } else {
+                PIPE_BUF
+            };
+            buf.resize(self.step_size(most as u64), 0);
+            let count = self.stream.leftover.take(&mut buf);
+            let written = self.write_file(&buf[..count], kind);
+            let taken = *written.as_ref().unwrap_or(&0);
+            self.stream.leftover.put_back(&buf[taken..count]);
+            self.count_received(taken);
+            written?;
+        }
+        Ok(())
+    }
+
+    fn write_file(&mut self, data: &[u8], kind: FileKind) -> Result<usize> {
+        let seekable = kind == FileKind::Seekable;
+        if !seekable {
+            self.wait_file(Interest::writable(self.file))?;
+        }
+        let offset = seekable.then_some(self.offset);
+        match file::write(self.file, data, offset) {
+            Ok(count) => Ok(count),
+            Err(error) if would_block(&error) || error.kind() == io::ErrorKind::Interrupted => {
+                Ok(0)
+            }
+            Err(error) => Err(self.file_failed("cannot write", error)),
+        }
+    }
+
+    /// The stream has ended: by the peer, or by us.
+    fn ended(&self) -> Result<()> {
+        match self.stream.ended() {
+            None => Ok(()),
+            Some(_) => Err(self.stream.end_error()),
+        }
+    }
+
+    /// Takes from a socket what was peeked at before.
+    fn take(&self, socket: BorrowedFd<'_>, peeked: &mut [u8]) -> Result<()> {
+        let mut taken = 0;
+        while taken < peeked.len() {
+            match socket::receive(socket, &mut peeked[taken..]) {
+                Ok(0) => break,
+                Ok(count) => taken += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.file_failed("cannot read", error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn copy_buffer(&self) -> Result<Vec<u8>> {
+        let mut buf = Vec::new();
+        buf.try_reserve_exact(COPY)
+            .map_err(|_| TransportError::OutOfMemory {
+                action: format!("cannot make a buffer of {COPY} bytes"),
+            })?;
+        buf.resize(COPY, 0);
+        Ok(buf)
+    }
+}

@@ -1,0 +1,202 @@
+//! Accepting data streams: limits, refusals, and a thread for each handler call.
+
+use std::io;
+use std::net::SocketAddrV6;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use socket2::Socket;
+
+use super::options::{choose_send_buffer, configure, limit_silence};
+use super::DataStream;
+use crate::control::{cannot_bind_device, cannot_bind_port};
+use crate::core::Core;
+use crate::error::{Result, TransportError};
+use crate::log::{log, Throttle};
+use crate::sys::poll::Deadline;
+use crate::sys::{socket, would_block};
+
+/// Connections that may wait to be accepted. A short queue loses SYNs, and each costs its peer a
+/// second; the kernel caps it at net.core.somaxconn.
+const BACKLOG: i32 = 4096;
+/// How long to leave a listener alone that has connections which cannot be accepted.
+const PAUSE: Duration = Duration::from_millis(100);
+/// A listener on the data port of `interface`.
+pub(crate) fn open(core: &Core, interface: &str) -> Result<Socket> {
+    let socket = socket::tcp(interface).map_err(|error| cannot_bind_device(interface, error))?;
+    // Connections of an earlier run in TIME_WAIT do not keep the port; another listener does.
+    socket
+        .set_reuse_address(true)
+        .map_err(|source| TransportError::SocketOption {
+            option: "SO_REUSEADDR",
+            value: "1".to_owned(),
+            source,
+        })?;
+    let port = core.streams.port();
+    socket::bind_port(&socket, port)
+        .and_then(|()| socket::local_port(&socket))
+        .map(|port| core.streams.set_port(port))
+        .and_then(|()| socket.listen(BACKLOG))
+        .map_err(|error| cannot_bind_port("TCP data", interface, port, error))?;
+    core.streams
+        .send_buffer
+        .set(choose_send_buffer(core, interface) as u64);
+    // Accepted connections inherit these.
+    configure(&socket, core)?;
+    limit_silence(&socket, core)?;
+    Ok(socket)
+}
+
+/// Takes connections, and gets by without descriptors.
+pub(crate) struct Acceptor {
+    /// Given up for a moment to take and reset a connection when there are no descriptors left:
+    /// left alone, it would keep the listener readable for ever.
+    spare: Option<OwnedFd>,
+    paused_until: Option<Instant>,
+    refused: Throttle,
+}
+
+impl Acceptor {
+    pub fn new() -> Self {
+        Self {
+            spare: spare(),
+            paused_until: None,
+            refused: Throttle::default(),
+        }
+    }
+
+    /// Whether to wait for connections.
+    pub fn is_ready(&self) -> bool {
+        self.paused_until
+            .is_none_or(|until| Instant::now() >= until)
+    }
+
+    /// When to look again at a listener that is left alone.
+    pub fn pause(&self) -> Deadline {
+        match self.paused_until {
+            Some(until) if !self.is_ready() => Deadline::At(until),
+            _ => Deadline::Never,
+        }
+    }
+
+    /// Takes all connections that wait.
+    pub fn accept(&mut self, core: &Arc<Core>, listener: &Socket) {
+        while !core.is_closing() {
+            match socket::accept(listener.as_fd()) {
+                Ok((socket, from)) => self.admit(core, socket, from),
+                Err(error) if would_block(&error) => return,
+                Err(error) => {
+                    if !self.recover(core, listener, error) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, core: &Arc<Core>, socket: Socket, from: SocketAddrV6) {
+        let place = match core.serves(from.ip()) {
+            true => core.streams.reserve(),
+            false => Err(TransportError::PermissionDenied {
+                action: "neither link-local nor loopback (allow_any_source serves all)".to_owned(),
+                source: io::ErrorKind::PermissionDenied.into(),
+            }),
+        };
+        let error = match place {
+            Ok(id) => match DataStream::accepted(core, id, socket, &from) {
+                Ok(stream) => return hand_over(core, stream),
+                // The transport closes.
+                Err(_) => return,
+            },
+            Err(error) => error,
+        };
+        // Counted before the peer learns of it.
+        core.counters.rare.rejected.increment();
+        reset(&socket);
+        drop(socket);
+        if let Some(held_back) = self.refused.pass() {
+            log!(
+                core.log,
+                Warn,
+                "refused a stream from {from}: {error} ({held_back} such records held back)"
+            );
+        }
+    }
+
+    /// After a failed accept: whether to go on with the next connection.
+    fn recover(&mut self, core: &Core, listener: &Socket, error: io::Error) -> bool {
+        let errno = error.raw_os_error();
+        // The connection was gone before it was taken; accept(2) says to go on.
+        if matches!(errno, Some(libc::EINTR | libc::ECONNABORTED | libc::EPROTO)) {
+            return true;
+        }
+        core.counters.rare.errors.increment();
+        if let Some(held_back) = self.refused.pass() {
+            log!(
+                core.log,
+                Error,
+                "cannot accept a stream: {error} ({held_back} such records held back)"
+            );
+        }
+        let out_of_files = matches!(errno, Some(libc::EMFILE | libc::ENFILE));
+        if out_of_files && self.spare.take().is_some() {
+            let taken = socket::accept(listener.as_fd());
+            if let Ok((socket, _)) = &taken {
+                core.counters.rare.rejected.increment();
+                reset(socket);
+            }
+            let went_on = taken.is_ok();
+            drop(taken);
+            self.spare = spare();
+            if went_on && self.spare.is_some() {
+                return true;
+            }
+        }
+        self.spare = self.spare.take().or_else(spare);
+        self.paused_until = Some(Instant::now() + PAUSE);
+        false
+    }
+}
+
+fn spare() -> Option<OwnedFd> {
+    std::fs::File::open("/dev/null").ok().map(OwnedFd::from)
+}
+
+/// Makes closing the socket reset the connection, so that the peer knows at once.
+pub(crate) fn reset(socket: &Socket) {
+    // It fails for no socket that is open.
+    let _ = socket.set_linger(Some(Duration::ZERO));
+}
+
+/// Gives a stream to the handler, on a thread of its own, or queues it for `accept`.
+fn hand_over(core: &Arc<Core>, stream: DataStream) {
+    if !core.on_stream.is_set() {
+        return core.inbox.push_stream(stream);
+    }
+    let handled = stream.clone();
+    let started = core.spawn("dcf-tb-stream", move |core| match core.on_stream.enter() {
+        Some(running) => core.call(&running, |handler| handler(handled)),
+        None => core.inbox.push_stream(handled),
+    });
+    if let Err(error) = started {
+        reset(stream.socket());
+        core.count_error(&error);
+        log!(
+            core.log,
+            Error,
+            "stream from {} reset: {error}",
+            stream.peer()
+        );
+    }
+}
+
+/// Streams that came before there was a handler.
+pub(crate) fn hand_over_queued(core: &Arc<Core>) {
+    while core.on_stream.is_set() {
+        match core.inbox.pop_stream() {
+            Some(stream) => hand_over(core, stream),
+            None => return,
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Data streams: TCP connections whose calls wait with a deadline and can be cancelled.
+
+mod files;
+pub(crate) mod listener;
+mod options;
+pub(crate) mod registry;
+mod shared;
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddrV6};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::Socket;
+
+use crate::address;
+use crate::control::cannot_bind_device;
+use crate::core::Core;
+use crate::error::{Result, TransportError};
+use crate::log::log;
+use crate::sys::poll::Deadline;
+use crate::sys::{file, socket};
+use crate::Counted;
+use options::configure;
+use registry::End;
+use shared::Shared;
+
+/// A bidirectional stream of bytes to a peer.
+///
+/// A clone is another reference to the same stream; the last one to be dropped closes it. All
+/// calls take `&self`: a read and a write may run at the same time on different threads. Reading
+/// and writing (`Read`, `Write`) wait without limit; the `_timeout` calls say how long.
+#[derive(Clone)]
+pub struct DataStream {
+    shared: Arc<Shared>,
+}
+
+impl DataStream {
+    fn new(core: &Arc<Core>, id: u64, socket: Socket, peer: &SocketAddrV6) -> Result<Self> {
+        let name = core.link.name();
+        // Bare: the port of the other end means nothing to a caller.
+        let peer = address::format(peer, &name, peer.port());
+        let shared = Arc::new(Shared::new(core, id, socket, peer));
+        // From here on dropping it gives the place back.
+        if core.streams.register(id, Arc::downgrade(&shared)) {
+            Ok(Self { shared })
+        } else {
+            Err(TransportError::Shutdown)
+        }
+    }
+
+    /// Takes a connection from the listener, from which it has its options.
+    pub(crate) fn accepted(
+        core: &Arc<Core>,
+        id: u64,
+        socket: Socket,
+        peer: &SocketAddrV6,
+    ) -> Result<Self> {
+        let stream = Self::new(core, id, socket, peer)?;
+        core.counters.rare.connections_accepted.increment();
+        log!(core.log, Debug, "stream from {} accepted", stream.peer());
+        Ok(stream)
+    }
+
+    /// Connects to the data port of a peer.
+    pub(crate) fn open(core: &Arc<Core>, peer: &str, timeout: Option<Duration>) -> Result<Self> {
+        let opened = Self::connect(core, peer, timeout);
+        if let Ok(stream) = &opened {
+            core.counters.rare.connections_initiated.increment();
+            log!(core.log, Debug, "stream to {} opened", stream.peer());
+        }
+        core.count(opened)
+    }
+
+    fn connect(core: &Arc<Core>, peer: &str, timeout: Option<Duration>) -> Result<Self> {
+        let deadline = Deadline::after(timeout);
+        if core.is_closing() {
+            return Err(TransportError::Shutdown);
+        }
+        let to = core.resolve(peer, core.streams.port())?;
+        if to.ip().is_multicast() {
+            return Err(TransportError::InvalidAddress {
+                address: peer.to_owned(),
+                reason: "a stream goes to one peer, and this is a multicast address".to_owned(),
+            });
+        }
+        core.link.check()?;
+        let id = core.streams.reserve()?;
+        let interface = core.link.name();
+        let prepared = socket::tcp(&interface)
+            .map_err(|error| cannot_bind_device(&interface, error))
+            .and_then(|socket| configure(&socket, core).map(|()| socket));
+        let socket = match prepared {
+            Ok(socket) => socket,
+            Err(error) => {
+                core.streams.release(id);
+                return Err(error);
+            }
+        };
+        let stream = Self::new(core, id, socket, &to)?;
+        stream.shared.finish_connecting(&to, deadline, timeout)?;
+        Ok(stream)
+    }
+
+    /// The peer's address, `fe80::…%thunderbolt0`.
+    pub fn peer(&self) -> &str {
+        &self.shared.peer
+    }
+
+    pub(crate) fn socket(&self) -> &Socket {
+        &self.shared.socket
+    }
+
+    /// Reads at least one byte; 0 is the end of the stream (or an empty `buf`). Waits for up to
+    /// `timeout`, `None` without limit, zero not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`Timeout`](TransportError::Timeout), [`WouldBlock`](TransportError::WouldBlock),
+    /// [`Cancelled`](TransportError::Cancelled), [`Shutdown`](TransportError::Shutdown),
+    /// [`ConnectionFailed`](TransportError::ConnectionFailed),
+    /// [`LinkDown`](TransportError::LinkDown).
+    pub fn read_timeout(&self, buf: &mut [u8], timeout: Option<Duration>) -> Result<usize> {
+        self.shared.core.count(self.shared.read(buf, timeout))
+    }
+
+    /// Writes all of `data`, or as much as the time allows; the count is exact either way. Errors
+    /// are those of [`read_timeout`](Self::read_timeout).
+    pub fn write_timeout(&self, data: &[u8], timeout: Option<Duration>) -> Counted {
+        let mut count = 0;
+        let outcome = self.shared.write(data, timeout, &mut count);
+        Counted { count, outcome }.counted_in(&self.shared.core)
+    }
+
+    /// Sends `count` bytes of `file` from `offset`, in the kernel where that is possible
+    /// (sendfile(2), splice(2)). A count below that without an error is the end of the file. The
+    /// file's own position stays where it was.
+    ///
+    /// Pipes, sockets and terminals have no offset: it must be 0, and they are read from where
+    /// they are. `timeout` is for the whole call. What a terminal or other character device gave
+    /// and the peer did not take when the call fails is lost; of all other files nothing is.
+    pub fn send_file(
+        &self,
+        file: BorrowedFd<'_>,
+        offset: u64,
+        count: u64,
+        timeout: Option<Duration>,
+    ) -> Counted {
+        let mut sent = 0;
+        let outcome = files::send(&self.shared, file, offset, count, timeout, &mut sent);
+        Counted {
+            count: sent,
+            outcome,
+        }
+        .counted_in(&self.shared.core)
+    }
+
+    /// Receives `count` bytes into `file` at `offset`, in the kernel where that is possible. A
+    /// count below that without an error is the end of the stream.
+    ///
+    /// Pipes, sockets and terminals have no offset: it must be 0. Bytes that the file could not
+    /// take (a full disk) are not lost: the next read gives them.
+    pub fn receive_file(
+        &self,
+        file: BorrowedFd<'_>,
+        offset: u64,
+        count: u64,
+        timeout: Option<Duration>,
+    ) -> Counted {
+        let mut received = 0;
+        let outcome = files::receive(&self.shared, file, offset, count, timeout, &mut received);
+        Counted {
+            count: received,
+            outcome,
+        }
+        .counted_in(&self.shared.core)
+    }
+
+    /// Ends our direction: the peer reads the end of the stream, and we may go on reading.
+    pub fn finish(&self) -> Result<()> {
+        let shared = &self.shared;
+        let finished = shared.enter().and_then(|_using| {
+            let shut = shared.socket.shutdown(Shutdown::Write);
+            shut.map_err(|error| shared.failed("cannot finish the stream to", error))
+        });
+        shared.core.count(finished)
+    }
+
+    /// Closes the stream. Calls that wait on it, and all later ones, fail with
+    /// [`Cancelled`](TransportError::Cancelled). Written data still reaches the peer.
+    pub fn close(&self) {
+        self.shared.end(End::Closed);
+    }
+
+    /// Takes the connection out of the transport: the descriptor is the caller's, in blocking
+    /// mode. All references to this stream are closed.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidMessage`](TransportError::InvalidMessage) while bytes wait that a failed
+    /// [`receive_file`](Self::receive_file) left: read them first;
+    /// [`TooManyFiles`](TransportError::TooManyFiles); [`Cancelled`](TransportError::Cancelled).
+    pub fn detach(&self) -> Result<OwnedFd> {
+        let shared = &self.shared;
+        drop(shared.enter()?);
+        if !shared.leftover.is_empty() {
+            return Err(TransportError::InvalidMessage(
+                "bytes that a file could not take are waiting: read them before detaching".into(),
+            ));
+        }
+        let failed = |error| shared.failed("cannot detach the stream to", error);
+        let detached = shared.socket.as_fd().try_clone_to_owned().map_err(failed)?;
+        if !shared.end(End::Detached) {
+            return Err(shared.end_error());
+        }
+        // Who sleeps has been woken. Nobody must take a byte of what is the caller's from now on.
+        while shared.is_used() {
+            std::thread::yield_now();
+        }
+        file::set_blocking(&detached).map_err(failed)?;
+        Ok(detached)
+    }
+}
+
+impl Read for &DataStream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        Ok(self.read_timeout(buf, None)?)
+    }
+}
+
+impl Write for &DataStream {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        let written = self.write_timeout(data, None);
+        match written.outcome {
+            Err(error) if written.count == 0 => Err(error.into()),
+            // What is wrong comes again with the next call.
+            _ => Ok(written.count as usize),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Read for DataStream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(buf)
+    }
+}
+
+impl Write for DataStream {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        (&*self).write(data)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl AsFd for DataStream {
+    /// For poll(2). Reading or writing it directly bypasses the statistics and timeouts.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.shared.socket.as_fd()
+    }
+}
+
+impl fmt::Debug for DataStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DataStream")
+            .field("peer", &self.shared.peer)
+            .field("ended", &self.shared.ended())
+            .finish()
+    }
+}

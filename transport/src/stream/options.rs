@@ -1,0 +1,89 @@
+//! Socket options of data streams.
+
+use std::fmt;
+use std::time::Duration;
+
+use socket2::{Socket, TcpKeepalive};
+
+use crate::control::enlarge_buffer;
+use crate::core::Core;
+use crate::error::{Result, TransportError};
+use crate::sys::socket::{self, BufferOption};
+
+/// SO_SNDBUF that carries one stream at full speed. More only displaces the cache, and a fixed
+/// receive buffer would switch the kernel's better tuning off (tcp(7), docs/TUNING.md).
+const BEST_SEND_BUFFER: usize = 4 << 20;
+
+/// The send buffer for streams: what is asked for, where it is granted in full. Once set, the
+/// kernel does not tune it any more, so less than it would reach by itself is never set.
+pub(super) fn choose_send_buffer(core: &Core, interface: &str) -> usize {
+    let wanted = BEST_SEND_BUFFER;
+    if core.settings.config.buffer_size < wanted {
+        return 0;
+    }
+    let granted = socket::tcp(interface)
+        .map(|probe| enlarge_buffer(&probe, BufferOption::Send, wanted))
+        .unwrap_or(0);
+    if granted >= wanted {
+        wanted
+    } else {
+        0
+    }
+}
+
+/// Ends the stream when the peer leaves data unacknowledged for as long as is configured.
+pub(super) fn limit_silence(socket: &Socket, core: &Core) -> Result<()> {
+    let dead_after = core.settings.stream_dead_after;
+    if dead_after.is_zero() {
+        return Ok(());
+    }
+    socket
+        .set_tcp_user_timeout(Some(dead_after))
+        .map_err(|source| TransportError::SocketOption {
+            option: "TCP_USER_TIMEOUT",
+            value: dead_after.as_millis().to_string(),
+            source,
+        })
+}
+
+/// Sets what a data stream is configured to have, before it is connected.
+pub(super) fn configure(socket: &Socket, core: &Core) -> Result<()> {
+    let settings = &core.settings;
+    let failed = |option, value: &dyn fmt::Display| {
+        let value = value.to_string();
+        move |source| TransportError::SocketOption {
+            option,
+            value,
+            source,
+        }
+    };
+    if settings.config.tcp_nodelay {
+        let set = socket.set_tcp_nodelay(true);
+        set.map_err(failed("TCP_NODELAY", &1))?;
+    }
+    let dead_after = settings.stream_dead_after;
+    if settings.config.tcp_keepalive {
+        let set = socket.set_tcp_keepalive(&keepalive(dead_after));
+        set.map_err(failed("SO_KEEPALIVE", &1))?;
+    }
+    let send_buffer = core.streams.send_buffer.get() as usize;
+    if send_buffer > 0 {
+        // Asked for and granted when the transport started; losing it costs speed, not function.
+        if socket::force_buffer(socket, BufferOption::Send, send_buffer).is_err() {
+            let _ = socket.set_send_buffer_size(send_buffer);
+        }
+    }
+    Ok(())
+}
+
+/// Probes that begin in time for a silent peer to be noticed within `dead_after`: with a user
+/// timeout set, that and not the number of probes decides (tcp(7)).
+fn keepalive(dead_after: Duration) -> TcpKeepalive {
+    if dead_after.is_zero() {
+        return TcpKeepalive::new();
+    }
+    let seconds = |part: Duration| Duration::from_secs(part.as_secs().max(1));
+    TcpKeepalive::new()
+        .with_time(seconds(dead_after / 2))
+        .with_interval(seconds(dead_after / 10))
+}

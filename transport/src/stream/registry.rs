@@ -1,0 +1,135 @@
+//! The open streams of a transport: their number is bounded, and one call ends them all.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, Weak};
+
+use super::shared::Shared;
+use crate::error::{Result, TransportError};
+use crate::handlers::lock;
+use crate::stats::Counter;
+use crate::sys::event::EventFd;
+
+/// Why a stream takes no more calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum End {
+    Closed = 1,
+    Detached = 2,
+    LinkGone = 3,
+    TransportClosed = 4,
+}
+
+impl End {
+    /// The end that is stored as this number; 0 is an open stream.
+    pub fn from_number(number: u8) -> Option<Self> {
+        [
+            Self::Closed,
+            Self::Detached,
+            Self::LinkGone,
+            Self::TransportClosed,
+        ]
+        .into_iter()
+        .find(|end| *end as u8 == number)
+    }
+}
+
+pub(crate) struct Streams {
+    open: Mutex<Open>,
+    limit: u32,
+    port: AtomicU16,
+    /// Readable for a moment when threads that wait on streams are to look at their state again:
+    /// in the poll set of each of them, so that not every stream needs a descriptor of its own.
+    nudge: EventFd,
+    /// One nudge at a time.
+    nudging: Mutex<()>,
+    /// Bytes of send buffer that a stream is given; 0: tuned by the kernel.
+    pub send_buffer: Counter,
+}
+
+#[derive(Default)]
+struct Open {
+    streams: HashMap<u64, Weak<Shared>>,
+    next_id: u64,
+    closed: bool,
+}
+
+impl Streams {
+    pub fn new(limit: u32) -> io::Result<Self> {
+        Ok(Self {
+            open: Mutex::default(),
+            limit,
+            port: AtomicU16::new(0),
+            nudge: EventFd::new()?,
+            nudging: Mutex::new(()),
+            send_buffer: Counter::default(),
+        })
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port.load(Ordering::Relaxed)
+    }
+
+    pub fn set_port(&self, port: u16) {
+        self.port.store(port, Ordering::Relaxed);
+    }
+
+    pub fn open(&self) -> usize {
+        lock(&self.open).streams.len()
+    }
+
+    /// Takes a place for a stream that is about to be opened or accepted.
+    pub fn reserve(&self) -> Result<u64> {
+        let mut open = lock(&self.open);
+        if open.closed {
+            return Err(TransportError::Shutdown);
+        }
+        if open.streams.len() >= self.limit as usize {
+            return Err(TransportError::TooManyStreams { max: self.limit });
+        }
+        open.next_id += 1;
+        let id = open.next_id;
+        open.streams.insert(id, Weak::new());
+        Ok(id)
+    }
+
+    /// Puts the stream into its place. False when the transport was closed meanwhile.
+    pub fn register(&self, id: u64, stream: Weak<Shared>) -> bool {
+        let mut open = lock(&self.open);
+        open.streams.insert(id, stream);
+        !open.closed
+    }
+
+    pub fn release(&self, id: u64) {
+        lock(&self.open).streams.remove(&id);
+    }
+
+    /// Ends every stream. After `TransportClosed` there are no new ones.
+    pub fn end_all(&self, end: End) {
+        let mut open = lock(&self.open);
+        open.closed |= end == End::TransportClosed;
+        let streams: Vec<_> = open.streams.values().filter_map(Weak::upgrade).collect();
+        // Ending, and dropping the last reference, takes the lock again.
+        drop(open);
+        for stream in streams {
+            stream.end(end);
+        }
+    }
+
+    /// What a thread that waits on a stream waits for besides.
+    pub fn nudge_fd(&self) -> BorrowedFd<'_> {
+        self.nudge.as_fd()
+    }
+
+    /// Makes every waiting thread look at its stream again, until `done`.
+    pub fn nudge_until(&self, done: impl Fn() -> bool) {
+        let _one_at_a_time = lock(&self.nudging);
+        self.nudge.signal();
+        while !done() {
+            std::thread::yield_now();
+        }
+        self.nudge.clear();
+    }
+}

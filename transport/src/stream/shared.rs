@@ -1,0 +1,333 @@
+//! The state that the clones of a stream share, and the waiting that its calls have in common.
+
+use std::io;
+use std::net::{Shutdown, SocketAddrV6};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use socket2::{SockAddr, Socket};
+
+use super::registry::End;
+use super::{listener, options};
+use crate::core::Core;
+use crate::error::{expired, Result, TransportError};
+use crate::handlers::lock;
+use crate::sys::poll::{wait, Deadline, Interest};
+use crate::sys::{socket, would_block};
+
+/// What the clones of a stream share.
+pub(crate) struct Shared {
+    pub(super) core: Arc<Core>,
+    pub(super) socket: Socket,
+    pub(super) peer: String,
+    id: u64,
+    /// 0 while it is open, else an [`End`].
+    ended: AtomicU8,
+    /// Calls under way.
+    users: AtomicU32,
+    /// Those of them that sleep until something is ready.
+    sleepers: AtomicU32,
+    pub(super) leftover: Leftover,
+}
+
+/// Bytes that were taken from the socket and not delivered: a file could not take them. The next
+/// read gives them.
+#[derive(Default)]
+pub(super) struct Leftover {
+    any: AtomicBool,
+    bytes: Mutex<Vec<u8>>,
+}
+
+/// A call on a stream, under way until it is dropped.
+pub(super) struct Using<'a>(&'a Shared);
+
+impl Drop for Using<'_> {
+    fn drop(&mut self) {
+        self.0.users.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Shared {
+    pub(super) fn new(core: &Arc<Core>, id: u64, socket: Socket, peer: String) -> Self {
+        Self {
+            core: Arc::clone(core),
+            socket,
+            peer,
+            id,
+            ended: AtomicU8::new(0),
+            users: AtomicU32::new(0),
+            sleepers: AtomicU32::new(0),
+            leftover: Leftover::default(),
+        }
+    }
+
+    /// Whether a call is under way.
+    pub(super) fn is_used(&self) -> bool {
+        self.users.load(Ordering::SeqCst) > 0
+    }
+
+    pub(super) fn ended(&self) -> Option<End> {
+        End::from_number(self.ended.load(Ordering::SeqCst))
+    }
+
+    /// Begins a call.
+    pub(super) fn enter(&self) -> Result<Using<'_>> {
+        let using = self.enter_to_read()?;
+        match self.ended() {
+            None => Ok(using),
+            Some(_) => Err(self.end_error()),
+        }
+    }
+
+    /// The same for calls that may still read what had arrived before the interface went away.
+    pub(super) fn enter_to_read(&self) -> Result<Using<'_>> {
+        // Counted before looking: who ends the stream looks the other way round.
+        self.users.fetch_add(1, Ordering::SeqCst);
+        let using = Using(self);
+        match self.ended() {
+            None | Some(End::LinkGone) => Ok(using),
+            Some(_) => Err(self.end_error()),
+        }
+    }
+
+    /// Ends the stream, once; false when it had ended before.
+    pub(crate) fn end(self: &Arc<Self>, end: End) -> bool {
+        let ended = self
+            .ended
+            .compare_exchange(0, end as u8, Ordering::SeqCst, Ordering::SeqCst);
+        if ended.is_err() {
+            return false;
+        }
+        self.core.streams.release(self.id);
+        if end == End::LinkGone {
+            // There is nobody to say goodbye to; the kernel need not try for minutes.
+            listener::reset(&self.socket);
+        }
+        // The connection is closed with the last reference, but the peer is to learn of it now.
+        // It fails for a connection that the peer has ended already.
+        if end != End::Detached {
+            let _ = self.socket.shutdown(Shutdown::Both);
+        }
+        // Who sleeps may wait for a file and not for the socket.
+        let awake = || self.sleepers.load(Ordering::SeqCst) == 0;
+        if !awake() {
+            self.core.streams.nudge_until(awake);
+        }
+        true
+    }
+
+    /// Why calls fail on a stream that has ended.
+    pub(super) fn end_error(&self) -> TransportError {
+        match self.ended() {
+            Some(End::LinkGone) => TransportError::LinkDown {
+                interface: self.core.link.name(),
+                reason: format!("the stream with {} ended with the interface", self.peer),
+                errno: None,
+            },
+            Some(End::TransportClosed) => TransportError::Shutdown,
+            _ => TransportError::Cancelled,
+        }
+    }
+
+    /// The error of a failed system call; who ended the stream is the better reason.
+    pub(super) fn failed(&self, action: &str, error: io::Error) -> TransportError {
+        if self.ended().is_some() {
+            return self.end_error();
+        }
+        let action = format!("{action} {}", self.peer);
+        TransportError::from_os(action, &self.core.link.name(), error)
+    }
+
+    /// Waits until the socket, or a file beside it, is ready, or the stream has ended.
+    pub(super) fn wait(&self, interest: Interest<'_>, waited: &mut Waited) -> Result<()> {
+        // Counted before looking: who ends the stream looks the other way round.
+        self.sleepers.fetch_add(1, Ordering::SeqCst);
+        let waited = self.wait_counted(interest, waited);
+        self.sleepers.fetch_sub(1, Ordering::SeqCst);
+        waited
+    }
+
+    fn wait_counted(&self, interest: Interest<'_>, waited: &mut Waited) -> Result<()> {
+        let deadline = waited.deadline();
+        loop {
+            if self.ended().is_some() {
+                return Err(self.end_error());
+            }
+            let nudge = Interest::readable(self.core.streams.nudge_fd());
+            let mut interests = [interest.clone(), nudge];
+            match wait(&mut interests, deadline) {
+                Ok(true) if interests[0].is_ready() => return Ok(()),
+                // Another stream's nudge.
+                Ok(true) => std::thread::yield_now(),
+                Ok(false) => {
+                    return Err(expired(
+                        format!("stream with {}", self.peer),
+                        waited.timeout,
+                    ))
+                }
+                Err(error) => return Err(self.failed("cannot wait for", error)),
+            }
+        }
+    }
+
+    pub(super) fn finish_connecting(
+        &self,
+        to: &SocketAddrV6,
+        deadline: Deadline,
+        timeout: Option<Duration>,
+    ) -> Result<()> {
+        const ACTION: &str = "cannot open a stream to";
+        let _using = self.enter()?;
+        let too_long = |after| TransportError::Timeout {
+            what: format!("{ACTION} {}", self.peer),
+            after,
+        };
+        let start = Instant::now();
+        match self.socket.connect(&SockAddr::from(*to)) {
+            Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(self.failed(ACTION, error)),
+            Ok(()) => {}
+        }
+        let mut waited = Waited {
+            timeout,
+            deadline: Some(deadline),
+        };
+        let connected = self.wait(Interest::writable(self.socket.as_fd()), &mut waited);
+        connected.map_err(|error| match error {
+            TransportError::Timeout { after, .. } => too_long(after),
+            other => other,
+        })?;
+        match self.socket.take_error() {
+            Ok(None) if self.ended().is_some() => Err(self.end_error()),
+            // Only now: a SYN may be tried for as long as the caller waits.
+            Ok(None) => options::limit_silence(&self.socket, &self.core),
+            // The kernel gave up before the caller did.
+            Ok(Some(error)) if error.raw_os_error() == Some(libc::ETIMEDOUT) => {
+                Err(too_long(start.elapsed()))
+            }
+            Ok(Some(error)) | Err(error) => Err(self.failed(ACTION, error)),
+        }
+    }
+
+    pub(super) fn read(&self, buf: &mut [u8], timeout: Option<Duration>) -> Result<usize> {
+        let _using = self.enter_to_read()?;
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        if !self.leftover.is_empty() {
+            return Ok(self.leftover.take(buf));
+        }
+        let mut waited = Waited::new(timeout);
+        loop {
+            match socket::receive(self.socket.as_fd(), buf) {
+                // After a shutdown of our own it is not the peer that ended it.
+                Ok(0) if self.ended().is_some() => return Err(self.end_error()),
+                Ok(count) => {
+                    self.core.counters.stream_bytes_received.add(count as u64);
+                    return Ok(count);
+                }
+                Err(error) if would_block(&error) => {
+                    self.wait(Interest::readable(self.socket.as_fd()), &mut waited)?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.failed("cannot read from", error)),
+            }
+        }
+    }
+
+    pub(super) fn write(
+        &self,
+        data: &[u8],
+        timeout: Option<Duration>,
+        count: &mut u64,
+    ) -> Result<()> {
+        let _using = self.enter()?;
+        self.write_entered(data, &mut Waited::new(timeout), count)
+    }
+
+    pub(super) fn write_entered(
+        &self,
+        data: &[u8],
+        waited: &mut Waited,
+        count: &mut u64,
+    ) -> Result<()> {
+        let mut rest = data;
+        while !rest.is_empty() {
+            match socket::send(self.socket.as_fd(), rest) {
+                Ok(sent) => {
+                    *count += sent as u64;
+                    self.core.counters.stream_bytes_sent.add(sent as u64);
+                    rest = &rest[sent..];
+                }
+                Err(error) if would_block(&error) => {
+                    self.wait(Interest::writable(self.socket.as_fd()), waited)?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.failed("cannot write to", error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // It was given back already when the stream was ended.
+        if *self.ended.get_mut() == 0 {
+            self.core.streams.release(self.id);
+        }
+    }
+}
+
+impl Leftover {
+    pub(super) fn is_empty(&self) -> bool {
+        !self.any.load(Ordering::Acquire)
+    }
+
+    pub(super) fn put(&self, bytes: Vec<u8>) {
+        if !bytes.is_empty() {
+            lock(&self.bytes).extend(bytes);
+            self.any.store(true, Ordering::Release);
+        }
+    }
+
+    pub(super) fn put_back(&self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            lock(&self.bytes).splice(..0, bytes.iter().copied());
+            self.any.store(true, Ordering::Release);
+        }
+    }
+
+    pub(super) fn take(&self, buf: &mut [u8]) -> usize {
+        let mut bytes = lock(&self.bytes);
+        let count = bytes.len().min(buf.len());
+        buf[..count].copy_from_slice(&bytes[..count]);
+        bytes.drain(..count);
+        self.any.store(!bytes.is_empty(), Ordering::Release);
+        count
+    }
+}
+
+/// The time limit of a call. The clock is first read when there is something to wait for.
+pub(super) struct Waited {
+    timeout: Option<Duration>,
+    deadline: Option<Deadline>,
+}
+
+impl Waited {
+    pub(super) fn new(timeout: Option<Duration>) -> Self {
+        Self {
+            timeout,
+            deadline: None,
+        }
+    }
+
+    fn deadline(&mut self) -> Deadline {
+        *self
+            .deadline
+            .get_or_insert_with(|| Deadline::after(self.timeout))
+    }
+}

@@ -1,0 +1,233 @@
+//! What rtnetlink(7) says about one interface, and a socket that wakes when any changes.
+
+use std::io;
+use std::net::{IpAddr, Ipv6Addr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use netlink_packet_core::{
+    NetlinkHeader, NetlinkMessage, NetlinkPayload, NLM_F_DUMP, NLM_F_REQUEST,
+};
+use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
+use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use netlink_sys::{protocols::NETLINK_ROUTE, Socket, SocketAddr};
+
+/// RTMGRP_LINK and RTMGRP_IPV6_IFADDR of linux/rtnetlink.h.
+const LINK_AND_ADDRESS_GROUPS: u32 = 0x1 | 0x100;
+
+/// Readable when a link or an IPv6 address of this network namespace has changed.
+///
+/// What changed is not read from the message but asked for anew: so it does not matter when the
+/// kernel had to drop some (ENOBUFS), and a burst of them is one look.
+pub(crate) struct LinkWatch(Socket);
+
+impl LinkWatch {
+    pub fn new() -> io::Result<Self> {
+        let mut socket = Socket::new(NETLINK_ROUTE)?;
+        socket.set_non_blocking(true)?;
+        socket.bind(&SocketAddr::new(0, LINK_AND_ADDRESS_GROUPS))?;
+        Ok(Self(socket))
+    }
+
+    /// Takes the news away, so that the next change wakes again.
+    pub fn clear(&self) {
+        let mut buf = vec![0u8; 32 << 10];
+        loop {
+            match self.0.recv(&mut buf.as_mut_slice(), 0) {
+                Ok(_) => {}
+                // The kernel dropped some: there may be more behind.
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {}
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+impl AsFd for LinkWatch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the descriptor is open as long as the socket, which is borrowed for as long.
+        unsafe { BorrowedFd::borrow_raw(self.0.as_raw_fd()) }
+    }
+}
+
+/// Which interface to ask about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Which<'a> {
+    Name(&'a str),
+    Index(u32),
+}
+
+/// An interface at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Interface {
+    pub index: u32,
+    pub name: String,
+    /// Administratively up.
+    pub up: bool,
+    /// Up, and the other end is there: IFF_RUNNING of netdevice(7).
+    pub carrier: bool,
+    pub multicast: bool,
+    pub mtu: u32,
+    /// IPv6 addresses that can be a source.
+    pub addresses: Vec<Ipv6Addr>,
+    /// Duplicate address detection (RFC 4862) is still running on one.
+    pub tentative: bool,
+}
+
+/// Asks the kernel; `None` when there is no such interface.
+pub(crate) fn interface(which: Which<'_>) -> io::Result<Option<Interface>> {
+    let socket = Socket::new(NETLINK_ROUTE)?;
+    let Some(link) = link(&socket, which)? else {
+        return Ok(None);
+    };
+    let flags = link.header.flags;
+    let mut interface = Interface {
+        index: link.header.index,
+        name: String::new(),
+        up: flags.contains(LinkFlags::Up),
+        carrier: flags.contains(LinkFlags::Up | LinkFlags::Running),
+        multicast: flags.contains(LinkFlags::Multicast),
+        mtu: 0,
+        addresses: Vec::new(),
+        tentative: false,
+    };
+    for attribute in link.attributes {
+        match attribute {
+            LinkAttribute::IfName(name) => interface.name = name,
+            LinkAttribute::Mtu(mtu) => interface.mtu = mtu,
+            _ => {}
+        }
+    }
+    for message in addresses(&socket)? {
+        if message.header.index == interface.index {
+            add_address(&mut interface, &message);
+        }
+    }
+    Ok(Some(interface))
+}
+
+fn add_address(interface: &mut Interface, message: &AddressMessage) {
+    let mut flags = AddressFlags::from_bits_retain(message.header.flags.bits().into());
+    let mut address = None;
+    for attribute in &message.attributes {
+        match attribute {
+            AddressAttribute::Address(IpAddr::V6(ip)) => address = Some(*ip),
+            AddressAttribute::Flags(all) => flags = *all,
+            _ => {}
+        }
+    }
+    let tentative =
+        flags.contains(AddressFlags::Tentative) && !flags.contains(AddressFlags::Optimistic);
+    interface.tentative |= tentative && !flags.contains(AddressFlags::Dadfailed);
+    if !tentative && !flags.contains(AddressFlags::Dadfailed) {
+        interface.addresses.extend(address);
+    }
+}
+
+fn link(socket: &Socket, which: Which<'_>) -> io::Result<Option<LinkMessage>> {
+    let mut request = LinkMessage::default();
+    match which {
+        Which::Name(name) => request
+            .attributes
+            .push(LinkAttribute::IfName(name.to_owned())),
+        Which::Index(index) => request.header.index = index,
+    }
+    ask(socket, RouteNetlinkMessage::GetLink(request), 0)?;
+    for message in answer(socket)? {
+        match message.payload {
+            NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => {
+                return Ok(Some(link))
+            }
+            NetlinkPayload::Error(error) => {
+                let error = error.to_io();
+                return match error.raw_os_error() {
+                    // ERANGE and EINVAL: no interface can have such a name.
+                    Some(libc::ENODEV | libc::ERANGE | libc::EINVAL) => Ok(None),
+                    _ => Err(error),
+                };
+            }
+            _ => {}
+        }
+    }
+    Ok(None)
+}
+
+fn addresses(socket: &Socket) -> io::Result<Vec<AddressMessage>> {
+    let mut request = AddressMessage::default();
+    request.header.family = AddressFamily::Inet6;
+    ask(socket, RouteNetlinkMessage::GetAddress(request), NLM_F_DUMP)?;
+    let mut found = Vec::new();
+    loop {
+        for message in answer(socket)? {
+            match message.payload {
+                NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewAddress(address)) => {
+                    found.push(address)
+                }
+                NetlinkPayload::Done(_) => return Ok(found),
+                NetlinkPayload::Error(error) => return Err(error.to_io()),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn ask(socket: &Socket, request: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
+    let mut message = NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::from(request));
+    message.header.flags = NLM_F_REQUEST | flags;
+    message.finalize();
+    let mut bytes = vec![0; message.buffer_len()];
+    message.serialize(&mut bytes);
+    loop {
+        match socket.send_to(&bytes, &SocketAddr::new(0, 0), 0) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other.map(drop),
+        }
+    }
+}
+
+/// One datagram of answers. The kernel answers a request before `send` returns, so this never
+/// really waits.
+fn answer(socket: &Socket) -> io::Result<Vec<NetlinkMessage<RouteNetlinkMessage>>> {
+    let bytes = loop {
+        match socket.recv_from_full() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => break other?.0,
+        }
+    };
+    let mut messages = Vec::new();
+    let mut rest = bytes.as_slice();
+    while !rest.is_empty() {
+        let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
+        // Messages are aligned to four bytes (netlink(7)).
+        let length = (message.header.length as usize).next_multiple_of(4);
+        rest = rest.get(length.max(4)..).unwrap_or_default();
+        messages.push(message);
+    }
+    Ok(messages)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loopback_interface_is_found_by_name_and_by_index() {
+        let lo = interface(Which::Name("lo"))
+            .unwrap()
+            .expect("there is always lo");
+        assert_eq!(lo.name, "lo");
+        assert!(!lo.multicast);
+        assert_eq!(interface(Which::Index(lo.index)).unwrap(), Some(lo));
+    }
+
+    #[test]
+    fn what_does_not_exist_is_none_and_not_an_error() {
+        assert_eq!(interface(Which::Name("dcf-no-such")).unwrap(), None);
+        assert_eq!(
+            interface(Which::Name("a-name-far-too-long-for-linux")).unwrap(),
+            None
+        );
+        assert_eq!(interface(Which::Index(1 << 30)).unwrap(), None);
+    }
+}

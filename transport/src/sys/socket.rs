@@ -1,0 +1,238 @@
+//! Sockets bound to one interface, and the few calls that socket2 does not have.
+
+use std::io;
+use std::mem::{size_of, MaybeUninit};
+use std::net::{Ipv6Addr, SocketAddrV6};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use super::{check, check_size};
+
+/// A non-blocking, close-on-exec IPv6 UDP socket that sends and receives on `interface` only.
+pub(crate) fn udp(interface: &str) -> io::Result<Socket> {
+    bound_to(interface, Type::DGRAM, Protocol::UDP)
+}
+
+/// The same for TCP.
+pub(crate) fn tcp(interface: &str) -> io::Result<Socket> {
+    bound_to(interface, Type::STREAM, Protocol::TCP)
+}
+
+fn bound_to(interface: &str, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV6, kind.nonblocking(), Some(protocol))?;
+    socket.set_only_v6(true)?;
+    socket.bind_device(Some(interface.as_bytes()))?;
+    Ok(socket)
+}
+
+/// Binds to `[::]:port`; the interface is the socket's already.
+pub(crate) fn bind_port(socket: &Socket, port: u16) -> io::Result<()> {
+    socket.bind(&SockAddr::from(SocketAddrV6::new(
+        Ipv6Addr::UNSPECIFIED,
+        port,
+        0,
+        0,
+    )))
+}
+
+/// The port that a bound socket has.
+pub(crate) fn local_port(socket: &Socket) -> io::Result<u16> {
+    let address = socket.local_addr()?;
+    Ok(address.as_socket_ipv6().map_or(0, |address| address.port()))
+}
+
+/// Sets a socket buffer past `rmem_max`/`wmem_max`, for which CAP_NET_ADMIN is needed (socket(7)).
+pub(crate) fn force_buffer(socket: &Socket, option: BufferOption, bytes: usize) -> io::Result<()> {
+    let value = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+    let name = match option {
+        BufferOption::Send => libc::SO_SNDBUFFORCE,
+        BufferOption::Receive => libc::SO_RCVBUFFORCE,
+    };
+    set_int(socket.as_fd(), libc::SOL_SOCKET, name, value)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BufferOption {
+    Send,
+    Receive,
+}
+
+/// Asks that datagrams of one flow come joined, with their size beside them (UDP_GRO, udp(7)).
+/// False where the kernel does not know it.
+pub(crate) fn enable_gro(socket: &Socket) -> bool {
+    set_int(socket.as_fd(), libc::SOL_UDP, libc::UDP_GRO, 1).is_ok()
+}
+
+/// Asks that the address which a datagram was sent to comes with it (IPV6_RECVPKTINFO, ipv6(7)).
+pub(crate) fn tell_destination(socket: &Socket, on: bool) -> io::Result<()> {
+    set_int(
+        socket.as_fd(),
+        libc::IPPROTO_IPV6,
+        libc::IPV6_RECVPKTINFO,
+        on.into(),
+    )
+}
+
+fn set_int(fd: BorrowedFd<'_>, level: i32, name: i32, value: libc::c_int) -> io::Result<()> {
+    // SAFETY: the value is an int, and its size is given.
+    check(unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            level,
+            name,
+            std::ptr::from_ref(&value).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    })
+    .map(drop)
+}
+
+/// Datagrams that the kernel dropped on this socket because its buffer was full: what SO_RXQ_OVFL
+/// would tell beside the next message, at any time and without a cost per message (SO_MEMINFO).
+pub(crate) fn dropped_by_kernel(socket: &Socket) -> io::Result<u32> {
+    // SK_MEMINFO_DROPS of linux/sock_diag.h.
+    const DROPS: usize = 8;
+    let mut info = [0u32; 9];
+    let mut length = size_of::<[u32; 9]>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes into `info`.
+    check(unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            info.as_mut_ptr().cast(),
+            &mut length,
+        )
+    })?;
+    Ok(info[DROPS])
+}
+
+/// `struct sockaddr_in6` of an address.
+pub(crate) fn to_c(address: &SocketAddrV6) -> libc::sockaddr_in6 {
+    libc::sockaddr_in6 {
+        sin6_family: libc::AF_INET6 as libc::sa_family_t,
+        sin6_port: address.port().to_be(),
+        sin6_flowinfo: address.flowinfo(),
+        sin6_addr: libc::in6_addr {
+            s6_addr: address.ip().octets(),
+        },
+        sin6_scope_id: address.scope_id(),
+    }
+}
+
+/// The address in a `struct sockaddr_in6`. Flow information is of no use to anyone here.
+pub(crate) fn from_c(address: &libc::sockaddr_in6) -> SocketAddrV6 {
+    SocketAddrV6::new(
+        Ipv6Addr::from(address.sin6_addr.s6_addr),
+        u16::from_be(address.sin6_port),
+        0,
+        address.sin6_scope_id,
+    )
+}
+
+/// Sends one datagram. Never blocks, never raises SIGPIPE.
+pub(crate) fn send_to(socket: BorrowedFd<'_>, data: &[u8], to: &SocketAddrV6) -> io::Result<()> {
+    let address = to_c(to);
+    // SAFETY: pointers and lengths of the data and of the address belong together.
+    check_size(unsafe {
+        libc::sendto(
+            socket.as_raw_fd(),
+            data.as_ptr().cast(),
+            data.len(),
+            libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+            std::ptr::from_ref(&address).cast(),
+            size_of::<libc::sockaddr_in6>() as libc::socklen_t,
+        )
+    })
+    .map(drop)
+}
+
+/// Sends on a connected socket what it takes. Never blocks, never raises SIGPIPE.
+pub(crate) fn send(socket: BorrowedFd<'_>, data: &[u8]) -> io::Result<usize> {
+    // SAFETY: pointer and length belong together.
+    check_size(unsafe {
+        libc::send(
+            socket.as_raw_fd(),
+            data.as_ptr().cast(),
+            data.len(),
+            libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+        )
+    })
+}
+
+/// Receives what is there. Never blocks.
+pub(crate) fn receive(socket: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: pointer and length belong together.
+    check_size(unsafe {
+        libc::recv(
+            socket.as_raw_fd(),
+            buf.as_mut_ptr().cast(),
+            buf.len(),
+            libc::MSG_DONTWAIT,
+        )
+    })
+}
+
+/// Receives one datagram that is there, and its sender. Never blocks.
+pub(crate) fn receive_from(
+    socket: BorrowedFd<'_>,
+    buf: &mut [u8],
+) -> io::Result<(usize, SocketAddrV6)> {
+    let mut from = MaybeUninit::<libc::sockaddr_in6>::zeroed();
+    let mut length = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
+    // SAFETY: pointers and lengths of the buffer and of the address belong together.
+    let size = check_size(unsafe {
+        libc::recvfrom(
+            socket.as_raw_fd(),
+            buf.as_mut_ptr().cast(),
+            buf.len(),
+            libc::MSG_DONTWAIT,
+            from.as_mut_ptr().cast(),
+            &mut length,
+        )
+    })?;
+    // SAFETY: all bytes zero is a valid address, and so is what the kernel writes over it.
+    Ok((size, from_c(unsafe { from.assume_init_ref() })))
+}
+
+/// Takes a connection that waits on a listener: non-blocking, close-on-exec, and its peer.
+pub(crate) fn accept(listener: BorrowedFd<'_>) -> io::Result<(Socket, SocketAddrV6)> {
+    let mut from = MaybeUninit::<libc::sockaddr_in6>::zeroed();
+    let mut length = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
+    // SAFETY: the address pointer and its length belong together.
+    let fd = check(unsafe {
+        libc::accept4(
+            listener.as_raw_fd(),
+            from.as_mut_ptr().cast(),
+            &mut length,
+            libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK,
+        )
+    })?;
+    // SAFETY: the kernel just gave us this descriptor; nobody else has it.
+    let socket = Socket::from(unsafe { OwnedFd::from_raw_fd(fd) });
+    // SAFETY: all bytes zero is a valid address, and so is what the kernel writes over it.
+    Ok((socket, from_c(unsafe { from.assume_init_ref() })))
+}
+
+/// The index of an interface of this name, or `None`.
+pub(crate) fn interface_index(name: &str) -> Option<u32> {
+    let name = std::ffi::CString::new(name).ok()?;
+    // SAFETY: the name is NUL-terminated.
+    match unsafe { libc::if_nametoindex(name.as_ptr()) } {
+        0 => None,
+        index => Some(index),
+    }
+}
+
+/// The name of the interface with this index, or `None`.
+pub(crate) fn interface_name(index: u32) -> Option<String> {
+    let mut name = [0u8; libc::IF_NAMESIZE];
+    // SAFETY: the buffer has the IF_NAMESIZE bytes that the call asks for.
+    let found = unsafe { libc::if_indextoname(index, name.as_mut_ptr().cast()) };
+    if found.is_null() {
+        return None;
+    }
+    let name = std::ffi::CStr::from_bytes_until_nul(&name).ok()?;
+    Some(name.to_string_lossy().into_owned())
+}

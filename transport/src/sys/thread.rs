@@ -1,0 +1,193 @@
+//! Threads that a host process can live with, and the signal and floating-point state around calls.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::thread::JoinHandle;
+
+/// Signals that a fault of the thread itself raises. They stay open: a blocked one kills the
+/// process, and some runtimes (SBCL) use them on every thread that calls into them.
+const SYNCHRONOUS: [libc::c_int; 6] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGILL,
+    libc::SIGFPE,
+    libc::SIGTRAP,
+    libc::SIGSYS,
+];
+
+/// Starts a thread that no asynchronous signal is delivered to and that has the default
+/// floating-point environment, whatever the caller's is. `name` has at most 15 bytes.
+pub(crate) fn spawn<F>(name: &str, body: F) -> io::Result<JoinHandle<()>>
+where
+    F: FnOnce() + Send + 'static,
+{
+    debug_assert!(name.len() <= 15, "Linux cuts thread names at 15 bytes");
+    // A new thread inherits the mask of its creator: set it here, so that it has it from its first
+    // moment on, whatever else the creator blocks.
+    let _mask = SignalMask::set(libc::SIG_SETMASK, &asynchronous_signals());
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || {
+            default_floating_point();
+            body();
+        })
+}
+
+fn asynchronous_signals() -> libc::sigset_t {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: sigfillset initializes the set; sigdelset gets an initialized set and valid numbers.
+    unsafe {
+        libc::sigfillset(set.as_mut_ptr());
+        for signal in SYNCHRONOUS {
+            libc::sigdelset(set.as_mut_ptr(), signal);
+        }
+        set.assume_init()
+    }
+}
+
+/// Another signal mask on this thread, until it is dropped.
+struct SignalMask(libc::sigset_t);
+
+impl SignalMask {
+    fn set(how: libc::c_int, set: &libc::sigset_t) -> Self {
+        let mut before = MaybeUninit::uninit();
+        // SAFETY: both pointers are valid; with a valid `how` the call cannot fail and fills
+        // `before`.
+        unsafe {
+            libc::pthread_sigmask(how, set, before.as_mut_ptr());
+            Self(before.assume_init())
+        }
+    }
+}
+
+impl Drop for SignalMask {
+    fn drop(&mut self) {
+        // SAFETY: the set came from pthread_sigmask.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, std::ptr::null_mut()) };
+    }
+}
+
+/// Runs `body` so that a SIGPIPE or SIGXFSZ which it raises on this thread is swallowed: sendfile(2)
+/// and splice(2) have no MSG_NOSIGNAL, and a write past RLIMIT_FSIZE is an error to report, not a
+/// reason to end the host. A signal that was pending before stays pending.
+pub(crate) fn without_write_signals<T>(body: impl FnOnce() -> T) -> T {
+    let pending_before = WRITE_SIGNALS.map(is_pending);
+    let mask = SignalMask::set(libc::SIG_BLOCK, &signal_set(&WRITE_SIGNALS));
+    let result = body();
+    for (signal, before) in WRITE_SIGNALS.into_iter().zip(pending_before) {
+        if !before && is_pending(signal) {
+            let now = libc::timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            };
+            // SAFETY: the pointers are valid; the information about the signal is not wanted.
+            unsafe { libc::sigtimedwait(&signal_set(&[signal]), std::ptr::null_mut(), &now) };
+        }
+    }
+    drop(mask);
+    result
+}
+
+/// Signals by which the kernel comments on a failed write.
+const WRITE_SIGNALS: [libc::c_int; 2] = [libc::SIGPIPE, libc::SIGXFSZ];
+
+fn signal_set(signals: &[libc::c_int]) -> libc::sigset_t {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: sigemptyset initializes the set that sigaddset extends with valid numbers.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        for &signal in signals {
+            libc::sigaddset(set.as_mut_ptr(), signal);
+        }
+        set.assume_init()
+    }
+}
+
+fn is_pending(signal: libc::c_int) -> bool {
+    let mut pending = MaybeUninit::uninit();
+    // SAFETY: sigpending fills the set; sigismember reads it.
+    unsafe {
+        libc::sigpending(pending.as_mut_ptr()) == 0
+            && libc::sigismember(pending.as_ptr(), signal) == 1
+    }
+}
+
+extern "C" {
+    // In libm, which std links. The libc crate does not declare them.
+    fn feholdexcept(environment: *mut FloatingPointEnvironment) -> libc::c_int;
+    fn fesetenv(environment: *const FloatingPointEnvironment) -> libc::c_int;
+}
+
+/// `fenv_t`: 28 bytes and the MXCSR on x86-64, 8 bytes on AArch64, 4 to 16 elsewhere.
+#[repr(C, align(16))]
+struct FloatingPointEnvironment([u8; 64]);
+
+/// FE_DFL_ENV of glibc and musl on every architecture that Thunderbolt comes with.
+const DEFAULT_ENVIRONMENT: *const FloatingPointEnvironment = usize::MAX as *const _;
+
+fn default_floating_point() {
+    // SAFETY: FE_DFL_ENV is a value that fesetenv knows and does not dereference.
+    unsafe { fesetenv(DEFAULT_ENVIRONMENT) };
+}
+
+/// Runs floating-point arithmetic on a caller's thread without raising what the caller traps
+/// (SBCL traps overflow, invalid and division by zero), and without leaving a flag behind.
+pub(crate) fn quiet_floating_point<T>(body: impl FnOnce() -> T) -> T {
+    let mut saved = MaybeUninit::<FloatingPointEnvironment>::uninit();
+    // SAFETY: the buffer is larger and better aligned than any `fenv_t`; feholdexcept fills what
+    // fesetenv reads.
+    unsafe { feholdexcept(saved.as_mut_ptr()) };
+    let result = body();
+    // SAFETY: as above.
+    unsafe { fesetenv(saved.as_ptr()) };
+    result
+}
+
+/// Lets another thread of this core run, if one wants to.
+pub(crate) fn yield_now() {
+    std::thread::yield_now();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_block_asynchronous_signals_only_and_the_caller_none() {
+        let mask = |path: &str| {
+            let status = std::fs::read_to_string(path).unwrap();
+            let line = status
+                .lines()
+                .find(|line| line.starts_with("SigBlk"))
+                .unwrap();
+            u64::from_str_radix(line.split_whitespace().nth(1).unwrap(), 16).unwrap()
+        };
+        let before = mask("/proc/thread-self/status");
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let thread = spawn("dcf-tb-test", move || {
+            sender.send(mask("/proc/thread-self/status")).unwrap();
+        });
+        let inside = receiver.recv().unwrap();
+        thread.unwrap().join().unwrap();
+        let bit = |signal: libc::c_int| 1u64 << (signal - 1);
+        for signal in SYNCHRONOUS {
+            assert_eq!(inside & bit(signal), 0, "signal {signal} must stay open");
+        }
+        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGALRM, libc::SIGPIPE] {
+            assert_ne!(inside & bit(signal), 0, "signal {signal} must be blocked");
+        }
+        assert_eq!(mask("/proc/thread-self/status"), before);
+    }
+
+    #[test]
+    fn signals_of_failed_writes_are_swallowed() {
+        without_write_signals(|| {
+            for signal in WRITE_SIGNALS {
+                // SAFETY: raising a signal that is blocked only makes it pending.
+                unsafe { libc::pthread_kill(libc::pthread_self(), signal) };
+                assert!(is_pending(signal));
+            }
+        });
+        assert!(!WRITE_SIGNALS.into_iter().any(is_pending));
+    }
+}

@@ -1,0 +1,353 @@
+//! The transport as its users see it.
+
+use std::fmt;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::address;
+use crate::config::ThunderboltTransportBuilder;
+use crate::core::Core;
+use crate::error::{expired, Result, TransportError};
+use crate::handlers::{LinkHandler, LogHandler, MessageHandler, Sender, StreamHandler};
+use crate::log::LogLevel;
+use crate::message::{MessageData, MessageType};
+use crate::rtt::{DiscoveredPeer, PingOptions, RttSummary};
+use crate::stats::Stats;
+use crate::stream::DataStream;
+use crate::sys::poll::Deadline;
+
+/// What a call that counts got done, whether or not it then failed.
+#[derive(Debug)]
+#[must_use = "the outcome says whether it failed"]
+pub struct Counted {
+    /// Bytes, or messages, that were dealt with.
+    pub count: u64,
+    /// What stopped it, if anything.
+    pub outcome: Result<()>,
+}
+
+impl Counted {
+    pub(crate) fn counted_in(self, core: &Core) -> Self {
+        if let Err(error) = &self.outcome {
+            core.count_error(error);
+        }
+        self
+    }
+}
+
+/// One message of a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Datagram<'a> {
+    /// To whom, as in [`send_message`](ThunderboltTransport::send_message).
+    pub peer: &'a str,
+    /// The payload.
+    pub data: &'a [u8],
+}
+
+/// A running transport, bound to one interface. Dropping the last reference closes it.
+///
+/// **Peers** are strings: `fe80::1%thunderbolt0`, `fe80::1` (our interface is meant), `fe80::1%2`
+/// (by index), `::1%lo`; `[fe80::1%thunderbolt0]:6000` names another port than our own.
+pub struct ThunderboltTransport {
+    core: Arc<Core>,
+}
+
+impl ThunderboltTransport {
+    pub(crate) fn start(builder: ThunderboltTransportBuilder) -> Result<Arc<Self>> {
+        Core::start(builder).map(|core| Arc::new(Self { core }))
+    }
+
+    /// Sends one control message of 0 to [`MAX_MESSAGE_SIZE`](crate::MAX_MESSAGE_SIZE) bytes, as
+    /// one datagram from the control port: whole or not at all. Gives its size.
+    ///
+    /// Blocks only while the kernel's send queue is full, for a second at most.
+    ///
+    /// # Errors
+    ///
+    /// [`MessageTooLarge`](TransportError::MessageTooLarge),
+    /// [`InvalidAddress`](TransportError::InvalidAddress),
+    /// [`InterfaceNotFound`](TransportError::InterfaceNotFound) (of the address),
+    /// [`LinkDown`](TransportError::LinkDown), [`QueueFull`](TransportError::QueueFull),
+    /// [`Shutdown`](TransportError::Shutdown).
+    pub fn send_message(&self, data: &[u8], peer: &str) -> Result<usize> {
+        self.core.send_message(data, peer)
+    }
+
+    /// Sends many messages with few system calls, in order, until one fails. The count is of those
+    /// that left; errors are those of [`send_message`](Self::send_message).
+    pub fn send_batch(&self, batch: &[Datagram<'_>]) -> Counted {
+        self.core.send_batch(batch)
+    }
+
+    /// Takes the oldest message that no handler took into `buf`; gives its size and its sender.
+    /// Waits for up to `timeout`: `None` without limit, zero not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`Timeout`](TransportError::Timeout), [`WouldBlock`](TransportError::WouldBlock),
+    /// [`BufferTooSmall`](TransportError::BufferTooSmall) (the message is kept),
+    /// [`Shutdown`](TransportError::Shutdown).
+    pub fn recv(&self, buf: &mut [u8], timeout: Option<Duration>) -> Result<(usize, String)> {
+        self.recv_with(timeout, |data, sender| {
+            let size = buf.len();
+            let target = buf
+                .get_mut(..data.len())
+                .ok_or(TransportError::BufferTooSmall {
+                    size,
+                    needed: data.len(),
+                })?;
+            target.copy_from_slice(data);
+            Ok((data.len(), sender.as_str().to_owned()))
+        })
+    }
+
+    /// The same, lending the message to `take`, and keeping it when that fails. `take` runs under
+    /// the lock of the queue: it copies, and does not call the transport.
+    pub fn recv_with<T>(
+        &self,
+        timeout: Option<Duration>,
+        take: impl FnOnce(&[u8], &Sender<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let core = &self.core;
+        let received = core.inbox.receive(Deadline::after(timeout), |message| {
+            let interface = core.link.name();
+            let text = address::format(&message.from, &interface, core.control.port());
+            let sender = Sender {
+                text: &text,
+                address: message.from,
+            };
+            take(&message.data, &sender)
+        });
+        core.count(received.map_err(|error| waited("receive", timeout, error)))
+    }
+
+    /// A descriptor for poll(2) that is readable exactly while [`recv`](Self::recv) or
+    /// [`accept`](Self::accept) would not wait. Never read, write or close it. It becomes readable
+    /// for good when the transport closes.
+    pub fn event_fd(&self) -> Result<BorrowedFd<'_>> {
+        let event = self.core.inbox.event().map_err(|error| {
+            TransportError::from_os("cannot make an eventfd", &self.interface(), error)
+        });
+        self.core.count(event)
+    }
+
+    /// Opens a data stream to a peer's data port, within the configured connect timeout.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open_data_stream_timeout`](Self::open_data_stream_timeout).
+    pub fn open_data_stream(&self, peer: &str) -> Result<DataStream> {
+        let timeout = self.core.settings.connect_timeout;
+        self.open_data_stream_timeout(peer, Some(timeout))
+    }
+
+    /// The same within `timeout`; `None`: for as long as the kernel tries.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidAddress`](TransportError::InvalidAddress),
+    /// [`InterfaceNotFound`](TransportError::InterfaceNotFound) (of the address),
+    /// [`LinkDown`](TransportError::LinkDown),
+    /// [`ConnectionFailed`](TransportError::ConnectionFailed) (refused, unreachable),
+    /// [`Timeout`](TransportError::Timeout),
+    /// [`TooManyStreams`](TransportError::TooManyStreams),
+    /// [`TooManyFiles`](TransportError::TooManyFiles), [`Shutdown`](TransportError::Shutdown).
+    pub fn open_data_stream_timeout(
+        &self,
+        peer: &str,
+        timeout: Option<Duration>,
+    ) -> Result<DataStream> {
+        DataStream::open(&self.core, peer, timeout)
+    }
+
+    /// Takes the oldest stream that a peer opened and no handler took. Waits for up to `timeout`:
+    /// `None` without limit, zero not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`Timeout`](TransportError::Timeout), [`WouldBlock`](TransportError::WouldBlock),
+    /// [`Shutdown`](TransportError::Shutdown).
+    pub fn accept(&self, timeout: Option<Duration>) -> Result<DataStream> {
+        let accepted = self.core.inbox.accept(Deadline::after(timeout));
+        self.core
+            .count(accepted.map_err(|error| waited("accept", timeout, error)))
+    }
+
+    /// Measures one round trip, in seconds; `None` when no answer came in time.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`round_trip`](Self::round_trip) without the timeout.
+    pub fn measure_rtt(&self, peer: &str, timeout: Duration) -> Result<Option<f64>> {
+        match self.round_trip(peer, Some(timeout)) {
+            Ok(time) => Ok(Some(time.as_secs_f64())),
+            Err(TransportError::Timeout { .. } | TransportError::WouldBlock) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Measures one round trip on a monotonic clock. Waits for up to `timeout`, `None` without
+    /// limit. Any number of threads may measure at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Timeout`](TransportError::Timeout), [`WouldBlock`](TransportError::WouldBlock),
+    /// [`InvalidAddress`](TransportError::InvalidAddress),
+    /// [`InterfaceNotFound`](TransportError::InterfaceNotFound) (of the address),
+    /// [`LinkDown`](TransportError::LinkDown), [`Shutdown`](TransportError::Shutdown).
+    pub fn round_trip(&self, peer: &str, timeout: Option<Duration>) -> Result<Duration> {
+        self.core.round_trip(peer, timeout)
+    }
+
+    /// Measures a series of round trips. No answer at all is not an error here.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`round_trip`](Self::round_trip) without the timeouts, and
+    /// [`OutOfRange`](TransportError::OutOfRange) for a count of zero.
+    pub fn ping(&self, peer: &str, options: &PingOptions) -> Result<RttSummary> {
+        self.core.ping(peer, options)
+    }
+
+    /// Lists the other hosts on the link that answer a ping to everybody, sorted by address. Waits
+    /// the whole time; `None`: until the transport closes. An interface without multicast (`lo`)
+    /// has no peers.
+    ///
+    /// # Errors
+    ///
+    /// [`LinkDown`](TransportError::LinkDown), [`Shutdown`](TransportError::Shutdown),
+    /// [`TooManyFiles`](TransportError::TooManyFiles).
+    pub fn discover(&self, wait: Option<Duration>) -> Result<Vec<DiscoveredPeer>> {
+        self.core.discover(wait)
+    }
+
+    /// The statistics since the start or the last reset.
+    pub fn get_stats(&self) -> Stats {
+        self.core.baseline.since(self.core.totals())
+    }
+
+    /// Sets all counts to zero. What is a state and not a count (open streams, the last round
+    /// trip, buffer sizes) stays.
+    pub fn reset_stats(&self) {
+        self.core.baseline.set(self.core.totals());
+    }
+
+    /// Stops and joins all threads, closes all streams and sockets, wakes everybody who waits.
+    /// When it returns, the ports are free and no handler runs.
+    ///
+    /// Called from inside a handler it returns at once, and the rest happens after that handler
+    /// has returned. Closing twice is no error.
+    pub fn close(&self) {
+        self.core.close();
+    }
+
+    /// True until `close` begins; a link that is down changes nothing.
+    pub fn is_running(&self) -> bool {
+        !self.core.is_closing()
+    }
+
+    /// The name of the interface.
+    pub fn interface(&self) -> String {
+        self.core.link.name()
+    }
+
+    /// The UDP port of control messages, also when any free one was asked for.
+    pub fn control_port(&self) -> u16 {
+        self.core.control.port()
+    }
+
+    /// The TCP port of data streams, also when any free one was asked for.
+    pub fn data_port(&self) -> u16 {
+        self.core.streams.port()
+    }
+
+    /// Replaces the handler of control messages. `None`: they are queued for
+    /// [`recv`](Self::recv); what is queued when a handler is set goes to it first.
+    ///
+    /// Returns when the old handler runs nowhere and never will again; called from inside it,
+    /// returns at once. (Two handlers that replace each other do not wait for each other.) Fails
+    /// with [`Shutdown`](TransportError::Shutdown) only. The same holds for the other handlers.
+    pub fn set_message_handler(&self, handler: Option<MessageHandler>) -> Result<()> {
+        self.core.on_message.set(handler)?;
+        self.core.control.wake.signal();
+        Ok(())
+    }
+
+    /// Replaces the handler of data streams. `None`: they are queued for [`accept`](Self::accept).
+    pub fn set_stream_handler(&self, handler: Option<StreamHandler>) -> Result<()> {
+        self.core.on_stream.set(handler)?;
+        self.core.accept_wake.signal();
+        Ok(())
+    }
+
+    /// Replaces the logger.
+    pub fn set_logger(&self, handler: Option<LogHandler>) -> Result<()> {
+        self.core.log.slot.set(handler)
+    }
+
+    /// Replaces the handler of link changes.
+    pub fn set_link_handler(&self, handler: Option<LinkHandler>) -> Result<()> {
+        self.core.on_link.set(handler)
+    }
+
+    /// Writes a record of the caller's own through the logger, when its level is wanted.
+    pub fn log(&self, level: LogLevel, message: fmt::Arguments<'_>) {
+        if self.core.log.wants(level) {
+            self.core.log.write(level, message);
+        }
+    }
+}
+
+/// The queues only know that the time was up; the user asked for something.
+fn waited(what: &str, timeout: Option<Duration>, error: TransportError) -> TransportError {
+    match error {
+        TransportError::WouldBlock => expired(what, timeout),
+        other => other,
+    }
+}
+
+impl Drop for ThunderboltTransport {
+    fn drop(&mut self) {
+        // A close under way may be what drops it.
+        if self.is_running() {
+            self.close();
+        }
+    }
+}
+
+impl fmt::Debug for ThunderboltTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThunderboltTransport")
+            .field("interface", &self.interface())
+            .field("control_port", &self.control_port())
+            .field("data_port", &self.data_port())
+            .field("running", &self.is_running())
+            .finish()
+    }
+}
+
+/// Starts a transport with the arguments that users of this protocol's other implementations know.
+///
+/// # Errors
+///
+/// Those of [`ThunderboltTransportBuilder::build`].
+pub fn make_thunderbolt_transport<M, L>(
+    interface: &str,
+    control_port: u16,
+    data_port: u16,
+    message_handler: M,
+    logger: L,
+) -> Result<Arc<ThunderboltTransport>>
+where
+    M: Fn(MessageType, MessageData) + Send + Sync + 'static,
+    L: Fn(LogLevel, &str) + Send + Sync + 'static,
+{
+    ThunderboltTransportBuilder::new()
+        .interface(interface)
+        .control_port(control_port)
+        .data_port(data_port)
+        .message_handler(message_handler)
+        .logger(logger)
+        .build()
+}

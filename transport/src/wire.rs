@@ -1,0 +1,79 @@
+//! Round-trip messages as they go over the cable.
+//!
+//! A ping is 16 bytes: a magic number and a timestamp of the sender's own, both big-endian. Its
+//! pong carries the other magic and the same timestamp. Everything else on the control port is the
+//! application's.
+
+/// Bytes of a ping and of a pong.
+pub(crate) const PING_SIZE: usize = 16;
+
+const PING: [u8; 8] = 0x52_5454_5054_u64.to_be_bytes();
+const PONG: [u8; 8] = 0x52_5454_5053_u64.to_be_bytes();
+
+/// What a datagram is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// To be answered with the pong of this token.
+    Ping(u64),
+    /// The answer to the ping with this token.
+    Pong(u64),
+    /// An application's message.
+    Message,
+}
+
+/// Tells pings and pongs from messages: by the exact length and the magic.
+pub(crate) fn classify(datagram: &[u8]) -> Kind {
+    let Ok(bytes) = <&[u8; PING_SIZE]>::try_from(datagram) else {
+        return Kind::Message;
+    };
+    let (magic, timestamp) = bytes.split_at(8);
+    let token = timestamp
+        .iter()
+        .fold(0, |token, &byte| token << 8 | u64::from(byte));
+    if magic == PING {
+        Kind::Ping(token)
+    } else if magic == PONG {
+        Kind::Pong(token)
+    } else {
+        Kind::Message
+    }
+}
+
+/// The ping that carries `token` as its timestamp.
+pub(crate) fn ping(token: u64) -> [u8; PING_SIZE] {
+    with_magic(PING, token)
+}
+
+/// The answer to it.
+pub(crate) fn pong(token: u64) -> [u8; PING_SIZE] {
+    with_magic(PONG, token)
+}
+
+fn with_magic(magic: [u8; 8], token: u64) -> [u8; PING_SIZE] {
+    let mut bytes = [0; PING_SIZE];
+    bytes[..8].copy_from_slice(&magic);
+    bytes[8..].copy_from_slice(&token.to_be_bytes());
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_are_those_of_the_protocol() {
+        let token = 0x0102_0304_0506_0708;
+        assert_eq!(ping(token), *b"\0\0\0RTTPT\x01\x02\x03\x04\x05\x06\x07\x08");
+        assert_eq!(pong(token), *b"\0\0\0RTTPS\x01\x02\x03\x04\x05\x06\x07\x08");
+    }
+
+    #[test]
+    fn pings_and_pongs_are_known_by_length_and_magic() {
+        assert_eq!(classify(&ping(7)), Kind::Ping(7));
+        assert_eq!(classify(&pong(u64::MAX)), Kind::Pong(u64::MAX));
+        assert_eq!(classify(&ping(7)[..15]), Kind::Message);
+        assert_eq!(classify(&[&ping(7)[..], &[0]].concat()), Kind::Message);
+        assert_eq!(classify(&[0; 16]), Kind::Message);
+        assert_eq!(classify(&[]), Kind::Message);
+    }
+}

@@ -1,0 +1,268 @@
+//! Two hosts and the cable between them, plugged and unplugged.
+
+use std::io::{Read, Write};
+use std::sync::{mpsc, Arc};
+use std::time::Duration;
+
+use testkit::{wait_until, Cable, Host, GENEROUS};
+use thunderbolt_transport::{
+    DataStream, ThunderboltTransport, ThunderboltTransportBuilder, TransportError,
+};
+
+const PATIENCE: Option<Duration> = Some(GENEROUS);
+
+/// A transport on a host, with the default interface and ports.
+fn start(host: &Host, builder: ThunderboltTransportBuilder) -> Arc<ThunderboltTransport> {
+    host.run(|| builder.build())
+        .expect("a transport on thunderbolt0")
+}
+
+fn both(cable: &Cable) -> [Arc<ThunderboltTransport>; 2] {
+    [cable.a(), cable.b()].map(|host| start(host, ThunderboltTransportBuilder::new()))
+}
+
+/// Sends from a to b until it works, and takes it out at b.
+fn assert_message_arrives(
+    cable: &Cable,
+    a: &ThunderboltTransport,
+    b: &ThunderboltTransport,
+    text: &str,
+) {
+    wait_until("a message can be sent", GENEROUS, || {
+        a.send_message(text.as_bytes(), cable.b().address()).is_ok()
+    });
+    let mut buf = [0; 64];
+    let (size, sender) = b.recv(&mut buf, PATIENCE).unwrap();
+    assert_eq!(&buf[..size], text.as_bytes());
+    assert_eq!(sender, cable.a().address());
+}
+
+#[test]
+fn messages_streams_and_round_trips_cross_the_cable() {
+    let cable = Cable::new();
+    let [a, b] = both(&cable);
+    assert_message_arrives(&cable, &a, &b, "over the cable");
+    cable.a().run(|| {
+        let rtt = a.round_trip(cable.b().address(), PATIENCE).unwrap();
+        assert!(rtt > Duration::ZERO);
+        let mut stream = a.open_data_stream(cable.b().address()).unwrap();
+        stream.write_all(b"weights").unwrap();
+        stream.finish().unwrap();
+        let mut accepted = b.accept(PATIENCE).unwrap();
+        assert_eq!(accepted.peer(), cable.a().address());
+        let mut received = String::new();
+        accepted.read_to_string(&mut received).unwrap();
+        assert_eq!(received, "weights");
+    });
+}
+
+#[test]
+fn discovery_finds_the_other_host_and_not_ourselves() {
+    let cable = Cable::new();
+    let [a, _b] = both(&cable);
+    let peers = cable
+        .a()
+        .run(|| a.discover(Some(Duration::from_millis(300))))
+        .unwrap();
+    let addresses: Vec<_> = peers.iter().map(|peer| peer.address.as_str()).collect();
+    assert_eq!(addresses, [cable.b().address()]);
+    assert!(peers[0].rtt > Duration::ZERO);
+}
+
+#[test]
+fn a_second_address_that_a_person_can_type_works_as_well() {
+    let cable = Cable::new();
+    let [a, b] = both(&cable);
+    let add = ["addr", "add", "fe80::2/64", "dev", "thunderbolt0", "nodad"];
+    cable.b().ip(&add);
+    wait_until("the new address answers", GENEROUS, || {
+        let rtt = cable
+            .a()
+            .run(|| a.round_trip("fe80::2", Some(Duration::from_millis(100))));
+        rtt.is_ok()
+    });
+    let rtt = cable
+        .a()
+        .run(|| a.round_trip(cable.b().address(), PATIENCE));
+    assert!(rtt.is_ok(), "the first one still does: {rtt:?}");
+    assert!(b.get_stats().pings_answered >= 2);
+}
+
+#[test]
+fn a_cable_can_be_pulled_and_plugged_again() {
+    let cable = Cable::new();
+    let (events, seen) = mpsc::channel();
+    let a = start(
+        cable.a(),
+        ThunderboltTransportBuilder::new().on_link(move |event| events.send(event.up).unwrap()),
+    );
+    let b = start(cable.b(), ThunderboltTransportBuilder::new());
+    for round in 0..5 {
+        assert_message_arrives(&cable, &a, &b, &format!("round {round}"));
+        let stream = cable
+            .a()
+            .run(|| a.open_data_stream(cable.b().address()))
+            .unwrap();
+        let reader = stream.clone();
+        let reading = std::thread::spawn(move || reader.read_timeout(&mut [0; 16], None));
+        let waiting = {
+            let (a, silent) = (Arc::clone(&a), "fe80::1".to_owned());
+            cable.a().spawn(move || a.round_trip(&silent, None))
+        };
+        cable.unplug();
+        assert!(!seen.recv_timeout(GENEROUS).unwrap());
+        let sent = a.send_message(b"nowhere", cable.b().address());
+        assert!(
+            matches!(sent, Err(TransportError::LinkDown { .. })),
+            "{sent:?}"
+        );
+        let read = reading.join().unwrap();
+        assert!(
+            matches!(read, Err(TransportError::LinkDown { .. })),
+            "{read:?}"
+        );
+        let pinged = waiting.join().unwrap();
+        assert!(
+            matches!(pinged, Err(TransportError::LinkDown { .. })),
+            "{pinged:?}"
+        );
+        cable.plug();
+        assert!(seen.recv_timeout(GENEROUS).unwrap());
+        while let Ok(old) = b.accept(Some(Duration::ZERO)) {
+            drop(old);
+        }
+    }
+    let stats = a.get_stats();
+    assert_eq!((stats.link_changes, stats.streams_open), (10, 0));
+    assert!(stats.link_up);
+}
+
+#[test]
+fn a_lost_carrier_is_told_and_streams_live_on() {
+    let cable = Cable::new();
+    let (events, seen) = mpsc::channel();
+    let a = start(
+        cable.a(),
+        ThunderboltTransportBuilder::new().on_link(move |event| events.send(event.up).unwrap()),
+    );
+    let b = start(cable.b(), ThunderboltTransportBuilder::new());
+    let mut stream = cable
+        .a()
+        .run(|| a.open_data_stream(cable.b().address()))
+        .unwrap();
+    let mut accepted = b.accept(PATIENCE).unwrap();
+    cable.carrier(false);
+    assert!(!seen.recv_timeout(GENEROUS).unwrap());
+    let sent = a.send_message(b"nowhere", cable.b().address());
+    assert!(
+        matches!(sent, Err(TransportError::LinkDown { .. })),
+        "{sent:?}"
+    );
+    cable.carrier(true);
+    assert!(seen.recv_timeout(GENEROUS).unwrap());
+    stream.write_all(b"still here").unwrap();
+    let mut buf = [0; 10];
+    accepted.read_exact(&mut buf).unwrap();
+    assert_eq!(&buf, b"still here");
+}
+
+#[test]
+fn a_transport_can_start_before_its_interface() {
+    let cable = Cable::unplugged();
+    let missing = cable
+        .a()
+        .run(|| ThunderboltTransportBuilder::new().build())
+        .unwrap_err();
+    assert!(matches!(missing, TransportError::InterfaceNotFound { .. }));
+    let waiting = || {
+        ThunderboltTransportBuilder::new()
+            .wait_for_interface(true)
+            .control_port(0)
+            .data_port(5001)
+    };
+    let [a, b] = [cable.a(), cable.b()].map(|host| start(host, waiting()));
+    assert_ne!(a.control_port(), 0, "a free port is chosen at once");
+    let sent = a.send_message(b"too early", cable.b().address());
+    assert!(
+        matches!(sent, Err(TransportError::LinkDown { .. })),
+        "{sent:?}"
+    );
+    cable.plug();
+    let peer = format!("[{}]:{}", cable.b().address(), b.control_port());
+    wait_until("the link is up", GENEROUS, || {
+        a.send_message(b"now", &peer).is_ok()
+    });
+    b.recv(&mut [0; 8], PATIENCE).unwrap();
+}
+
+#[test]
+fn an_address_that_is_still_being_checked_is_no_link_yet() {
+    let cable = Cable::unplugged();
+    cable.duplicate_address_detection(true);
+    cable.plug_without_waiting();
+    let a = start(cable.a(), ThunderboltTransportBuilder::new());
+    let b = start(cable.b(), ThunderboltTransportBuilder::new());
+    // It may have become usable in the meantime; then there is nothing to see.
+    if let Err(error) = a.send_message(b"early", cable.b().address()) {
+        assert!(matches!(error, TransportError::LinkDown { .. }), "{error}");
+    }
+    wait_until("both links are up", GENEROUS, || {
+        a.get_stats().link_up && b.get_stats().link_up
+    });
+    assert_message_arrives(&cable, &a, &b, "checked");
+}
+
+#[test]
+fn a_renamed_interface_is_still_the_same_cable() {
+    let cable = Cable::new();
+    let [a, b] = both(&cable);
+    cable.a().ip(&["link", "set", "thunderbolt0", "down"]);
+    cable
+        .a()
+        .ip(&["link", "set", "thunderbolt0", "name", "tb-left"]);
+    cable.a().ip(&["link", "set", "tb-left", "up"]);
+    wait_until("the new name is known", GENEROUS, || {
+        a.interface() == "tb-left"
+    });
+    let peer = cable.b().address().replace("thunderbolt0", "tb-left");
+    wait_until("a message can be sent", GENEROUS, || {
+        a.send_message(b"renamed", &peer).is_ok()
+    });
+    b.recv(&mut [0; 16], PATIENCE).unwrap();
+}
+
+#[test]
+fn streams_of_a_stuck_handler_hold_nobody_up() {
+    let cable = Cable::new();
+    let (release, stuck) = mpsc::channel::<()>();
+    let stuck = std::sync::Mutex::new(stuck);
+    let b = start(
+        cable.b(),
+        ThunderboltTransportBuilder::new().on_stream(move |mut stream: DataStream| {
+            let mut first = [0];
+            stream.read_exact(&mut first).unwrap();
+            if first[0] == b'w' {
+                stuck.lock().unwrap().recv().unwrap();
+            }
+            stream.write_all(&first).unwrap();
+        }),
+    );
+    let a = start(cable.a(), ThunderboltTransportBuilder::new());
+    cable.a().run(|| {
+        let exchange = |byte: &[u8; 1]| {
+            let mut stream = a.open_data_stream(cable.b().address()).unwrap();
+            stream.write_all(byte).unwrap();
+            stream
+        };
+        let mut waits = exchange(b"w");
+        for _ in 0..20 {
+            let mut back = [0];
+            exchange(b"e").read_exact(&mut back).unwrap();
+            assert_eq!(&back, b"e");
+        }
+        release.send(()).unwrap();
+        let mut back = [0];
+        waits.read_exact(&mut back).unwrap();
+    });
+    b.close();
+}

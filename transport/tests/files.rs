@@ -1,0 +1,256 @@
+//! Files of every kind over a stream, in both directions.
+
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+use thunderbolt_transport::{
+    DataStream, ThunderboltTransport, ThunderboltTransportBuilder, TransportError,
+};
+
+const PATIENCE: Option<Duration> = Some(Duration::from_secs(30));
+
+/// Two ends of a stream, and what keeps them alive.
+struct Pair {
+    near: DataStream,
+    far: DataStream,
+    _transports: [Arc<ThunderboltTransport>; 2],
+}
+
+fn pair() -> Pair {
+    let transports = [(); 2].map(|()| {
+        let builder = ThunderboltTransportBuilder::new().interface("lo");
+        builder.control_port(0).data_port(0).build().unwrap()
+    });
+    let peer = format!("[::1%lo]:{}", transports[1].data_port());
+    Pair {
+        near: transports[0].open_data_stream(&peer).unwrap(),
+        far: transports[1].accept(PATIENCE).unwrap(),
+        _transports: transports,
+    }
+}
+
+/// A file that goes away with the value.
+struct Temporary(PathBuf, File);
+
+impl Temporary {
+    fn new(content: &[u8]) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("dcf-tb-file-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let mut options = File::options();
+        let mut file = options
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .unwrap();
+        file.write_all(content).unwrap();
+        Self(path, file)
+    }
+
+    fn content(&self) -> Vec<u8> {
+        std::fs::read(&self.0).unwrap()
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Bytes without a period that a wrong offset would fit.
+fn pattern(size: usize) -> Vec<u8> {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    })
+    .take(size)
+    .collect()
+}
+
+#[test]
+fn a_file_arrives_in_a_file() {
+    let pair = pair();
+    let content = pattern(20_000_123);
+    let (source, target) = (Temporary::new(&content), Temporary::new(b""));
+    let far = pair.far.clone();
+    let receiving = std::thread::spawn(move || {
+        let received = far.receive_file(target.1.as_fd(), 100, u64::MAX, PATIENCE);
+        (received, target.content())
+    });
+    let position = (&source.1).stream_position().unwrap();
+    let sent = pair
+        .near
+        .send_file(source.1.as_fd(), 23, 20_000_100, PATIENCE);
+    assert!(sent.outcome.is_ok(), "{sent:?}");
+    assert_eq!(sent.count, 20_000_100);
+    assert_eq!((&source.1).stream_position().unwrap(), position);
+    pair.near.finish().unwrap();
+    let (received, arrived) = receiving.join().unwrap();
+    // The end of the stream, told by a count below what was asked.
+    assert!(received.outcome.is_ok(), "{received:?}");
+    assert_eq!(received.count, 20_000_100);
+    assert!(arrived[100..] == content[23..], "the content changed");
+    assert!(arrived[..100].iter().all(|&byte| byte == 0));
+}
+
+#[test]
+fn the_end_of_a_file_is_told_by_the_count() {
+    let pair = pair();
+    let source = Temporary::new(b"0123456789");
+    let sent = pair.near.send_file(source.1.as_fd(), 4, 100, PATIENCE);
+    assert!(sent.outcome.is_ok());
+    assert_eq!(sent.count, 6);
+    let sent = pair.near.send_file(source.1.as_fd(), 400, 100, PATIENCE);
+    assert!(sent.outcome.is_ok());
+    assert_eq!(sent.count, 0);
+    let mut buf = [0; 6];
+    (&pair.far).read_exact(&mut buf).unwrap();
+    assert_eq!(&buf, b"456789");
+}
+
+#[test]
+fn files_that_the_kernel_makes_up_are_sent_whole() {
+    let pair = pair();
+    for path in [
+        "/proc/cpuinfo",
+        "/proc/self/status",
+        "/sys/kernel/mm/transparent_hugepage/enabled",
+    ] {
+        let Ok(file) = File::open(path) else { continue };
+        let sent = pair.near.send_file(file.as_fd(), 0, 1 << 20, PATIENCE);
+        assert!(sent.outcome.is_ok(), "{path}: {sent:?}");
+        assert!(sent.count > 0, "{path} is not empty");
+        let mut content = vec![0; sent.count as usize];
+        (&pair.far).read_exact(&mut content).unwrap();
+    }
+}
+
+#[test]
+fn pipes_work_in_both_directions() {
+    let pair = pair();
+    let content = pattern(5_000_000);
+    let (source, mut source_end) = std::io::pipe().unwrap();
+    let (mut target_end, target) = std::io::pipe().unwrap();
+    let expected = content.clone();
+    let feeding = std::thread::spawn(move || source_end.write_all(&content).unwrap());
+    let far = pair.far.clone();
+    let receiving = std::thread::spawn(move || {
+        let received = far.receive_file(target.as_fd(), 0, u64::MAX, PATIENCE);
+        assert!(received.outcome.is_ok(), "{received:?}");
+        received.count
+    });
+    let draining = std::thread::spawn(move || {
+        let mut arrived = Vec::new();
+        target_end.read_to_end(&mut arrived).unwrap();
+        arrived
+    });
+    let sent = pair.near.send_file(source.as_fd(), 0, u64::MAX, PATIENCE);
+    assert!(sent.outcome.is_ok(), "{sent:?}");
+    assert_eq!(sent.count, 5_000_000);
+    pair.near.finish().unwrap();
+    feeding.join().unwrap();
+    assert_eq!(receiving.join().unwrap(), 5_000_000);
+    assert!(draining.join().unwrap() == expected, "the content changed");
+}
+
+#[test]
+fn sockets_work_in_both_directions() {
+    let pair = pair();
+    let content = pattern(3_000_000);
+    let (source, mut source_end) = UnixStream::pair().unwrap();
+    let (mut target_end, target) = UnixStream::pair().unwrap();
+    let expected = content.clone();
+    let feeding = std::thread::spawn(move || source_end.write_all(&content).unwrap());
+    let far = pair.far.clone();
+    let receiving = std::thread::spawn(move || {
+        far.receive_file(target.as_fd(), 0, u64::MAX, PATIENCE)
+            .count
+    });
+    let draining = std::thread::spawn(move || {
+        let mut arrived = Vec::new();
+        target_end.read_to_end(&mut arrived).unwrap();
+        arrived
+    });
+    let sent = pair.near.send_file(source.as_fd(), 0, u64::MAX, PATIENCE);
+    assert!(sent.outcome.is_ok(), "{sent:?}");
+    pair.near.finish().unwrap();
+    feeding.join().unwrap();
+    assert_eq!(receiving.join().unwrap(), 3_000_000);
+    assert!(draining.join().unwrap() == expected, "the content changed");
+}
+
+#[test]
+fn appending_files_and_character_devices_work() {
+    let pair = pair();
+    let target = Temporary::new(b"before ");
+    let appending = File::options().append(true).open(&target.0).unwrap();
+    (&pair.near).write_all(b"and after").unwrap();
+    let received = pair.far.receive_file(appending.as_fd(), 0, 9, PATIENCE);
+    assert!(received.outcome.is_ok(), "{received:?}");
+    assert_eq!(target.content(), b"before and after");
+
+    let zero = File::open("/dev/zero").unwrap();
+    let sent = pair.near.send_file(zero.as_fd(), 0, 300_000, PATIENCE);
+    assert!(sent.outcome.is_ok(), "{sent:?}");
+    let null = File::options().write(true).open("/dev/null").unwrap();
+    let received = pair.far.receive_file(null.as_fd(), 0, 300_000, PATIENCE);
+    assert!(received.outcome.is_ok(), "{received:?}");
+    assert_eq!((sent.count, received.count), (300_000, 300_000));
+}
+
+#[test]
+fn what_a_file_cannot_take_is_read_next() {
+    let pair = pair();
+    (&pair.near).write_all(b"not lost").unwrap();
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let received = pair.far.receive_file(full.as_fd(), 0, 8, PATIENCE);
+    assert!(received.outcome.is_err());
+    assert_eq!(received.count, 0);
+    assert!(pair.far.detach().is_err(), "detaching would lose them");
+    let mut buf = [0; 8];
+    (&pair.far).read_exact(&mut buf).unwrap();
+    assert_eq!(&buf, b"not lost");
+    pair.far.detach().unwrap();
+}
+
+#[test]
+fn time_limits_and_bad_arguments_are_told() {
+    let pair = pair();
+    let target = Temporary::new(b"");
+    let nothing = pair
+        .far
+        .receive_file(target.1.as_fd(), 0, 10, Some(Duration::ZERO));
+    assert!(matches!(nothing.outcome, Err(TransportError::WouldBlock)));
+    let late = pair
+        .far
+        .receive_file(target.1.as_fd(), 0, 10, Some(Duration::from_millis(20)));
+    assert!(matches!(late.outcome, Err(TransportError::Timeout { .. })));
+    let (pipe, _end) = std::io::pipe().unwrap();
+    let offset = pair.near.send_file(pipe.as_fd(), 7, 10, PATIENCE);
+    assert!(matches!(
+        offset.outcome,
+        Err(TransportError::OutOfRange { .. })
+    ));
+    let waiting = {
+        let near = pair.near.clone();
+        std::thread::spawn(move || near.send_file(pipe.as_fd(), 0, 10, None))
+    };
+    pair.near.close();
+    let cancelled = waiting.join().unwrap();
+    assert!(
+        matches!(cancelled.outcome, Err(TransportError::Cancelled)),
+        "{cancelled:?}"
+    );
+}
