@@ -1,0 +1,1458 @@
+/*
+ * dcf_thunderbolt.h: messages, streams and round trips between two hosts on a Thunderbolt/USB4 cable
+ * (or on any other IPv6 link that has an interface of its own).
+ *
+ * GROUND RULES, which hold for every function below and are not repeated there:
+ *
+ * Results    A function returns a dcf_tb_status: DCF_TB_OK (0), or a positive code. Results come
+ *            back through out-pointers, written only on success unless the function says otherwise.
+ *            What went wrong, in words and with the offending value, is in dcf_tb_last_error;
+ *            success does not clear it. Besides the codes that a function lists, each may return
+ *            DCF_TB_ERR_FORKED and DCF_TB_ERR_PANIC.
+ * Threads    Any function may be called from any thread at any time, from inside any callback too.
+ *            On one handle, too, calls may run at once. Do not cancel a thread (pthread_cancel)
+ *            while it is in here.
+ * Ownership  The caller never frees memory of the library, nor the library the caller's. What is
+ *            passed in is used during the call only; user_data is handed back as it came.
+ * Pointers   NULL where a pointer is needed gives DCF_TB_ERR_NULL_POINTER; every out-pointer is
+ *            needed unless its function says otherwise. (NULL, 0) is an empty buffer.
+ * Strings    NUL-terminated UTF-8.
+ * Handles    64-bit numbers, never pointers; 0 is never one. A handle that is stale, closed, of
+ *            another kind, of another process, or was never one gives DCF_TB_ERR_INVALID_HANDLE,
+ *            whatever the other arguments are.
+ * Timeouts   Milliseconds. 0 = do not wait (DCF_TB_WOULD_BLOCK), DCF_TB_WAIT_FOREVER = no limit.
+ *            Times are nanoseconds. A blocking call goes on after a signal (EINTR) with the time
+ *            that is left. A call that waits on a handle wakes with DCF_TB_CANCELLED when it is
+ *            closed.
+ * Peers      An IPv6 address: "fe80::1%thunderbolt0", "fe80::1%2", "::1%lo", or "fe80::1" (on our
+ *            interface). The peer's port is our own configured one, unless it is named:
+ *            "[fe80::1%thunderbolt0]:6000" (of messages and pings the control port, of streams the
+ *            data port). Strings that the library gives can be handed back unchanged. Anything
+ *            else, an IPv4 address, a host name, or another interface than ours, gives
+ *            DCF_TB_ERR_INVALID_ADDRESS.
+ * Structs    struct_size, the first member, is the size of the struct as the caller's header has
+ *            it. dcf_tb_config: fill it with dcf_tb_config_init; members beyond a smaller size
+ *            have their defaults; bytes of a larger one that the library does not know must be 0,
+ *            or it is refused with DCF_TB_ERR_CONFIG_INVALID. dcf_tb_stats, dcf_tb_rtt: set
+ *            struct_size before each call; what fits is written, and struct_size stays.
+ * Callbacks  They run on the library's threads (a log callback on the caller's as well), and no
+ *            lock of the library is held meanwhile. They may call any function of this header.
+ *            They must return: no C++ exception, longjmp or pthread_exit may leave them.
+ *            The strings and bytes that they are given live for the call only. To remove one, set
+ *            NULL. Either callbacks or dcf_tb_recv, dcf_tb_accept and dcf_tb_event_fd are enough.
+ * Host       The library prints nothing, raises no signal (SIGPIPE neither), never exits, changes
+ *            no signal disposition, and raises no floating-point exception on a caller's thread.
+ *            Its threads are named dcf-tb-..., leave synchronous signals open, and have the
+ *            default floating-point environment. All its descriptors are close-on-exec.
+ *            dlclose does not unload it.
+ * fork       In the child of a process that had a transport open, every function returns
+ *            DCF_TB_ERR_FORKED at once, except dcf_tb_config_init, dcf_tb_status_string,
+ *            dcf_tb_last_error, dcf_tb_last_errno, dcf_tb_version and dcf_tb_abi_version, which go
+ *            on working (exec is fine). A process without a transport may fork freely, and
+ *            each child use the library.
+ *
+ * Link with -ldcf_thunderbolt, or with the static library and -lpthread -ldl -lm.
+ */
+
+
+#ifndef DCF_TB_THUNDERBOLT_H
+#define DCF_TB_THUNDERBOLT_H
+
+/* Generated from the Rust sources by cbindgen; change those, not this file. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * The ABI that this header describes; see `dcf_tb_abi_version`.
+ */
+#define DCF_TB_ABI_VERSION 1
+
+/**
+ * As a timeout: no limit.
+ */
+#define DCF_TB_WAIT_FOREVER 0xFFFFFFFFu
+
+/**
+ * The most bytes that one control message can carry.
+ */
+#define DCF_TB_MAX_MESSAGE_SIZE 65507
+
+/**
+ * A buffer of this many bytes holds every peer string that the library gives, with its NUL.
+ */
+#define DCF_TB_PEER_SIZE 80
+
+/**
+ * Log level: for those who look for a fault.
+ */
+#define DCF_TB_LOG_DEBUG 1
+
+/**
+ * Log level: what is worth knowing.
+ */
+#define DCF_TB_LOG_INFO 2
+
+/**
+ * Log level: something is not as it should be, and the library goes on.
+ */
+#define DCF_TB_LOG_WARN 3
+
+/**
+ * Log level: something failed.
+ */
+#define DCF_TB_LOG_ERROR 4
+
+/**
+ * Success.
+ */
+#define DCF_TB_OK 0x0000
+
+/**
+ * The timeout was 0 and nothing was ready.
+ */
+#define DCF_TB_WOULD_BLOCK 0x0002
+
+/**
+ * The wait was ended by a close of the handle waited on, or of its transport.
+ */
+#define DCF_TB_CANCELLED 0x0003
+
+/**
+ * The stream, or the file, ended.
+ */
+#define DCF_TB_EOF 0x0004
+
+/**
+ * NULL where a pointer is needed.
+ */
+#define DCF_TB_ERR_NULL_POINTER 0x0100
+
+/**
+ * No memory.
+ */
+#define DCF_TB_ERR_OUT_OF_MEMORY 0x0103
+
+/**
+ * A buffer is too small. The size needed is in the out-length; nothing is lost.
+ */
+#define DCF_TB_ERR_BUFFER_TOO_SMALL 0x0104
+
+/**
+ * A setting is outside what is allowed, or not known.
+ */
+#define DCF_TB_ERR_CONFIG_INVALID 0x0201
+
+/**
+ * A socket option that matters could not be set.
+ */
+#define DCF_TB_ERR_SOCKET_OPTION 0x0300
+
+/**
+ * The peer runs, but nothing listens on that port.
+ */
+#define DCF_TB_ERR_CONNECTION_REFUSED 0x0302
+
+/**
+ * No such network interface on this host.
+ */
+#define DCF_TB_ERR_INTERFACE_NOT_FOUND 0x0306
+
+/**
+ * A connection failed in some other way.
+ */
+#define DCF_TB_ERR_CONNECTION_FAILED 0x030B
+
+/**
+ * The peer reset the connection.
+ */
+#define DCF_TB_ERR_CONNECTION_RESET 0x030D
+
+/**
+ * No host answers at that address.
+ */
+#define DCF_TB_ERR_HOST_UNREACHABLE 0x030E
+
+/**
+ * The interface is down or gone at the moment.
+ */
+#define DCF_TB_ERR_LINK_DOWN 0x030F
+
+/**
+ * The peer stopped answering, or the connection was ended on our side.
+ */
+#define DCF_TB_ERR_CONNECTION_ABORTED 0x0310
+
+/**
+ * `max_streams` streams are open.
+ */
+#define DCF_TB_ERR_TOO_MANY_CONNECTIONS 0x0311
+
+/**
+ * A port is taken by another program.
+ */
+#define DCF_TB_ERR_ADDRESS_IN_USE 0x0312
+
+/**
+ * Bytes that do not mean what they should.
+ */
+#define DCF_TB_ERR_INVALID_MESSAGE 0x0402
+
+/**
+ * More than `DCF_TB_MAX_MESSAGE_SIZE` bytes in one control message.
+ */
+#define DCF_TB_ERR_MESSAGE_TOO_LARGE 0x0403
+
+/**
+ * This process is a fork of one that had a transport open.
+ */
+#define DCF_TB_ERR_FORKED 0x0600
+
+/**
+ * The transport was not started.
+ */
+#define DCF_TB_ERR_NOT_INITIALIZED 0x0601
+
+/**
+ * The transport was closed under way. The functions of this header say `DCF_TB_CANCELLED` or
+ * `DCF_TB_ERR_INVALID_HANDLE` instead.
+ */
+#define DCF_TB_ERR_SHUTDOWN 0x0604
+
+/**
+ * The operating system does not allow it to this user.
+ */
+#define DCF_TB_ERR_PERMISSION_DENIED 0x0701
+
+/**
+ * A peer string that is not an address, or not one on our interface.
+ */
+#define DCF_TB_ERR_INVALID_ADDRESS 0x0800
+
+/**
+ * An argument outside what is allowed.
+ */
+#define DCF_TB_ERR_OUT_OF_RANGE 0x0801
+
+/**
+ * A handle that is stale, closed, of another kind, or was never one.
+ */
+#define DCF_TB_ERR_INVALID_HANDLE 0x0805
+
+/**
+ * Any other error of the operating system; see `dcf_tb_last_errno`.
+ */
+#define DCF_TB_ERR_IO 0x0900
+
+/**
+ * The stream was finished or closed on one side, so nothing can be written any more.
+ */
+#define DCF_TB_ERR_BROKEN_PIPE 0x0908
+
+/**
+ * The time was up.
+ */
+#define DCF_TB_ERR_TIMEOUT 0x0A00
+
+/**
+ * The process or the system has no file descriptors left.
+ */
+#define DCF_TB_ERR_TOO_MANY_FILES 0x0B01
+
+/**
+ * The kernel's send queue stayed full.
+ */
+#define DCF_TB_ERR_QUEUE_FULL 0x0B02
+
+/**
+ * A thread could not be started.
+ */
+#define DCF_TB_ERR_THREAD 0x0B06
+
+/**
+ * A fault inside the library, caught. The process goes on; please report it.
+ */
+#define DCF_TB_ERR_PANIC 0xFFFF
+
+/**
+ * What a call came to: one of `DCF_TB_OK` to `DCF_TB_ERR_PANIC`. The numbers are those of DCF's own
+ * `DCFError` table.
+ */
+typedef int32_t dcf_tb_status;
+
+/**
+ * A control message came. `message` has `message_len` bytes and no NUL; `sender` can be handed
+ * back as a peer, and is at most `DCF_TB_PEER_SIZE` bytes with its NUL. Both live for the call only.
+ *
+ * Runs on the receiver thread: the messages of one peer come in order, and no two calls overlap.
+ */
+typedef void (*dcf_tb_message_callback)(const uint8_t *message,
+                                        size_t message_len,
+                                        const char *sender,
+                                        void *user_data);
+
+/**
+ * A data stream: from `dcf_tb_open_stream`, `dcf_tb_accept` or a stream callback to
+ * `dcf_tb_stream_close`, `dcf_tb_stream_detach`, or the close of its transport. 0 is never one.
+ */
+typedef uint64_t dcf_tb_stream;
+
+/**
+ * A peer opened a data stream. The handle is the callee's, which may keep it beyond the call, and
+ * closes it with `dcf_tb_stream_close`. `peer` is the bare address and lives for the call only.
+ *
+ * Each call has a thread of its own, so it may read and write to the end.
+ */
+typedef void (*dcf_tb_stream_callback)(dcf_tb_stream stream, const char *peer, void *user_data);
+
+/**
+ * A log record: `level` is one of `DCF_TB_LOG_*`; `message` is one line without its end, and lives
+ * for the call only.
+ *
+ * Runs on whichever thread has something to say, several at once too.
+ */
+typedef void (*dcf_tb_log_callback)(int32_t level, const char *message, void *user_data);
+
+/**
+ * The link changed. `up` is 1 when the interface can carry traffic again (after a replug too), and
+ * 0 when it cannot. `interface_name` lives for the call only.
+ */
+typedef void (*dcf_tb_link_callback)(int32_t up, const char *interface_name, void *user_data);
+
+/**
+ * The transport has closed. This is the last call of all for it: `user_data` may be freed.
+ */
+typedef void (*dcf_tb_closed_callback)(void *user_data);
+
+/**
+ * The settings of a transport. Always fill it with `dcf_tb_config_init` first, then change what
+ * should differ: later versions of this header may append members.
+ *
+ * `dcf_tb_init` reads it and what it points to during the call only. In the members that are
+ * booleans every number but 0 means yes.
+ */
+typedef struct dcf_tb_config {
+    /**
+     * Size of this struct as the caller knows it; `dcf_tb_config_init` sets it.
+     */
+    uint32_t struct_size;
+    /**
+     * UDP port of control messages and pings. Default 5000; 0 = any free one, see `dcf_tb_ports`.
+     */
+    uint16_t control_port;
+    /**
+     * TCP port of data streams. Default 5001; 0 = any free one, see `dcf_tb_ports`.
+     */
+    uint16_t data_port;
+    /**
+     * Network interface, 1 to 15 bytes. Default (and NULL) "thunderbolt0"; "auto" = the first one
+     * whose driver is thunderbolt-net.
+     */
+    const char *interface_name;
+    /**
+     * Bytes of socket buffer asked of the kernel. Default 64 MiB. What was granted is logged, and
+     * in the statistics.
+     */
+    uint64_t buffer_size;
+    /**
+     * Boolean: small writes to a stream leave at once (TCP_NODELAY). Default 1.
+     */
+    uint8_t tcp_nodelay;
+    /**
+     * Boolean: a silent peer of a stream is noticed (SO_KEEPALIVE). Default 1.
+     */
+    uint8_t tcp_keepalive;
+    /**
+     * Boolean: serve sources that are neither link-local nor loopback too. Default 0.
+     */
+    uint8_t allow_any_source;
+    /**
+     * Boolean: start without the interface, the link comes when it does; else a missing interface
+     * fails `dcf_tb_init`. Default 0.
+     */
+    uint8_t wait_for_interface;
+    /**
+     * Microseconds to spin before sleeping, in receive and round-trip waits. Default 50; 0 = never.
+     */
+    uint32_t busy_poll_us;
+    /**
+     * Messages kept for `dcf_tb_recv` while no message callback is set; when it is full the newest
+     * is dropped and counted. Default 1024.
+     */
+    uint32_t receive_queue;
+    /**
+     * Streams that may be open, both directions together. Default 1024.
+     */
+    uint32_t max_streams;
+    /**
+     * Milliseconds that opening a stream may take. Default 10000.
+     */
+    uint32_t connect_timeout_ms;
+    /**
+     * Milliseconds that a stream's peer may leave data unacknowledged before the stream ends
+     * (TCP_USER_TIMEOUT). Default 10000; 0 = the system's.
+     */
+    uint32_t stream_dead_after_ms;
+    /**
+     * The lowest of `DCF_TB_LOG_*` that is logged; records below it are not even formatted.
+     * Default `DCF_TB_LOG_INFO`.
+     */
+    int32_t log_level;
+    /**
+     * Called with each control message, or NULL. Default NULL.
+     */
+    dcf_tb_message_callback on_message;
+    /**
+     * Called with each stream that a peer opens, or NULL. Default NULL.
+     */
+    dcf_tb_stream_callback on_stream;
+    /**
+     * Called with each log record, or NULL. Default NULL.
+     */
+    dcf_tb_log_callback on_log;
+    /**
+     * Called when the link goes and comes back, or NULL. Default NULL.
+     */
+    dcf_tb_link_callback on_link;
+    /**
+     * Called last of all, when the transport has closed, or NULL. Default NULL. Not called when
+     * `dcf_tb_init` fails.
+     */
+    dcf_tb_closed_callback on_closed;
+    /**
+     * Handed to all five. Default NULL.
+     */
+    void *user_data;
+} dcf_tb_config;
+
+/**
+ * A transport: from `dcf_tb_init` to `dcf_tb_close`. 0 is never one.
+ */
+typedef uint64_t dcf_tb_transport;
+
+/**
+ * One message of a batch.
+ */
+typedef struct dcf_tb_datagram {
+    /**
+     * To whom. Entries that share the pointer are looked at once.
+     */
+    const char *peer;
+    /**
+     * The message; NULL if `len` is 0.
+     */
+    const uint8_t *data;
+    /**
+     * Its size in bytes, 0 to `DCF_TB_MAX_MESSAGE_SIZE`.
+     */
+    size_t len;
+} dcf_tb_datagram;
+
+/**
+ * What a series of pings came to. The times are 0 if no answer came.
+ */
+typedef struct dcf_tb_rtt {
+    /**
+     * Size of this struct as the caller knows it; the caller sets it.
+     */
+    uint32_t struct_size;
+    /**
+     * Pings sent.
+     */
+    uint32_t sent;
+    /**
+     * Answers that came in time.
+     */
+    uint32_t received;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * The shortest round trip, in nanoseconds.
+     */
+    uint64_t min_ns;
+    /**
+     * The mean, in nanoseconds.
+     */
+    uint64_t mean_ns;
+    /**
+     * Half of the round trips took at most so many nanoseconds.
+     */
+    uint64_t p50_ns;
+    /**
+     * 90 % took at most so many nanoseconds.
+     */
+    uint64_t p90_ns;
+    /**
+     * 99 % took at most so many nanoseconds.
+     */
+    uint64_t p99_ns;
+    /**
+     * 99.9 % took at most so many nanoseconds.
+     */
+    uint64_t p999_ns;
+    /**
+     * The longest round trip, in nanoseconds.
+     */
+    uint64_t max_ns;
+} dcf_tb_rtt;
+
+/**
+ * A peer that answered to discovery.
+ */
+typedef struct dcf_tb_peer {
+    /**
+     * Its address with the scope, NUL-terminated: ready to be a peer in every other call.
+     */
+    char address[DCF_TB_PEER_SIZE];
+    /**
+     * How long its answer took, in nanoseconds.
+     */
+    uint64_t rtt_ns;
+} dcf_tb_peer;
+
+/**
+ * What a transport has done since `dcf_tb_init` or the last `dcf_tb_reset_stats`. Later versions
+ * may append members.
+ */
+typedef struct dcf_tb_stats {
+    /**
+     * Size of this struct as the caller knows it; the caller sets it.
+     */
+    uint32_t struct_size;
+    /**
+     * 1 while the interface can carry traffic, else 0.
+     */
+    uint32_t link_up;
+    /**
+     * Control messages sent. Pings are not counted here.
+     */
+    uint64_t messages_sent;
+    /**
+     * Control messages received.
+     */
+    uint64_t messages_received;
+    /**
+     * Bytes of the control messages sent.
+     */
+    uint64_t bytes_sent;
+    /**
+     * Bytes of the control messages received.
+     */
+    uint64_t bytes_received;
+    /**
+     * Streams that peers opened.
+     */
+    uint64_t connections_accepted;
+    /**
+     * Streams that we opened.
+     */
+    uint64_t connections_initiated;
+    /**
+     * Failed sends, receives, accepts and stream calls; not timeouts, and not the end of a stream.
+     */
+    uint64_t errors;
+    /**
+     * Nanoseconds since init or the last reset.
+     */
+    uint64_t uptime_ns;
+    /**
+     * Control messages dropped because the receive queue was full; counted as received too.
+     */
+    uint64_t messages_dropped;
+    /**
+     * Datagrams dropped by the kernel because the socket buffer was full.
+     */
+    uint64_t kernel_drops;
+    /**
+     * What was refused: by its source, by a limit, or because it was malformed.
+     */
+    uint64_t rejected;
+    /**
+     * Bytes written to streams.
+     */
+    uint64_t stream_bytes_sent;
+    /**
+     * Bytes read from streams.
+     */
+    uint64_t stream_bytes_received;
+    /**
+     * Streams open at the moment. A reset does not change it.
+     */
+    uint64_t streams_open;
+    /**
+     * Pings sent.
+     */
+    uint64_t pings_sent;
+    /**
+     * Answers to our pings.
+     */
+    uint64_t pongs_received;
+    /**
+     * Pings of others that we answered.
+     */
+    uint64_t pings_answered;
+    /**
+     * The last round trip, in nanoseconds.
+     */
+    uint64_t last_rtt_ns;
+    /**
+     * How often the link went or came.
+     */
+    uint64_t link_changes;
+    /**
+     * Callbacks that failed in a way that the library noticed.
+     */
+    uint64_t callback_failures;
+    /**
+     * Bytes of send buffer that the kernel granted to control messages.
+     */
+    uint64_t udp_send_buffer;
+    /**
+     * Bytes of receive buffer that the kernel granted to control messages.
+     */
+    uint64_t udp_receive_buffer;
+} dcf_tb_stats;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * A status in a few words, for people. Works in a forked child.
+ *
+ * Ownership: static text, valid for the life of the process; never NULL, never freed.
+ * Blocks: never.
+ * In callbacks: allowed.
+ * Returns: the words; "unknown status" for a number that is none.
+ */
+const char *dcf_tb_status_string(dcf_tb_status status);
+
+/**
+ * The ABI that the loaded library has, to be compared with `DCF_TB_ABI_VERSION` of the header that
+ * the caller was compiled with. Works in a forked child.
+ *
+ * Ownership: nothing changes hands.
+ * Blocks: never.
+ * In callbacks: allowed.
+ * Returns: the number.
+ */
+uint32_t dcf_tb_abi_version(void);
+
+/**
+ * The library's version, for example "1.0.0". Works in a forked child.
+ *
+ * Ownership: static text, valid for the life of the process; never NULL, never freed.
+ * Blocks: never.
+ * In callbacks: allowed.
+ * Returns: the text.
+ */
+const char *dcf_tb_version(void);
+
+/**
+ * Copies this thread's last failure, in words, into `buf`: the function that failed, the offending
+ * value, and what the operating system said.
+ *
+ * A call that succeeds does not clear it. Before the first failure it is the empty text. Works in a
+ * forked child.
+ *
+ * - `buf`, `cap`: where to, and its size in bytes. A text that does not fit is cut at the end of a
+ *   character; there is always a NUL when `cap` > 0. `(NULL, 0)` only asks for the length.
+ *
+ * Ownership: the text is the caller's copy.
+ * Blocks: never.
+ * In callbacks: allowed.
+ * Returns: the full length in bytes without the NUL, what was cut included.
+ */
+size_t dcf_tb_last_error(char *buf, size_t cap);
+
+/**
+ * The errno behind this thread's last failure. Works in a forked child.
+ *
+ * Ownership: nothing changes hands.
+ * Blocks: never.
+ * In callbacks: allowed.
+ * Returns: the errno, or 0 where the operating system had no part in it.
+ */
+int32_t dcf_tb_last_errno(void);
+
+/**
+ * Fills a configuration with the defaults. Works in a forked child.
+ *
+ * - `config`, `config_size`: the struct, and its size as the caller's header has it: pass
+ *   `sizeof(dcf_tb_config)`. No byte beyond it is touched. It becomes `struct_size`; what this
+ *   version does not know is zeroed. 4 to 4096.
+ *
+ * Ownership: the struct is the caller's; `interface_name` gets a static text.
+ * Blocks: never.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_ERR_NULL_POINTER     `config` is NULL
+ *   DCF_TB_ERR_CONFIG_INVALID   `config_size` is not the size of any version of the struct
+ */
+dcf_tb_status dcf_tb_config_init(struct dcf_tb_config *config, size_t config_size);
+
+/**
+ * Starts a transport: binds its ports on the interface and starts its threads.
+ *
+ * Callbacks in the configuration may run before this call has returned, that is, before
+ * `*transport` is written; a callback that needs the handle must wait for it, or be set afterwards
+ * by `dcf_tb_set_message_callback` and its like. Any number of transports may be open in a process,
+ * each with its own ports or interface.
+ *
+ * - `config`: from `dcf_tb_config_init`, or NULL for the defaults. Read during the call only.
+ * - `transport`: gets the handle.
+ *
+ * Ownership: the handle is the caller's, who ends it with `dcf_tb_close`. `user_data` must stay valid
+ * until `on_closed` was called, or `dcf_tb_close` has returned outside of a callback.
+ * Blocks: not on the network.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_ERR_NULL_POINTER            `transport` is NULL
+ *   DCF_TB_ERR_CONFIG_INVALID          the text quotes the setting
+ *   DCF_TB_ERR_INTERFACE_NOT_FOUND     and `wait_for_interface` is 0
+ *   DCF_TB_ERR_LINK_DOWN               the interface cannot be bound to at the moment
+ *   DCF_TB_ERR_ADDRESS_IN_USE          the text names the port
+ *   DCF_TB_ERR_PERMISSION_DENIED       a port below 1024, or binding to the interface
+ *   DCF_TB_ERR_SOCKET_OPTION
+ *   DCF_TB_ERR_TOO_MANY_FILES
+ *   DCF_TB_ERR_THREAD
+ *   DCF_TB_ERR_OUT_OF_MEMORY
+ *   DCF_TB_ERR_IO                      see `dcf_tb_last_errno`
+ */
+dcf_tb_status dcf_tb_init(const struct dcf_tb_config *config,
+                          dcf_tb_transport *transport);
+
+/**
+ * Closes a transport: stops and joins its threads, closes its streams, frees its ports, wakes who
+ * waits in a call on it or on its streams (with DCF_TB_CANCELLED), and calls `on_closed` last.
+ *
+ * From the moment of the call its handle, and those of its streams, are invalid. Called from inside
+ * one of its callbacks it returns at once and does the rest after that callback; the ports are free
+ * when `on_closed` runs.
+ *
+ * - `transport`: the handle.
+ *
+ * Ownership: the handle and all of its streams' handles are gone. When the call has returned (from
+ * inside a callback: when `on_closed` was called), no callback of the transport runs any more.
+ * Blocks: until running callbacks have returned, so do not hold a lock that they take. It does not
+ * wait for the network.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_ERR_INVALID_HANDLE   also on a second close
+ */
+dcf_tb_status dcf_tb_close(dcf_tb_transport transport);
+
+/**
+ * Whether a transport runs. It does from `dcf_tb_init` until its close begins, whatever the link
+ * does; after that its handle is invalid.
+ *
+ * - `transport`: the handle.
+ * - `running`: gets 1 or 0.
+ *
+ * Ownership: nothing changes hands.
+ * Blocks: never.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_NULL_POINTER     `running` is NULL
+ */
+dcf_tb_status dcf_tb_is_running(dcf_tb_transport transport, uint8_t *running);
+
+/**
+ * Copies the name of the transport's interface; the one that was found, if "auto" was configured.
+ *
+ * - `transport`: the handle.
+ * - `buf`, `cap`: where to, and its size in bytes. 16 are enough.
+ * - `len`: gets the length without the NUL; or, if the buffer is too small, the size needed.
+ *
+ * Ownership: the text is the caller's copy.
+ * Blocks: never.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_NULL_POINTER       `len` is NULL, or `buf` is and `cap` is not 0
+ *   DCF_TB_ERR_BUFFER_TOO_SMALL   `buf` is untouched
+ */
+dcf_tb_status dcf_tb_interface(dcf_tb_transport transport, char *buf, size_t cap, size_t *len);
+
+/**
+ * The ports that the transport really has, also where 0 was configured.
+ *
+ * - `transport`: the handle.
+ * - `control_port`, `data_port`: get the UDP and the TCP port. Both are needed.
+ *
+ * Ownership: nothing changes hands.
+ * Blocks: never.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_NULL_POINTER     one of the two is NULL
+ */
+dcf_tb_status dcf_tb_ports(dcf_tb_transport transport, uint16_t *control_port, uint16_t *data_port);
+
+/**
+ * Sets, replaces or (NULL) removes the message callback.
+ *
+ * Messages that wait in the queue go to the new callback first, in order. While there is none,
+ * they wait for `dcf_tb_recv`.
+ *
+ * - `callback`, `user_data`: the function, or NULL; and a pointer that it is handed.
+ *
+ * Ownership: when the call has returned, the old callback runs nowhere and never will again, and
+ * its `user_data` may be freed. Called from inside that very callback, the running call is its last.
+ * Blocks: until the old callback has returned, so do not hold a lock that it takes.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_CANCELLED            the transport was closed meanwhile
+ *   DCF_TB_ERR_INVALID_HANDLE
+ */
+dcf_tb_status dcf_tb_set_message_callback(dcf_tb_transport transport,
+                                          dcf_tb_message_callback callback,
+                                          void *user_data);
+
+/**
+ * Sets, replaces or (NULL) removes the stream callback.
+ *
+ * While there is none, streams that peers open wait for `dcf_tb_accept`.
+ *
+ * - `callback`, `user_data`: the function, or NULL; and a pointer that it is handed.
+ *
+ * Ownership: when the call has returned, the old callback runs nowhere and never will again, and
+ * its `user_data` may be freed. Called from inside that very callback, the running call is its last.
+ * Streams that it was given stay the caller's.
+ * Blocks: until the old callback's calls have returned, so do not hold a lock that they take.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_CANCELLED            the transport was closed meanwhile
+ *   DCF_TB_ERR_INVALID_HANDLE
+ */
+dcf_tb_status dcf_tb_set_stream_callback(dcf_tb_transport transport,
+                                         dcf_tb_stream_callback callback,
+                                         void *user_data);
+
+/**
+ * Sets, replaces or (NULL) removes the log callback.
+ *
+ * - `callback`, `user_data`: the function, or NULL; and a pointer that it is handed.
+ *
+ * Ownership: when the call has returned, the old callback runs nowhere and never will again, and
+ * its `user_data` may be freed. Called from inside that very callback, the running call is its last.
+ * Blocks: until the old callback's calls have returned, so do not hold a lock that they take.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_CANCELLED            the transport was closed meanwhile
+ *   DCF_TB_ERR_INVALID_HANDLE
+ */
+dcf_tb_status dcf_tb_set_log_callback(dcf_tb_transport transport,
+                                      dcf_tb_log_callback callback,
+                                      void *user_data);
+
+/**
+ * Sets, replaces or (NULL) removes the link callback. It tells changes from now on; the present
+ * state is `link_up` in the statistics.
+ *
+ * - `callback`, `user_data`: the function, or NULL; and a pointer that it is handed.
+ *
+ * Ownership: when the call has returned, the old callback runs nowhere and never will again, and
+ * its `user_data` may be freed. Called from inside that very callback, the running call is its last.
+ * Blocks: until the old callback has returned, so do not hold a lock that it takes.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_CANCELLED            the transport was closed meanwhile
+ *   DCF_TB_ERR_INVALID_HANDLE
+ */
+dcf_tb_status dcf_tb_set_link_callback(dcf_tb_transport transport,
+                                       dcf_tb_link_callback callback,
+                                       void *user_data);
+
+/**
+ * Sends one control message: one UDP datagram, whole or an error. There is no guarantee that it
+ * arrives.
+ *
+ * - `transport`: the handle.
+ * - `peer`: to whom; the strings are described at the top of this header.
+ * - `data`, `len`: the message, 0 to `DCF_TB_MAX_MESSAGE_SIZE` bytes. `(NULL, 0)` is the empty one.
+ *
+ * Ownership: `peer` and `data` are used during the call only.
+ * Blocks: shortly, while the kernel's send queue is full.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK                          the kernel has taken it
+ *   DCF_TB_CANCELLED                   the transport was closed meanwhile
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_NULL_POINTER            `peer` is NULL, or `data` is and `len` is not 0
+ *   DCF_TB_ERR_INVALID_ADDRESS         the text quotes it
+ *   DCF_TB_ERR_INTERFACE_NOT_FOUND     `peer` names an interface that does not exist
+ *   DCF_TB_ERR_MESSAGE_TOO_LARGE
+ *   DCF_TB_ERR_OUT_OF_RANGE            `len` is more than any buffer has
+ *   DCF_TB_ERR_LINK_DOWN
+ *   DCF_TB_ERR_HOST_UNREACHABLE
+ *   DCF_TB_ERR_CONNECTION_REFUSED      nothing listens on that port there
+ *   DCF_TB_ERR_QUEUE_FULL
+ *   DCF_TB_ERR_PERMISSION_DENIED
+ *   DCF_TB_ERR_OUT_OF_MEMORY
+ *   DCF_TB_ERR_IO                      see `dcf_tb_last_errno`
+ */
+dcf_tb_status dcf_tb_send(dcf_tb_transport transport,
+                          const char *peer,
+                          const uint8_t *data,
+                          size_t len);
+
+/**
+ * Sends several control messages, in order, in as few system calls as possible.
+ *
+ * It stops at the first one that fails; what came before it was sent.
+ *
+ * - `transport`: the handle.
+ * - `datagrams`, `count`: the messages. `(NULL, 0)` is none.
+ * - `sent`: gets how many were sent, on errors too.
+ *
+ * Ownership: the array and what it points to are used during the call only.
+ * Blocks: shortly, while the kernel's send queue is full.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK                          all were sent
+ *   DCF_TB_CANCELLED                   the transport was closed meanwhile
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_NULL_POINTER            `sent`, the array, or a member of it is NULL
+ *   DCF_TB_ERR_INVALID_ADDRESS         the text quotes it
+ *   DCF_TB_ERR_INTERFACE_NOT_FOUND     a peer names an interface that does not exist
+ *   DCF_TB_ERR_MESSAGE_TOO_LARGE
+ *   DCF_TB_ERR_OUT_OF_RANGE            a size is more than any buffer has
+ *   DCF_TB_ERR_LINK_DOWN
+ *   DCF_TB_ERR_HOST_UNREACHABLE
+ *   DCF_TB_ERR_CONNECTION_REFUSED      nothing listens on that port there
+ *   DCF_TB_ERR_QUEUE_FULL
+ *   DCF_TB_ERR_PERMISSION_DENIED
+ *   DCF_TB_ERR_OUT_OF_MEMORY
+ *   DCF_TB_ERR_IO                      see `dcf_tb_last_errno`
+ */
+dcf_tb_status dcf_tb_send_batch(dcf_tb_transport transport,
+                                const struct dcf_tb_datagram *datagrams,
+                                size_t count,
+                                size_t *sent);
+
+/**
+ * Takes the oldest control message out of the queue; waits for one if there is none. Messages are
+ * queued while no message callback is set.
+ *
+ * - `transport`: the handle.
+ * - `buf`, `cap`: where to, and its size in bytes. `DCF_TB_MAX_MESSAGE_SIZE` always suffice.
+ * - `len`: gets the message's length; also if a buffer was too small, and then the message is kept.
+ * - `sender`, `sender_cap`: get from whom, NUL-terminated, ready to be a peer; `DCF_TB_PEER_SIZE`
+ *   bytes always suffice. `(NULL, 0)` if it is not wanted.
+ * - `timeout_ms`: milliseconds; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
+ *
+ * Ownership: the message and the sender are the caller's copies.
+ * Blocks: up to `timeout_ms`. From inside the message callback it would wait in vain.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_WOULD_BLOCK            nothing there, and `timeout_ms` is 0
+ *   DCF_TB_CANCELLED              the transport was closed meanwhile
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_NULL_POINTER       `len` is NULL, or a buffer is whose size is not 0
+ *   DCF_TB_ERR_BUFFER_TOO_SMALL   `cap` is less than `*len`, or else `sender_cap` is too small
+ *   DCF_TB_ERR_OUT_OF_RANGE       a size is more than any buffer has
+ *   DCF_TB_ERR_TIMEOUT
+ */
+dcf_tb_status dcf_tb_recv(dcf_tb_transport transport,
+                          uint8_t *buf,
+                          size_t cap,
+                          size_t *len,
+                          char *sender,
+                          size_t sender_cap,
+                          uint32_t timeout_ms);
+
+/**
+ * A descriptor for poll, select or epoll: readable as long as `dcf_tb_recv` or `dcf_tb_accept`
+ * would not wait.
+ *
+ * - `transport`: the handle.
+ * - `fd`: gets the descriptor, the same at each call.
+ *
+ * Ownership: it stays the library's, which closes it with the transport. Never read or close it.
+ * Blocks: never.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_CANCELLED             the transport was closed meanwhile
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_NULL_POINTER      `fd` is NULL
+ *   DCF_TB_ERR_TOO_MANY_FILES
+ *   DCF_TB_ERR_IO                see `dcf_tb_last_errno`
+ */
+dcf_tb_status dcf_tb_event_fd(dcf_tb_transport transport, int32_t *fd);
+
+/**
+ * Opens a data stream to a peer.
+ *
+ * - `transport`: the handle.
+ * - `peer`: to whom; the strings are described at the top of this header.
+ * - `timeout_ms`: milliseconds; 0 = the configured `connect_timeout_ms`, `DCF_TB_WAIT_FOREVER` = as
+ *   long as the kernel tries.
+ * - `stream`: gets the handle.
+ *
+ * Ownership: the handle is the caller's, who ends it with `dcf_tb_stream_close` or
+ * `dcf_tb_stream_detach`. `peer` is used during the call only.
+ * Blocks: up to `timeout_ms`.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_CANCELLED                    the transport was closed meanwhile
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_NULL_POINTER             `peer` or `stream` is NULL
+ *   DCF_TB_ERR_INVALID_ADDRESS          the text quotes it
+ *   DCF_TB_ERR_INTERFACE_NOT_FOUND      `peer` names an interface that does not exist
+ *   DCF_TB_ERR_TIMEOUT
+ *   DCF_TB_ERR_CONNECTION_REFUSED       nothing listens there
+ *   DCF_TB_ERR_CONNECTION_RESET         for example, it has too many streams
+ *   DCF_TB_ERR_CONNECTION_ABORTED       the kernel gave the peer up
+ *   DCF_TB_ERR_HOST_UNREACHABLE
+ *   DCF_TB_ERR_CONNECTION_FAILED
+ *   DCF_TB_ERR_LINK_DOWN
+ *   DCF_TB_ERR_TOO_MANY_CONNECTIONS     `max_streams` are open
+ *   DCF_TB_ERR_TOO_MANY_FILES
+ *   DCF_TB_ERR_SOCKET_OPTION
+ *   DCF_TB_ERR_PERMISSION_DENIED
+ *   DCF_TB_ERR_OUT_OF_MEMORY
+ *   DCF_TB_ERR_IO                       see `dcf_tb_last_errno`
+ */
+dcf_tb_status dcf_tb_open_stream(dcf_tb_transport transport,
+                                 const char *peer,
+                                 uint32_t timeout_ms,
+                                 dcf_tb_stream *stream);
+
+/**
+ * Takes the oldest data stream that a peer opened; waits for one if there is none. Streams wait
+ * here while no stream callback is set.
+ *
+ * - `transport`: the handle.
+ * - `timeout_ms`: milliseconds; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
+ * - `stream`: gets the handle.
+ *
+ * Ownership: the handle is the caller's, who ends it with `dcf_tb_stream_close` or
+ * `dcf_tb_stream_detach`.
+ * Blocks: up to `timeout_ms`.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_WOULD_BLOCK           nothing there, and `timeout_ms` is 0
+ *   DCF_TB_CANCELLED             the transport was closed meanwhile
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_NULL_POINTER      `stream` is NULL
+ *   DCF_TB_ERR_TIMEOUT
+ *   DCF_TB_ERR_TOO_MANY_FILES
+ *   DCF_TB_ERR_OUT_OF_MEMORY
+ *   DCF_TB_ERR_IO                see `dcf_tb_last_errno`
+ */
+dcf_tb_status dcf_tb_accept(dcf_tb_transport transport, uint32_t timeout_ms, dcf_tb_stream *stream);
+
+/**
+ * Writes all of `data`, or says how much.
+ *
+ * One thread may read while another writes. Concurrent writes may mix their bytes.
+ *
+ * - `stream`: the handle.
+ * - `data`, `len`: what to write. `(NULL, 0)` is nothing.
+ * - `timeout_ms`: milliseconds for all of it; 0 = only what the kernel takes at once,
+ *   `DCF_TB_WAIT_FOREVER` = no limit.
+ * - `written`: gets the number of bytes written, on errors too.
+ *
+ * Ownership: `data` is used during the call only.
+ * Blocks: up to `timeout_ms`, while the peer does not read.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK                         all were written
+ *   DCF_TB_WOULD_BLOCK                not all, and `timeout_ms` is 0
+ *   DCF_TB_CANCELLED                  the stream or the transport was closed meanwhile
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_NULL_POINTER           `written` is NULL, or `data` is and `len` is not 0
+ *   DCF_TB_ERR_OUT_OF_RANGE           `len` is more than any buffer has
+ *   DCF_TB_ERR_TIMEOUT
+ *   DCF_TB_ERR_BROKEN_PIPE            the stream was finished, or the peer is gone
+ *   DCF_TB_ERR_CONNECTION_RESET       by the peer
+ *   DCF_TB_ERR_CONNECTION_ABORTED     the peer stopped answering
+ *   DCF_TB_ERR_HOST_UNREACHABLE
+ *   DCF_TB_ERR_CONNECTION_FAILED
+ *   DCF_TB_ERR_LINK_DOWN
+ *   DCF_TB_ERR_OUT_OF_MEMORY
+ *   DCF_TB_ERR_IO                     see `dcf_tb_last_errno`
+ */
+dcf_tb_status dcf_tb_stream_write(dcf_tb_stream stream,
+                                  const uint8_t *data,
+                                  size_t len,
+                                  uint32_t timeout_ms,
+                                  size_t *written);
+
+/**
+ * Reads what is there, at least one byte; waits for it if there is none.
+ *
+ * One thread may write while another reads.
+ *
+ * - `stream`: the handle.
+ * - `buf`, `cap`: where to, and its size in bytes. With a `cap` of 0 nothing is read and that is
+ *   DCF_TB_OK.
+ * - `timeout_ms`: milliseconds; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
+ * - `read`: gets the number of bytes read; 0 on errors and at the end.
+ *
+ * Ownership: the bytes are the caller's copy.
+ * Blocks: up to `timeout_ms`.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_WOULD_BLOCK                nothing there, and `timeout_ms` is 0
+ *   DCF_TB_CANCELLED                  the stream or the transport was closed meanwhile
+ *   DCF_TB_EOF                        the peer ended the stream
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_NULL_POINTER           `read` is NULL, or `buf` is and `cap` is not 0
+ *   DCF_TB_ERR_OUT_OF_RANGE           `cap` is more than any buffer has
+ *   DCF_TB_ERR_TIMEOUT
+ *   DCF_TB_ERR_CONNECTION_RESET       by the peer
+ *   DCF_TB_ERR_CONNECTION_ABORTED     the peer stopped answering
+ *   DCF_TB_ERR_HOST_UNREACHABLE
+ *   DCF_TB_ERR_CONNECTION_FAILED
+ *   DCF_TB_ERR_LINK_DOWN
+ *   DCF_TB_ERR_OUT_OF_MEMORY
+ *   DCF_TB_ERR_IO                     see `dcf_tb_last_errno`
+ */
+dcf_tb_status dcf_tb_stream_read(dcf_tb_stream stream,
+                                 uint8_t *buf,
+                                 size_t cap,
+                                 uint32_t timeout_ms,
+                                 size_t *read);
+
+/**
+ * Ends our direction: the peer reads what was written and then DCF_TB_EOF; we may still read.
+ *
+ * - `stream`: the handle.
+ *
+ * Ownership: nothing changes hands; the stream is still to be closed.
+ * Blocks: never.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_CANCELLED                 the stream or the transport was closed meanwhile
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_BROKEN_PIPE           the connection is gone already
+ *   DCF_TB_ERR_CONNECTION_RESET      by the peer
+ *   DCF_TB_ERR_CONNECTION_FAILED
+ *   DCF_TB_ERR_IO                    see `dcf_tb_last_errno`
+ */
+dcf_tb_status dcf_tb_stream_finish(dcf_tb_stream stream);
+
+/**
+ * Closes a stream. Threads that wait on it wake with DCF_TB_CANCELLED.
+ *
+ * - `stream`: the handle.
+ *
+ * Ownership: the handle is gone.
+ * Blocks: never; the kernel delivers what was written.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_ERR_INVALID_HANDLE   also on a second close
+ */
+dcf_tb_status dcf_tb_stream_close(dcf_tb_stream stream);
+
+/**
+ * Copies the peer's address, without a port.
+ *
+ * - `stream`: the handle.
+ * - `buf`, `cap`: where to, and its size in bytes. `DCF_TB_PEER_SIZE` always suffice.
+ * - `len`: gets the length without the NUL; or, if the buffer is too small, the size needed.
+ *
+ * Ownership: the text is the caller's copy.
+ * Blocks: never.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_NULL_POINTER       `len` is NULL, or `buf` is and `cap` is not 0
+ *   DCF_TB_ERR_OUT_OF_RANGE       `cap` is more than any buffer has
+ *   DCF_TB_ERR_BUFFER_TOO_SMALL   `buf` is untouched
+ */
+dcf_tb_status dcf_tb_stream_peer(dcf_tb_stream stream, char *buf, size_t cap, size_t *len);
+
+/**
+ * The stream's descriptor, for poll, select or epoll.
+ *
+ * - `stream`: the handle.
+ * - `fd`: gets the descriptor.
+ *
+ * Ownership: it stays the library's, which closes it with the stream. Never close it.
+ * Blocks: never.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_NULL_POINTER     `fd` is NULL
+ */
+dcf_tb_status dcf_tb_stream_fd(dcf_tb_stream stream, int32_t *fd);
+
+/**
+ * Takes the stream's descriptor out of the library. It is in blocking mode, and the stream no
+ * longer ends with the transport.
+ *
+ * - `stream`: the handle.
+ * - `fd`: gets the descriptor.
+ *
+ * Ownership: the descriptor is the caller's, who closes it. The handle is gone; also if the call
+ * fails for another reason than its arguments, and then the stream is closed. Threads that wait on
+ * it wake with DCF_TB_CANCELLED.
+ * Blocks: never.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_CANCELLED            the transport was closed meanwhile
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_NULL_POINTER     `fd` is NULL
+ *   DCF_TB_ERR_TOO_MANY_FILES
+ *   DCF_TB_ERR_IO               see `dcf_tb_last_errno`
+ */
+dcf_tb_status dcf_tb_stream_detach(dcf_tb_stream stream, int32_t *fd);
+
+/**
+ * Sends `count` bytes of a file, in the kernel where it can.
+ *
+ * - `stream`: the handle.
+ * - `fd`: a descriptor open for reading. Of a regular file its position is neither used nor
+ *   changed. Of what has no position (a pipe, a socket) the bytes come as they are read, and
+ *   `offset` must be 0.
+ * - `offset`: where in the file to begin, in bytes.
+ * - `count`: how many bytes.
+ * - `timeout_ms`: milliseconds for all of it; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
+ * - `sent`: gets the number of bytes sent, on errors too.
+ *
+ * Ownership: `fd` stays the caller's, and must stay open during the call.
+ * Blocks: up to `timeout_ms`, while the peer does not read; and on reading the file.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK                         all were sent
+ *   DCF_TB_WOULD_BLOCK                not all, and `timeout_ms` is 0
+ *   DCF_TB_CANCELLED                  the stream or the transport was closed meanwhile
+ *   DCF_TB_EOF                        the file ended first
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_NULL_POINTER           `sent` is NULL
+ *   DCF_TB_ERR_OUT_OF_RANGE           `fd` is negative, or `offset` is beyond what a file can have
+ *   DCF_TB_ERR_TIMEOUT
+ *   DCF_TB_ERR_BROKEN_PIPE            the stream was finished, or the peer is gone
+ *   DCF_TB_ERR_CONNECTION_RESET       by the peer
+ *   DCF_TB_ERR_CONNECTION_ABORTED     the peer stopped answering
+ *   DCF_TB_ERR_HOST_UNREACHABLE
+ *   DCF_TB_ERR_CONNECTION_FAILED
+ *   DCF_TB_ERR_LINK_DOWN
+ *   DCF_TB_ERR_PERMISSION_DENIED
+ *   DCF_TB_ERR_TOO_MANY_FILES
+ *   DCF_TB_ERR_OUT_OF_MEMORY
+ *   DCF_TB_ERR_IO                     also if `fd` is not open (EBADF), see `dcf_tb_last_errno`
+ */
+dcf_tb_status dcf_tb_stream_send_file(dcf_tb_stream stream,
+                                      int32_t fd,
+                                      uint64_t offset,
+                                      uint64_t count,
+                                      uint32_t timeout_ms,
+                                      uint64_t *sent);
+
+/**
+ * Receives `count` bytes into a file, in the kernel where it can.
+ *
+ * - `stream`: the handle.
+ * - `fd`: a descriptor open for writing. Of a regular file its position is neither used nor
+ *   changed. Of what has no position (a pipe, a socket) the bytes are written as they come, and
+ *   `offset` must be 0.
+ * - `offset`: where in the file to begin, in bytes.
+ * - `count`: how many bytes.
+ * - `timeout_ms`: milliseconds for all of it; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
+ * - `received`: gets the number of bytes that are in the file, on errors too.
+ *
+ * Ownership: `fd` stays the caller's, and must stay open during the call.
+ * Blocks: up to `timeout_ms`, while the peer does not write; and on writing the file.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK                         all were received
+ *   DCF_TB_WOULD_BLOCK                not all, and `timeout_ms` is 0
+ *   DCF_TB_CANCELLED                  the stream or the transport was closed meanwhile
+ *   DCF_TB_EOF                        the peer ended the stream first
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_NULL_POINTER           `received` is NULL
+ *   DCF_TB_ERR_OUT_OF_RANGE           `fd` is negative, or `offset` is beyond what a file can have
+ *   DCF_TB_ERR_TIMEOUT
+ *   DCF_TB_ERR_BROKEN_PIPE            `fd` is a pipe or socket that nobody reads
+ *   DCF_TB_ERR_CONNECTION_RESET       by the peer
+ *   DCF_TB_ERR_CONNECTION_ABORTED     the peer stopped answering
+ *   DCF_TB_ERR_HOST_UNREACHABLE
+ *   DCF_TB_ERR_CONNECTION_FAILED
+ *   DCF_TB_ERR_LINK_DOWN
+ *   DCF_TB_ERR_PERMISSION_DENIED
+ *   DCF_TB_ERR_TOO_MANY_FILES
+ *   DCF_TB_ERR_OUT_OF_MEMORY
+ *   DCF_TB_ERR_IO                     also if `fd` is not open (EBADF), or the disk is full
+ *                                     (ENOSPC), see `dcf_tb_last_errno`
+ */
+dcf_tb_status dcf_tb_stream_receive_file(dcf_tb_stream stream,
+                                         int32_t fd,
+                                         uint64_t offset,
+                                         uint64_t count,
+                                         uint32_t timeout_ms,
+                                         uint64_t *received);
+
+/**
+ * Measures one round trip to a peer.
+ *
+ * - `transport`: the handle.
+ * - `peer`: whom to ask; the strings are described at the top of this header.
+ * - `timeout_ms`: milliseconds; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
+ * - `rtt_ns`: gets the time in nanoseconds.
+ *
+ * Ownership: `peer` is used during the call only.
+ * Blocks: up to `timeout_ms`.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_WOULD_BLOCK                 no answer yet, and `timeout_ms` is 0
+ *   DCF_TB_CANCELLED                   the transport was closed meanwhile
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_NULL_POINTER            `peer` or `rtt_ns` is NULL
+ *   DCF_TB_ERR_INVALID_ADDRESS         the text quotes it
+ *   DCF_TB_ERR_INTERFACE_NOT_FOUND     `peer` names an interface that does not exist
+ *   DCF_TB_ERR_TIMEOUT                 no answer
+ *   DCF_TB_ERR_LINK_DOWN
+ *   DCF_TB_ERR_HOST_UNREACHABLE
+ *   DCF_TB_ERR_CONNECTION_REFUSED      nothing listens on that port there
+ *   DCF_TB_ERR_QUEUE_FULL
+ *   DCF_TB_ERR_TOO_MANY_FILES
+ *   DCF_TB_ERR_SOCKET_OPTION
+ *   DCF_TB_ERR_PERMISSION_DENIED
+ *   DCF_TB_ERR_OUT_OF_MEMORY
+ *   DCF_TB_ERR_IO                      see `dcf_tb_last_errno`
+ */
+dcf_tb_status dcf_tb_measure_rtt(dcf_tb_transport transport,
+                                 const char *peer,
+                                 uint32_t timeout_ms,
+                                 uint64_t *rtt_ns);
+
+/**
+ * Measures a series of round trips, one after another.
+ *
+ * - `transport`: the handle.
+ * - `peer`: whom to ask; the strings are described at the top of this header.
+ * - `count`: how many pings, at least 1.
+ * - `interval_us`: microseconds from one ping to the next; 0 = at once after the answer.
+ * - `timeout_ms`: milliseconds to wait for each answer; `DCF_TB_WAIT_FOREVER` = no limit.
+ * - `summary`: gets the figures. The caller sets `struct_size`, which stays. It is written if
+ *   there was no answer at all, too.
+ *
+ * Ownership: `peer` is used during the call only.
+ * Blocks: for the whole series.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK                          at least one answer came
+ *   DCF_TB_WOULD_BLOCK                 no answer yet, and `timeout_ms` is 0
+ *   DCF_TB_CANCELLED                   the transport was closed meanwhile
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_NULL_POINTER            `peer` or `summary` is NULL
+ *   DCF_TB_ERR_OUT_OF_RANGE            `count` is 0, or `struct_size` less than 4
+ *   DCF_TB_ERR_INVALID_ADDRESS         the text quotes it
+ *   DCF_TB_ERR_INTERFACE_NOT_FOUND     `peer` names an interface that does not exist
+ *   DCF_TB_ERR_TIMEOUT                 no answer at all
+ *   DCF_TB_ERR_LINK_DOWN
+ *   DCF_TB_ERR_HOST_UNREACHABLE
+ *   DCF_TB_ERR_CONNECTION_REFUSED      nothing listens on that port there
+ *   DCF_TB_ERR_QUEUE_FULL
+ *   DCF_TB_ERR_TOO_MANY_FILES
+ *   DCF_TB_ERR_SOCKET_OPTION
+ *   DCF_TB_ERR_PERMISSION_DENIED
+ *   DCF_TB_ERR_OUT_OF_MEMORY
+ *   DCF_TB_ERR_IO                      see `dcf_tb_last_errno`
+ */
+dcf_tb_status dcf_tb_ping(dcf_tb_transport transport,
+                          const char *peer,
+                          uint32_t count,
+                          uint32_t interval_us,
+                          uint32_t timeout_ms,
+                          struct dcf_tb_rtt *summary);
+
+/**
+ * Finds the other transports on the link, by a ping to all of them. We are not among them. An
+ * interface without multicast (lo) has no peers.
+ *
+ * - `transport`: the handle.
+ * - `timeout_ms`: milliseconds to collect answers; the call always takes that long.
+ * - `peers`, `cap`: where to, and how many fit. `(NULL, 0)` only counts.
+ * - `count`: gets how many there are, also if they do not all fit; then `cap` of them are written.
+ *
+ * Ownership: the peers are the caller's copies.
+ * Blocks: for `timeout_ms`.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK                        also if there is no peer
+ *   DCF_TB_WOULD_BLOCK               `timeout_ms` is 0
+ *   DCF_TB_CANCELLED                 the transport was closed meanwhile
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_NULL_POINTER          `count` is NULL, or `peers` is and `cap` is not 0
+ *   DCF_TB_ERR_OUT_OF_RANGE          `cap` is more than any buffer has
+ *   DCF_TB_ERR_BUFFER_TOO_SMALL      more than `cap`
+ *   DCF_TB_ERR_LINK_DOWN
+ *   DCF_TB_ERR_QUEUE_FULL
+ *   DCF_TB_ERR_TOO_MANY_FILES
+ *   DCF_TB_ERR_SOCKET_OPTION
+ *   DCF_TB_ERR_PERMISSION_DENIED
+ *   DCF_TB_ERR_OUT_OF_MEMORY
+ *   DCF_TB_ERR_IO                    see `dcf_tb_last_errno`
+ */
+dcf_tb_status dcf_tb_discover(dcf_tb_transport transport,
+                              uint32_t timeout_ms,
+                              struct dcf_tb_peer *peers,
+                              size_t cap,
+                              size_t *count);
+
+/**
+ * Reads the statistics.
+ *
+ * - `transport`: the handle.
+ * - `stats`: gets them. The caller sets `struct_size` to `sizeof(dcf_tb_stats)`, and it stays.
+ *
+ * Ownership: the figures are the caller's copy.
+ * Blocks: never.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_NULL_POINTER     `stats` is NULL
+ *   DCF_TB_ERR_OUT_OF_RANGE     `struct_size` is less than 4
+ */
+dcf_tb_status dcf_tb_get_stats(dcf_tb_transport transport, struct dcf_tb_stats *stats);
+
+/**
+ * Sets the counts to 0 and the uptime's begin to now. What describes the present (`link_up`,
+ * `streams_open`, the buffers) stays.
+ *
+ * - `transport`: the handle.
+ *
+ * Ownership: nothing changes hands.
+ * Blocks: never.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_ERR_INVALID_HANDLE
+ */
+dcf_tb_status dcf_tb_reset_stats(dcf_tb_transport transport);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* DCF_TB_THUNDERBOLT_H */

@@ -1,0 +1,246 @@
+//! Callbacks: their types, the functions that set them, and the closures through which the
+//! transport calls them.
+
+use std::ffi::{c_char, c_void};
+
+use thunderbolt_transport::{DataStream, LinkEvent, LogLevel, Sender};
+
+use crate::boundary;
+use crate::fork::Busy;
+use crate::live::StreamSet;
+use crate::pointers::{c_string, write_text};
+use crate::status::dcf_tb_status;
+use crate::types::{dcf_tb_stream, dcf_tb_transport, DCF_TB_PEER_SIZE};
+
+/// A control message came. `message` has `message_len` bytes and no NUL; `sender` can be handed
+/// back as a peer, and is at most `DCF_TB_PEER_SIZE` bytes with its NUL. Both live for the call only.
+///
+/// Runs on the receiver thread: the messages of one peer come in order, and no two calls overlap.
+#[allow(non_camel_case_types)]
+pub type dcf_tb_message_callback = Option<
+    unsafe extern "C" fn(
+        message: *const u8,
+        message_len: usize,
+        sender: *const c_char,
+        user_data: *mut c_void,
+    ),
+>;
+
+/// A peer opened a data stream. The handle is the callee's, which may keep it beyond the call, and
+/// closes it with `dcf_tb_stream_close`. `peer` is the bare address and lives for the call only.
+///
+/// Each call has a thread of its own, so it may read and write to the end.
+#[allow(non_camel_case_types)]
+pub type dcf_tb_stream_callback = Option<
+    unsafe extern "C" fn(stream: dcf_tb_stream, peer: *const c_char, user_data: *mut c_void),
+>;
+
+/// A log record: `level` is one of `DCF_TB_LOG_*`; `message` is one line without its end, and lives
+/// for the call only.
+///
+/// Runs on whichever thread has something to say, several at once too.
+#[allow(non_camel_case_types)]
+pub type dcf_tb_log_callback =
+    Option<unsafe extern "C" fn(level: i32, message: *const c_char, user_data: *mut c_void)>;
+
+/// The link changed. `up` is 1 when the interface can carry traffic again (after a replug too), and
+/// 0 when it cannot. `interface_name` lives for the call only.
+#[allow(non_camel_case_types)]
+pub type dcf_tb_link_callback =
+    Option<unsafe extern "C" fn(up: i32, interface_name: *const c_char, user_data: *mut c_void)>;
+
+/// The transport has closed. This is the last call of all for it: `user_data` may be freed.
+#[allow(non_camel_case_types)]
+pub type dcf_tb_closed_callback = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
+
+/// The caller's pointer, on its way back to the caller.
+#[derive(Clone, Copy)]
+pub(crate) struct UserData(pub(crate) *mut c_void);
+
+// SAFETY: we never look behind the pointer. The header tells whoever registers a callback that it
+// is called on library threads, so what the pointer leads to must be fit for that.
+unsafe impl Send for UserData {}
+// SAFETY: as above; the header says too which callbacks may run several at once.
+unsafe impl Sync for UserData {}
+
+impl UserData {
+    /// As a method, so that closures capture the wrapper and not the bare pointer.
+    fn get(self) -> *mut c_void {
+        self.0
+    }
+}
+
+pub(crate) fn on_message(
+    callback: unsafe extern "C" fn(*const u8, usize, *const c_char, *mut c_void),
+    user_data: UserData,
+) -> impl Fn(&[u8], &Sender<'_>) + Send + Sync {
+    move |message, sender| {
+        let mut text = [0; DCF_TB_PEER_SIZE];
+        write_text(sender.as_str(), &mut text);
+        let sender = text.as_ptr().cast();
+        // SAFETY: the caller's own function and pointer; ours are valid for the call.
+        unsafe { callback(message.as_ptr(), message.len(), sender, user_data.get()) }
+    }
+}
+
+pub(crate) fn on_stream(
+    callback: unsafe extern "C" fn(dcf_tb_stream, *const c_char, *mut c_void),
+    user_data: UserData,
+    streams: std::sync::Arc<StreamSet>,
+) -> impl Fn(DataStream) + Send + Sync {
+    move |stream| {
+        let peer = c_string(stream.peer());
+        // It fails when the transport is closing, and then the stream is closed already.
+        if let Ok(handle) = streams.add(stream) {
+            // SAFETY: the caller's own function and pointer; ours is valid for the call.
+            unsafe { callback(handle, peer.as_ptr(), user_data.get()) }
+        }
+    }
+}
+
+pub(crate) fn on_log(
+    callback: unsafe extern "C" fn(i32, *const c_char, *mut c_void),
+    user_data: UserData,
+) -> impl Fn(LogLevel, &str) + Send + Sync {
+    move |level, message| {
+        let message = c_string(message);
+        // SAFETY: the caller's own function and pointer; ours is valid for the call.
+        unsafe { callback(level as i32, message.as_ptr(), user_data.get()) }
+    }
+}
+
+pub(crate) fn on_link(
+    callback: unsafe extern "C" fn(i32, *const c_char, *mut c_void),
+    user_data: UserData,
+) -> impl Fn(&LinkEvent<'_>) + Send + Sync {
+    move |event| {
+        let interface = c_string(event.interface);
+        // SAFETY: the caller's own function and pointer; ours is valid for the call.
+        unsafe { callback(event.up.into(), interface.as_ptr(), user_data.get()) }
+    }
+}
+
+/// Runs when the last thread of the transport has nothing more to do, and so ends `busy` as well.
+pub(crate) fn on_closed(
+    callback: dcf_tb_closed_callback,
+    user_data: UserData,
+    busy: Busy,
+) -> impl FnOnce() + Send {
+    move || {
+        if let Some(callback) = callback {
+            // SAFETY: the caller's own function and pointer.
+            unsafe { callback(user_data.get()) }
+        }
+        drop(busy);
+    }
+}
+
+/// Sets, replaces or (NULL) removes the message callback.
+///
+/// Messages that wait in the queue go to the new callback first, in order. While there is none,
+/// they wait for `dcf_tb_recv`.
+///
+/// - `callback`, `user_data`: the function, or NULL; and a pointer that it is handed.
+///
+/// Ownership: when the call has returned, the old callback runs nowhere and never will again, and
+/// its `user_data` may be freed. Called from inside that very callback, the running call is its last.
+/// Blocks: until the old callback has returned, so do not hold a lock that it takes.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK
+///   DCF_TB_CANCELLED            the transport was closed meanwhile
+///   DCF_TB_ERR_INVALID_HANDLE
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_set_message_callback(
+    transport: dcf_tb_transport,
+    callback: dcf_tb_message_callback,
+    user_data: *mut c_void,
+) -> dcf_tb_status {
+    boundary::on_transport("dcf_tb_set_message_callback", transport, |owner| {
+        let user_data = UserData(user_data);
+        let handler = callback.map(|callback| Box::new(on_message(callback, user_data)) as _);
+        Ok(owner.transport.set_message_handler(handler)?)
+    })
+}
+
+/// Sets, replaces or (NULL) removes the stream callback.
+///
+/// While there is none, streams that peers open wait for `dcf_tb_accept`.
+///
+/// - `callback`, `user_data`: the function, or NULL; and a pointer that it is handed.
+///
+/// Ownership: when the call has returned, the old callback runs nowhere and never will again, and
+/// its `user_data` may be freed. Called from inside that very callback, the running call is its last.
+/// Streams that it was given stay the caller's.
+/// Blocks: until the old callback's calls have returned, so do not hold a lock that they take.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK
+///   DCF_TB_CANCELLED            the transport was closed meanwhile
+///   DCF_TB_ERR_INVALID_HANDLE
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_set_stream_callback(
+    transport: dcf_tb_transport,
+    callback: dcf_tb_stream_callback,
+    user_data: *mut c_void,
+) -> dcf_tb_status {
+    boundary::on_transport("dcf_tb_set_stream_callback", transport, |owner| {
+        let user_data = UserData(user_data);
+        let handler = callback.map(|callback| {
+            let streams = std::sync::Arc::clone(&owner.streams);
+            Box::new(on_stream(callback, user_data, streams)) as _
+        });
+        Ok(owner.transport.set_stream_handler(handler)?)
+    })
+}
+
+/// Sets, replaces or (NULL) removes the log callback.
+///
+/// - `callback`, `user_data`: the function, or NULL; and a pointer that it is handed.
+///
+/// Ownership: when the call has returned, the old callback runs nowhere and never will again, and
+/// its `user_data` may be freed. Called from inside that very callback, the running call is its last.
+/// Blocks: until the old callback's calls have returned, so do not hold a lock that they take.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK
+///   DCF_TB_CANCELLED            the transport was closed meanwhile
+///   DCF_TB_ERR_INVALID_HANDLE
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_set_log_callback(
+    transport: dcf_tb_transport,
+    callback: dcf_tb_log_callback,
+    user_data: *mut c_void,
+) -> dcf_tb_status {
+    boundary::on_transport("dcf_tb_set_log_callback", transport, |owner| {
+        let user_data = UserData(user_data);
+        let handler = callback.map(|callback| Box::new(on_log(callback, user_data)) as _);
+        Ok(owner.transport.set_logger(handler)?)
+    })
+}
+
+/// Sets, replaces or (NULL) removes the link callback. It tells changes from now on; the present
+/// state is `link_up` in the statistics.
+///
+/// - `callback`, `user_data`: the function, or NULL; and a pointer that it is handed.
+///
+/// Ownership: when the call has returned, the old callback runs nowhere and never will again, and
+/// its `user_data` may be freed. Called from inside that very callback, the running call is its last.
+/// Blocks: until the old callback has returned, so do not hold a lock that it takes.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK
+///   DCF_TB_CANCELLED            the transport was closed meanwhile
+///   DCF_TB_ERR_INVALID_HANDLE
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_set_link_callback(
+    transport: dcf_tb_transport,
+    callback: dcf_tb_link_callback,
+    user_data: *mut c_void,
+) -> dcf_tb_status {
+    boundary::on_transport("dcf_tb_set_link_callback", transport, |owner| {
+        let user_data = UserData(user_data);
+        let handler = callback.map(|callback| Box::new(on_link(callback, user_data)) as _);
+        Ok(owner.transport.set_link_handler(handler)?)
+    })
+}

@@ -1,0 +1,265 @@
+//! Control messages.
+
+use std::ffi::c_char;
+use std::os::fd::AsRawFd;
+
+use thunderbolt_transport::{Counted, Datagram, TransportError};
+
+use crate::boundary;
+use crate::failure::{Failure, Outcome};
+use crate::live::Owner;
+use crate::pointers::{buffer, bytes, peer as peer_text, start_count, timeout, write_text, Out};
+use crate::status::dcf_tb_status;
+use crate::types::dcf_tb_transport;
+
+/// One message of a batch.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(non_camel_case_types)]
+pub struct dcf_tb_datagram {
+    /// To whom. Entries that share the pointer are looked at once.
+    pub peer: *const c_char,
+    /// The message; NULL if `len` is 0.
+    pub data: *const u8,
+    /// Its size in bytes, 0 to `DCF_TB_MAX_MESSAGE_SIZE`.
+    pub len: usize,
+}
+
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<dcf_tb_datagram>() == 24);
+
+/// Sends one control message: one UDP datagram, whole or an error. There is no guarantee that it
+/// arrives.
+///
+/// - `transport`: the handle.
+/// - `peer`: to whom; the strings are described at the top of this header.
+/// - `data`, `len`: the message, 0 to `DCF_TB_MAX_MESSAGE_SIZE` bytes. `(NULL, 0)` is the empty one.
+///
+/// Ownership: `peer` and `data` are used during the call only.
+/// Blocks: shortly, while the kernel's send queue is full.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK                          the kernel has taken it
+///   DCF_TB_CANCELLED                   the transport was closed meanwhile
+///   DCF_TB_ERR_INVALID_HANDLE
+///   DCF_TB_ERR_NULL_POINTER            `peer` is NULL, or `data` is and `len` is not 0
+///   DCF_TB_ERR_INVALID_ADDRESS         the text quotes it
+///   DCF_TB_ERR_INTERFACE_NOT_FOUND     `peer` names an interface that does not exist
+///   DCF_TB_ERR_MESSAGE_TOO_LARGE
+///   DCF_TB_ERR_OUT_OF_RANGE            `len` is more than any buffer has
+///   DCF_TB_ERR_LINK_DOWN
+///   DCF_TB_ERR_HOST_UNREACHABLE
+///   DCF_TB_ERR_CONNECTION_REFUSED      nothing listens on that port there
+///   DCF_TB_ERR_QUEUE_FULL
+///   DCF_TB_ERR_PERMISSION_DENIED
+///   DCF_TB_ERR_OUT_OF_MEMORY
+///   DCF_TB_ERR_IO                      see `dcf_tb_last_errno`
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_send(
+    transport: dcf_tb_transport,
+    peer: *const c_char,
+    data: *const u8,
+    len: usize,
+) -> dcf_tb_status {
+    boundary::on_transport("dcf_tb_send", transport, |owner| {
+        // SAFETY: the caller's promise about `peer`.
+        let peer = unsafe { peer_text(peer, "peer") }?;
+        // SAFETY: the caller's promise about `data` and `len`.
+        let data = unsafe { bytes(data, len, "data") }?;
+        owner.transport.send_message(data, peer)?;
+        Ok(())
+    })
+}
+
+/// Sends several control messages, in order, in as few system calls as possible.
+///
+/// It stops at the first one that fails; what came before it was sent.
+///
+/// - `transport`: the handle.
+/// - `datagrams`, `count`: the messages. `(NULL, 0)` is none.
+/// - `sent`: gets how many were sent, on errors too.
+///
+/// Ownership: the array and what it points to are used during the call only.
+/// Blocks: shortly, while the kernel's send queue is full.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK                          all were sent
+///   DCF_TB_CANCELLED                   the transport was closed meanwhile
+///   DCF_TB_ERR_INVALID_HANDLE
+///   DCF_TB_ERR_NULL_POINTER            `sent`, the array, or a member of it is NULL
+///   DCF_TB_ERR_INVALID_ADDRESS         the text quotes it
+///   DCF_TB_ERR_INTERFACE_NOT_FOUND     a peer names an interface that does not exist
+///   DCF_TB_ERR_MESSAGE_TOO_LARGE
+///   DCF_TB_ERR_OUT_OF_RANGE            a size is more than any buffer has
+///   DCF_TB_ERR_LINK_DOWN
+///   DCF_TB_ERR_HOST_UNREACHABLE
+///   DCF_TB_ERR_CONNECTION_REFUSED      nothing listens on that port there
+///   DCF_TB_ERR_QUEUE_FULL
+///   DCF_TB_ERR_PERMISSION_DENIED
+///   DCF_TB_ERR_OUT_OF_MEMORY
+///   DCF_TB_ERR_IO                      see `dcf_tb_last_errno`
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_send_batch(
+    transport: dcf_tb_transport,
+    datagrams: *const dcf_tb_datagram,
+    count: usize,
+    sent: *mut usize,
+) -> dcf_tb_status {
+    // SAFETY: the caller's promise about `sent`.
+    unsafe { start_count(sent) };
+    boundary::on_transport("dcf_tb_send_batch", transport, |owner| {
+        // SAFETY: the caller's promise about `sent`.
+        let sent = unsafe { Out::new(sent, "sent") }?;
+        // SAFETY: the caller's promise about `datagrams` and `count`; they are only read.
+        let datagrams = unsafe { buffer(datagrams.cast_mut(), count, "datagrams") }?;
+        // SAFETY: the caller's promise about what the datagrams point to.
+        unsafe { send_all(owner, datagrams, &sent) }
+    })
+}
+
+/// How many datagrams are handed on at a time: enough for the largest system call.
+const BATCH: usize = 1024;
+
+/// # Safety
+///
+/// Each datagram's pointers are NULL or lead to what its members say.
+unsafe fn send_all(owner: &Owner, datagrams: &[dcf_tb_datagram], sent: &Out<usize>) -> Outcome {
+    let mut batch = Vec::new();
+    batch
+        .try_reserve_exact(datagrams.len().min(BATCH))
+        .map_err(|_| Failure::out_of_memory("no memory for a batch"))?;
+    let mut total = 0;
+    for (n, datagrams) in datagrams.chunks(BATCH).enumerate() {
+        batch.clear();
+        // SAFETY: the caller's promise.
+        let all = unsafe { convert(datagrams, n * BATCH, &mut batch) };
+        // What is in front of a bad one is sent before that one is complained of.
+        let Counted { count, outcome } = owner.transport.send_batch(&batch);
+        total += count as usize;
+        sent.set(total);
+        outcome?;
+        all?;
+    }
+    Ok(())
+}
+
+/// Appends the datagrams to `batch`, up to the first one that cannot be.
+///
+/// # Safety
+///
+/// As for `send_all`.
+unsafe fn convert<'a>(
+    datagrams: &[dcf_tb_datagram],
+    first: usize,
+    batch: &mut Vec<Datagram<'a>>,
+) -> Outcome {
+    let mut last = (std::ptr::null(), "");
+    for (n, datagram) in datagrams.iter().enumerate() {
+        let name = |mut failure: Failure| {
+            failure.text = format!("datagrams[{}]: {}", first + n, failure.text).into();
+            failure
+        };
+        if datagram.peer != last.0 || last.0.is_null() {
+            // SAFETY: the caller's promise.
+            let peer = unsafe { peer_text(datagram.peer, "peer") }.map_err(name)?;
+            last = (datagram.peer, peer);
+        }
+        // SAFETY: the caller's promise.
+        let data = unsafe { bytes(datagram.data, datagram.len, "data") }.map_err(name)?;
+        batch.push(Datagram { peer: last.1, data });
+    }
+    Ok(())
+}
+
+/// Takes the oldest control message out of the queue; waits for one if there is none. Messages are
+/// queued while no message callback is set.
+///
+/// - `transport`: the handle.
+/// - `buf`, `cap`: where to, and its size in bytes. `DCF_TB_MAX_MESSAGE_SIZE` always suffice.
+/// - `len`: gets the message's length; also if a buffer was too small, and then the message is kept.
+/// - `sender`, `sender_cap`: get from whom, NUL-terminated, ready to be a peer; `DCF_TB_PEER_SIZE`
+///   bytes always suffice. `(NULL, 0)` if it is not wanted.
+/// - `timeout_ms`: milliseconds; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
+///
+/// Ownership: the message and the sender are the caller's copies.
+/// Blocks: up to `timeout_ms`. From inside the message callback it would wait in vain.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK
+///   DCF_TB_WOULD_BLOCK            nothing there, and `timeout_ms` is 0
+///   DCF_TB_CANCELLED              the transport was closed meanwhile
+///   DCF_TB_ERR_INVALID_HANDLE
+///   DCF_TB_ERR_NULL_POINTER       `len` is NULL, or a buffer is whose size is not 0
+///   DCF_TB_ERR_BUFFER_TOO_SMALL   `cap` is less than `*len`, or else `sender_cap` is too small
+///   DCF_TB_ERR_OUT_OF_RANGE       a size is more than any buffer has
+///   DCF_TB_ERR_TIMEOUT
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_recv(
+    transport: dcf_tb_transport,
+    buf: *mut u8,
+    cap: usize,
+    len: *mut usize,
+    sender: *mut c_char,
+    sender_cap: usize,
+    timeout_ms: u32,
+) -> dcf_tb_status {
+    boundary::on_transport("dcf_tb_recv", transport, |owner| {
+        // SAFETY: the caller's promise about `len`.
+        let len = unsafe { Out::new(len, "len") }?;
+        // SAFETY: the caller's promise about `buf` and `cap`.
+        let buf = unsafe { buffer(buf, cap, "buf") }?;
+        let wanted = !sender.is_null();
+        // SAFETY: the caller's promise about `sender` and `sender_cap`.
+        let sender = unsafe { buffer(sender.cast::<u8>(), sender_cap, "sender") }?;
+        owner
+            .transport
+            .recv_with(timeout(timeout_ms), |message, from| {
+                len.set(message.len());
+                require(buf, message.len())?;
+                if wanted {
+                    require(sender, from.as_str().len() + 1)?;
+                    write_text(from.as_str(), sender);
+                }
+                buf[..message.len()].copy_from_slice(message);
+                Ok(())
+            })?;
+        Ok(())
+    })
+}
+
+fn require(buf: &[u8], needed: usize) -> Result<(), TransportError> {
+    let size = buf.len();
+    if size < needed {
+        return Err(TransportError::BufferTooSmall { size, needed });
+    }
+    Ok(())
+}
+
+/// A descriptor for poll, select or epoll: readable as long as `dcf_tb_recv` or `dcf_tb_accept`
+/// would not wait.
+///
+/// - `transport`: the handle.
+/// - `fd`: gets the descriptor, the same at each call.
+///
+/// Ownership: it stays the library's, which closes it with the transport. Never read or close it.
+/// Blocks: never.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK
+///   DCF_TB_CANCELLED             the transport was closed meanwhile
+///   DCF_TB_ERR_INVALID_HANDLE
+///   DCF_TB_ERR_NULL_POINTER      `fd` is NULL
+///   DCF_TB_ERR_TOO_MANY_FILES
+///   DCF_TB_ERR_IO                see `dcf_tb_last_errno`
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_event_fd(
+    transport: dcf_tb_transport,
+    fd: *mut i32,
+) -> dcf_tb_status {
+    boundary::on_transport("dcf_tb_event_fd", transport, |owner| {
+        // SAFETY: the caller's promise about `fd`.
+        let fd = unsafe { Out::new(fd, "fd") }?;
+        fd.set(owner.transport.event_fd()?.as_raw_fd());
+        Ok(())
+    })
+}

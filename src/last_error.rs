@@ -1,0 +1,178 @@
+//! The last failure of each thread, in words.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::ffi::c_char;
+
+use crate::boundary;
+use crate::failure::Failure;
+use crate::status::dcf_tb_status;
+
+struct LastError {
+    function: &'static str,
+    text: Cow<'static, str>,
+    errno: i32,
+}
+
+thread_local! {
+    static LAST: RefCell<LastError> = const {
+        RefCell::new(LastError { function: "", text: Cow::Borrowed(""), errno: 0 })
+    };
+}
+
+/// Keeps the failure for `dcf_tb_last_error` and returns its status.
+///
+/// The words are put together when they are asked for: somebody who polls pays for none. On a
+/// thread whose thread-local storage is gone already, only the status remains.
+#[cold]
+pub(crate) fn record(function: &'static str, failure: Failure) -> dcf_tb_status {
+    let _ = LAST.try_with(|last| {
+        last.replace(LastError {
+            function,
+            text: failure.text,
+            errno: failure.errno,
+        })
+    });
+    failure.status
+}
+
+/// Copies as much of the text as fits, whole characters and a NUL, and returns its full length.
+///
+/// # Safety
+///
+/// `buf` is NULL, or `cap` bytes can be written there.
+unsafe fn copy_cut(pieces: &[&str], buf: *mut c_char, cap: usize) -> usize {
+    let room = if buf.is_null() { 0 } else { cap };
+    let mut written = 0;
+    let mut length = 0;
+    for piece in pieces {
+        // Once a piece was cut, `written` stays behind `length` and nothing more is copied.
+        if written == length && room > 0 {
+            let mut end = piece.len().min(room - 1 - written);
+            while !piece.is_char_boundary(end) {
+                end -= 1;
+            }
+            // SAFETY: `written + end` < `room`, and the caller's buffer is not our text.
+            unsafe {
+                std::ptr::copy_nonoverlapping(piece.as_ptr().cast(), buf.add(written), end);
+            }
+            written += end;
+        }
+        length += piece.len();
+    }
+    if room > 0 {
+        // SAFETY: `written` < `room`.
+        unsafe { buf.add(written).write(0) };
+    }
+    length
+}
+
+/// Copies this thread's last failure, in words, into `buf`: the function that failed, the offending
+/// value, and what the operating system said.
+///
+/// A call that succeeds does not clear it. Before the first failure it is the empty text. Works in a
+/// forked child.
+///
+/// - `buf`, `cap`: where to, and its size in bytes. A text that does not fit is cut at the end of a
+///   character; there is always a NUL when `cap` > 0. `(NULL, 0)` only asks for the length.
+///
+/// Ownership: the text is the caller's copy.
+/// Blocks: never.
+/// In callbacks: allowed.
+/// Returns: the full length in bytes without the NUL, what was cut included.
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_last_error(buf: *mut c_char, cap: usize) -> usize {
+    boundary::value(0, || {
+        let copied = LAST.try_with(|last| {
+            let last = last.borrow();
+            let colon = if last.function.is_empty() { "" } else { ": " };
+            // SAFETY: the caller's promise about `buf` and `cap`.
+            unsafe { copy_cut(&[last.function, colon, &last.text], buf, cap) }
+        });
+        // SAFETY: the caller's promise about `buf` and `cap`.
+        copied.unwrap_or_else(|_| unsafe { copy_cut(&[], buf, cap) })
+    })
+}
+
+/// The errno behind this thread's last failure. Works in a forked child.
+///
+/// Ownership: nothing changes hands.
+/// Blocks: never.
+/// In callbacks: allowed.
+/// Returns: the errno, or 0 where the operating system had no part in it.
+#[no_mangle]
+pub extern "C" fn dcf_tb_last_errno() -> i32 {
+    boundary::value(0, || {
+        LAST.try_with(|last| last.borrow().errno)
+            .unwrap_or_default()
+    })
+}
+
+/// What `dcf_tb_last_error` says, for tests.
+#[cfg(test)]
+pub(crate) fn text() -> String {
+    let mut buf = vec![0_u8; 4096];
+    // SAFETY: the buffer is as large as we say.
+    let len = unsafe { dcf_tb_last_error(buf.as_mut_ptr().cast(), buf.len()) };
+    buf.truncate(len);
+    String::from_utf8(buf).expect("the last error is UTF-8")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The text as a C caller with a buffer of `cap` bytes sees it, and the length reported.
+    fn read(cap: usize) -> (Vec<u8>, usize) {
+        let mut buf = vec![0x55_u8; cap + 1];
+        // SAFETY: the buffer has room for `cap` bytes.
+        let len = unsafe { dcf_tb_last_error(buf.as_mut_ptr().cast(), cap) };
+        assert_eq!(buf[cap], 0x55, "wrote beyond the buffer");
+        let text = buf[..cap].iter().position(|&byte| byte == 0);
+        assert_eq!(text.is_some(), cap > 0, "a NUL whenever there is room");
+        buf.truncate(text.unwrap_or(0));
+        (buf, len)
+    }
+
+    fn fail(text: &'static str, errno: i32) {
+        let failure = Failure {
+            status: 7,
+            text: text.into(),
+            errno,
+        };
+        assert_eq!(record("f", failure), 7);
+    }
+
+    #[test]
+    fn says_what_failed_last_on_this_thread() {
+        assert_eq!(read(10), (vec![], 0));
+        fail("first", 5);
+        fail("second", 0);
+        assert_eq!(read(100), (b"f: second".to_vec(), 9));
+        assert_eq!(dcf_tb_last_errno(), 0);
+        fail("third", 13);
+        assert_eq!(dcf_tb_last_errno(), 13);
+        std::thread::spawn(|| assert_eq!((read(9), dcf_tb_last_errno()), ((vec![], 0), 0)))
+            .join()
+            .unwrap();
+    }
+
+    #[test]
+    fn cuts_at_whole_characters_and_always_ends() {
+        fail("aé€.", 0);
+        let whole = "f: aé€.".as_bytes();
+        // Bytes that fit, for each size of buffer: é has two, € three.
+        let fit = [0, 0, 1, 2, 3, 4, 4, 6, 6, 6, 9, 10, 10];
+        for (cap, &fit) in fit.iter().enumerate() {
+            assert_eq!(read(cap), (whole[..fit].to_vec(), 10), "cap {cap}");
+        }
+    }
+
+    #[test]
+    fn null_asks_for_the_length() {
+        fail("xyz", 0);
+        // SAFETY: NULL is allowed.
+        let lengths = unsafe { [0, 50].map(|cap| dcf_tb_last_error(std::ptr::null_mut(), cap)) };
+        assert_eq!(lengths, [6, 6]);
+    }
+}

@@ -1,0 +1,30 @@
+//! The C ABI of `libdcf_thunderbolt`: a thin layer over the crate `thunderbolt_transport`.
+//!
+//! Its documentation is the header, `include/dcf_thunderbolt.h`, which is made from the comments
+//! here. One file per concept: what C sees stands in `types`, `status`, `last_error`, `config`,
+//! `life`, `callbacks`, `control`, `stream`, `stream_file`, `rtt` and `stats`; what makes it safe,
+//! in `boundary` (panics, forks, failures), `fork`, `failure`, `handles`, `live`, `pointers` and
+//! `output`.
+
+mod boundary;
+mod callbacks;
+mod config;
+mod control;
+mod failure;
+mod fork;
+mod handles;
+mod last_error;
+mod life;
+mod live;
+mod output;
+mod pointers;
+mod rtt;
+mod stats;
+mod status;
+mod stream;
+mod stream_file;
+mod sync;
+mod types;
+
+#[cfg(test)]
+mod header_tests;

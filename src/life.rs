@@ -1,0 +1,201 @@
+//! From the birth of a transport to its end.
+
+use std::ffi::c_char;
+
+use thunderbolt_transport::TransportError;
+
+use crate::boundary;
+use crate::callbacks::{on_closed, on_link, on_log, on_message, on_stream, UserData};
+use crate::config::dcf_tb_config;
+use crate::failure::Failure;
+use crate::fork::Busy;
+use crate::live::{self, StreamSet};
+use crate::pointers::{buffer, copy_text, Out};
+use crate::status::{dcf_tb_status, DCF_TB_ERR_CONFIG_INVALID};
+use crate::types::dcf_tb_transport;
+
+/// Starts a transport: binds its ports on the interface and starts its threads.
+///
+/// Callbacks in the configuration may run before this call has returned, that is, before
+/// `*transport` is written; a callback that needs the handle must wait for it, or be set afterwards
+/// by `dcf_tb_set_message_callback` and its like. Any number of transports may be open in a process,
+/// each with its own ports or interface.
+///
+/// - `config`: from `dcf_tb_config_init`, or NULL for the defaults. Read during the call only.
+/// - `transport`: gets the handle.
+///
+/// Ownership: the handle is the caller's, who ends it with `dcf_tb_close`. `user_data` must stay valid
+/// until `on_closed` was called, or `dcf_tb_close` has returned outside of a callback.
+/// Blocks: not on the network.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK
+///   DCF_TB_ERR_NULL_POINTER            `transport` is NULL
+///   DCF_TB_ERR_CONFIG_INVALID          the text quotes the setting
+///   DCF_TB_ERR_INTERFACE_NOT_FOUND     and `wait_for_interface` is 0
+///   DCF_TB_ERR_LINK_DOWN               the interface cannot be bound to at the moment
+///   DCF_TB_ERR_ADDRESS_IN_USE          the text names the port
+///   DCF_TB_ERR_PERMISSION_DENIED       a port below 1024, or binding to the interface
+///   DCF_TB_ERR_SOCKET_OPTION
+///   DCF_TB_ERR_TOO_MANY_FILES
+///   DCF_TB_ERR_THREAD
+///   DCF_TB_ERR_OUT_OF_MEMORY
+///   DCF_TB_ERR_IO                      see `dcf_tb_last_errno`
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_init(
+    config: *const dcf_tb_config,
+    transport: *mut dcf_tb_transport,
+) -> dcf_tb_status {
+    boundary::call("dcf_tb_init", || {
+        // SAFETY: the caller's promise about `transport`.
+        let handle = unsafe { Out::new(transport, "transport") }?;
+        // SAFETY: the caller's promise about `config`.
+        let config = unsafe { dcf_tb_config::read(config) }?;
+        // SAFETY: the caller's promise about `config->interface_name`.
+        let mut builder = unsafe { config.builder() }?;
+
+        // From here on there are locks and threads.
+        let busy = Busy::transport()?;
+        boundary::silence_panics();
+        let streams = StreamSet::new();
+        let user_data = UserData(config.user_data);
+        if let Some(callback) = config.on_message {
+            builder = builder.on_message(on_message(callback, user_data));
+        }
+        if let Some(callback) = config.on_stream {
+            builder = builder.on_stream(on_stream(callback, user_data, streams.clone()));
+        }
+        if let Some(callback) = config.on_log {
+            builder = builder.logger(on_log(callback, user_data));
+        }
+        if let Some(callback) = config.on_link {
+            builder = builder.on_link(on_link(callback, user_data));
+        }
+        let transport = builder
+            .on_closed(on_closed(config.on_closed, user_data, busy))
+            .build()
+            .map_err(init_failure)?;
+        handle.set(live::add_transport(transport, streams)?);
+        Ok(())
+    })
+}
+
+/// What is out of range in `build` is a setting.
+fn init_failure(error: TransportError) -> Failure {
+    let setting = matches!(error, TransportError::OutOfRange { .. });
+    let mut failure = Failure::from(error);
+    if setting {
+        failure.status = DCF_TB_ERR_CONFIG_INVALID;
+    }
+    failure
+}
+
+/// Closes a transport: stops and joins its threads, closes its streams, frees its ports, wakes who
+/// waits in a call on it or on its streams (with DCF_TB_CANCELLED), and calls `on_closed` last.
+///
+/// From the moment of the call its handle, and those of its streams, are invalid. Called from inside
+/// one of its callbacks it returns at once and does the rest after that callback; the ports are free
+/// when `on_closed` runs.
+///
+/// - `transport`: the handle.
+///
+/// Ownership: the handle and all of its streams' handles are gone. When the call has returned (from
+/// inside a callback: when `on_closed` was called), no callback of the transport runs any more.
+/// Blocks: until running callbacks have returned, so do not hold a lock that they take. It does not
+/// wait for the network.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK
+///   DCF_TB_ERR_INVALID_HANDLE   also on a second close
+#[no_mangle]
+pub extern "C" fn dcf_tb_close(transport: dcf_tb_transport) -> dcf_tb_status {
+    boundary::call("dcf_tb_close", || {
+        live::remove_transport(transport)?.transport.close();
+        Ok(())
+    })
+}
+
+/// Whether a transport runs. It does from `dcf_tb_init` until its close begins, whatever the link
+/// does; after that its handle is invalid.
+///
+/// - `transport`: the handle.
+/// - `running`: gets 1 or 0.
+///
+/// Ownership: nothing changes hands.
+/// Blocks: never.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK
+///   DCF_TB_ERR_INVALID_HANDLE
+///   DCF_TB_ERR_NULL_POINTER     `running` is NULL
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_is_running(
+    transport: dcf_tb_transport,
+    running: *mut u8,
+) -> dcf_tb_status {
+    boundary::on_transport("dcf_tb_is_running", transport, |owner| {
+        // SAFETY: the caller's promise about `running`.
+        let running = unsafe { Out::new(running, "running") }?;
+        running.set(owner.transport.is_running().into());
+        Ok(())
+    })
+}
+
+/// Copies the name of the transport's interface; the one that was found, if "auto" was configured.
+///
+/// - `transport`: the handle.
+/// - `buf`, `cap`: where to, and its size in bytes. 16 are enough.
+/// - `len`: gets the length without the NUL; or, if the buffer is too small, the size needed.
+///
+/// Ownership: the text is the caller's copy.
+/// Blocks: never.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK
+///   DCF_TB_ERR_INVALID_HANDLE
+///   DCF_TB_ERR_NULL_POINTER       `len` is NULL, or `buf` is and `cap` is not 0
+///   DCF_TB_ERR_BUFFER_TOO_SMALL   `buf` is untouched
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_interface(
+    transport: dcf_tb_transport,
+    buf: *mut c_char,
+    cap: usize,
+    len: *mut usize,
+) -> dcf_tb_status {
+    boundary::on_transport("dcf_tb_interface", transport, |owner| {
+        // SAFETY: the caller's promise about `len`.
+        let len = unsafe { Out::new(len, "len") }?;
+        // SAFETY: the caller's promise about `buf` and `cap`.
+        let buf = unsafe { buffer(buf.cast(), cap, "buf") }?;
+        copy_text(&owner.transport.interface(), buf, &len)
+    })
+}
+
+/// The ports that the transport really has, also where 0 was configured.
+///
+/// - `transport`: the handle.
+/// - `control_port`, `data_port`: get the UDP and the TCP port. Both are needed.
+///
+/// Ownership: nothing changes hands.
+/// Blocks: never.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK
+///   DCF_TB_ERR_INVALID_HANDLE
+///   DCF_TB_ERR_NULL_POINTER     one of the two is NULL
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_ports(
+    transport: dcf_tb_transport,
+    control_port: *mut u16,
+    data_port: *mut u16,
+) -> dcf_tb_status {
+    boundary::on_transport("dcf_tb_ports", transport, |owner| {
+        // SAFETY: the caller's promise about `control_port`.
+        let control = unsafe { Out::new(control_port, "control_port") }?;
+        // SAFETY: the caller's promise about `data_port`.
+        let data = unsafe { Out::new(data_port, "data_port") }?;
+        control.set(owner.transport.control_port());
+        data.set(owner.transport.data_port());
+        Ok(())
+    })
+}

@@ -1,0 +1,137 @@
+//! What handles stand for: open transports and their streams.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+use thunderbolt_transport::{DataStream, ThunderboltTransport};
+
+use crate::failure::Failure;
+use crate::fork::Busy;
+use crate::handles::Table;
+use crate::status::DCF_TB_CANCELLED;
+
+static TRANSPORTS: Table<Owner> = Table::new(1);
+static STREAMS: Table<Stream> = Table::new(2);
+
+/// What a transport handle stands for.
+pub(crate) struct Owner {
+    pub(crate) transport: Arc<ThunderboltTransport>,
+    pub(crate) streams: Arc<StreamSet>,
+}
+
+/// What a stream handle stands for.
+pub(crate) struct Stream {
+    pub(crate) data: DataStream,
+    set: Arc<StreamSet>,
+}
+
+impl Stream {
+    pub(crate) fn transport(&self) -> Option<Arc<ThunderboltTransport>> {
+        self.set.transport.get()?.upgrade()
+    }
+}
+
+/// The handles of one transport's streams, so that they end with it.
+///
+/// It is shared by the transport's owner, its streams, and its stream callback; the latter may
+/// run before `dcf_tb_init` has returned, so the set exists before the transport does.
+pub(crate) struct StreamSet {
+    /// `None` from the moment that the transport closes: what comes later gets no handle.
+    open: Mutex<Option<HashSet<u64>>>,
+    transport: OnceLock<Weak<ThunderboltTransport>>,
+}
+
+impl StreamSet {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            open: Mutex::new(Some(HashSet::new())),
+            transport: OnceLock::new(),
+        })
+    }
+
+    fn open(&self) -> MutexGuard<'_, Option<HashSet<u64>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a new stream its handle. While the transport closes, the stream is closed instead.
+    pub(crate) fn add(self: &Arc<Self>, data: DataStream) -> Result<u64, Failure> {
+        let stream = Arc::new(Stream {
+            data,
+            set: Arc::clone(self),
+        });
+        let _busy = Busy::lock();
+        let mut open = self.open();
+        let Some(handles) = open.as_mut() else {
+            return Err(Failure::new(DCF_TB_CANCELLED, "the transport was closed"));
+        };
+        let handle = STREAMS
+            .insert(stream)
+            .ok_or_else(|| Failure::out_of_memory("no memory for another stream handle"))?;
+        handles.insert(handle);
+        Ok(handle)
+    }
+
+    /// Ends all of its handles, and lets no new one come.
+    fn end(&self) {
+        let handles = self.open().take();
+        for handle in handles.into_iter().flatten() {
+            drop(STREAMS.remove(handle));
+        }
+    }
+}
+
+/// Looks a transport up, without a lock.
+#[inline]
+pub(crate) fn transport(handle: u64) -> Result<Arc<Owner>, Failure> {
+    TRANSPORTS
+        .get(handle)
+        .ok_or_else(|| Failure::invalid_handle("transport", handle))
+}
+
+/// Looks a stream up, without a lock.
+#[inline]
+pub(crate) fn stream(handle: u64) -> Result<Arc<Stream>, Failure> {
+    STREAMS
+        .get(handle)
+        .ok_or_else(|| Failure::invalid_handle("stream", handle))
+}
+
+/// Gives a started transport its handle.
+pub(crate) fn add_transport(
+    transport: Arc<ThunderboltTransport>,
+    streams: Arc<StreamSet>,
+) -> Result<u64, Failure> {
+    let _busy = Busy::lock();
+    let _ = streams.transport.set(Arc::downgrade(&transport));
+    let owner = Arc::new(Owner { transport, streams });
+    TRANSPORTS.insert(Arc::clone(&owner)).ok_or_else(|| {
+        owner.streams.end();
+        Failure::out_of_memory("no memory for another transport handle")
+    })
+}
+
+/// Ends the handle of a transport and those of all its streams.
+pub(crate) fn remove_transport(handle: u64) -> Result<Arc<Owner>, Failure> {
+    // Looked up first: while it is live the process is busy anyway, and a stale handle must not
+    // make it so.
+    let owner = transport(handle)?;
+    let _busy = Busy::lock();
+    if TRANSPORTS.remove(handle).is_none() {
+        return Err(Failure::invalid_handle("transport", handle)); // another thread was faster
+    }
+    owner.streams.end();
+    Ok(owner)
+}
+
+/// Ends the handle of a stream.
+pub(crate) fn remove_stream(handle: u64) -> Result<Arc<Stream>, Failure> {
+    let found = stream(handle)?;
+    let _busy = Busy::lock();
+    if STREAMS.remove(handle).is_none() {
+        return Err(Failure::invalid_handle("stream", handle));
+    }
+    if let Some(handles) = found.set.open().as_mut() {
+        handles.remove(&handle);
+    }
+    Ok(found)
+}

@@ -1,0 +1,275 @@
+//! From C's pointers to Rust's values and back. All functions here trust the caller for one thing
+//! only: that a pointer which is not NULL leads to as much memory as the header says.
+
+use std::ffi::{c_char, CStr, CString};
+use std::time::Duration;
+
+use crate::failure::{Failure, Outcome};
+use crate::status::{DCF_TB_ERR_BUFFER_TOO_SMALL, DCF_TB_ERR_INVALID_ADDRESS};
+use crate::types::DCF_TB_WAIT_FOREVER;
+
+/// An out-pointer that is not NULL.
+pub(crate) struct Out<T>(*mut T);
+
+impl<T> Out<T> {
+    /// # Safety
+    ///
+    /// `pointer` is NULL, or a `T` can be written there for as long as the call lasts.
+    #[inline]
+    pub(crate) unsafe fn new(pointer: *mut T, name: &str) -> Result<Self, Failure> {
+        if pointer.is_null() {
+            return Err(Failure::null(name));
+        }
+        Ok(Self(pointer))
+    }
+
+    #[inline]
+    pub(crate) fn set(&self, value: T) {
+        // SAFETY: not NULL, and writable by the promise to `new`.
+        unsafe { self.0.write(value) }
+    }
+}
+
+/// Sets a count to 0 before anything can fail: counts are told on errors too.
+///
+/// # Safety
+///
+/// `count` is NULL, or a `T` can be written there.
+#[inline]
+pub(crate) unsafe fn start_count<T: From<u8>>(count: *mut T) {
+    if !count.is_null() {
+        // SAFETY: not NULL, and the caller's promise.
+        unsafe { count.write(T::from(0)) }
+    }
+}
+
+/// Slices cannot be longer than half of the address space.
+#[inline]
+fn check_size(name: &str, size: usize) -> Outcome {
+    if size > isize::MAX as usize {
+        return Err(too_large(name, size));
+    }
+    Ok(())
+}
+
+#[cold]
+fn too_large(name: &str, size: usize) -> Failure {
+    Failure::out_of_range(
+        &format!("the size of {name}"),
+        size,
+        "no buffer is so large",
+    )
+}
+
+/// Bytes to be read. `(NULL, 0)` is an empty buffer.
+///
+/// # Safety
+///
+/// `data` is NULL, or leads to `len` bytes that nobody writes to during the call.
+#[inline(always)]
+pub(crate) unsafe fn bytes<'a>(
+    data: *const u8,
+    len: usize,
+    name: &str,
+) -> Result<&'a [u8], Failure> {
+    if data.is_null() {
+        return if len == 0 {
+            Ok(&[])
+        } else {
+            Err(Failure::null(name))
+        };
+    }
+    check_size(name, len)?;
+    // SAFETY: not NULL, not too long, and the caller's promise.
+    Ok(unsafe { std::slice::from_raw_parts(data, len) })
+}
+
+/// A buffer to be filled. `(NULL, 0)` is an empty one.
+///
+/// # Safety
+///
+/// `buf` is NULL, or leads to `cap` bytes that nobody else uses during the call.
+#[inline]
+pub(crate) unsafe fn buffer<'a, T>(
+    buf: *mut T,
+    cap: usize,
+    name: &str,
+) -> Result<&'a mut [T], Failure> {
+    if buf.is_null() {
+        return if cap == 0 {
+            Ok(&mut [])
+        } else {
+            Err(Failure::null(name))
+        };
+    }
+    check_size(name, cap.saturating_mul(size_of::<T>()))?;
+    // SAFETY: not NULL, not too long, and the caller's promise.
+    Ok(unsafe { std::slice::from_raw_parts_mut(buf, cap) })
+}
+
+/// A peer string.
+///
+/// # Safety
+///
+/// `peer` is NULL, or leads to a NUL-terminated string that nobody changes during the call.
+#[inline(always)]
+pub(crate) unsafe fn peer<'a>(peer: *const c_char, name: &str) -> Result<&'a str, Failure> {
+    if peer.is_null() {
+        return Err(Failure::null(name));
+    }
+    // SAFETY: not NULL, and the caller's promise.
+    let text = unsafe { CStr::from_ptr(peer) };
+    if is_ascii(text.to_bytes()) {
+        // SAFETY: ASCII is UTF-8.
+        return Ok(unsafe { std::str::from_utf8_unchecked(text.to_bytes()) });
+    }
+    unusual(text, name)
+}
+
+/// Nearly all peers are, and it takes a tenth of the instructions of a check for UTF-8: eight bytes
+/// at a time, the last eight overlapping.
+#[inline(always)]
+fn is_ascii(bytes: &[u8]) -> bool {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let Some(&last) = bytes.last_chunk() else {
+        return bytes.is_ascii();
+    };
+    let word = |eight: &[u8]| eight.try_into().map_or(HIGH, u64::from_ne_bytes);
+    let eights = bytes.chunks_exact(8);
+    let all = eights.fold(u64::from_ne_bytes(last), |all, eight| all | word(eight));
+    all & HIGH == 0
+}
+
+/// A peer with other than ASCII characters, which the name of an interface may have.
+#[cold]
+fn unusual<'a>(text: &'a CStr, name: &str) -> Result<&'a str, Failure> {
+    text.to_str().map_err(|_| {
+        let text = format!("{name} {text:?} is not UTF-8");
+        Failure::new(DCF_TB_ERR_INVALID_ADDRESS, text)
+    })
+}
+
+/// Copies a text out, NUL-terminated. `len` gets its length, or the size needed where it does not
+/// fit.
+pub(crate) fn copy_text(text: &str, buf: &mut [u8], len: &Out<usize>) -> Outcome {
+    let needed = text.len() + 1;
+    if buf.len() < needed {
+        len.set(needed);
+        return Err(too_small("buf", buf.len(), needed));
+    }
+    write_text(text, buf);
+    len.set(text.len());
+    Ok(())
+}
+
+/// Writes a text and its NUL into a buffer that is known to be large enough.
+#[inline]
+pub(crate) fn write_text(text: &str, buf: &mut [u8]) {
+    buf[..text.len()].copy_from_slice(text.as_bytes());
+    buf[text.len()] = 0;
+}
+
+#[cold]
+pub(crate) fn too_small(name: &str, size: usize, needed: usize) -> Failure {
+    Failure::new(
+        DCF_TB_ERR_BUFFER_TOO_SMALL,
+        format!("{name} of {size} bytes is too small: {needed} are needed"),
+    )
+}
+
+/// A text for a callback.
+pub(crate) fn c_string(text: &str) -> CString {
+    CString::new(text.replace('\0', " ")).unwrap_or_default()
+}
+
+/// The transport's idea of a timeout: `None` is no limit.
+#[inline]
+pub(crate) fn timeout(timeout_ms: u32) -> Option<Duration> {
+    (timeout_ms != DCF_TB_WAIT_FOREVER).then(|| Duration::from_millis(timeout_ms.into()))
+}
+
+/// A time for C. Half a millennium fits.
+pub(crate) fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::{DCF_TB_ERR_NULL_POINTER, DCF_TB_ERR_OUT_OF_RANGE};
+    use std::ptr::{null, null_mut};
+
+    #[test]
+    fn null_is_an_empty_buffer_and_nothing_else() {
+        // SAFETY: NULL is allowed, and the long ones are refused before they are looked at.
+        unsafe {
+            assert_eq!(bytes(null(), 0, "data").unwrap(), b"");
+            assert_eq!(buffer::<u8>(null_mut(), 0, "buf").unwrap(), b"");
+            for failure in [
+                bytes(null(), 1, "data").unwrap_err(),
+                buffer::<u8>(null_mut(), 1, "data").unwrap_err(),
+                peer(null(), "data").unwrap_err(),
+                Out::<u8>::new(null_mut(), "data").err().unwrap(),
+            ] {
+                assert_eq!(failure.status, DCF_TB_ERR_NULL_POINTER);
+                assert_eq!(failure.text, "data is NULL");
+            }
+            let failure = bytes(b"".as_ptr(), usize::MAX, "data").unwrap_err();
+            assert_eq!(failure.status, DCF_TB_ERR_OUT_OF_RANGE);
+        }
+    }
+
+    #[test]
+    fn peers_are_utf8() {
+        // SAFETY: both are NUL-terminated.
+        unsafe {
+            assert_eq!(peer(c"::1%lo".as_ptr(), "peer").unwrap(), "::1%lo");
+            for text in [c"fe80::1%\u{e9}th0", c"\u{e9}", c"fe80::1234%abc\u{e9}"] {
+                assert_eq!(peer(text.as_ptr(), "peer").unwrap(), text.to_str().unwrap());
+            }
+            let failure = peer(c"\xff%lo".as_ptr(), "peer").unwrap_err();
+            assert_eq!(failure.status, DCF_TB_ERR_INVALID_ADDRESS);
+            assert_eq!(failure.text, r#"peer "\xff%lo" is not UTF-8"#);
+        }
+    }
+
+    #[test]
+    fn every_byte_is_looked_at() {
+        for len in 0..40 {
+            let mut bytes = vec![0x7F; len];
+            assert!(is_ascii(&bytes));
+            for n in 0..len {
+                bytes[n] = 0x80;
+                assert!(!is_ascii(&bytes), "{n} of {len}");
+                bytes[n] = 0x7F;
+            }
+        }
+    }
+
+    #[test]
+    fn texts_are_copied_whole_or_not_at_all() {
+        let mut len = 77;
+        // SAFETY: `len` outlives the pointer.
+        let out = unsafe { Out::new(&mut len, "len") }.unwrap();
+        let mut buf = [9_u8; 4];
+        assert!(copy_text("lo", &mut buf, &out).is_ok());
+        assert_eq!((&buf, len), (b"lo\0\x09", 2));
+        let mut buf = [9_u8; 2];
+        let failure = copy_text("lo", &mut buf, &out).unwrap_err();
+        assert_eq!((&buf, len), (b"\x09\x09", 3));
+        assert_eq!(failure.text, "buf of 2 bytes is too small: 3 are needed");
+    }
+
+    #[test]
+    fn timeouts() {
+        assert_eq!(timeout(0), Some(Duration::ZERO));
+        assert_eq!(timeout(1500), Some(Duration::from_millis(1500)));
+        assert_eq!(
+            timeout(0xFFFF_FFFE),
+            Some(Duration::from_millis(0xFFFF_FFFE))
+        );
+        assert_eq!(timeout(DCF_TB_WAIT_FOREVER), None);
+        assert_eq!(nanoseconds(Duration::from_micros(7)), 7000);
+        assert_eq!(nanoseconds(Duration::MAX), u64::MAX);
+    }
+}

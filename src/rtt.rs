@@ -1,0 +1,253 @@
+//! Round trips and discovery.
+
+use std::ffi::c_char;
+use std::mem::size_of;
+use std::time::Duration;
+
+use thunderbolt_transport::{PingOptions, RttSummary};
+
+use crate::boundary;
+use crate::failure::Failure;
+use crate::output::{Output, SizedOut};
+use crate::pointers::{
+    buffer, nanoseconds, peer as peer_text, start_count, timeout, too_small, write_text, Out,
+};
+use crate::status::{dcf_tb_status, DCF_TB_ERR_TIMEOUT, DCF_TB_WOULD_BLOCK};
+use crate::types::{dcf_tb_transport, DCF_TB_PEER_SIZE};
+
+/// What a series of pings came to. The times are 0 if no answer came.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(non_camel_case_types)]
+pub struct dcf_tb_rtt {
+    /// Size of this struct as the caller knows it; the caller sets it.
+    pub struct_size: u32,
+    /// Pings sent.
+    pub sent: u32,
+    /// Answers that came in time.
+    pub received: u32,
+    /// 0.
+    pub reserved: u32,
+    /// The shortest round trip, in nanoseconds.
+    pub min_ns: u64,
+    /// The mean, in nanoseconds.
+    pub mean_ns: u64,
+    /// Half of the round trips took at most so many nanoseconds.
+    pub p50_ns: u64,
+    /// 90 % took at most so many nanoseconds.
+    pub p90_ns: u64,
+    /// 99 % took at most so many nanoseconds.
+    pub p99_ns: u64,
+    /// 99.9 % took at most so many nanoseconds.
+    pub p999_ns: u64,
+    /// The longest round trip, in nanoseconds.
+    pub max_ns: u64,
+}
+
+/// A peer that answered to discovery.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(non_camel_case_types)]
+pub struct dcf_tb_peer {
+    /// Its address with the scope, NUL-terminated: ready to be a peer in every other call.
+    pub address: [c_char; DCF_TB_PEER_SIZE],
+    /// How long its answer took, in nanoseconds.
+    pub rtt_ns: u64,
+}
+
+const _: () = assert!(size_of::<dcf_tb_rtt>() == 4 * 4 + 7 * 8);
+const _: () = assert!(size_of::<dcf_tb_peer>() == DCF_TB_PEER_SIZE + 8);
+
+// SAFETY: C layout, a u32 first, and by the assertion above no padding.
+unsafe impl Output for dcf_tb_rtt {}
+
+/// Measures one round trip to a peer.
+///
+/// - `transport`: the handle.
+/// - `peer`: whom to ask; the strings are described at the top of this header.
+/// - `timeout_ms`: milliseconds; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
+/// - `rtt_ns`: gets the time in nanoseconds.
+///
+/// Ownership: `peer` is used during the call only.
+/// Blocks: up to `timeout_ms`.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK
+///   DCF_TB_WOULD_BLOCK                 no answer yet, and `timeout_ms` is 0
+///   DCF_TB_CANCELLED                   the transport was closed meanwhile
+///   DCF_TB_ERR_INVALID_HANDLE
+///   DCF_TB_ERR_NULL_POINTER            `peer` or `rtt_ns` is NULL
+///   DCF_TB_ERR_INVALID_ADDRESS         the text quotes it
+///   DCF_TB_ERR_INTERFACE_NOT_FOUND     `peer` names an interface that does not exist
+///   DCF_TB_ERR_TIMEOUT                 no answer
+///   DCF_TB_ERR_LINK_DOWN
+///   DCF_TB_ERR_HOST_UNREACHABLE
+///   DCF_TB_ERR_CONNECTION_REFUSED      nothing listens on that port there
+///   DCF_TB_ERR_QUEUE_FULL
+///   DCF_TB_ERR_TOO_MANY_FILES
+///   DCF_TB_ERR_SOCKET_OPTION
+///   DCF_TB_ERR_PERMISSION_DENIED
+///   DCF_TB_ERR_OUT_OF_MEMORY
+///   DCF_TB_ERR_IO                      see `dcf_tb_last_errno`
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_measure_rtt(
+    transport: dcf_tb_transport,
+    peer: *const c_char,
+    timeout_ms: u32,
+    rtt_ns: *mut u64,
+) -> dcf_tb_status {
+    boundary::on_transport("dcf_tb_measure_rtt", transport, |owner| {
+        // SAFETY: the caller's promise about `peer`.
+        let peer = unsafe { peer_text(peer, "peer") }?;
+        // SAFETY: the caller's promise about `rtt_ns`.
+        let rtt_ns = unsafe { Out::new(rtt_ns, "rtt_ns") }?;
+        let time = owner.transport.round_trip(peer, timeout(timeout_ms))?;
+        rtt_ns.set(nanoseconds(time));
+        Ok(())
+    })
+}
+
+/// Measures a series of round trips, one after another.
+///
+/// - `transport`: the handle.
+/// - `peer`: whom to ask; the strings are described at the top of this header.
+/// - `count`: how many pings, at least 1.
+/// - `interval_us`: microseconds from one ping to the next; 0 = at once after the answer.
+/// - `timeout_ms`: milliseconds to wait for each answer; `DCF_TB_WAIT_FOREVER` = no limit.
+/// - `summary`: gets the figures. The caller sets `struct_size`, which stays. It is written if
+///   there was no answer at all, too.
+///
+/// Ownership: `peer` is used during the call only.
+/// Blocks: for the whole series.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK                          at least one answer came
+///   DCF_TB_WOULD_BLOCK                 no answer yet, and `timeout_ms` is 0
+///   DCF_TB_CANCELLED                   the transport was closed meanwhile
+///   DCF_TB_ERR_INVALID_HANDLE
+///   DCF_TB_ERR_NULL_POINTER            `peer` or `summary` is NULL
+///   DCF_TB_ERR_OUT_OF_RANGE            `count` is 0, or `struct_size` less than 4
+///   DCF_TB_ERR_INVALID_ADDRESS         the text quotes it
+///   DCF_TB_ERR_INTERFACE_NOT_FOUND     `peer` names an interface that does not exist
+///   DCF_TB_ERR_TIMEOUT                 no answer at all
+///   DCF_TB_ERR_LINK_DOWN
+///   DCF_TB_ERR_HOST_UNREACHABLE
+///   DCF_TB_ERR_CONNECTION_REFUSED      nothing listens on that port there
+///   DCF_TB_ERR_QUEUE_FULL
+///   DCF_TB_ERR_TOO_MANY_FILES
+///   DCF_TB_ERR_SOCKET_OPTION
+///   DCF_TB_ERR_PERMISSION_DENIED
+///   DCF_TB_ERR_OUT_OF_MEMORY
+///   DCF_TB_ERR_IO                      see `dcf_tb_last_errno`
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_ping(
+    transport: dcf_tb_transport,
+    peer: *const c_char,
+    count: u32,
+    interval_us: u32,
+    timeout_ms: u32,
+    summary: *mut dcf_tb_rtt,
+) -> dcf_tb_status {
+    boundary::on_transport("dcf_tb_ping", transport, |owner| {
+        // SAFETY: the caller's promise about `peer`.
+        let peer = unsafe { peer_text(peer, "peer") }?;
+        // SAFETY: the caller's promise about `summary`.
+        let out = unsafe { SizedOut::new(summary, "summary") }?;
+        if count == 0 {
+            return Err(Failure::out_of_range("count", count, "at least 1 ping"));
+        }
+        let options = PingOptions {
+            count,
+            interval: Duration::from_micros(interval_us.into()),
+            timeout: timeout(timeout_ms),
+        };
+        let summary = owner.transport.ping(peer, &options)?;
+        out.set(&summary_for_c(&summary));
+        match (summary.received, timeout_ms) {
+            (1.., _) => Ok(()),
+            (0, 0) => Err(Failure::new(
+                DCF_TB_WOULD_BLOCK,
+                "no answer is there, and the call was not to wait",
+            )),
+            (0, _) => Err(Failure::new(
+                DCF_TB_ERR_TIMEOUT,
+                format!(
+                    "no answer from {peer} to {} pings within {timeout_ms} ms each",
+                    summary.sent
+                ),
+            )),
+        }
+    })
+}
+
+fn summary_for_c(summary: &RttSummary) -> dcf_tb_rtt {
+    dcf_tb_rtt {
+        struct_size: size_of::<dcf_tb_rtt>() as u32,
+        sent: summary.sent,
+        received: summary.received,
+        reserved: 0,
+        min_ns: nanoseconds(summary.min),
+        mean_ns: nanoseconds(summary.mean),
+        p50_ns: nanoseconds(summary.p50),
+        p90_ns: nanoseconds(summary.p90),
+        p99_ns: nanoseconds(summary.p99),
+        p999_ns: nanoseconds(summary.p999),
+        max_ns: nanoseconds(summary.max),
+    }
+}
+
+/// Finds the other transports on the link, by a ping to all of them. We are not among them. An
+/// interface without multicast (lo) has no peers.
+///
+/// - `transport`: the handle.
+/// - `timeout_ms`: milliseconds to collect answers; the call always takes that long.
+/// - `peers`, `cap`: where to, and how many fit. `(NULL, 0)` only counts.
+/// - `count`: gets how many there are, also if they do not all fit; then `cap` of them are written.
+///
+/// Ownership: the peers are the caller's copies.
+/// Blocks: for `timeout_ms`.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK                        also if there is no peer
+///   DCF_TB_WOULD_BLOCK               `timeout_ms` is 0
+///   DCF_TB_CANCELLED                 the transport was closed meanwhile
+///   DCF_TB_ERR_INVALID_HANDLE
+///   DCF_TB_ERR_NULL_POINTER          `count` is NULL, or `peers` is and `cap` is not 0
+///   DCF_TB_ERR_OUT_OF_RANGE          `cap` is more than any buffer has
+///   DCF_TB_ERR_BUFFER_TOO_SMALL      more than `cap`
+///   DCF_TB_ERR_LINK_DOWN
+///   DCF_TB_ERR_QUEUE_FULL
+///   DCF_TB_ERR_TOO_MANY_FILES
+///   DCF_TB_ERR_SOCKET_OPTION
+///   DCF_TB_ERR_PERMISSION_DENIED
+///   DCF_TB_ERR_OUT_OF_MEMORY
+///   DCF_TB_ERR_IO                    see `dcf_tb_last_errno`
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_discover(
+    transport: dcf_tb_transport,
+    timeout_ms: u32,
+    peers: *mut dcf_tb_peer,
+    cap: usize,
+    count: *mut usize,
+) -> dcf_tb_status {
+    // SAFETY: the caller's promise about `count`.
+    unsafe { start_count(count) };
+    boundary::on_transport("dcf_tb_discover", transport, |owner| {
+        // SAFETY: the caller's promise about `count`.
+        let count = unsafe { Out::new(count, "count") }?;
+        // SAFETY: the caller's promise about `peers` and `cap`.
+        let places = unsafe { buffer(peers, cap, "peers") }?;
+        let found = owner.transport.discover(timeout(timeout_ms))?;
+        for (place, peer) in places.iter_mut().zip(&found) {
+            let mut address = [0; DCF_TB_PEER_SIZE];
+            write_text(&peer.address, &mut address);
+            place.address = address.map(|byte| byte as c_char);
+            place.rtt_ns = nanoseconds(peer.rtt);
+        }
+        count.set(found.len());
+        if found.len() > cap {
+            return Err(too_small("peers (elements)", cap, found.len()));
+        }
+        Ok(())
+    })
+}

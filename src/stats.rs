@@ -1,0 +1,146 @@
+//! Statistics.
+
+use std::mem::size_of;
+
+use thunderbolt_transport::Stats;
+
+use crate::boundary;
+use crate::output::{Output, SizedOut};
+use crate::pointers::nanoseconds;
+use crate::status::dcf_tb_status;
+use crate::types::dcf_tb_transport;
+
+/// What a transport has done since `dcf_tb_init` or the last `dcf_tb_reset_stats`. Later versions
+/// may append members.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(non_camel_case_types)]
+pub struct dcf_tb_stats {
+    /// Size of this struct as the caller knows it; the caller sets it.
+    pub struct_size: u32,
+    /// 1 while the interface can carry traffic, else 0.
+    pub link_up: u32,
+    /// Control messages sent. Pings are not counted here.
+    pub messages_sent: u64,
+    /// Control messages received.
+    pub messages_received: u64,
+    /// Bytes of the control messages sent.
+    pub bytes_sent: u64,
+    /// Bytes of the control messages received.
+    pub bytes_received: u64,
+    /// Streams that peers opened.
+    pub connections_accepted: u64,
+    /// Streams that we opened.
+    pub connections_initiated: u64,
+    /// Failed sends, receives, accepts and stream calls; not timeouts, and not the end of a stream.
+    pub errors: u64,
+    /// Nanoseconds since init or the last reset.
+    pub uptime_ns: u64,
+    /// Control messages dropped because the receive queue was full; counted as received too.
+    pub messages_dropped: u64,
+    /// Datagrams dropped by the kernel because the socket buffer was full.
+    pub kernel_drops: u64,
+    /// What was refused: by its source, by a limit, or because it was malformed.
+    pub rejected: u64,
+    /// Bytes written to streams.
+    pub stream_bytes_sent: u64,
+    /// Bytes read from streams.
+    pub stream_bytes_received: u64,
+    /// Streams open at the moment. A reset does not change it.
+    pub streams_open: u64,
+    /// Pings sent.
+    pub pings_sent: u64,
+    /// Answers to our pings.
+    pub pongs_received: u64,
+    /// Pings of others that we answered.
+    pub pings_answered: u64,
+    /// The last round trip, in nanoseconds.
+    pub last_rtt_ns: u64,
+    /// How often the link went or came.
+    pub link_changes: u64,
+    /// Callbacks that failed in a way that the library noticed.
+    pub callback_failures: u64,
+    /// Bytes of send buffer that the kernel granted to control messages.
+    pub udp_send_buffer: u64,
+    /// Bytes of receive buffer that the kernel granted to control messages.
+    pub udp_receive_buffer: u64,
+}
+
+const _: () = assert!(size_of::<dcf_tb_stats>() == 2 * 4 + 22 * 8);
+
+// SAFETY: C layout, a u32 first, and by the assertion above no padding.
+unsafe impl Output for dcf_tb_stats {}
+
+/// Reads the statistics.
+///
+/// - `transport`: the handle.
+/// - `stats`: gets them. The caller sets `struct_size` to `sizeof(dcf_tb_stats)`, and it stays.
+///
+/// Ownership: the figures are the caller's copy.
+/// Blocks: never.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK
+///   DCF_TB_ERR_INVALID_HANDLE
+///   DCF_TB_ERR_NULL_POINTER     `stats` is NULL
+///   DCF_TB_ERR_OUT_OF_RANGE     `struct_size` is less than 4
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_get_stats(
+    transport: dcf_tb_transport,
+    stats: *mut dcf_tb_stats,
+) -> dcf_tb_status {
+    boundary::on_transport("dcf_tb_get_stats", transport, |owner| {
+        // SAFETY: the caller's promise about `stats`.
+        let out = unsafe { SizedOut::new(stats, "stats") }?;
+        out.set(&stats_for_c(&owner.transport.get_stats()));
+        Ok(())
+    })
+}
+
+fn stats_for_c(stats: &Stats) -> dcf_tb_stats {
+    dcf_tb_stats {
+        struct_size: size_of::<dcf_tb_stats>() as u32,
+        link_up: stats.link_up.into(),
+        messages_sent: stats.messages_sent,
+        messages_received: stats.messages_received,
+        bytes_sent: stats.bytes_sent,
+        bytes_received: stats.bytes_received,
+        connections_accepted: stats.connections_accepted,
+        connections_initiated: stats.connections_initiated,
+        errors: stats.errors,
+        uptime_ns: nanoseconds(stats.uptime),
+        messages_dropped: stats.messages_dropped,
+        kernel_drops: stats.kernel_drops,
+        rejected: stats.rejected,
+        stream_bytes_sent: stats.stream_bytes_sent,
+        stream_bytes_received: stats.stream_bytes_received,
+        streams_open: stats.streams_open,
+        pings_sent: stats.pings_sent,
+        pongs_received: stats.pongs_received,
+        pings_answered: stats.pings_answered,
+        last_rtt_ns: stats.last_rtt_ns,
+        link_changes: stats.link_changes,
+        callback_failures: stats.callback_failures,
+        udp_send_buffer: stats.udp_send_buffer,
+        udp_receive_buffer: stats.udp_receive_buffer,
+    }
+}
+
+/// Sets the counts to 0 and the uptime's begin to now. What describes the present (`link_up`,
+/// `streams_open`, the buffers) stays.
+///
+/// - `transport`: the handle.
+///
+/// Ownership: nothing changes hands.
+/// Blocks: never.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK
+///   DCF_TB_ERR_INVALID_HANDLE
+#[no_mangle]
+pub extern "C" fn dcf_tb_reset_stats(transport: dcf_tb_transport) -> dcf_tb_status {
+    boundary::on_transport("dcf_tb_reset_stats", transport, |owner| {
+        owner.transport.reset_stats();
+        Ok(())
+    })
+}

@@ -1,0 +1,207 @@
+//! Status codes, and what else is fixed text: versions.
+
+use std::ffi::{c_char, CStr};
+
+/// Success.
+pub const DCF_TB_OK: i32 = 0x0000;
+/// The timeout was 0 and nothing was ready.
+pub const DCF_TB_WOULD_BLOCK: i32 = 0x0002;
+/// The wait was ended by a close of the handle waited on, or of its transport.
+pub const DCF_TB_CANCELLED: i32 = 0x0003;
+/// The stream, or the file, ended.
+pub const DCF_TB_EOF: i32 = 0x0004;
+/// NULL where a pointer is needed.
+pub const DCF_TB_ERR_NULL_POINTER: i32 = 0x0100;
+/// No memory.
+pub const DCF_TB_ERR_OUT_OF_MEMORY: i32 = 0x0103;
+/// A buffer is too small. The size needed is in the out-length; nothing is lost.
+pub const DCF_TB_ERR_BUFFER_TOO_SMALL: i32 = 0x0104;
+/// A setting is outside what is allowed, or not known.
+pub const DCF_TB_ERR_CONFIG_INVALID: i32 = 0x0201;
+/// A socket option that matters could not be set.
+pub const DCF_TB_ERR_SOCKET_OPTION: i32 = 0x0300;
+/// The peer runs, but nothing listens on that port.
+pub const DCF_TB_ERR_CONNECTION_REFUSED: i32 = 0x0302;
+/// No such network interface on this host.
+pub const DCF_TB_ERR_INTERFACE_NOT_FOUND: i32 = 0x0306;
+/// A connection failed in some other way.
+pub const DCF_TB_ERR_CONNECTION_FAILED: i32 = 0x030B;
+/// The peer reset the connection.
+pub const DCF_TB_ERR_CONNECTION_RESET: i32 = 0x030D;
+/// No host answers at that address.
+pub const DCF_TB_ERR_HOST_UNREACHABLE: i32 = 0x030E;
+/// The interface is down or gone at the moment.
+pub const DCF_TB_ERR_LINK_DOWN: i32 = 0x030F;
+/// The peer stopped answering, or the connection was ended on our side.
+pub const DCF_TB_ERR_CONNECTION_ABORTED: i32 = 0x0310;
+/// `max_streams` streams are open.
+pub const DCF_TB_ERR_TOO_MANY_CONNECTIONS: i32 = 0x0311;
+/// A port is taken by another program.
+pub const DCF_TB_ERR_ADDRESS_IN_USE: i32 = 0x0312;
+/// Bytes that do not mean what they should.
+pub const DCF_TB_ERR_INVALID_MESSAGE: i32 = 0x0402;
+/// More than `DCF_TB_MAX_MESSAGE_SIZE` bytes in one control message.
+pub const DCF_TB_ERR_MESSAGE_TOO_LARGE: i32 = 0x0403;
+/// This process is a fork of one that had a transport open.
+pub const DCF_TB_ERR_FORKED: i32 = 0x0600;
+/// The transport was not started.
+pub const DCF_TB_ERR_NOT_INITIALIZED: i32 = 0x0601;
+/// The transport was closed under way. The functions of this header say `DCF_TB_CANCELLED` or
+/// `DCF_TB_ERR_INVALID_HANDLE` instead.
+pub const DCF_TB_ERR_SHUTDOWN: i32 = 0x0604;
+/// The operating system does not allow it to this user.
+pub const DCF_TB_ERR_PERMISSION_DENIED: i32 = 0x0701;
+/// A peer string that is not an address, or not one on our interface.
+pub const DCF_TB_ERR_INVALID_ADDRESS: i32 = 0x0800;
+/// An argument outside what is allowed.
+pub const DCF_TB_ERR_OUT_OF_RANGE: i32 = 0x0801;
+/// A handle that is stale, closed, of another kind, or was never one.
+pub const DCF_TB_ERR_INVALID_HANDLE: i32 = 0x0805;
+/// Any other error of the operating system; see `dcf_tb_last_errno`.
+pub const DCF_TB_ERR_IO: i32 = 0x0900;
+/// The stream was finished or closed on one side, so nothing can be written any more.
+pub const DCF_TB_ERR_BROKEN_PIPE: i32 = 0x0908;
+/// The time was up.
+pub const DCF_TB_ERR_TIMEOUT: i32 = 0x0A00;
+/// The process or the system has no file descriptors left.
+pub const DCF_TB_ERR_TOO_MANY_FILES: i32 = 0x0B01;
+/// The kernel's send queue stayed full.
+pub const DCF_TB_ERR_QUEUE_FULL: i32 = 0x0B02;
+/// A thread could not be started.
+pub const DCF_TB_ERR_THREAD: i32 = 0x0B06;
+/// A fault inside the library, caught. The process goes on; please report it.
+pub const DCF_TB_ERR_PANIC: i32 = 0xFFFF;
+
+/// What a call came to: one of `DCF_TB_OK` to `DCF_TB_ERR_PANIC`. The numbers are those of DCF's own
+/// `DCFError` table.
+#[allow(non_camel_case_types)]
+pub type dcf_tb_status = i32;
+
+fn text(status: dcf_tb_status) -> &'static CStr {
+    match status {
+        DCF_TB_OK => c"success",
+        DCF_TB_WOULD_BLOCK => c"nothing is ready, and the call was not to wait",
+        DCF_TB_CANCELLED => c"cancelled by a close",
+        DCF_TB_EOF => c"end of stream or file",
+        DCF_TB_ERR_NULL_POINTER => c"NULL where a pointer is needed",
+        DCF_TB_ERR_OUT_OF_MEMORY => c"out of memory",
+        DCF_TB_ERR_BUFFER_TOO_SMALL => c"buffer too small",
+        DCF_TB_ERR_CONFIG_INVALID => c"invalid configuration",
+        DCF_TB_ERR_SOCKET_OPTION => c"a socket option could not be set",
+        DCF_TB_ERR_CONNECTION_REFUSED => c"connection refused",
+        DCF_TB_ERR_INTERFACE_NOT_FOUND => c"network interface not found",
+        DCF_TB_ERR_CONNECTION_FAILED => c"connection failed",
+        DCF_TB_ERR_CONNECTION_RESET => c"connection reset by the peer",
+        DCF_TB_ERR_HOST_UNREACHABLE => c"host unreachable",
+        DCF_TB_ERR_LINK_DOWN => c"the link is down",
+        DCF_TB_ERR_CONNECTION_ABORTED => c"connection aborted",
+        DCF_TB_ERR_TOO_MANY_CONNECTIONS => c"too many streams are open",
+        DCF_TB_ERR_ADDRESS_IN_USE => c"port already in use",
+        DCF_TB_ERR_INVALID_MESSAGE => c"invalid message",
+        DCF_TB_ERR_MESSAGE_TOO_LARGE => c"message too large",
+        DCF_TB_ERR_FORKED => c"forked while a transport was open",
+        DCF_TB_ERR_NOT_INITIALIZED => c"not initialized",
+        DCF_TB_ERR_SHUTDOWN => c"the transport was closed",
+        DCF_TB_ERR_PERMISSION_DENIED => c"permission denied",
+        DCF_TB_ERR_INVALID_ADDRESS => c"invalid peer address",
+        DCF_TB_ERR_OUT_OF_RANGE => c"argument out of range",
+        DCF_TB_ERR_INVALID_HANDLE => c"invalid handle",
+        DCF_TB_ERR_IO => c"input/output error",
+        DCF_TB_ERR_BROKEN_PIPE => c"broken pipe",
+        DCF_TB_ERR_TIMEOUT => c"timed out",
+        DCF_TB_ERR_TOO_MANY_FILES => c"too many open files",
+        DCF_TB_ERR_QUEUE_FULL => c"send queue full",
+        DCF_TB_ERR_THREAD => c"a thread could not be started",
+        DCF_TB_ERR_PANIC => c"internal fault",
+        _ => c"unknown status",
+    }
+}
+
+/// A status in a few words, for people. Works in a forked child.
+///
+/// Ownership: static text, valid for the life of the process; never NULL, never freed.
+/// Blocks: never.
+/// In callbacks: allowed.
+/// Returns: the words; "unknown status" for a number that is none.
+#[no_mangle]
+pub extern "C" fn dcf_tb_status_string(status: dcf_tb_status) -> *const c_char {
+    text(status).as_ptr()
+}
+
+/// The ABI that the loaded library has, to be compared with `DCF_TB_ABI_VERSION` of the header that
+/// the caller was compiled with. Works in a forked child.
+///
+/// Ownership: nothing changes hands.
+/// Blocks: never.
+/// In callbacks: allowed.
+/// Returns: the number.
+#[no_mangle]
+pub extern "C" fn dcf_tb_abi_version() -> u32 {
+    crate::types::DCF_TB_ABI_VERSION
+}
+
+/// The library's version, for example "1.0.0". Works in a forked child.
+///
+/// Ownership: static text, valid for the life of the process; never NULL, never freed.
+/// Blocks: never.
+/// In callbacks: allowed.
+/// Returns: the text.
+#[no_mangle]
+pub extern "C" fn dcf_tb_version() -> *const c_char {
+    concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The numbers are DCF's, and are never to change.
+    #[test]
+    fn numbers_are_dcfs() {
+        let table = [
+            (DCF_TB_OK, 0x0000),
+            (DCF_TB_WOULD_BLOCK, 0x0002),
+            (DCF_TB_CANCELLED, 0x0003),
+            (DCF_TB_EOF, 0x0004),
+            (DCF_TB_ERR_NULL_POINTER, 0x0100),
+            (DCF_TB_ERR_OUT_OF_MEMORY, 0x0103),
+            (DCF_TB_ERR_BUFFER_TOO_SMALL, 0x0104),
+            (DCF_TB_ERR_CONFIG_INVALID, 0x0201),
+            (DCF_TB_ERR_SOCKET_OPTION, 0x0300),
+            (DCF_TB_ERR_CONNECTION_REFUSED, 0x0302),
+            (DCF_TB_ERR_INTERFACE_NOT_FOUND, 0x0306),
+            (DCF_TB_ERR_CONNECTION_FAILED, 0x030B),
+            (DCF_TB_ERR_CONNECTION_RESET, 0x030D),
+            (DCF_TB_ERR_HOST_UNREACHABLE, 0x030E),
+            (DCF_TB_ERR_LINK_DOWN, 0x030F),
+            (DCF_TB_ERR_CONNECTION_ABORTED, 0x0310),
+            (DCF_TB_ERR_TOO_MANY_CONNECTIONS, 0x0311),
+            (DCF_TB_ERR_ADDRESS_IN_USE, 0x0312),
+            (DCF_TB_ERR_INVALID_MESSAGE, 0x0402),
+            (DCF_TB_ERR_MESSAGE_TOO_LARGE, 0x0403),
+            (DCF_TB_ERR_FORKED, 0x0600),
+            (DCF_TB_ERR_NOT_INITIALIZED, 0x0601),
+            (DCF_TB_ERR_SHUTDOWN, 0x0604),
+            (DCF_TB_ERR_PERMISSION_DENIED, 0x0701),
+            (DCF_TB_ERR_INVALID_ADDRESS, 0x0800),
+            (DCF_TB_ERR_OUT_OF_RANGE, 0x0801),
+            (DCF_TB_ERR_INVALID_HANDLE, 0x0805),
+            (DCF_TB_ERR_IO, 0x0900),
+            (DCF_TB_ERR_BROKEN_PIPE, 0x0908),
+            (DCF_TB_ERR_TIMEOUT, 0x0A00),
+            (DCF_TB_ERR_TOO_MANY_FILES, 0x0B01),
+            (DCF_TB_ERR_QUEUE_FULL, 0x0B02),
+            (DCF_TB_ERR_THREAD, 0x0B06),
+            (DCF_TB_ERR_PANIC, 0xFFFF),
+        ];
+        let mut texts = std::collections::HashSet::new();
+        for (status, number) in table {
+            assert_eq!(status, number);
+            assert_ne!(text(status), c"unknown status");
+            assert!(texts.insert(text(status)), "{number:#x} shares its text");
+        }
+        for unknown in [-1, 1, 0x7FFF_FFFF, i32::MIN] {
+            assert_eq!(text(unknown), c"unknown status");
+        }
+    }
+}

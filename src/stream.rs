@@ -1,0 +1,338 @@
+//! Data streams.
+
+use std::ffi::c_char;
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
+
+use thunderbolt_transport::Counted;
+
+use crate::boundary;
+use crate::failure::Failure;
+use crate::live;
+use crate::pointers::{buffer, bytes, copy_text, peer as peer_text, start_count, timeout, Out};
+use crate::status::{dcf_tb_status, DCF_TB_EOF};
+use crate::types::{dcf_tb_stream, dcf_tb_transport};
+
+/// Opens a data stream to a peer.
+///
+/// - `transport`: the handle.
+/// - `peer`: to whom; the strings are described at the top of this header.
+/// - `timeout_ms`: milliseconds; 0 = the configured `connect_timeout_ms`, `DCF_TB_WAIT_FOREVER` = as
+///   long as the kernel tries.
+/// - `stream`: gets the handle.
+///
+/// Ownership: the handle is the caller's, who ends it with `dcf_tb_stream_close` or
+/// `dcf_tb_stream_detach`. `peer` is used during the call only.
+/// Blocks: up to `timeout_ms`.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK
+///   DCF_TB_CANCELLED                    the transport was closed meanwhile
+///   DCF_TB_ERR_INVALID_HANDLE
+///   DCF_TB_ERR_NULL_POINTER             `peer` or `stream` is NULL
+///   DCF_TB_ERR_INVALID_ADDRESS          the text quotes it
+///   DCF_TB_ERR_INTERFACE_NOT_FOUND      `peer` names an interface that does not exist
+///   DCF_TB_ERR_TIMEOUT
+///   DCF_TB_ERR_CONNECTION_REFUSED       nothing listens there
+///   DCF_TB_ERR_CONNECTION_RESET         for example, it has too many streams
+///   DCF_TB_ERR_CONNECTION_ABORTED       the kernel gave the peer up
+///   DCF_TB_ERR_HOST_UNREACHABLE
+///   DCF_TB_ERR_CONNECTION_FAILED
+///   DCF_TB_ERR_LINK_DOWN
+///   DCF_TB_ERR_TOO_MANY_CONNECTIONS     `max_streams` are open
+///   DCF_TB_ERR_TOO_MANY_FILES
+///   DCF_TB_ERR_SOCKET_OPTION
+///   DCF_TB_ERR_PERMISSION_DENIED
+///   DCF_TB_ERR_OUT_OF_MEMORY
+///   DCF_TB_ERR_IO                       see `dcf_tb_last_errno`
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_open_stream(
+    transport: dcf_tb_transport,
+    peer: *const c_char,
+    timeout_ms: u32,
+    stream: *mut dcf_tb_stream,
+) -> dcf_tb_status {
+    boundary::on_transport("dcf_tb_open_stream", transport, |owner| {
+        // SAFETY: the caller's promise about `peer`.
+        let peer = unsafe { peer_text(peer, "peer") }?;
+        // SAFETY: the caller's promise about `stream`.
+        let handle = unsafe { Out::new(stream, "stream") }?;
+        let data = match timeout_ms {
+            0 => owner.transport.open_data_stream(peer),
+            ms => owner.transport.open_data_stream_timeout(peer, timeout(ms)),
+        }?;
+        handle.set(owner.streams.add(data)?);
+        Ok(())
+    })
+}
+
+/// Takes the oldest data stream that a peer opened; waits for one if there is none. Streams wait
+/// here while no stream callback is set.
+///
+/// - `transport`: the handle.
+/// - `timeout_ms`: milliseconds; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
+/// - `stream`: gets the handle.
+///
+/// Ownership: the handle is the caller's, who ends it with `dcf_tb_stream_close` or
+/// `dcf_tb_stream_detach`.
+/// Blocks: up to `timeout_ms`.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK
+///   DCF_TB_WOULD_BLOCK           nothing there, and `timeout_ms` is 0
+///   DCF_TB_CANCELLED             the transport was closed meanwhile
+///   DCF_TB_ERR_INVALID_HANDLE
+///   DCF_TB_ERR_NULL_POINTER      `stream` is NULL
+///   DCF_TB_ERR_TIMEOUT
+///   DCF_TB_ERR_TOO_MANY_FILES
+///   DCF_TB_ERR_OUT_OF_MEMORY
+///   DCF_TB_ERR_IO                see `dcf_tb_last_errno`
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_accept(
+    transport: dcf_tb_transport,
+    timeout_ms: u32,
+    stream: *mut dcf_tb_stream,
+) -> dcf_tb_status {
+    boundary::on_transport("dcf_tb_accept", transport, |owner| {
+        // SAFETY: the caller's promise about `stream`.
+        let handle = unsafe { Out::new(stream, "stream") }?;
+        let data = owner.transport.accept(timeout(timeout_ms))?;
+        handle.set(owner.streams.add(data)?);
+        Ok(())
+    })
+}
+
+/// Writes all of `data`, or says how much.
+///
+/// One thread may read while another writes. Concurrent writes may mix their bytes.
+///
+/// - `stream`: the handle.
+/// - `data`, `len`: what to write. `(NULL, 0)` is nothing.
+/// - `timeout_ms`: milliseconds for all of it; 0 = only what the kernel takes at once,
+///   `DCF_TB_WAIT_FOREVER` = no limit.
+/// - `written`: gets the number of bytes written, on errors too.
+///
+/// Ownership: `data` is used during the call only.
+/// Blocks: up to `timeout_ms`, while the peer does not read.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK                         all were written
+///   DCF_TB_WOULD_BLOCK                not all, and `timeout_ms` is 0
+///   DCF_TB_CANCELLED                  the stream or the transport was closed meanwhile
+///   DCF_TB_ERR_INVALID_HANDLE
+///   DCF_TB_ERR_NULL_POINTER           `written` is NULL, or `data` is and `len` is not 0
+///   DCF_TB_ERR_OUT_OF_RANGE           `len` is more than any buffer has
+///   DCF_TB_ERR_TIMEOUT
+///   DCF_TB_ERR_BROKEN_PIPE            the stream was finished, or the peer is gone
+///   DCF_TB_ERR_CONNECTION_RESET       by the peer
+///   DCF_TB_ERR_CONNECTION_ABORTED     the peer stopped answering
+///   DCF_TB_ERR_HOST_UNREACHABLE
+///   DCF_TB_ERR_CONNECTION_FAILED
+///   DCF_TB_ERR_LINK_DOWN
+///   DCF_TB_ERR_OUT_OF_MEMORY
+///   DCF_TB_ERR_IO                     see `dcf_tb_last_errno`
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_stream_write(
+    stream: dcf_tb_stream,
+    data: *const u8,
+    len: usize,
+    timeout_ms: u32,
+    written: *mut usize,
+) -> dcf_tb_status {
+    // SAFETY: the caller's promise about `written`.
+    unsafe { start_count(written) };
+    boundary::on_stream("dcf_tb_stream_write", stream, |stream| {
+        // SAFETY: the caller's promise about `written`.
+        let written = unsafe { Out::new(written, "written") }?;
+        // SAFETY: the caller's promise about `data` and `len`.
+        let data = unsafe { bytes(data, len, "data") }?;
+        if data.is_empty() {
+            return Ok(());
+        }
+        let Counted { count, outcome } = stream.data.write_timeout(data, timeout(timeout_ms));
+        written.set(count as usize);
+        Ok(outcome?)
+    })
+}
+
+/// Reads what is there, at least one byte; waits for it if there is none.
+///
+/// One thread may write while another reads.
+///
+/// - `stream`: the handle.
+/// - `buf`, `cap`: where to, and its size in bytes. With a `cap` of 0 nothing is read and that is
+///   DCF_TB_OK.
+/// - `timeout_ms`: milliseconds; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
+/// - `read`: gets the number of bytes read; 0 on errors and at the end.
+///
+/// Ownership: the bytes are the caller's copy.
+/// Blocks: up to `timeout_ms`.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK
+///   DCF_TB_WOULD_BLOCK                nothing there, and `timeout_ms` is 0
+///   DCF_TB_CANCELLED                  the stream or the transport was closed meanwhile
+///   DCF_TB_EOF                        the peer ended the stream
+///   DCF_TB_ERR_INVALID_HANDLE
+///   DCF_TB_ERR_NULL_POINTER           `read` is NULL, or `buf` is and `cap` is not 0
+///   DCF_TB_ERR_OUT_OF_RANGE           `cap` is more than any buffer has
+///   DCF_TB_ERR_TIMEOUT
+///   DCF_TB_ERR_CONNECTION_RESET       by the peer
+///   DCF_TB_ERR_CONNECTION_ABORTED     the peer stopped answering
+///   DCF_TB_ERR_HOST_UNREACHABLE
+///   DCF_TB_ERR_CONNECTION_FAILED
+///   DCF_TB_ERR_LINK_DOWN
+///   DCF_TB_ERR_OUT_OF_MEMORY
+///   DCF_TB_ERR_IO                     see `dcf_tb_last_errno`
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_stream_read(
+    stream: dcf_tb_stream,
+    buf: *mut u8,
+    cap: usize,
+    timeout_ms: u32,
+    read: *mut usize,
+) -> dcf_tb_status {
+    // SAFETY: the caller's promise about `read`.
+    unsafe { start_count(read) };
+    boundary::on_stream("dcf_tb_stream_read", stream, |stream| {
+        // SAFETY: the caller's promise about `read`.
+        let read = unsafe { Out::new(read, "read") }?;
+        // SAFETY: the caller's promise about `buf` and `cap`.
+        let buf = unsafe { buffer(buf, cap, "buf") }?;
+        if buf.is_empty() {
+            return Ok(());
+        }
+        match stream.data.read_timeout(buf, timeout(timeout_ms))? {
+            0 => Err(Failure::new(DCF_TB_EOF, "the peer ended the stream")),
+            count => {
+                read.set(count);
+                Ok(())
+            }
+        }
+    })
+}
+
+/// Ends our direction: the peer reads what was written and then DCF_TB_EOF; we may still read.
+///
+/// - `stream`: the handle.
+///
+/// Ownership: nothing changes hands; the stream is still to be closed.
+/// Blocks: never.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK
+///   DCF_TB_CANCELLED                 the stream or the transport was closed meanwhile
+///   DCF_TB_ERR_INVALID_HANDLE
+///   DCF_TB_ERR_BROKEN_PIPE           the connection is gone already
+///   DCF_TB_ERR_CONNECTION_RESET      by the peer
+///   DCF_TB_ERR_CONNECTION_FAILED
+///   DCF_TB_ERR_IO                    see `dcf_tb_last_errno`
+#[no_mangle]
+pub extern "C" fn dcf_tb_stream_finish(stream: dcf_tb_stream) -> dcf_tb_status {
+    boundary::on_stream("dcf_tb_stream_finish", stream, |stream| {
+        Ok(stream.data.finish()?)
+    })
+}
+
+/// Closes a stream. Threads that wait on it wake with DCF_TB_CANCELLED.
+///
+/// - `stream`: the handle.
+///
+/// Ownership: the handle is gone.
+/// Blocks: never; the kernel delivers what was written.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK
+///   DCF_TB_ERR_INVALID_HANDLE   also on a second close
+#[no_mangle]
+pub extern "C" fn dcf_tb_stream_close(stream: dcf_tb_stream) -> dcf_tb_status {
+    boundary::call("dcf_tb_stream_close", || {
+        live::remove_stream(stream)?.data.close();
+        Ok(())
+    })
+}
+
+/// Copies the peer's address, without a port.
+///
+/// - `stream`: the handle.
+/// - `buf`, `cap`: where to, and its size in bytes. `DCF_TB_PEER_SIZE` always suffice.
+/// - `len`: gets the length without the NUL; or, if the buffer is too small, the size needed.
+///
+/// Ownership: the text is the caller's copy.
+/// Blocks: never.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK
+///   DCF_TB_ERR_INVALID_HANDLE
+///   DCF_TB_ERR_NULL_POINTER       `len` is NULL, or `buf` is and `cap` is not 0
+///   DCF_TB_ERR_OUT_OF_RANGE       `cap` is more than any buffer has
+///   DCF_TB_ERR_BUFFER_TOO_SMALL   `buf` is untouched
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_stream_peer(
+    stream: dcf_tb_stream,
+    buf: *mut c_char,
+    cap: usize,
+    len: *mut usize,
+) -> dcf_tb_status {
+    boundary::on_stream("dcf_tb_stream_peer", stream, |stream| {
+        // SAFETY: the caller's promise about `len`.
+        let len = unsafe { Out::new(len, "len") }?;
+        // SAFETY: the caller's promise about `buf` and `cap`.
+        let buf = unsafe { buffer(buf.cast(), cap, "buf") }?;
+        copy_text(stream.data.peer(), buf, &len)
+    })
+}
+
+/// The stream's descriptor, for poll, select or epoll.
+///
+/// - `stream`: the handle.
+/// - `fd`: gets the descriptor.
+///
+/// Ownership: it stays the library's, which closes it with the stream. Never close it.
+/// Blocks: never.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK
+///   DCF_TB_ERR_INVALID_HANDLE
+///   DCF_TB_ERR_NULL_POINTER     `fd` is NULL
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_stream_fd(stream: dcf_tb_stream, fd: *mut i32) -> dcf_tb_status {
+    boundary::on_stream("dcf_tb_stream_fd", stream, |stream| {
+        // SAFETY: the caller's promise about `fd`.
+        let fd = unsafe { Out::new(fd, "fd") }?;
+        fd.set(stream.data.as_fd().as_raw_fd());
+        Ok(())
+    })
+}
+
+/// Takes the stream's descriptor out of the library. It is in blocking mode, and the stream no
+/// longer ends with the transport.
+///
+/// - `stream`: the handle.
+/// - `fd`: gets the descriptor.
+///
+/// Ownership: the descriptor is the caller's, who closes it. The handle is gone; also if the call
+/// fails for another reason than its arguments, and then the stream is closed. Threads that wait on
+/// it wake with DCF_TB_CANCELLED.
+/// Blocks: never.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK
+///   DCF_TB_CANCELLED            the transport was closed meanwhile
+///   DCF_TB_ERR_INVALID_HANDLE
+///   DCF_TB_ERR_NULL_POINTER     `fd` is NULL
+///   DCF_TB_ERR_TOO_MANY_FILES
+///   DCF_TB_ERR_IO               see `dcf_tb_last_errno`
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_stream_detach(
+    stream: dcf_tb_stream,
+    fd: *mut i32,
+) -> dcf_tb_status {
+    boundary::call("dcf_tb_stream_detach", || {
+        live::stream(stream)?;
+        // SAFETY: the caller's promise about `fd`.
+        let fd = unsafe { Out::new(fd, "fd") }?;
+        let detached = live::remove_stream(stream)?.data.detach()?;
+        fd.set(detached.into_raw_fd());
+        Ok(())
+    })
+}

@@ -1,0 +1,34 @@
+//! The numbers and handle types that all of the header shares.
+
+/// The ABI that this header describes; see `dcf_tb_abi_version`.
+pub const DCF_TB_ABI_VERSION: u32 = 1;
+
+/// As a timeout: no limit.
+pub const DCF_TB_WAIT_FOREVER: u32 = 0xFFFF_FFFF;
+
+/// The most bytes that one control message can carry.
+pub const DCF_TB_MAX_MESSAGE_SIZE: u32 = 65507;
+
+/// A buffer of this many bytes holds every peer string that the library gives, with its NUL.
+pub const DCF_TB_PEER_SIZE: usize = 80;
+
+/// Log level: for those who look for a fault.
+pub const DCF_TB_LOG_DEBUG: i32 = 1;
+/// Log level: what is worth knowing.
+pub const DCF_TB_LOG_INFO: i32 = 2;
+/// Log level: something is not as it should be, and the library goes on.
+pub const DCF_TB_LOG_WARN: i32 = 3;
+/// Log level: something failed.
+pub const DCF_TB_LOG_ERROR: i32 = 4;
+
+/// A transport: from `dcf_tb_init` to `dcf_tb_close`. 0 is never one.
+#[allow(non_camel_case_types)]
+pub type dcf_tb_transport = u64;
+
+/// A data stream: from `dcf_tb_open_stream`, `dcf_tb_accept` or a stream callback to
+/// `dcf_tb_stream_close`, `dcf_tb_stream_detach`, or the close of its transport. 0 is never one.
+#[allow(non_camel_case_types)]
+pub type dcf_tb_stream = u64;
+
+const _: () = assert!(DCF_TB_MAX_MESSAGE_SIZE as usize == thunderbolt_transport::MAX_MESSAGE_SIZE);
+const _: () = assert!(DCF_TB_PEER_SIZE == thunderbolt_transport::MAX_PEER_TEXT + 1);
