@@ -151,8 +151,22 @@ fn a_lost_carrier_is_told_and_streams_live_on() {
         .run(|| a.open_data_stream(cable.b().address()))
         .unwrap();
     let mut accepted = b.accept(PATIENCE).unwrap();
+    let opening = {
+        let a = Arc::clone(&a);
+        cable
+            .a()
+            .spawn(move || a.open_data_stream_timeout("fe80::1", None))
+    };
+    wait_until("it is being opened", GENEROUS, || {
+        a.get_stats().streams_open == 2
+    });
     cable.carrier(false);
     assert!(!seen.recv_timeout(GENEROUS).unwrap());
+    let opened = opening.join().unwrap();
+    assert!(
+        matches!(opened, Err(TransportError::LinkDown { .. })),
+        "{opened:?}"
+    );
     let sent = a.send_message(b"nowhere", cable.b().address());
     assert!(
         matches!(sent, Err(TransportError::LinkDown { .. })),

@@ -102,7 +102,7 @@ impl Link {
     }
 
     pub fn is_up(&self) -> bool {
-        self.up.load(Ordering::Acquire)
+        self.up.load(Ordering::SeqCst)
     }
 
     /// Fails with the reason while the link cannot carry traffic.
@@ -131,7 +131,7 @@ impl Link {
     fn set(&self, current: Current) {
         let up = current.state == LinkState::Up;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
-        self.up.store(up, Ordering::Release);
+        self.up.store(up, Ordering::SeqCst);
     }
 }
 

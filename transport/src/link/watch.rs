@@ -212,6 +212,7 @@ fn announce(core: &Core, new: Current) {
         log!(core.log, Info, "link \"{name}\" is up");
     } else {
         core.rtt.wake_all();
+        core.streams.end_connecting();
         log!(core.log, Warn, "link \"{name}\" is down: {state}");
     }
     if up == (was == LinkState::Up) {

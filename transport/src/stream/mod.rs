@@ -100,7 +100,7 @@ impl DataStream {
             }
         };
         let stream = Self::new(core, id, socket, &to)?;
-        stream.shared.finish_connecting(&to, deadline, timeout)?;
+        stream.shared.connect(&to, deadline, timeout)?;
         Ok(stream)
     }
 

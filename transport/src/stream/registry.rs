@@ -108,12 +108,22 @@ impl Streams {
 
     /// Ends every stream. After `TransportClosed` there are no new ones.
     pub fn end_all(&self, end: End) {
-        let mut open = lock(&self.open);
-        open.closed |= end == End::TransportClosed;
-        let streams: Vec<_> = open.streams.values().filter_map(Weak::upgrade).collect();
-        // Ending, and dropping the last reference, takes the lock again.
-        drop(open);
-        for stream in streams {
+        lock(&self.open).closed |= end == End::TransportClosed;
+        self.end_if(end, |_| true);
+    }
+
+    /// Ends those that are still being opened: there is no carrier to open them over.
+    pub fn end_connecting(&self) {
+        self.end_if(End::LinkGone, Shared::is_connecting);
+    }
+
+    fn end_if(&self, end: End, which: impl Fn(&Shared) -> bool) {
+        // Ending one, and dropping the last reference, takes the lock again.
+        let streams: Vec<_> = {
+            let open = lock(&self.open);
+            open.streams.values().filter_map(Weak::upgrade).collect()
+        };
+        for stream in streams.iter().filter(|stream| which(stream)) {
             stream.end(end);
         }
     }

@@ -25,6 +25,8 @@ pub(crate) struct Shared {
     id: u64,
     /// 0 while it is open, else an [`End`].
     ended: AtomicU8,
+    /// Its call to `connect` is not finished.
+    connecting: AtomicBool,
     /// Calls under way.
     users: AtomicU32,
     /// Those of them that sleep until something is ready.
@@ -57,10 +59,15 @@ impl Shared {
             peer,
             id,
             ended: AtomicU8::new(0),
+            connecting: AtomicBool::new(false),
             users: AtomicU32::new(0),
             sleepers: AtomicU32::new(0),
             leftover: Leftover::default(),
         }
+    }
+
+    pub(super) fn is_connecting(&self) -> bool {
+        self.connecting.load(Ordering::SeqCst)
     }
 
     /// Whether a call is under way.
@@ -93,7 +100,7 @@ impl Shared {
     }
 
     /// Ends the stream, once; false when it had ended before.
-    pub(crate) fn end(self: &Arc<Self>, end: End) -> bool {
+    pub(crate) fn end(&self, end: End) -> bool {
         let ended = self
             .ended
             .compare_exchange(0, end as u8, Ordering::SeqCst, Ordering::SeqCst);
@@ -123,7 +130,7 @@ impl Shared {
         match self.ended() {
             Some(End::LinkGone) => TransportError::LinkDown {
                 interface: self.core.link.name(),
-                reason: format!("the stream with {} ended with the interface", self.peer),
+                reason: format!("the stream with {} ended with the link", self.peer),
                 errno: None,
             },
             Some(End::TransportClosed) => TransportError::Shutdown,
@@ -172,7 +179,25 @@ impl Shared {
         }
     }
 
-    pub(super) fn finish_connecting(
+    /// Connects, and waits until that is done.
+    pub(super) fn connect(
+        &self,
+        to: &SocketAddrV6,
+        deadline: Deadline,
+        timeout: Option<Duration>,
+    ) -> Result<()> {
+        // Set before the link is looked at: who takes the link down looks the other way round.
+        self.connecting.store(true, Ordering::SeqCst);
+        let connected = self
+            .core
+            .link
+            .check()
+            .and_then(|()| self.wait_until_connected(to, deadline, timeout));
+        self.connecting.store(false, Ordering::SeqCst);
+        connected
+    }
+
+    fn wait_until_connected(
         &self,
         to: &SocketAddrV6,
         deadline: Deadline,
