@@ -77,6 +77,7 @@ mod handlers;
 mod link;
 mod log;
 mod message;
+mod recent;
 mod rtt;
 mod stats;
 mod stream;

@@ -20,7 +20,7 @@ use crate::sys::event::Wake;
 use crate::sys::poll::{wait, Deadline, Interest};
 use crate::sys::socket::BufferOption;
 use crate::sys::{batch, socket, would_block};
-use crate::{Counted, Datagram, MAX_MESSAGE_SIZE};
+use crate::{recent, Counted, Datagram, MAX_MESSAGE_SIZE};
 
 /// How long a send waits for room in the kernel's queue. It is there within microseconds while the
 /// link works.
@@ -176,15 +176,21 @@ pub(crate) fn enlarge_buffer(socket: &Socket, option: BufferOption, wanted: usiz
 }
 
 impl Core {
-    /// Reads a peer string.
+    /// Reads a peer string, or remembers it.
     pub fn resolve(&self, peer: &str, default_port: u16) -> Result<SocketAddrV6> {
-        self.link.with(|current| {
+        let epoch = self.link.epoch();
+        if let Some(address) = recent::get(peer, epoch, default_port) {
+            return Ok(address);
+        }
+        let address = self.link.with(|current| {
             let scope = Scope {
                 interface: &current.name,
                 index: current.index,
             };
             address::parse(peer, scope, default_port)
-        })
+        })?;
+        recent::put(peer, epoch, default_port, address);
+        Ok(address)
     }
 
     pub fn send_message(&self, data: &[u8], peer: &str) -> Result<usize> {

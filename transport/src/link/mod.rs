@@ -9,7 +9,7 @@ pub(crate) mod watch;
 
 use std::fmt;
 use std::net::Ipv6Addr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use crate::error::{Result, TransportError};
@@ -70,6 +70,7 @@ impl fmt::Display for LinkState {
 pub(crate) struct Link {
     /// Mirrors `current.state == Up` for the hot path.
     up: AtomicBool,
+    epoch: AtomicU64,
     current: RwLock<Current>,
 }
 
@@ -91,6 +92,7 @@ impl Link {
     pub fn absent(name: &str) -> Self {
         Self {
             up: AtomicBool::new(false),
+            epoch: AtomicU64::new(next_epoch()),
             current: RwLock::new(Current {
                 name: name.to_owned(),
                 index: None,
@@ -103,6 +105,12 @@ impl Link {
 
     pub fn is_up(&self) -> bool {
         self.up.load(Ordering::SeqCst)
+    }
+
+    /// A number that no other link of this process ever has, and that changes with the state: what
+    /// was concluded from it holds as long as the number stays.
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
     }
 
     /// Fails with the reason while the link cannot carry traffic.
@@ -131,8 +139,14 @@ impl Link {
     fn set(&self, current: Current) {
         let up = current.state == LinkState::Up;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
+        self.epoch.store(next_epoch(), Ordering::Release);
         self.up.store(up, Ordering::SeqCst);
     }
+}
+
+fn next_epoch() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed)
 }
 
 #[cfg(test)]
