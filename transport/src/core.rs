@@ -19,6 +19,7 @@ use crate::link::watch::Watcher;
 use crate::link::Link;
 use crate::log::{log, Logger};
 use crate::rtt::Rtt;
+use crate::spin::Spin;
 use crate::stats::{Baseline, Counters, Stats};
 use crate::stream::registry::{End, Streams};
 use crate::sys::event::EventFd;
@@ -38,6 +39,7 @@ pub(crate) struct Core {
     pub intake: Intake,
     pub inbox: Inbox,
     pub rtt: Rtt,
+    pub spin: Spin,
     pub streams: Streams,
     /// Wakes the accepting thread.
     pub accept_wake: EventFd,
@@ -88,6 +90,7 @@ impl Core {
             intake: Intake::default(),
             inbox: Inbox::new(settings.receive_queue),
             rtt: Rtt::default(),
+            spin: Spin::new(settings.busy_poll),
             streams: Streams::new(settings.max_streams).map_err(no_event)?,
             accept_wake: EventFd::new().map_err(no_event)?,
             closing: AtomicBool::new(false),

@@ -79,6 +79,7 @@ mod log;
 mod message;
 mod recent;
 mod rtt;
+mod spin;
 mod stats;
 mod stream;
 mod sys;

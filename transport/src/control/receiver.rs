@@ -18,7 +18,6 @@ use crate::handlers::{lock, MessageHandler, Running, Sender};
 use crate::log::{log, Throttle};
 use crate::sys::batch::{self, ReceiveBatch, Received};
 use crate::sys::poll::{wait, Deadline, Interest};
-use crate::sys::thread::yield_now;
 use crate::sys::{socket, would_block};
 use crate::wire::{self, Kind};
 
@@ -95,8 +94,7 @@ impl Receiver<'_> {
                     self.process(count, now);
                 }
                 Err(error) if would_block(&error) => {
-                    if self.lively && self.last_arrival.elapsed() <= core.settings.busy_poll {
-                        yield_now();
+                    if self.lively && self.spin() {
                         continue;
                     }
                     self.lively = false;
@@ -114,6 +112,13 @@ impl Receiver<'_> {
                 Err(_) => core.counters.rare.errors.increment(),
             }
         }
+    }
+
+    /// One turn of spinning; false when it is time to sleep.
+    fn spin(&self) -> bool {
+        let now = Instant::now();
+        let waited = now.duration_since(self.last_arrival);
+        waited <= self.core.spin.budget(now) && self.core.spin.turn(now).is_some()
     }
 
     /// Pings first: an answer must not wait for a handler.

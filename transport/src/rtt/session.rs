@@ -15,7 +15,6 @@ use crate::core::Core;
 use crate::error::{Result, TransportError};
 use crate::handlers::lock;
 use crate::sys::poll::{wait, Deadline, Interest};
-use crate::sys::thread::yield_now;
 use crate::sys::{socket, would_block};
 use crate::wire::{self, Kind};
 
@@ -143,7 +142,13 @@ impl<'a> Session<'a> {
     /// Waits for the next pong of a token that is outstanding; `None` when the time is up.
     pub fn pong(&mut self, deadline: Deadline) -> Result<Option<Pong>> {
         let core = self.core;
-        let spin_until = Instant::now() + core.settings.busy_poll;
+        let start = Instant::now();
+        // An answer may be there in microseconds; the time of the next ping is not.
+        let budget = match self.outstanding.is_empty() {
+            true => Duration::ZERO,
+            false => core.spin.budget(start),
+        };
+        let mut spinning = !budget.is_zero();
         loop {
             if core.is_closing() {
                 return Err(TransportError::Shutdown);
@@ -156,9 +161,9 @@ impl<'a> Session<'a> {
             if matches!(deadline, Deadline::At(end) if now >= end) || deadline == Deadline::Now {
                 return Ok(None);
             }
-            // An answer may be there in microseconds; the time of the next ping is not.
-            if now < spin_until && !self.outstanding.is_empty() {
-                yield_now();
+            if spinning {
+                let after = core.spin.turn(now);
+                spinning = after.is_some_and(|after| after.duration_since(start) < budget);
             } else {
                 self.sleep(deadline);
             }

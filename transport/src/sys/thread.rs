@@ -143,11 +143,6 @@ pub(crate) fn quiet_floating_point<T>(body: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Lets another thread of this core run, if one wants to.
-pub(crate) fn yield_now() {
-    std::thread::yield_now();
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
