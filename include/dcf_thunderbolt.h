@@ -1209,20 +1209,22 @@ dcf_tb_status dcf_tb_stream_fd(dcf_tb_stream stream, int32_t *fd);
  * - `stream`: the handle.
  * - `fd`: gets the descriptor.
  *
- * Ownership: the descriptor is the caller's, who closes it. The handle is gone; also if the call
- * fails for another reason than its arguments, and then the stream is closed. Threads that wait on
- * it wake with DCF_TB_CANCELLED.
+ * Ownership: the descriptor is the caller's, who closes it. The handle is gone; threads that wait on
+ * it wake with DCF_TB_CANCELLED. If the call fails, nothing has changed.
  * Blocks: never.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK
- *   DCF_TB_CANCELLED            the transport was closed meanwhile
+ *   DCF_TB_CANCELLED            the stream or the transport was closed meanwhile
  *   DCF_TB_ERR_INVALID_HANDLE
  *   DCF_TB_ERR_NULL_POINTER     `fd` is NULL
+ *   DCF_TB_ERR_INVALID_MESSAGE  bytes wait that `dcf_tb_stream_receive_file` could not write: read
+ *                               them first
  *   DCF_TB_ERR_TOO_MANY_FILES
  *   DCF_TB_ERR_IO               see `dcf_tb_last_errno`
  */
-dcf_tb_status dcf_tb_stream_detach(dcf_tb_stream stream, int32_t *fd);
+dcf_tb_status dcf_tb_stream_detach(dcf_tb_stream stream,
+                                   int32_t *fd);
 
 /**
  * Sends `count` bytes of a file, in the kernel where it can.

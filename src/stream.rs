@@ -310,16 +310,17 @@ pub unsafe extern "C" fn dcf_tb_stream_fd(stream: dcf_tb_stream, fd: *mut i32) -
 /// - `stream`: the handle.
 /// - `fd`: gets the descriptor.
 ///
-/// Ownership: the descriptor is the caller's, who closes it. The handle is gone; also if the call
-/// fails for another reason than its arguments, and then the stream is closed. Threads that wait on
-/// it wake with DCF_TB_CANCELLED.
+/// Ownership: the descriptor is the caller's, who closes it. The handle is gone; threads that wait on
+/// it wake with DCF_TB_CANCELLED. If the call fails, nothing has changed.
 /// Blocks: never.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK
-///   DCF_TB_CANCELLED            the transport was closed meanwhile
+///   DCF_TB_CANCELLED            the stream or the transport was closed meanwhile
 ///   DCF_TB_ERR_INVALID_HANDLE
 ///   DCF_TB_ERR_NULL_POINTER     `fd` is NULL
+///   DCF_TB_ERR_INVALID_MESSAGE  bytes wait that `dcf_tb_stream_receive_file` could not write: read
+///                               them first
 ///   DCF_TB_ERR_TOO_MANY_FILES
 ///   DCF_TB_ERR_IO               see `dcf_tb_last_errno`
 #[no_mangle]
@@ -327,11 +328,12 @@ pub unsafe extern "C" fn dcf_tb_stream_detach(
     stream: dcf_tb_stream,
     fd: *mut i32,
 ) -> dcf_tb_status {
-    boundary::call("dcf_tb_stream_detach", || {
-        live::stream(stream)?;
+    boundary::on_stream("dcf_tb_stream_detach", stream, |open| {
         // SAFETY: the caller's promise about `fd`.
         let fd = unsafe { Out::new(fd, "fd") }?;
-        let detached = live::remove_stream(stream)?.data.detach()?;
+        let detached = open.data.detach()?;
+        // Another thread may close the handle meanwhile; the connection is ours all the same.
+        let _ = live::remove_stream(stream);
         fd.set(detached.into_raw_fd());
         Ok(())
     })

@@ -294,7 +294,7 @@ impl ThunderboltTransportBuilder {
     /// [`AddressInUse`](crate::TransportError::AddressInUse) (naming the port),
     /// [`PermissionDenied`](crate::TransportError::PermissionDenied) or
     /// [`SocketOption`](crate::TransportError::SocketOption) when the sockets cannot be bound to
-    /// the interface, [`OutOfRange`](crate::TransportError::OutOfRange) for a bad setting,
+    /// the interface, [`LinkDown`](crate::TransportError::LinkDown) when it disappears meanwhile,
     /// [`Thread`](crate::TransportError::Thread),
     /// [`TooManyFiles`](crate::TransportError::TooManyFiles).
     pub fn build(self) -> Result<Arc<ThunderboltTransport>> {

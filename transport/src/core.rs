@@ -8,7 +8,8 @@ use std::thread::JoinHandle;
 
 use crate::config::{Settings, ThunderboltTransportBuilder};
 use crate::control::inbox::Inbox;
-use crate::control::receiver::{self, Intake};
+use crate::control::intake::Intake;
+use crate::control::receiver;
 use crate::control::Control;
 use crate::error::{Result, TransportError};
 use crate::handlers::{

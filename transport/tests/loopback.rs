@@ -160,15 +160,27 @@ fn a_round_trip_works_beside_a_handler_that_takes_long() {
     let (entered, inside) = mpsc::channel();
     let wait = std::sync::Mutex::new(wait);
     transport
-        .set_message_handler(Some(Box::new(move |_, _| {
-            entered.send(()).unwrap();
+        .set_message_handler(Some(Box::new(move |data, _| {
+            entered.send(data.to_vec()).unwrap();
             wait.lock().unwrap().recv().unwrap();
         })))
         .unwrap();
     transport.send_message(b"blocks", "::1").unwrap();
     inside.recv().unwrap();
     assert!(transport.round_trip("::1", PATIENCE).is_ok());
-    release.send(()).unwrap();
+    // Peers are answered too, although nobody of our own waits.
+    let other = self::transport();
+    assert!(other.round_trip(&control_of(&transport), PATIENCE).is_ok());
+    for number in 0..100u8 {
+        transport.send_message(&[number], "::1").unwrap();
+    }
+    assert!(other.round_trip(&control_of(&transport), PATIENCE).is_ok());
+    for number in 0..=100 {
+        release.send(()).unwrap();
+        if number < 100 {
+            assert_eq!(inside.recv_timeout(PATIENCE.unwrap()).unwrap(), [number]);
+        }
+    }
 }
 
 #[test]

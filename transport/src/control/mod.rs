@@ -1,6 +1,7 @@
 //! The control channel: one UDP socket, its sending side, and who receives (`receiver`).
 
 pub(crate) mod inbox;
+pub(crate) mod intake;
 pub(crate) mod receiver;
 
 use std::io;
@@ -226,7 +227,11 @@ impl Core {
             self.link.check()?;
             // An own reference: waiting for room must not hold up a replug.
             let Some(socket) = self.control.socket() else {
-                return Err(TransportError::Shutdown);
+                // Closing, or between two incarnations of the interface.
+                return match self.is_closing() {
+                    true => Err(TransportError::Shutdown),
+                    false => Err(self.link.down("its sockets are being replaced")),
+                };
             };
             let error = match send(&socket) {
                 Ok(sent) => return Ok(sent),

@@ -1,21 +1,18 @@
 //! The receiver thread: answers pings, hands pongs to their waiters, calls the message handler.
 //!
-//! While the handler runs, nobody reads the socket here. A thread that waits for a pong meanwhile
-//! reads it instead (`pump`) and leaves the messages behind for the receiver, in order: so round
-//! trips work from inside a handler, and beside one that takes long.
+//! While the handler runs, nobody reads the socket here; `intake` says who does it instead.
 
-use std::collections::VecDeque;
+use std::fmt;
 use std::net::SocketAddrV6;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::inbox::{Filling, Queued};
+use super::inbox::Filling;
 use crate::address;
 use crate::core::Core;
-use crate::handlers::{lock, MessageHandler, Running, Sender};
-use crate::log::{log, Throttle};
+use crate::handlers::{MessageHandler, Running, Sender};
+use crate::log::log;
 use crate::sys::batch::{self, ReceiveBatch, Received};
 use crate::sys::poll::{wait, Deadline, Interest};
 use crate::sys::{socket, would_block};
@@ -23,31 +20,6 @@ use crate::wire::{self, Kind};
 
 /// Datagrams (or trains of them, joined by UDP_GRO) that one system call takes.
 const BATCH: usize = 32;
-/// The same for a thread that reads in the receiver's place.
-const PUMP_BATCH: usize = 4;
-
-/// What passes between the receiver and threads that read in its place.
-#[derive(Default)]
-pub(crate) struct Intake {
-    /// The message handler runs, so the receiver does not read.
-    busy: AtomicBool,
-    pumped: Mutex<Pumped>,
-    refused: Throttle,
-    dropped: Throttle,
-}
-
-#[derive(Default)]
-struct Pumped {
-    messages: VecDeque<Queued>,
-    buffers: Option<ReceiveBatch>,
-}
-
-impl Intake {
-    pub fn is_busy(&self) -> bool {
-        self.busy.load(Ordering::SeqCst)
-    }
-}
-
 /// Body of the receiver thread.
 pub(crate) fn run(core: &Arc<Core>) {
     let mut receiver = Receiver {
@@ -169,7 +141,7 @@ fn sleep(interests: &mut [Interest<'_>]) {
 
 /// Answers the pings in what was received, hands over the pongs, and counts. Gives the number of
 /// messages, or `None` when the source is not served. Calls no handler: `pump` holds a lock.
-fn triage(core: &Core, received: &Received<'_>, now: Instant) -> Option<u64> {
+pub(super) fn triage(core: &Core, received: &Received<'_>, now: Instant) -> Option<u64> {
     if !core.serves(received.from.ip()) {
         let count = received.datagrams().count() as u64;
         core.counters.rare.rejected.add(count);
@@ -213,7 +185,7 @@ fn answer(core: &Core, token: u64, ping: &Received<'_>) {
     }
 }
 
-fn log_refused(core: &Core, from: &SocketAddrV6) {
+pub(super) fn log_refused(core: &Core, from: &SocketAddrV6) {
     if let Some(held_back) = core.intake.refused.pass() {
         log!(
             core.log,
@@ -225,57 +197,14 @@ fn log_refused(core: &Core, from: &SocketAddrV6) {
     }
 }
 
-fn dropped(core: &Core, count: u64) {
+pub(super) fn log_dropped(core: &Core, count: u64, full: fmt::Arguments<'_>) {
     core.counters.rare.messages_dropped.add(count);
     if let Some(held_back) = core.intake.dropped.pass() {
         log!(
             core.log,
             Warn,
-            "dropped {count} message(s): the receive queue of {} is full (receive_queue; {held_back} \
-             such records held back)",
-            core.settings.receive_queue
+            "dropped {count} message(s): {full} ({held_back} such records held back)"
         );
-    }
-}
-
-/// Reads the control socket in the receiver's place while that is inside the message handler.
-pub(crate) fn pump(core: &Core) {
-    let mut pumped = lock(&core.intake.pumped);
-    // The receiver clears it under this lock before it reads again: the order stays.
-    if !core.intake.is_busy() {
-        return;
-    }
-    let Some(socket) = core.control.socket() else {
-        return;
-    };
-    let Pumped { messages, buffers } = &mut *pumped;
-    let buffers = buffers.get_or_insert_with(|| ReceiveBatch::new(PUMP_BATCH));
-    let Ok(count) = buffers.receive(socket.as_fd()) else {
-        return;
-    };
-    let now = Instant::now();
-    let (mut lost, mut refused) = (0, None);
-    for slot in 0..count {
-        let received = buffers.get(slot);
-        if triage(core, &received, now).is_none() {
-            refused = Some(received.from);
-            continue;
-        }
-        let of_application = |datagram: &&[u8]| wire::classify(datagram) == Kind::Message;
-        for datagram in received.datagrams().filter(of_application) {
-            let room = messages.len() < core.settings.receive_queue;
-            match Queued::copy(datagram, received.from).filter(|_| room) {
-                Some(message) => messages.push_back(message),
-                None => lost += 1,
-            }
-        }
-    }
-    drop(pumped);
-    if lost > 0 {
-        dropped(core, lost);
-    }
-    if let Some(from) = refused {
-        log_refused(core, &from);
     }
 }
 
@@ -314,8 +243,7 @@ impl<'a> Delivery<'a> {
                 return;
             };
             self.target = Target::Handler(running);
-            self.core.intake.busy.store(true, Ordering::SeqCst);
-            self.core.rtt.wake_sleepers();
+            self.core.intake.begin(self.core);
             while let Some(message) = self.core.inbox.pop_message() {
                 if !self.call(&message.data, message.from) {
                     self.core.inbox.put_back(message);
@@ -347,6 +275,7 @@ impl<'a> Delivery<'a> {
         if running.is_retired() {
             return false;
         }
+        self.core.intake.count_call();
         let sender = self.names.sender(self.core, from);
         self.core.call(running, |handler| handler(data, &sender));
         true
@@ -354,19 +283,16 @@ impl<'a> Delivery<'a> {
 
     /// Delivers what other threads read meanwhile, and lets the receiver read again.
     fn end(mut self) {
-        while self.core.intake.is_busy() {
-            let mut pumped = lock(&self.core.intake.pumped);
-            let Some(message) = pumped.messages.pop_front() else {
-                self.core.intake.busy.store(false, Ordering::SeqCst);
-                break;
-            };
-            drop(pumped);
+        while let Some(message) = self.core.intake.next_or_end() {
             self.give(&message.data, message.from);
         }
         // No lock is held while the drop is logged.
         drop(self.target);
         if self.dropped > 0 {
-            dropped(self.core, self.dropped);
+            let limit = self.core.settings.receive_queue;
+            let full =
+                format_args!("the receive queue of {limit} messages is full (receive_queue)");
+            log_dropped(self.core, self.dropped, full);
         }
     }
 }

@@ -118,13 +118,16 @@ impl Link {
         if self.is_up() {
             return Ok(());
         }
-        self.with(|current| {
-            Err(TransportError::LinkDown {
-                interface: current.name.clone(),
-                reason: current.state.to_string(),
-                errno: None,
-            })
-        })
+        Err(self.down(&self.with(|current| current.state.to_string())))
+    }
+
+    /// The error of a call that finds the link down.
+    pub fn down(&self, reason: &str) -> TransportError {
+        TransportError::LinkDown {
+            interface: self.name(),
+            reason: reason.to_owned(),
+            errno: None,
+        }
     }
 
     /// Reads the present state. `read` runs under the lock and must not call back.

@@ -9,6 +9,7 @@ use socket2::Socket;
 
 use super::detect::{by_index, not_found, resolve};
 use super::{Current, LinkState};
+use crate::control::intake::{pump, StandIn};
 use crate::core::Core;
 use crate::error::Result;
 use crate::handlers::LinkEvent;
@@ -26,6 +27,7 @@ pub(crate) struct Watcher {
     news: LinkWatch,
     listener: Option<Socket>,
     acceptor: Acceptor,
+    stand_in: StandIn,
     /// Set only while something failed that will not announce its end.
     retry: Deadline,
 }
@@ -46,6 +48,7 @@ impl Watcher {
             news,
             listener: None,
             acceptor: Acceptor::new(),
+            stand_in: StandIn::new(),
             retry: Deadline::Never,
         };
         core.control.set_port(config.control_port);
@@ -75,20 +78,33 @@ impl Watcher {
         // What changed between `start` and now.
         self.refresh(core);
         while !core.is_closing() {
-            let (mut changed, mut connection) = (false, false);
+            let (mut changed, mut connection, mut message) = (false, false, false);
             {
+                let (stand_in, look_again) = self.stand_in.look(&core.intake);
+                let control = core.control.socket().filter(|_| stand_in);
                 let listener = self.listener.as_ref().filter(|_| self.acceptor.is_ready());
                 let mut interests = vec![
                     Interest::readable(core.accept_wake.as_fd()),
                     Interest::readable(self.news.as_fd()),
                 ];
                 interests.extend(listener.map(|listener| Interest::readable(listener.as_fd())));
-                let deadline = self.retry.min(self.acceptor.pause());
+                let control_at = interests.len();
+                interests.extend(
+                    control
+                        .as_ref()
+                        .map(|control| Interest::readable(control.as_fd())),
+                );
+                let deadline = self.retry.min(self.acceptor.pause()).min(look_again);
                 // It could fail for lack of memory only; then the loop tries again.
                 if wait(&mut interests, deadline).unwrap_or(false) {
-                    changed = interests[1].is_ready();
-                    connection = interests.get(2).is_some_and(Interest::is_ready);
+                    let ready = |at: usize| interests.get(at).is_some_and(Interest::is_ready);
+                    changed = ready(1);
+                    connection = ready(2) && control_at > 2;
+                    message = ready(control_at);
                 }
+            }
+            if message {
+                pump(core);
             }
             core.accept_wake.clear();
             if core.is_closing() {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::port::Port;
 use super::{next_token, Expected, Pong};
 use crate::address;
-use crate::control::receiver::pump;
+use crate::control::intake::pump;
 use crate::core::Core;
 use crate::error::{Result, TransportError};
 use crate::handlers::lock;

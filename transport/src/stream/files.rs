@@ -98,14 +98,17 @@ pub(super) fn receive(
 fn kind_for(stream: &Shared, file: BorrowedFd<'_>, offset: u64) -> Result<FileKind> {
     let failed = |error| TransportError::from_os("cannot use the file", &stream.peer, error);
     let kind = file::kind(file).map_err(failed)?;
-    if kind != FileKind::Seekable && offset != 0 {
-        return Err(TransportError::OutOfRange {
-            what: "offset",
-            value: offset.to_string(),
-            allowed: "a pipe, socket or terminal has none, so it must be 0".to_owned(),
-        });
-    }
-    Ok(kind)
+    let allowed = match kind {
+        FileKind::Seekable if i64::try_from(offset).is_ok() => return Ok(kind),
+        FileKind::Seekable => format!("no file is longer than {} bytes", i64::MAX),
+        _ if offset == 0 => return Ok(kind),
+        _ => "a pipe, socket or terminal has none, so it must be 0".to_owned(),
+    };
+    Err(TransportError::OutOfRange {
+        what: "offset",
+        value: offset.to_string(),
+        allowed,
+    })
 }
 
 impl Transfer<'_> {

@@ -128,11 +128,10 @@ impl Shared {
     /// Why calls fail on a stream that has ended.
     pub(super) fn end_error(&self) -> TransportError {
         match self.ended() {
-            Some(End::LinkGone) => TransportError::LinkDown {
-                interface: self.core.link.name(),
-                reason: format!("the stream with {} ended with the link", self.peer),
-                errno: None,
-            },
+            Some(End::LinkGone) => {
+                let reason = format!("the stream with {} ended with the link", self.peer);
+                self.core.link.down(&reason)
+            }
             Some(End::TransportClosed) => TransportError::Shutdown,
             _ => TransportError::Cancelled,
         }
