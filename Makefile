@@ -1,0 +1,92 @@
+# libdcf_thunderbolt: build, try, test, install. `make help` lists the targets.
+
+PREFIX  ?= /usr/local
+LIBDIR  ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+DESTDIR ?=
+CARGO   ?= cargo
+CC      ?= cc
+CFLAGS  ?= -O2
+
+VERSION := $(shell sed -n 's/^version *= *"\(.*\)"/\1/p' Cargo.toml | head -n 1)
+MAJOR   := $(firstword $(subst ., ,$(VERSION)))
+
+TARGET  := $(or $(CARGO_TARGET_DIR),target)
+RELEASE := $(TARGET)/release
+LIB     := libdcf_thunderbolt
+EXAMPLES := $(TARGET)/examples
+PROGRAMS := $(patsubst c_examples/%.c,$(EXAMPLES)/%,$(wildcard c_examples/*.c))
+WARNINGS := -Wall -Wextra -Wpedantic -Werror
+
+DEMO_NEEDS := gcc libc6-dev iproute2 util-linux coreutils rust
+TEST_NEEDS := $(DEMO_NEEDS) g++ binutils valgrind
+LINT_NEEDS := gcc libc6-dev rust rustfmt clippy shellcheck
+
+.PHONY: build examples demo test lint docs install uninstall clean deps help
+
+build: ## the library, shared and static, in target/release (the default)
+	$(CARGO) build --release
+	@ln -sf $(LIB).so $(RELEASE)/$(LIB).so.$(MAJOR)
+
+examples: build ## the C examples, in target/examples
+	@$(MAKE) --no-print-directory $(PROGRAMS)
+
+# They find the library next door, wherever the tree lies.
+$(EXAMPLES)/%: c_examples/%.c $(wildcard c_examples/*.h) include/dcf_thunderbolt.h
+	@mkdir -p $(EXAMPLES)
+	$(CC) -std=c11 $(WARNINGS) $(CFLAGS) -Iinclude -pthread -o $@ $< \
+		-L$(RELEASE) -Wl,-rpath,'$$ORIGIN/../release' $(LDFLAGS) -ldcf_thunderbolt
+
+# Knows the library only when it runs.
+$(EXAMPLES)/dlopen_host: c_examples/dlopen_host.c include/dcf_thunderbolt.h
+	@mkdir -p $(EXAMPLES)
+	$(CC) -std=c11 $(WARNINGS) $(CFLAGS) -Iinclude -o $@ $< \
+		-Wl,-rpath,'$$ORIGIN/../release' $(LDFLAGS) -ldl
+
+demo: ## two hosts on one cable: messages, round trips, a file (installs what it needs)
+	@scripts/require-packages $(DEMO_NEEDS)
+	@$(MAKE) --no-print-directory --silent examples
+	@scripts/demo $(EXAMPLES)
+
+test: ## every test (installs what it needs)
+	@scripts/require-packages $(TEST_NEEDS)
+	@$(MAKE) --no-print-directory --silent examples
+	@scripts/test
+
+lint: ## formatting, clippy, the C examples as C99, shellcheck
+	@scripts/require-packages $(LINT_NEEDS)
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	for f in c_examples/*.c; do $(CC) -std=c99 $(WARNINGS) -Iinclude -fsyntax-only $$f || exit 1; done
+	shellcheck -x $(wildcard scripts/*) .ci/run
+
+docs: ## the Rust documentation, in target/doc
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
+
+deps: ## whatever make can need
+	@scripts/require-packages $(TEST_NEEDS) $(LINT_NEEDS)
+
+# Builds only what is not there, so that `make && sudo make install` builds nothing as root.
+$(RELEASE)/$(LIB).so $(RELEASE)/$(LIB).a:
+	$(MAKE) build
+
+install: $(RELEASE)/$(LIB).so $(RELEASE)/$(LIB).a ## library and header, under $(DESTDIR)$(PREFIX)
+	install -d "$(DESTDIR)$(LIBDIR)" "$(DESTDIR)$(INCLUDEDIR)"
+	install -m 755 $(RELEASE)/$(LIB).so "$(DESTDIR)$(LIBDIR)/$(LIB).so.$(VERSION)"
+	ln -sf $(LIB).so.$(VERSION) "$(DESTDIR)$(LIBDIR)/$(LIB).so.$(MAJOR)"
+	ln -sf $(LIB).so.$(MAJOR) "$(DESTDIR)$(LIBDIR)/$(LIB).so"
+	install -m 644 $(RELEASE)/$(LIB).a "$(DESTDIR)$(LIBDIR)/$(LIB).a"
+	install -m 644 include/dcf_thunderbolt.h "$(DESTDIR)$(INCLUDEDIR)/dcf_thunderbolt.h"
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" -eq 0 ]; then ldconfig; fi
+
+uninstall: ## takes away what install put there
+	rm -f "$(DESTDIR)$(LIBDIR)/$(LIB).so.$(VERSION)" "$(DESTDIR)$(LIBDIR)/$(LIB).so.$(MAJOR)" \
+		"$(DESTDIR)$(LIBDIR)/$(LIB).so" "$(DESTDIR)$(LIBDIR)/$(LIB).a" \
+		"$(DESTDIR)$(INCLUDEDIR)/dcf_thunderbolt.h"
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" -eq 0 ]; then ldconfig; fi
+
+clean: ## everything that was built
+	$(CARGO) clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
