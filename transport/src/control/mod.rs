@@ -194,13 +194,24 @@ impl Core {
         Ok(address)
     }
 
+    /// The error of a system call that was given an address of a peer. EINVAL says that the address
+    /// and the socket belong to different incarnations of the interface: it was replugged between.
+    pub fn failed_to(&self, action: &str, to: &SocketAddrV6, error: io::Error) -> TransportError {
+        let interface = self.link.name();
+        let replaced = || socket::interface_index(&interface) != Some(to.scope_id());
+        if error.raw_os_error() == Some(libc::EINVAL) && replaced() {
+            return self.link.down("the interface was replaced during the call");
+        }
+        TransportError::from_os(format!("{action} to {}", to.ip()), &interface, error)
+    }
+
     pub fn send_message(&self, data: &[u8], peer: &str) -> Result<usize> {
         self.count(self.try_send(data, peer))
     }
 
     fn try_send(&self, data: &[u8], peer: &str) -> Result<usize> {
         let to = self.addressed(data, peer)?;
-        self.send_while_room(|socket| socket::send_to(socket.as_fd(), data, &to))?;
+        self.send_while_room(&to, |socket| socket::send_to(socket.as_fd(), data, &to))?;
         self.counters.sent.messages.increment();
         self.counters.sent.bytes.add(data.len() as u64);
         Ok(data.len())
@@ -218,7 +229,11 @@ impl Core {
     }
 
     /// Runs a non-blocking send on the control socket, again when the kernel had no room.
-    fn send_while_room<T>(&self, mut send: impl FnMut(&Socket) -> io::Result<T>) -> Result<T> {
+    fn send_while_room<T>(
+        &self,
+        to: &SocketAddrV6,
+        mut send: impl FnMut(&Socket) -> io::Result<T>,
+    ) -> Result<T> {
         let mut deadline = None;
         loop {
             if self.is_closing() {
@@ -240,10 +255,10 @@ impl Core {
             if error.kind() == io::ErrorKind::Interrupted {
                 continue;
             }
-            let interface = self.link.name();
             if !would_block(&error) {
-                return Err(TransportError::from_os("cannot send", &interface, error));
+                return Err(self.failed_to("cannot send", to, error));
             }
+            let interface = self.link.name();
             let deadline = *deadline.get_or_insert_with(|| Deadline::after(Some(SEND_PATIENCE)));
             let room = wait(&mut [Interest::writable(socket.as_fd())], deadline);
             if !room.map_err(|error| TransportError::from_os("cannot wait", &interface, error))? {
@@ -280,8 +295,8 @@ impl Core {
             }
         }
         let mut rest = addressed.as_slice();
-        while !rest.is_empty() {
-            match self.send_while_room(|socket| batch::send(socket.as_fd(), rest)) {
+        while let Some((to, _)) = rest.first() {
+            match self.send_while_room(to, |socket| batch::send(socket.as_fd(), rest)) {
                 Ok(sent) => {
                     let bytes: usize = rest[..sent].iter().map(|(_, data)| data.len()).sum();
                     self.counters.sent.messages.add(sent as u64);

@@ -41,11 +41,8 @@ impl Ports {
             return Ok(port);
         }
         let mut port = Port::new(core, generation)?;
-        port.socket
-            .connect(&SockAddr::from(*peer))
-            .map_err(|error| {
-                TransportError::from_os(format!("cannot ping {peer}"), &core.link.name(), error)
-            })?;
+        let connected = port.socket.connect(&SockAddr::from(*peer));
+        connected.map_err(|error| core.failed_to("cannot send a ping", peer, error))?;
         port.peer = Some(*peer);
         Ok(port)
     }

@@ -99,12 +99,7 @@ impl<'a> Session<'a> {
         let sent = Instant::now();
         if let Err(error) = self.send(&ping) {
             self.forget(token);
-            let action = format!("cannot ping {}", self.to.ip());
-            return Err(TransportError::from_os(
-                action,
-                &self.core.link.name(),
-                error,
-            ));
+            return Err(self.core.failed_to("cannot send a ping", &self.to, error));
         }
         self.core.counters.rare.pings_sent.increment();
         Ok((token, sent))

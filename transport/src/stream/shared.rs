@@ -212,7 +212,10 @@ impl Shared {
         match self.socket.connect(&SockAddr::from(*to)) {
             Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(self.failed(ACTION, error)),
+            Err(error) if self.ended().is_none() => {
+                return Err(self.core.failed_to("cannot open a stream", to, error));
+            }
+            Err(_) => return Err(self.end_error()),
             Ok(()) => {}
         }
         let mut waited = Waited {
