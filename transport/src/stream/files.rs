@@ -11,6 +11,7 @@ use crate::sys::poll::Interest;
 use crate::sys::socket;
 use crate::sys::thread::without_write_signals;
 use crate::sys::would_block;
+use crate::Counted;
 
 /// Bytes of one sendfile or splice call at most: large enough not to matter, small enough to look
 /// at the state of the stream now and then.
@@ -23,13 +24,13 @@ const PIPE: i32 = 1 << 20;
 const PIPE_BUF: usize = 4096;
 
 /// One transfer under way.
-struct Transfer<'a> {
+pub(super) struct Transfer<'a> {
     stream: &'a Shared,
     file: BorrowedFd<'a>,
     offset: u64,
     rest: u64,
     waited: Waited,
-    done: &'a mut u64,
+    done: u64,
 }
 
 /// What a step of a transfer came to.
@@ -40,84 +41,82 @@ enum Step {
     Unsupported,
 }
 
-pub(super) fn send(
-    stream: &Shared,
-    file: BorrowedFd<'_>,
-    offset: u64,
-    count: u64,
-    timeout: Option<Duration>,
-    sent: &mut u64,
-) -> Result<()> {
-    let _using = stream.enter()?;
-    let kind = kind_for(stream, file, offset)?;
-    let mut transfer = Transfer {
-        stream,
-        file,
-        offset,
-        rest: count,
-        waited: Waited::new(timeout),
-        done: sent,
-    };
-    without_write_signals(|| match kind {
-        FileKind::Seekable => transfer.send_seekable(),
-        FileKind::Pipe => transfer.send_pipe(),
-        FileKind::Socket => transfer.send_socket(),
-        FileKind::Other => transfer.send_other(),
-    })
-}
-
-pub(super) fn receive(
-    stream: &Shared,
-    file: BorrowedFd<'_>,
-    offset: u64,
-    count: u64,
-    timeout: Option<Duration>,
-    received: &mut u64,
-) -> Result<()> {
-    let _using = stream.enter_to_read()?;
-    let kind = kind_for(stream, file, offset)?;
-    let mut transfer = Transfer {
-        stream,
-        file,
-        offset,
-        rest: count,
-        waited: Waited::new(timeout),
-        done: received,
-    };
-    without_write_signals(|| {
-        transfer.receive_leftover(kind)?;
-        match kind {
-            FileKind::Pipe => transfer.receive_pipe(),
-            FileKind::Socket => transfer.receive_socket(),
-            FileKind::Seekable | FileKind::Other => transfer.receive_file(kind),
+impl<'a> Transfer<'a> {
+    pub fn new(
+        stream: &'a Shared,
+        file: BorrowedFd<'a>,
+        offset: u64,
+        count: u64,
+        timeout: Option<Duration>,
+    ) -> Self {
+        Self {
+            stream,
+            file,
+            offset,
+            rest: count,
+            waited: Waited::new(timeout),
+            done: 0,
         }
-    })
-}
+    }
 
-/// The kind of a file, and whether it has the offset that is asked for.
-fn kind_for(stream: &Shared, file: BorrowedFd<'_>, offset: u64) -> Result<FileKind> {
-    let failed = |error| TransportError::from_os("cannot use the file", &stream.peer, error);
-    let kind = file::kind(file).map_err(failed)?;
-    let allowed = match kind {
-        FileKind::Seekable if i64::try_from(offset).is_ok() => return Ok(kind),
-        FileKind::Seekable => format!("no file is longer than {} bytes", i64::MAX),
-        _ if offset == 0 => return Ok(kind),
-        _ => "a pipe, socket or terminal has none, so it must be 0".to_owned(),
-    };
-    Err(TransportError::OutOfRange {
-        what: "offset",
-        value: offset.to_string(),
-        allowed,
-    })
-}
+    /// From the file to the stream.
+    pub fn send(mut self) -> Counted {
+        let outcome = self.stream.enter().and_then(|_using| {
+            let kind = self.kind()?;
+            without_write_signals(|| match kind {
+                FileKind::Seekable => self.send_seekable(),
+                FileKind::Pipe => self.send_pipe(),
+                FileKind::Socket => self.send_socket(),
+                FileKind::Other => self.send_by_copy(false),
+            })
+        });
+        self.counted(outcome)
+    }
 
-impl Transfer<'_> {
+    /// From the stream to the file.
+    pub fn receive(mut self) -> Counted {
+        let outcome = self.stream.enter_to_read().and_then(|_using| {
+            let kind = self.kind()?;
+            without_write_signals(|| {
+                self.receive_leftover(kind)?;
+                match kind {
+                    FileKind::Pipe => self.receive_pipe(),
+                    FileKind::Socket => self.receive_socket(),
+                    FileKind::Seekable | FileKind::Other => self.receive_file(kind),
+                }
+            })
+        });
+        self.counted(outcome)
+    }
+
+    /// The kind of the file, if it has the offset that is asked for.
+    fn kind(&self) -> Result<FileKind> {
+        let kind = file::kind(self.file)
+            .map_err(|error| TransportError::from_os("cannot use the file", "", error))?;
+        let allowed = match kind {
+            FileKind::Seekable if i64::try_from(self.offset).is_ok() => return Ok(kind),
+            FileKind::Seekable => format!("no file is longer than {} bytes", i64::MAX),
+            _ if self.offset == 0 => return Ok(kind),
+            _ => "a pipe, socket or terminal has none, so it must be 0".to_owned(),
+        };
+        Err(TransportError::OutOfRange {
+            what: "offset",
+            value: self.offset.to_string(),
+            allowed,
+        })
+    }
+
+    fn counted(&self, outcome: Result<()>) -> Counted {
+        let count = self.done;
+        Counted { count, outcome }.counted_in(&self.stream.core)
+    }
+
     fn step_size(&self, most: u64) -> usize {
         self.rest.min(most) as usize
     }
 
     fn moved(&mut self, count: usize) {
-        *self.done += count as u64;
+        self.done += count as u64;
         self.offset += count as u64;
         self.rest -= count as u64;
     }
@@ -231,10 +230,6 @@ impl Transfer<'_> {
             }
         }
         Ok(())
-    }
-
-    fn send_other(&mut self) -> Result<()> {
-        self.send_by_copy(false)
     }
 
     fn send_by_copy(&mut self, seekable: bool) -> Result<()> {

@@ -23,6 +23,7 @@ use crate::log::log;
 use crate::sys::poll::Deadline;
 use crate::sys::{file, socket};
 use crate::Counted;
+use files::Transfer;
 use options::configure;
 use registry::End;
 use shared::Shared;
@@ -148,13 +149,7 @@ impl DataStream {
         count: u64,
         timeout: Option<Duration>,
     ) -> Counted {
-        let mut sent = 0;
-        let outcome = files::send(&self.shared, file, offset, count, timeout, &mut sent);
-        Counted {
-            count: sent,
-            outcome,
-        }
-        .counted_in(&self.shared.core)
+        Transfer::new(&self.shared, file, offset, count, timeout).send()
     }
 
     /// Receives `count` bytes into `file` at `offset`, in the kernel where that is possible. A
@@ -169,13 +164,7 @@ impl DataStream {
         count: u64,
         timeout: Option<Duration>,
     ) -> Counted {
-        let mut received = 0;
-        let outcome = files::receive(&self.shared, file, offset, count, timeout, &mut received);
-        Counted {
-            count: received,
-            outcome,
-        }
-        .counted_in(&self.shared.core)
+        Transfer::new(&self.shared, file, offset, count, timeout).receive()
     }
 
     /// Ends our direction: the peer reads the end of the stream, and we may go on reading.
