@@ -97,6 +97,7 @@ fn numbers(directory: &Path) -> impl Iterator<Item = u32> {
 #[cfg(test)]
 mod tests {
     use super::Facts;
+    use crate::wait::{wait_until, GENEROUS};
     use std::fs::File;
     use std::process;
     use std::sync::mpsc::channel;
@@ -110,8 +111,11 @@ mod tests {
             .spawn(move || receiver.recv())
             .expect("a thread");
         let file = File::open("/proc/self/status").expect("procfs");
+        // A thread gives itself its name when it begins to run.
+        wait_until("the thread has its name", GENEROUS, || {
+            Facts::of(process::id()).threads_named("a-name").len() == 1
+        });
         let facts = Facts::of(process::id());
-        assert_eq!(facts.threads_named("a-name").len(), 1);
         assert!(facts.descriptors > 3);
         assert!(facts.resident > 100_000);
         assert!(facts.threads.iter().all(|thread| thread.processor_time > 0));

@@ -9,14 +9,22 @@ use std::time::{Duration, Instant};
 /// A line that begins so is a question to the test; a line from the test answers it.
 const QUESTION: &str = "? ";
 
+/// Where a line came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Output {
+    Standard,
+    Error,
+}
+
 /// A running program. It is killed when this value goes away before its end.
 #[derive(Debug)]
 pub struct Running {
     name: String,
     child: Child,
     questions: Option<ChildStdin>,
-    lines: Receiver<String>,
+    lines: Receiver<(Output, String)>,
     printed: String,
+    complained: bool,
     deadline: Instant,
 }
 
@@ -35,19 +43,20 @@ impl Running {
             .spawn()
             .unwrap_or_else(|error| panic!("cannot run {:?}: {error}", command.get_program()));
         let (sender, lines) = channel();
-        let outputs: [Box<dyn Read + Send>; 2] = [
-            Box::new(child.stdout.take().expect("piped")),
-            Box::new(child.stderr.take().expect("piped")),
+        let outputs: [(Output, Box<dyn Read + Send>); 2] = [
+            (
+                Output::Standard,
+                Box::new(child.stdout.take().expect("piped")),
+            ),
+            (Output::Error, Box::new(child.stderr.take().expect("piped"))),
         ];
-        for output in outputs {
+        for (output, pipe) in outputs {
             let sender = sender.clone();
             // It ends with the program's output, or with the receiver.
             thread::spawn(move || {
-                for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
-                    if sender
-                        .send(String::from_utf8_lossy(&line).into_owned())
-                        .is_err()
-                    {
+                for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
+                    let line = String::from_utf8_lossy(&line).into_owned();
+                    if sender.send((output, line)).is_err() {
                         break;
                     }
                 }
@@ -59,6 +68,7 @@ impl Running {
             child,
             lines,
             printed: String::new(),
+            complained: false,
             deadline: Instant::now() + limit,
         }
     }
@@ -103,6 +113,8 @@ impl Running {
     }
 
     /// Closes its input, waits for its end, which has to be a good one, and gives what it printed.
+    /// A line on its standard error is no good end: no test program writes there, and the library
+    /// writes nowhere.
     #[track_caller]
     pub fn finish(mut self) -> String {
         self.questions = None;
@@ -114,6 +126,11 @@ impl Running {
             self.name,
             self.printed
         );
+        assert!(
+            !self.complained,
+            "{} wrote to its standard error:\n{}",
+            self.name, self.printed
+        );
         std::mem::take(&mut self.printed)
     }
 
@@ -122,7 +139,8 @@ impl Running {
     fn line(&mut self) -> Option<String> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         match self.lines.recv_timeout(left) {
-            Ok(line) => {
+            Ok((output, line)) => {
+                self.complained |= output == Output::Error;
                 self.printed.push_str(&line);
                 self.printed.push('\n');
                 Some(line)

@@ -1,0 +1,100 @@
+/* One call of every function, to be made from places where a careless library would deadlock. */
+#ifndef EVERY_CALL_H
+#define EVERY_CALL_H
+
+#include "check.h"
+
+/* The statuses that a call of `every_call` may give: good ones, and those of an empty queue. */
+static inline void acceptable(const char *call, int line, dcf_tb_status status)
+{
+    if (status != DCF_TB_OK && status != DCF_TB_WOULD_BLOCK && status != DCF_TB_ERR_TIMEOUT)
+        check_failed(__FILE__, line, call, "a good status", status);
+}
+
+#define ACCEPTABLE(call) acceptable(#call, __LINE__, (call))
+
+typedef struct callbacks_kept {
+    dcf_tb_message_callback on_message;
+    dcf_tb_stream_callback on_stream;
+    dcf_tb_log_callback on_log;
+    dcf_tb_link_callback on_link;
+    void *user_data;
+} callbacks_kept;
+
+/*
+ * Calls everything on `t`, a loopback transport, with `other`, another one, as the peer. Each
+ * callback is set again to what it is, unless `kept` is NULL.
+ */
+static inline void every_call(dcf_tb_transport t, dcf_tb_transport other,
+                              const callbacks_kept *kept)
+{
+    uint8_t buffer[64] = {0}, running = 0;
+    uint16_t control = 0, data = 0;
+    char text[80];
+    size_t n = 0;
+    int32_t fd = -1;
+    uint64_t big = 0;
+    dcf_tb_transport extra = 0;
+    dcf_tb_stats stats;
+    dcf_tb_rtt rtt;
+    dcf_tb_peer found;
+    dcf_tb_config config;
+    dcf_tb_stream stream = 0, detached = 0;
+    const peers_of to = peer_strings(other);
+    dcf_tb_datagram datagram = {to.control, buffer, 4};
+    stats.struct_size = sizeof stats;
+    rtt.struct_size = sizeof rtt;
+
+    CHECK(dcf_tb_abi_version() == DCF_TB_ABI_VERSION);
+    CHECK(dcf_tb_version()[0] != '\0');
+    CHECK(dcf_tb_status_string(DCF_TB_OK)[0] != '\0');
+    (void)dcf_tb_last_error(text, sizeof text);
+    (void)dcf_tb_last_errno();
+    OK(dcf_tb_config_init(&config, sizeof config));
+    config.interface_name = "lo";
+    config.control_port = config.data_port = 0;
+    config.wait_for_interface = 1;
+    OK(dcf_tb_init(&config, &extra));
+    OK(dcf_tb_close(extra));
+
+    OK(dcf_tb_is_running(t, &running));
+    OK(dcf_tb_interface(t, text, sizeof text, &n));
+    OK(dcf_tb_ports(t, &control, &data));
+    OK(dcf_tb_event_fd(t, &fd));
+    OK(dcf_tb_get_stats(t, &stats));
+    OK(dcf_tb_reset_stats(t));
+    ACCEPTABLE(dcf_tb_send(t, to.control, buffer, 4));
+    ACCEPTABLE(dcf_tb_send_batch(t, &datagram, 1, &n));
+    ACCEPTABLE(dcf_tb_recv(t, buffer, sizeof buffer, &n, text, sizeof text, 1));
+    ACCEPTABLE(dcf_tb_measure_rtt(t, to.control, GENEROUS_MS, &big));
+    ACCEPTABLE(dcf_tb_ping(t, to.control, 2, 0, GENEROUS_MS, &rtt));
+    ACCEPTABLE(dcf_tb_discover(t, 1, &found, 1, &n));
+    ACCEPTABLE(dcf_tb_accept(t, 1, &stream));
+
+    OK(dcf_tb_open_stream(t, to.data, GENEROUS_MS, &stream));
+    OK(dcf_tb_stream_peer(stream, text, sizeof text, &n));
+    OK(dcf_tb_stream_fd(stream, &fd));
+    OK(dcf_tb_stream_write(stream, buffer, 4, GENEROUS_MS, &n));
+    ACCEPTABLE(dcf_tb_stream_read(stream, buffer, 4, 1, &n));
+    int file = open("/proc/version", O_RDONLY | O_CLOEXEC);
+    OK(dcf_tb_stream_send_file(stream, file, 0, 4, GENEROUS_MS, &big));
+    close(file);
+    file = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    ACCEPTABLE(dcf_tb_stream_receive_file(stream, file, 0, 4, 1, &big));
+    close(file);
+    OK(dcf_tb_stream_finish(stream));
+    OK(dcf_tb_stream_close(stream));
+    OK(dcf_tb_open_stream(t, to.data, GENEROUS_MS, &detached));
+    OK(dcf_tb_stream_detach(detached, &fd));
+    close(fd);
+    GIVES(DCF_TB_ERR_INVALID_HANDLE, dcf_tb_close(0));
+
+    if (kept != NULL) {
+        OK(dcf_tb_set_message_callback(t, kept->on_message, kept->user_data));
+        OK(dcf_tb_set_stream_callback(t, kept->on_stream, kept->user_data));
+        OK(dcf_tb_set_log_callback(t, kept->on_log, kept->user_data));
+        OK(dcf_tb_set_link_callback(t, kept->on_link, kept->user_data));
+    }
+}
+
+#endif

@@ -1,0 +1,25 @@
+/* Does nothing with a transport, while the test that started it looks on from outside. */
+#include "check.h"
+
+static void on_message(const uint8_t *message, size_t length, const char *sender, void *user_data)
+{
+    (void)message, (void)length, (void)sender, (void)user_data;
+}
+
+int main(void)
+{
+    request("before"); /* nothing of the library was used yet */
+    dcf_tb_config config = loopback_config();
+    config.on_message = on_message;
+    dcf_tb_transport t = start(&config), from = start_on_loopback();
+    /* Not fresh either: it has worked before. */
+    stream_pair pair = connect_streams(from, t);
+    uint64_t rtt = 0;
+    send_text(from, peer_strings(t).control, "hello");
+    OK(dcf_tb_measure_rtt(from, peer_strings(t).control, GENEROUS_MS, &rtt));
+    OK(dcf_tb_close(from));
+    OK(dcf_tb_stream_close(pair.far_end));
+    request("idle");
+    OK(dcf_tb_close(t));
+    return 0;
+}

@@ -1,0 +1,77 @@
+/* The log callback: levels, changes, and nothing on the standard outputs. */
+#include "process.h"
+
+typedef struct log_seen {
+    int records[5];
+    int below;
+    int32_t lowest;
+} log_seen;
+
+static void on_log(int32_t level, const char *message, void *data)
+{
+    log_seen *seen = (log_seen *)data;
+    CHECK(level >= DCF_TB_LOG_DEBUG && level <= DCF_TB_LOG_ERROR);
+    CHECK(message != NULL && message[0] != '\0');
+    CHECK(strchr(message, '\n') == NULL);
+    if (level < seen->lowest)
+        add(&seen->below, 1);
+    add(&seen->records[level], 1);
+}
+
+static int total(log_seen *seen)
+{
+    int sum = 0;
+    for (int i = 1; i < 5; i++)
+        sum += value(&seen->records[i]);
+    return sum;
+}
+
+/* One transport's life with something to tell at every level. */
+static log_seen live(int32_t level)
+{
+    log_seen seen;
+    memset(&seen, 0, sizeof seen);
+    seen.lowest = level;
+    dcf_tb_config config = loopback_config();
+    config.log_level = level;
+    config.on_log = on_log;
+    config.user_data = &seen;
+    dcf_tb_transport t = start(&config);
+    send_text(t, "::1%lo", "hello");
+    expect_text(t, "hello");
+    CHECK(dcf_tb_send(t, "nonsense", NULL, 0) != DCF_TB_OK);
+    stream_pair pair = connect_streams(t, t);
+    OK(dcf_tb_stream_close(pair.near_end));
+    OK(dcf_tb_close(t));
+    CHECK(value(&seen.below) == 0);
+    return seen;
+}
+
+int main(void)
+{
+    TOPIC("start and granted buffers are told at level info, and levels filter");
+    log_seen debug = live(DCF_TB_LOG_DEBUG), info = live(DCF_TB_LOG_INFO);
+    log_seen warn = live(DCF_TB_LOG_WARN), error = live(DCF_TB_LOG_ERROR);
+    CHECK(info.records[DCF_TB_LOG_INFO] > 0);
+    CHECK(total(&debug) >= total(&info));
+    CHECK(total(&info) > total(&warn));
+    CHECK(total(&warn) >= total(&error));
+
+    TOPIC("a log callback can be set, replaced and unregistered");
+    log_seen first, second;
+    memset(&first, 0, sizeof first);
+    memset(&second, 0, sizeof second);
+    dcf_tb_config config = loopback_config();
+    config.log_level = DCF_TB_LOG_DEBUG;
+    config.on_log = on_log;
+    config.user_data = &first;
+    dcf_tb_transport t = start(&config);
+    CHECK(total(&first) > 0);
+    OK(dcf_tb_set_log_callback(t, on_log, &second));
+    int before = total(&first);
+    OK(dcf_tb_set_log_callback(t, NULL, NULL));
+    int between = total(&second);
+    OK(dcf_tb_close(t));
+    CHECK(total(&first) == before && total(&second) == between);
+    return 0;
+}

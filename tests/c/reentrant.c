@@ -1,0 +1,156 @@
+/*
+ * Any function may be called from inside any callback. This program runs where it may have its
+ * loopback interface switched off and on.
+ */
+#include "every_call.h"
+
+static dcf_tb_transport t, other;
+static int messages, streams, logs, links, closes, active;
+static callbacks_kept kept;
+
+/* While this is set, callbacks stay, but not those of the main thread's own calls. */
+static int hold, held;
+
+/* Each kind of callback calls everything once per visit, but never inside itself. */
+static __thread int inside;
+
+static void everything(int *counter, int with_callbacks)
+{
+    if (inside)
+        return;
+    if (value(&hold)) {
+        add(&held, 1);
+        EVENTUALLY(!value(&hold));
+        add(&held, -1);
+        return;
+    }
+    inside = 1;
+    every_call(t, other, with_callbacks ? &kept : NULL);
+    inside = 0;
+    add(counter, 1);
+}
+
+static void on_message(const uint8_t *message, size_t length, const char *sender, void *data)
+{
+    (void)message, (void)length, (void)sender, (void)data;
+    everything(&messages, 1);
+}
+
+static void on_stream(dcf_tb_stream stream, const char *peer, void *data)
+{
+    (void)peer, (void)data;
+    everything(&streams, 1);
+    OK(dcf_tb_stream_close(stream));
+}
+
+static int log_now;
+
+static void on_log(int32_t level, const char *message, void *data)
+{
+    (void)level, (void)message, (void)data;
+    add(&active, 1);
+    if (value(&log_now))
+        everything(&logs, 1);
+    add(&active, -1);
+}
+
+static void on_link(int32_t up, const char *name, void *data)
+{
+    (void)name, (void)data;
+    if (up) /* while it is down most calls say so */
+        everything(&links, 1);
+}
+
+static void on_closed(void *data)
+{
+    uint8_t running;
+    (void)data;
+    GIVES(DCF_TB_ERR_INVALID_HANDLE, dcf_tb_is_running(t, &running));
+    every_call(other, other, NULL);
+    add(&closes, 1);
+}
+
+/* Calls everything while one callback stays where it is. */
+static void with_one_held(const char *name)
+{
+    printf("- every function while the %s callback is held: it has no lock\n", name);
+    EVENTUALLY(value(&held) == 1);
+    inside = 1;
+    every_call(t, other, NULL);
+    inside = 0;
+    CHECK(value(&held) == 1);
+    set(&hold, 0);
+    EVENTUALLY(value(&held) == 0);
+}
+
+int main(void)
+{
+    dcf_tb_config config = loopback_config();
+    kept.on_message = on_message;
+    kept.on_stream = on_stream;
+    kept.on_log = on_log;
+    kept.on_link = on_link;
+    config.on_message = on_message;
+    config.on_stream = on_stream;
+    config.on_log = on_log;
+    config.on_link = on_link;
+    config.on_closed = on_closed;
+    config.log_level = DCF_TB_LOG_DEBUG;
+    other = start_on_loopback();
+    t = start(&config);
+
+    TOPIC("every function from inside the message callback");
+    for (int i = 1; i <= 3; i++) {
+        send_text(other, peer_strings(t).control, "go");
+        EVENTUALLY(value(&messages) == i);
+    }
+
+    TOPIC("from inside the stream callback");
+    for (int i = 1; i <= 3; i++) {
+        dcf_tb_stream stream = 0;
+        OK(dcf_tb_open_stream(other, peer_strings(t).data, GENEROUS_MS, &stream));
+        EVENTUALLY(value(&streams) == i);
+        OK(dcf_tb_stream_close(stream));
+    }
+
+    TOPIC("from inside the log callback: an accepted stream is worth a record");
+    dcf_tb_stream stream = 0;
+    set(&log_now, 1);
+    OK(dcf_tb_open_stream(other, peer_strings(t).data, GENEROUS_MS, &stream));
+    EVENTUALLY(value(&logs) > 0);
+    set(&log_now, 0);
+    EVENTUALLY(value(&active) == 0 && value(&streams) == 4);
+    OK(dcf_tb_stream_close(stream));
+
+    TOPIC("from inside the link callback");
+    request("down");
+    EVENTUALLY(stats_of(t).link_up == 0);
+    request("up");
+    EVENTUALLY(value(&links) > 0);
+
+    set(&hold, 1);
+    send_text(other, peer_strings(t).control, "go");
+    with_one_held("message");
+    set(&hold, 1);
+    OK(dcf_tb_open_stream(other, peer_strings(t).data, GENEROUS_MS, &stream));
+    with_one_held("stream");
+    OK(dcf_tb_stream_close(stream));
+    set(&hold, 1);
+    set(&log_now, 1);
+    OK(dcf_tb_open_stream(other, peer_strings(t).data, GENEROUS_MS, &stream));
+    int before = value(&streams);
+    with_one_held("log");
+    set(&log_now, 0);
+    EVENTUALLY(value(&active) == 0 && value(&streams) == before + 1);
+    OK(dcf_tb_stream_close(stream));
+    request("down");
+    set(&hold, 1);
+    request("up");
+    with_one_held("link");
+
+    TOPIC("from inside the closed callback");
+    OK(dcf_tb_close(t));
+    CHECK(value(&closes) == 1);
+    OK(dcf_tb_close(other));
+    return 0;
+}

@@ -1,0 +1,102 @@
+//! What the shared library shows to the world.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+use testkit::{library_directory, package_root};
+
+fn output_of(program: &str, arguments: &[&str]) -> String {
+    let library = library_directory().join("libdcf_thunderbolt.so");
+    let output = Command::new(program).args(arguments).arg(library).output();
+    let output =
+        output.unwrap_or_else(|error| panic!("cannot run {program} ({error}): install binutils"));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn exported() -> BTreeSet<String> {
+    output_of("nm", &["--dynamic", "--defined-only", "--format=posix"])
+        .lines()
+        .filter_map(|line| line.split([' ', '@']).next().map(str::to_owned))
+        .collect()
+}
+
+fn read(path: &str) -> String {
+    let path = package_root().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The functions that the header declares.
+fn declared() -> BTreeSet<String> {
+    let header = read("include/dcf_thunderbolt.h");
+    // Without its comments, which name functions too.
+    let code: String = header
+        .split("/*")
+        .enumerate()
+        .map(|(number, part)| match (number, part.split_once("*/")) {
+            (0, _) | (_, None) => part,
+            (_, Some((_, code))) => code,
+        })
+        .collect();
+    let code: String = code
+        .lines()
+        .map(|line| line.split("//").next().unwrap_or(""))
+        .collect();
+    code.split('(')
+        .filter_map(|before| {
+            before
+                .rsplit(|c: char| !c.is_alphanumeric() && c != '_')
+                .next()
+        })
+        .filter(|name| name.starts_with("dcf_tb_"))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn exactly_the_listed_symbols_are_exported() {
+    let listed: BTreeSet<String> = read("abi/symbols.txt")
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(listed, exported());
+}
+
+#[test]
+fn the_header_declares_what_is_exported() {
+    let exported: BTreeSet<String> = exported()
+        .into_iter()
+        .filter(|name| name.starts_with("dcf_tb_"))
+        .collect();
+    assert_eq!(declared(), exported);
+}
+
+/// A function that no test calls could do anything.
+#[test]
+fn every_declared_function_is_called_by_a_c_test() {
+    let mut tests = String::new();
+    for entry in fs::read_dir(package_root().join("tests/c")).expect("our own directory") {
+        let path = entry.expect("our own directory").path();
+        tests.push_str(&fs::read_to_string(&path).expect("our own file"));
+    }
+    for function in declared() {
+        assert!(
+            tests.contains(&format!("{function}(")),
+            "{function} is not called"
+        );
+    }
+}
+
+#[test]
+fn the_library_is_named_and_stays_loaded() {
+    let dynamic = output_of("readelf", &["--dynamic", "--wide"]);
+    assert!(dynamic.contains("[libdcf_thunderbolt.so.1]"), "{dynamic}");
+    assert!(dynamic.contains("NODELETE"), "{dynamic}");
+}
