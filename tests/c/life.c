@@ -146,6 +146,25 @@ static void nothing_left_behind(void)
     printf("  the longest close took %" PRIu64 " us\n", longest_close_us);
 }
 
+static void ignore(const uint8_t *message, size_t length, const char *sender, void *user_data)
+{
+    (void)message, (void)length, (void)sender, (void)user_data;
+}
+
+static void closed_in_full_swing(void)
+{
+    TOPIC("500 transports closed while their threads are waking up");
+    dcf_tb_config config = loopback_config();
+    config.on_message = ignore;
+    for (int i = 0; i < 500; i++) {
+        dcf_tb_transport transport = start(&config);
+        for (int n = 0; n < i % 8; n++)
+            send_text(transport, "::1%lo", "x");
+        OK(dcf_tb_set_message_callback(transport, NULL, NULL));
+        OK(dcf_tb_close(transport));
+    }
+}
+
 int main(int count, char **arguments)
 {
     int brief = count > 1 && strcmp(arguments[1], "brief") == 0;
@@ -155,7 +174,9 @@ int main(int count, char **arguments)
     one_life();
     ports_with_streams_are_free_again();
     taken_port();
-    if (!brief)
+    if (!brief) {
         nothing_left_behind();
+        closed_in_full_swing();
+    }
     return 0;
 }

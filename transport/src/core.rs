@@ -237,7 +237,7 @@ impl Core {
 
     /// What comes after the last thread: ports are free and no handler runs when the user is told.
     fn finish(&self) {
-        self.control.close(&self.counters);
+        self.control.close_and_wait(&self.counters);
         self.rtt.forget_ports();
         // Those that were opened while the threads ended.
         self.streams.end_all(End::TransportClosed);

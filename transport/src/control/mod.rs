@@ -99,11 +99,23 @@ impl Control {
         }
     }
 
-    /// Takes the socket out of use. It is closed when the receiver has let go of it.
-    pub fn close(&self, counters: &Counters) {
+    /// Takes the socket out of use. It is closed when the last call that uses it has let go of it:
+    /// each is woken by this, or does not wait.
+    pub fn close(&self, counters: &Counters) -> Option<Arc<Socket>> {
         let drops = self.kernel_drops();
-        if self.replace(None).is_some() {
+        let old = self.replace(None);
+        if old.is_some() {
             counters.rare.kernel_drops_before.add(drops);
+        }
+        old
+    }
+
+    /// The same, and returns when the port is free.
+    pub fn close_and_wait(&self, counters: &Counters) {
+        if let Some(socket) = self.close(counters) {
+            while Arc::strong_count(&socket) > 1 {
+                std::thread::yield_now();
+            }
         }
     }
 
@@ -260,7 +272,12 @@ impl Core {
             }
             let interface = self.link.name();
             let deadline = *deadline.get_or_insert_with(|| Deadline::after(Some(SEND_PATIENCE)));
-            let room = wait(&mut [Interest::writable(socket.as_fd())], deadline);
+            // The receiver's wake-up is that of a close and of a replug, too.
+            let mut interests = [
+                Interest::writable(socket.as_fd()),
+                Interest::readable(self.control.wake.as_fd()),
+            ];
+            let room = wait(&mut interests, deadline);
             if !room.map_err(|error| TransportError::from_os("cannot wait", &interface, error))? {
                 return Err(TransportError::QueueFull {
                     interface,

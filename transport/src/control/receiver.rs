@@ -48,6 +48,10 @@ impl Receiver<'_> {
     fn step(&mut self) {
         let core = self.core;
         core.control.wake.clear();
+        // Looked at after clearing, as everything that a signal is about.
+        if core.is_closing() {
+            return;
+        }
         // The interface may have been renamed.
         self.names.last = None;
         self.drain_queue();

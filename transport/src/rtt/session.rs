@@ -27,6 +27,8 @@ pub(super) struct Session<'a> {
     /// Connected to `to`; else for discovery.
     connected: bool,
     outstanding: HashSet<u64>,
+    /// There may be something in the mailbox.
+    unread: bool,
 }
 
 impl<'a> Session<'a> {
@@ -76,6 +78,7 @@ impl<'a> Session<'a> {
             to,
             connected,
             outstanding: HashSet::new(),
+            unread: false,
         }
     }
 
@@ -145,6 +148,11 @@ impl<'a> Session<'a> {
         };
         let mut spinning = !budget.is_zero();
         loop {
+            // Cleared before anything is looked at that a signal may be about.
+            if self.port().mailbox.wake.is_pending() {
+                self.port().mailbox.wake.clear();
+                self.unread = true;
+            }
             if core.is_closing() {
                 return Err(TransportError::Shutdown);
             }
@@ -187,39 +195,45 @@ impl<'a> Session<'a> {
         if self.core.intake.is_busy() {
             pump(self.core);
         }
-        let mailbox = &self.port().mailbox;
-        if !mailbox.wake.is_pending() {
+        if !self.unread {
             return None;
         }
+        let mailbox = Arc::clone(&self.port().mailbox);
         let mut pongs = lock(&mailbox.pongs);
         while let Some(pong) = pongs.pop() {
             if self.outstanding.contains(&pong.token) {
                 return Some(pong);
             }
         }
-        // Empty, and cleared under its lock: what is put in from now on signals again.
-        mailbox.wake.clear();
+        self.unread = false;
         None
     }
 
-    fn sleep(&self, deadline: Deadline) {
+    fn sleep(&mut self, deadline: Deadline) {
         let (core, port) = (self.core, self.port());
-        let control = core.control.socket();
         core.rtt.sleepers.fetch_add(1, Ordering::SeqCst);
         let mut interests = vec![
             Interest::readable(port.socket.as_fd()),
             Interest::readable(port.mailbox.wake.as_fd()),
         ];
         // Counted as a sleeper before this look: who becomes busy after it wakes us.
-        if let Some(control) = control.as_ref().filter(|_| core.intake.is_busy()) {
-            interests.push(Interest::readable(control.as_fd()));
-        }
+        let control = match core.intake.is_busy() {
+            true => core.control.socket(),
+            false => None,
+        };
+        interests.extend(
+            control
+                .as_ref()
+                .map(|socket| Interest::readable(socket.as_fd())),
+        );
         // It could fail for lack of memory only; then the loop tries again.
         let _ = wait(&mut interests, deadline);
-        if interests[1].is_ready() && !port.mailbox.wake.is_pending() {
-            port.mailbox.wake.clear();
-        }
+        let woken = interests[1].is_ready();
         core.rtt.sleepers.fetch_sub(1, Ordering::SeqCst);
+        if woken {
+            port.mailbox.wake.clear();
+            self.unread = true;
+        }
     }
 
     /// The peer string of whoever sent a pong.
