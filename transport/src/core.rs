@@ -1,5 +1,6 @@
 //! One transport: its parts, its threads, its life.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -60,8 +61,9 @@ struct Life {
     finished: bool,
 }
 
-std::thread_local! {
-    static WORKER: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+thread_local! {
+    /// The transport whose thread this is, by its address; 0 for the user's threads.
+    static WORKER_OF: Cell<usize> = const { Cell::new(0) };
 }
 
 impl Core {
@@ -147,7 +149,7 @@ impl Core {
         life.next_worker += 1;
         let core = Arc::clone(self);
         let thread = crate::sys::thread::spawn(name, move || {
-            WORKER.set(true);
+            WORKER_OF.set(core.identity());
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(&core))) {
                 let text = panic_text(&*panic);
                 log!(
@@ -184,6 +186,10 @@ impl Core {
         }
     }
 
+    fn identity(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
     pub fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
     }
@@ -191,7 +197,7 @@ impl Core {
     /// Stops and joins every thread and closes every descriptor. From inside a handler it only
     /// begins that, and the last thread completes it.
     pub fn close(&self) {
-        let may_wait = !inside_handler() && !WORKER.get();
+        let may_wait = !inside_handler() && WORKER_OF.get() != self.identity();
         let mut life = lock(&self.life);
         if self.closing.swap(true, Ordering::AcqRel) {
             while may_wait && !life.finished {

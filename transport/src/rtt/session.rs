@@ -52,10 +52,13 @@ impl<'a> Session<'a> {
     pub fn with_everybody(core: &'a Arc<Core>, index: u32) -> Result<Self> {
         let port = Port::new(core, 0)?;
         let failed = |option| {
-            move |source| TransportError::SocketOption {
-                option,
-                value: index.to_string(),
-                source,
+            move |source: std::io::Error| match source.raw_os_error() {
+                Some(libc::ENODEV) => core.link.down("the interface was replaced during the call"),
+                _ => TransportError::SocketOption {
+                    option,
+                    value: index.to_string(),
+                    source,
+                },
             }
         };
         let socket = &port.socket;
