@@ -139,7 +139,7 @@ static void nothing_left_behind(void)
     for (int i = 0; i < 200; i++)
         live_once();
     CHECK(count_descriptors() == descriptors);
-    EVENTUALLY(count_threads() == threads); /* the kernel forgets a joined thread a little later */
+    EVENTUALLY(count_threads() <= threads); /* the kernel forgets a joined thread a little later */
     /* A leak of one receive buffer, stack or queue a life would be many times this. */
     CHECK(resident_kib() < resident + 4096);
     /* Told and not checked: a busy machine may take its time. */

@@ -80,6 +80,10 @@ impl Core {
         let no_event = |source| {
             TransportError::from_os("cannot make an eventfd", &settings.config.interface, source)
         };
+        let batch = receiver::buffers().map_err(|source| {
+            let action = "cannot map the receive buffers";
+            TransportError::from_os(action, &settings.config.interface, source)
+        })?;
         let core = Arc::new(Self {
             log: Logger::new(settings.log_level, on_log),
             on_message: Slot::new(on_message),
@@ -103,7 +107,7 @@ impl Core {
         });
         let watcher = Watcher::start(&core)?;
         let started = core
-            .spawn("dcf-tb-recv", receiver::run)
+            .spawn("dcf-tb-recv", move |core| receiver::run(core, batch))
             .and_then(|()| core.spawn("dcf-tb-accept", move |core| watcher.run(core)));
         if let Err(error) = started {
             core.close();

@@ -107,7 +107,13 @@ pub(crate) fn pump(core: &Core) {
         size,
         buffers,
     } = &mut *pumped;
-    let buffers = buffers.get_or_insert_with(|| ReceiveBatch::new(BATCH));
+    if buffers.is_none() {
+        // Without memory for it the receiver reads when it is back.
+        *buffers = ReceiveBatch::new(BATCH).ok();
+    }
+    let Some(buffers) = buffers else {
+        return;
+    };
     let Ok(count) = buffers.receive(socket.as_fd()) else {
         return;
     };

@@ -20,11 +20,16 @@ use crate::wire::{self, Kind};
 
 /// Datagrams (or trains of them, joined by UDP_GRO) that one system call takes.
 const BATCH: usize = 32;
+/// Buffers for the receiver thread.
+pub(crate) fn buffers() -> std::io::Result<ReceiveBatch> {
+    ReceiveBatch::new(BATCH)
+}
+
 /// Body of the receiver thread.
-pub(crate) fn run(core: &Arc<Core>) {
+pub(crate) fn run(core: &Arc<Core>, batch: ReceiveBatch) {
     let mut receiver = Receiver {
         core,
-        batch: ReceiveBatch::new(BATCH),
+        batch,
         names: Names::default(),
         last_arrival: Instant::now(),
         lively: false,

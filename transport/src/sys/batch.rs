@@ -4,6 +4,7 @@ use std::io;
 use std::mem::{size_of, zeroed};
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr::NonNull;
 
 use super::check;
 use super::socket::{from_c, to_c};
@@ -62,7 +63,7 @@ struct Control([u8; CONTROL]);
 
 /// Buffers that recvmmsg fills again and again. Pages that no message ever reached cost nothing.
 pub(crate) struct ReceiveBatch {
-    buffers: Vec<u8>,
+    buffers: Pages,
     addresses: Vec<libc::sockaddr_in6>,
     controls: Vec<Control>,
     vectors: Vec<libc::iovec>,
@@ -71,16 +72,15 @@ pub(crate) struct ReceiveBatch {
     used: usize,
 }
 
-// SAFETY: the raw pointers inside lead only into the vectors beside them, which are never resized,
-// and whose memory does not move with the struct.
+// SAFETY: the raw pointers inside lead only into the pages and vectors beside them, which are never
+// resized, and whose memory does not move with the struct.
 unsafe impl Send for ReceiveBatch {}
 
 impl ReceiveBatch {
     /// Buffers for up to `slots` datagrams a call.
-    pub fn new(slots: usize) -> Self {
+    pub fn new(slots: usize) -> io::Result<Self> {
         let mut batch = Self {
-            // `vec![0; n]` is calloc: fresh zero pages, not touched.
-            buffers: vec![0; slots * SLOT],
+            buffers: Pages::new(slots * SLOT)?,
             // SAFETY: all of these are plain C structs, for which zero is a valid value.
             addresses: vec![unsafe { zeroed() }; slots],
             controls: vec![Control([0; CONTROL]); slots],
@@ -91,7 +91,7 @@ impl ReceiveBatch {
             used: slots,
         };
         for slot in 0..slots {
-            let buffer = batch.buffers[slot * SLOT..].as_mut_ptr();
+            let buffer = batch.buffers.as_mut_slice()[slot * SLOT..].as_mut_ptr();
             batch.vectors[slot] = libc::iovec {
                 iov_base: buffer.cast(),
                 iov_len: SLOT,
@@ -102,7 +102,7 @@ impl ReceiveBatch {
             header.msg_iovlen = 1;
             header.msg_control = std::ptr::from_mut(&mut batch.controls[slot]).cast();
         }
-        batch
+        Ok(batch)
     }
 
     /// Takes what is there, as far as there is room, and says how many. Never blocks.
@@ -133,13 +133,60 @@ impl ReceiveBatch {
         let start = slot * SLOT;
         let length = (header.msg_len as usize).min(SLOT);
         let mut received = Received {
-            data: &self.buffers[start..start + length],
+            data: &self.buffers.as_slice()[start..start + length],
             from: from_c(&self.addresses[slot]),
             to: None,
             segment: SLOT,
         };
         read_control(&header.msg_hdr, &mut received);
         received
+    }
+}
+
+/// Zeroed memory straight from the kernel. From the allocator, the second such buffer of a process
+/// would be a recycled one, which it clears by writing to every page.
+struct Pages {
+    start: NonNull<u8>,
+    size: usize,
+}
+
+// SAFETY: the memory belongs to this value alone.
+unsafe impl Send for Pages {}
+
+impl Pages {
+    fn new(size: usize) -> io::Result<Self> {
+        // SAFETY: an anonymous mapping at an address of the kernel's choice touches nobody's memory.
+        let start = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                size,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        match NonNull::new(start.cast()) {
+            Some(start) if start.as_ptr() != libc::MAP_FAILED.cast() => Ok(Self { start, size }),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        // SAFETY: the mapping has this size, is initialized (to zero), and lives as long as `self`.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.size) }
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [u8] {
+        // SAFETY: as above, and `self` is borrowed exclusively.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.size) }
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and nothing borrows from it any more.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.size) };
     }
 }
 
@@ -288,7 +335,7 @@ mod tests {
         let messages: [&[u8]; 3] = [b"", b"one", &[7; 60_000]];
         let batch: Vec<_> = messages.iter().map(|data| (to, *data)).collect();
         assert_eq!(send(sender.as_fd(), &batch).unwrap(), 3);
-        let mut buffers = ReceiveBatch::new(4);
+        let mut buffers = ReceiveBatch::new(4).unwrap();
         let count = buffers.receive(receiver.as_fd()).unwrap();
         assert_eq!(count, 3);
         for (slot, message) in messages.iter().enumerate() {
