@@ -222,10 +222,10 @@ static void unplugged(void)
         request("plug");
         EVENTUALLY(stats_of(t).link_up == 1);
         works(t);
-        CHECK(value(&state.up) == i + 1 && value(&state.down) == i + 1);
+        EVENTUALLY(value(&state.up) == i + 1 && value(&state.down) == i + 1);
     }
     EVENTUALLY(count_descriptors() <= descriptors);
-    EVENTUALLY(count_threads() == threads);
+    EVENTUALLY(count_threads() <= threads);
 
     TOPIC("closed while unplugged, the ports are free after a replug");
     request("unplug");
