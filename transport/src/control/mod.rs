@@ -70,8 +70,9 @@ impl Control {
         old
     }
 
-    /// Binds a socket on `interface` at `port` (0: any free one) and takes it into use.
-    pub fn open(&self, interface: &str, port: u16, buffer_size: usize) -> Result<()> {
+    /// Binds a socket on `interface`, at the port of the socket before it (0: any free one).
+    pub fn bind(&self, interface: &str, buffer_size: usize) -> Result<Socket> {
+        let port = self.port();
         let socket =
             socket::udp(interface).map_err(|error| cannot_bind_device(interface, error))?;
         socket::bind_port(&socket, port)
@@ -86,8 +87,12 @@ impl Control {
         }
         // Where it is missing, datagrams come singly; nothing else changes.
         socket::enable_gro(&socket);
+        Ok(socket)
+    }
+
+    /// Takes a socket into use.
+    pub fn open(&self, socket: Socket) {
         self.replace(Some(socket));
-        Ok(())
     }
 
     /// A peer believes a pong only from the address that it pinged. With one address that is where

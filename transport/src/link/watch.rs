@@ -163,13 +163,13 @@ impl Watcher {
         }
     }
 
-    /// Opens the sockets on this incarnation of the interface. The listener first: a peer whose
-    /// message was answered may open a stream next.
+    /// Opens the sockets on this incarnation of the interface. The control socket is used last: a
+    /// peer whose message was answered may open a stream next.
     fn bind(&mut self, core: &Core, interface: &Interface) -> Result<()> {
-        let (name, control) = (&interface.name, &core.control);
-        let listener = listener::open(core, name)?;
-        control.open(name, control.port(), core.settings.config.buffer_size)?;
-        self.listener = Some(listener);
+        let name = &interface.name;
+        let control = core.control.bind(name, core.settings.config.buffer_size)?;
+        self.listener = Some(listener::open(core, name)?);
+        core.control.open(control);
         // The name may have gone over to another interface in between: then the news of that is
         // on its way, and the next look finds that this index is gone.
         Ok(())
