@@ -20,6 +20,7 @@ use crate::stats::{Counter, Counters};
 use crate::sys::event::Wake;
 use crate::sys::poll::{wait, Deadline, Interest};
 use crate::sys::socket::BufferOption;
+use crate::sys::thread::wait_until;
 use crate::sys::{batch, socket, would_block};
 use crate::{recent, Counted, Datagram, MAX_MESSAGE_SIZE};
 
@@ -118,9 +119,7 @@ impl Control {
     /// The same, and returns when the port is free.
     pub fn close_and_wait(&self, counters: &Counters) {
         if let Some(socket) = self.close(counters) {
-            while Arc::strong_count(&socket) > 1 {
-                std::thread::yield_now();
-            }
+            wait_until(|| Arc::strong_count(&socket) == 1);
         }
     }
 

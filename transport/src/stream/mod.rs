@@ -21,6 +21,7 @@ use crate::core::Core;
 use crate::error::{Result, TransportError};
 use crate::log::log;
 use crate::sys::poll::Deadline;
+use crate::sys::thread::wait_until;
 use crate::sys::{file, socket};
 use crate::Counted;
 use files::Transfer;
@@ -205,9 +206,7 @@ impl DataStream {
             return Err(shared.end_error());
         }
         // Who sleeps has been woken. Nobody must take a byte of what is the caller's from now on.
-        while shared.is_used() {
-            std::thread::yield_now();
-        }
+        wait_until(|| !shared.is_used());
         file::set_blocking(&detached).map_err(failed)?;
         Ok(detached)
     }

@@ -11,6 +11,7 @@ use crate::error::{Result, TransportError};
 use crate::handlers::lock;
 use crate::stats::Counter;
 use crate::sys::event::EventFd;
+use crate::sys::thread::wait_until;
 
 /// Why a stream takes no more calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,9 +138,7 @@ impl Streams {
     pub fn nudge_until(&self, done: impl Fn() -> bool) {
         let _one_at_a_time = lock(&self.nudging);
         self.nudge.signal();
-        while !done() {
-            std::thread::yield_now();
-        }
+        wait_until(done);
         self.nudge.clear();
     }
 }

@@ -165,8 +165,8 @@ impl Shared {
             let mut interests = [interest.clone(), nudge];
             match wait(&mut interests, deadline) {
                 Ok(true) if interests[0].is_ready() => return Ok(()),
-                // Another stream's nudge.
-                Ok(true) => std::thread::yield_now(),
+                // Another stream's nudge. Sleeping lets its thread go on, whatever our priority.
+                Ok(true) => std::thread::sleep(Duration::from_micros(50)),
                 Ok(false) => {
                     return Err(expired(
                         format!("stream with {}", self.peer),

@@ -143,6 +143,20 @@ pub(crate) fn quiet_floating_point<T>(body: impl FnOnce() -> T) -> T {
     result
 }
 
+/// Waits for other threads to do what takes them microseconds, once they run: yielding lets them,
+/// and sleeping lets those of lower real-time priority as well.
+pub(crate) fn wait_until(done: impl Fn() -> bool) {
+    let mut rounds = 0;
+    while !done() {
+        rounds += 1;
+        if rounds < 100 {
+            std::thread::yield_now();
+        } else {
+            std::thread::sleep(std::time::Duration::from_micros(100));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
