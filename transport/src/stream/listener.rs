@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use socket2::Socket;
 
-use super::options::{choose_send_buffer, configure, limit_silence};
+use super::options::{choose_send_buffer, configure, is_paced, limit_silence};
 use super::DataStream;
 use crate::control::{cannot_bind_device, cannot_bind_port};
 use crate::core::Core;
@@ -42,6 +42,7 @@ pub(crate) fn open(core: &Core, interface: &str) -> Result<Socket> {
     core.streams
         .send_buffer
         .set(choose_send_buffer(core, interface) as u64);
+    core.streams.set_paced(is_paced(&socket));
     // Accepted connections inherit these.
     configure(&socket, core)?;
     limit_silence(&socket, core)?;

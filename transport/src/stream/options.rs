@@ -31,6 +31,26 @@ pub(super) fn choose_send_buffer(core: &Core, interface: &str) -> usize {
     }
 }
 
+/// Congestion controls that fit a cable, best first. BBR, the default of some systems, paces its
+/// segments to share a path with strangers: on a cable that only costs throughput (docs/TUNING.md).
+const UNPACED: [&str; 2] = ["cubic", "reno"];
+
+/// Whether streams need another congestion control than they would have.
+pub(super) fn is_paced(socket: &Socket) -> bool {
+    socket
+        .tcp_congestion()
+        .is_ok_and(|name| name.starts_with(b"bbr"))
+}
+
+fn choose_congestion_control(socket: &Socket) {
+    for name in UNPACED {
+        // What this kernel does not have, or does not allow to this user, stays as it is.
+        if socket.set_tcp_congestion(name.as_bytes()).is_ok() {
+            return;
+        }
+    }
+}
+
 /// Ends the stream when the peer leaves data unacknowledged for as long as is configured.
 pub(super) fn limit_silence(socket: &Socket, core: &Core) -> Result<()> {
     let dead_after = core.settings.stream_dead_after;
@@ -65,6 +85,9 @@ pub(super) fn configure(socket: &Socket, core: &Core) -> Result<()> {
     if settings.config.tcp_keepalive {
         let set = socket.set_tcp_keepalive(&keepalive(dead_after));
         set.map_err(failed("SO_KEEPALIVE", &1))?;
+    }
+    if core.streams.is_paced() {
+        choose_congestion_control(socket);
     }
     let send_buffer = core.streams.send_buffer.get() as usize;
     if send_buffer > 0 {

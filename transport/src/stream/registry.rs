@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Mutex, Weak};
 
 use super::shared::Shared;
@@ -48,6 +48,8 @@ pub(crate) struct Streams {
     nudging: Mutex<()>,
     /// Bytes of send buffer that a stream is given; 0: tuned by the kernel.
     pub send_buffer: Counter,
+    /// The system's congestion control is one for shared paths.
+    paced: AtomicBool,
 }
 
 #[derive(Default)]
@@ -66,6 +68,7 @@ impl Streams {
             nudge: EventFd::new()?,
             nudging: Mutex::new(()),
             send_buffer: Counter::default(),
+            paced: AtomicBool::new(false),
         })
     }
 
@@ -75,6 +78,14 @@ impl Streams {
 
     pub fn set_port(&self, port: u16) {
         self.port.store(port, Ordering::Relaxed);
+    }
+
+    pub fn is_paced(&self) -> bool {
+        self.paced.load(Ordering::Relaxed)
+    }
+
+    pub fn set_paced(&self, paced: bool) {
+        self.paced.store(paced, Ordering::Relaxed);
     }
 
     pub fn open(&self) -> usize {
