@@ -47,6 +47,28 @@ struct Slot<T> {
     value: UnsafeCell<Option<Arc<T>>>,
 }
 
+impl<T> Slot<T> {
+    /// Changes the state in one step, if the slot is open under that generation. What was written
+    /// before it was opened is then visible (Acquire).
+    #[inline]
+    fn if_open(&self, generation: u32, change: impl Fn(u64) -> u64) -> Option<()> {
+        let open = state_of(generation) | OPEN;
+        let mut state = self.state.load(Ordering::Relaxed);
+        while state & !PINS == open {
+            match self.state.compare_exchange_weak(
+                state,
+                change(state),
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return Some(()),
+                Err(now) => state = now,
+            }
+        }
+        None
+    }
+}
+
 /// What only insertion and removal touch.
 struct Free {
     /// Slots that were used and are free, the latest last.
@@ -108,22 +130,7 @@ impl<T: Send + Sync> Table<T> {
     #[inline]
     pub(crate) fn get(&self, handle: u64) -> Option<Arc<T>> {
         let (slot, _, generation) = self.find(handle)?;
-        let open = state_of(generation) | OPEN;
-        let mut state = slot.state.load(Ordering::Relaxed);
-        loop {
-            if state & !PINS != open {
-                return None;
-            }
-            match slot.state.compare_exchange_weak(
-                state,
-                state + 1,
-                Ordering::Acquire,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => break,
-                Err(now) => state = now,
-            }
-        }
+        slot.if_open(generation, |state| state + 1)?;
         // SAFETY: the slot was open when we pinned it, so its value had been written before
         // (Acquire meets the Release of `insert`), and `remove` does not touch it until we unpin.
         let value = slot.value.with(|value| unsafe { (*value).clone() });
@@ -154,22 +161,7 @@ impl<T: Send + Sync> Table<T> {
     /// Ends the handle and returns what it stood for. Exactly one caller gets it.
     pub(crate) fn remove(&self, handle: u64) -> Option<Arc<T>> {
         let (slot, index, generation) = self.find(handle)?;
-        let open = state_of(generation) | OPEN;
-        let mut state = slot.state.load(Ordering::Relaxed);
-        loop {
-            if state & !PINS != open {
-                return None;
-            }
-            match slot.state.compare_exchange_weak(
-                state,
-                state & !OPEN,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => break,
-                Err(now) => state = now,
-            }
-        }
+        slot.if_open(generation, |state| state & !OPEN)?;
         wait_for_pins(slot);
         // SAFETY: we closed the slot, so no pin can come, and the last one has gone (its Release
         // met our Acquire). Nobody else removes or inserts here before we say so below.

@@ -1,5 +1,5 @@
 /* fork: a child of a process that had a transport is told so; others may do as they like. */
-#include "check.h"
+#include "idle_callbacks.h"
 
 #define FORKED(call) GIVES(DCF_TB_ERR_FORKED, call)
 
@@ -19,23 +19,6 @@ static void live_once(void)
     send_text(t, "::1%lo", "hello");
     expect_text(t, "hello");
     OK(dcf_tb_close(t));
-}
-
-static void on_message(const uint8_t *message, size_t length, const char *sender, void *user_data)
-{
-    (void)message, (void)length, (void)sender, (void)user_data;
-}
-static void on_stream(dcf_tb_stream stream, const char *peer, void *user_data)
-{
-    (void)stream, (void)peer, (void)user_data;
-}
-static void on_log(int32_t level, const char *message, void *user_data)
-{
-    (void)level, (void)message, (void)user_data;
-}
-static void on_link(int32_t up, const char *name, void *user_data)
-{
-    (void)up, (void)name, (void)user_data;
 }
 
 /* Every function, in the child of a process that has a transport `t` and a stream `s`. */

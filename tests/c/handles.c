@@ -1,24 +1,7 @@
 /* A handle that is not a live one of the right kind is refused, by every function. */
-#include "check.h"
+#include "idle_callbacks.h"
 
 #define REFUSED(call) GIVES(DCF_TB_ERR_INVALID_HANDLE, call)
-
-static void on_message(const uint8_t *message, size_t length, const char *sender, void *user_data)
-{
-    (void)message, (void)length, (void)sender, (void)user_data;
-}
-static void on_stream(dcf_tb_stream stream, const char *peer, void *user_data)
-{
-    (void)stream, (void)peer, (void)user_data;
-}
-static void on_log(int32_t level, const char *message, void *user_data)
-{
-    (void)level, (void)message, (void)user_data;
-}
-static void on_link(int32_t up, const char *name, void *user_data)
-{
-    (void)up, (void)name, (void)user_data;
-}
 
 /* Every function on transports, with arguments that are good otherwise. */
 static void no_transport(dcf_tb_transport t)
