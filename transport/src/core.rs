@@ -301,9 +301,9 @@ impl Core {
         ];
         Stats {
             link_up: self.link.is_up(),
-            messages_sent: counters.sent.messages.get(),
+            messages_sent: counters.sent.sum(|sent| &sent.messages),
             messages_received: counters.received.messages.get(),
-            bytes_sent: counters.sent.bytes.get(),
+            bytes_sent: counters.sent.sum(|sent| &sent.bytes),
             bytes_received: counters.received.bytes.get(),
             connections_accepted: rare.connections_accepted.get(),
             connections_initiated: rare.connections_initiated.get(),
@@ -311,8 +311,8 @@ impl Core {
             messages_dropped: rare.messages_dropped.get(),
             kernel_drops: rare.kernel_drops_before.get() + self.control.kernel_drops(),
             rejected: rare.rejected.get(),
-            stream_bytes_sent: counters.stream_bytes_sent.get(),
-            stream_bytes_received: counters.stream_bytes_received.get(),
+            stream_bytes_sent: counters.stream_bytes_sent.sum(|bytes| bytes),
+            stream_bytes_received: counters.stream_bytes_received.sum(|bytes| bytes),
             streams_open: self.streams.open() as u64,
             pings_sent: rare.pings_sent.get(),
             pongs_received: rare.pongs_received.get(),

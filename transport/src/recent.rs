@@ -1,62 +1,65 @@
 //! Peer strings that a thread has used lately, so that they are read once and not for each message.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::net::SocketAddrV6;
 
-/// Strings that a thread remembers; more than a mesh has peers.
-const SLOTS: usize = 256;
+use foldhash::fast::RandomState;
 
-/// A peer string and what it meant.
-#[derive(Clone)]
-struct Entry {
-    text: String,
+use crate::control::lanes::Usage;
+
+/// Strings that a thread remembers; more than a mesh has peers. Beyond that it begins anew.
+const LIMIT: usize = 4096;
+
+/// What a peer string meant, and how much was sent there.
+#[derive(Debug)]
+pub(crate) struct Known {
     /// The state of the link that it was read in; see [`Link::epoch`](crate::link::Link::epoch).
     epoch: u64,
     default_port: u16,
-    address: SocketAddrV6,
+    pub address: SocketAddrV6,
+    pub usage: Usage,
 }
 
 thread_local! {
     /// Made when the thread first sends something.
-    static RECENT: RefCell<Vec<Option<Entry>>> = const { RefCell::new(Vec::new()) };
+    static RECENT: RefCell<HashMap<String, Known, RandomState>> = RefCell::default();
 }
 
-/// What `text` meant when this thread last read it in this epoch.
-pub(crate) fn get(text: &str, epoch: u64, default_port: u16) -> Option<SocketAddrV6> {
+/// Looks at what this thread knows of `text`, if it has read it in this epoch.
+pub(crate) fn with<T>(
+    text: &str,
+    epoch: u64,
+    default_port: u16,
+    look: impl FnOnce(&mut Known) -> T,
+) -> Option<T> {
+    // While the thread ends there is nothing to remember.
     RECENT
         .try_with(|recent| {
-            let recent = recent.try_borrow().ok()?;
-            let entry = recent.get(slot(text))?.as_ref()?;
-            let same =
-                entry.epoch == epoch && entry.default_port == default_port && entry.text == text;
-            same.then_some(entry.address)
+            let mut recent = recent.try_borrow_mut().ok()?;
+            let known = recent.get_mut(text)?;
+            let same = known.epoch == epoch && known.default_port == default_port;
+            same.then(|| look(known))
         })
         .ok()?
 }
 
 pub(crate) fn put(text: &str, epoch: u64, default_port: u16, address: SocketAddrV6) {
-    // While the thread ends there is nothing to remember for.
     let _ = RECENT.try_with(|recent| {
         let Ok(mut recent) = recent.try_borrow_mut() else {
             return;
         };
-        if recent.is_empty() {
-            recent.resize(SLOTS, None);
+        if recent.len() >= LIMIT {
+            recent.clear();
         }
-        recent[slot(text)] = Some(Entry {
-            text: text.to_owned(),
+        let known = Known {
             epoch,
             default_port,
             address,
-        });
+            usage: Usage::default(),
+        };
+        recent.insert(text.to_owned(), known);
     });
-}
-
-/// Callers hand in the same string again and again, so where it lies says enough to find it; what it
-/// says is compared.
-fn slot(text: &str) -> usize {
-    let address = text.as_ptr().addr();
-    (address ^ address >> 8 ^ text.len()) % SLOTS
 }
 
 #[cfg(test)]
@@ -68,16 +71,29 @@ mod tests {
         SocketAddrV6::new(Ipv6Addr::LOCALHOST, port, 0, 1)
     }
 
+    fn get(text: &str, epoch: u64, default_port: u16) -> Option<SocketAddrV6> {
+        with(text, epoch, default_port, |known| known.address)
+    }
+
     #[test]
     fn a_string_is_known_in_its_epoch_with_its_port_and_by_its_content() {
         let mut text = String::from("::1%lo");
         assert_eq!(get(&text, 1, 5000), None);
         put(&text, 1, 5000, address(5000));
         assert_eq!(get(&text, 1, 5000), Some(address(5000)));
+        assert_eq!(get(&text.clone(), 1, 5000), Some(address(5000)));
         assert_eq!(get(&text, 2, 5000), None);
         assert_eq!(get(&text, 1, 5001), None);
         // The same place, another content.
         text.replace_range(2..3, "2");
         assert_eq!(get(&text, 1, 5000), None);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        for n in 0..2 * LIMIT {
+            put(&n.to_string(), 1, 5000, address(5000));
+        }
+        assert!(RECENT.with_borrow(HashMap::len) <= LIMIT);
     }
 }

@@ -1,23 +1,40 @@
 //! Spinning for a moment before sleeping: the answer of a peer on the same cable, or the next message
 //! of a stream of them, comes sooner than a sleeping thread would be back.
 //!
-//! Each turn yields the processor, so that two ends on one core do not wait for each other. Where
-//! many threads want to run, a yield takes as long as theirs please, and sleeping is better: a wake-up
-//! is put in front of them. So a yield that took long ends the spinning, for a while.
+//! After a few microseconds without a result the processor is yielded now and then, so that two ends
+//! on one core do not wait for each other; and at once, as long as that is what brings results.
+//! Where many threads want to run, a yield takes as long as theirs please, and sleeping is better: a
+//! wake-up is put in front of them. So a yield that let others run for long ends the spinning, for a
+//! while. One that took long because of an interrupt, or because the hypervisor took the processor
+//! away, does not: sleeping would not have been shorter.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// A yield that takes longer has let somebody else run who is not waiting for us.
+use crate::sys::poll::Deadline;
+use crate::sys::thread::context_switches;
+
+/// Looks before the first yield, and from one to the next. A look is a system call, about as long as
+/// a yield that lets nobody run: a fraction of a microsecond.
+const LOOKS_BEFORE: u32 = 32;
+const LOOKS_BETWEEN: u32 = 4;
+/// The same while yielding brings results.
+const LOOKS_ON_ONE_CORE: u32 = 1;
+/// A yield that took longer has let somebody run.
+const SHORTEST_RUN: Duration = Duration::from_micros(1);
+/// A yield that takes longer, and in which others ran, has let somebody run who is not waiting for us.
 const LONG_YIELD: Duration = Duration::from_micros(20);
-/// For how long not to spin after that, at first; and at most, when it happens again and again.
-const REST: Duration = Duration::from_millis(100);
+/// How many times as long not to spin after that, so that spinning loses a small part of the time at
+/// most; twice as long whenever it happens again soon, up to a limit.
+const REST: u32 = 32;
 const LONGEST_REST: Duration = Duration::from_secs(10);
 
 /// Whether and how long to spin; one for each transport.
 pub(crate) struct Spin {
     budget: Duration,
     start: Instant,
+    /// Whoever is waited for seems to run on the same core.
+    one_core: AtomicBool,
     /// Nanoseconds after `start` until which not to spin, and how long that rest was.
     rests_until: AtomicU64,
     rest: AtomicU64,
@@ -28,41 +45,52 @@ impl Spin {
         Self {
             budget,
             start: Instant::now(),
+            one_core: AtomicBool::new(false),
             rests_until: AtomicU64::new(0),
             rest: AtomicU64::new(0),
         }
     }
 
-    /// How long to spin at most, counted from `now`. Zero: not at all.
-    pub fn budget(&self, now: Instant) -> Duration {
-        if self.since_start(now) < self.rests_until.load(Ordering::Relaxed) {
-            return Duration::ZERO;
-        }
+    /// The longest time that is spun for what may come next.
+    pub fn budget(&self) -> Duration {
         self.budget
     }
 
-    /// One turn: lets another thread of this core run. Gives the time after it, for the caller to
-    /// compare with its budget, or `None` when spinning does not pay at present.
-    pub fn turn(&self, now: Instant) -> Option<Instant> {
-        std::thread::yield_now();
-        let after = Instant::now();
-        if after.duration_since(now) <= LONG_YIELD {
-            return Some(after);
+    /// Begins a wait that spins at first, if that pays at present.
+    pub fn begin(&self, deadline: Deadline) -> Spinning<'_> {
+        let now = Instant::now();
+        let resting = self.since_start(now) < self.rests_until.load(Ordering::Relaxed);
+        let budget = match deadline {
+            Deadline::Now => Duration::ZERO,
+            Deadline::At(end) => self.budget.min(end.saturating_duration_since(now)),
+            Deadline::Never => self.budget,
+        };
+        Spinning {
+            spin: self,
+            since: now,
+            budget,
+            goes_on: !resting && !budget.is_zero(),
+            looks: 0,
+            next_yield: match self.one_core.load(Ordering::Relaxed) {
+                true => LOOKS_ON_ONE_CORE,
+                false => LOOKS_BEFORE,
+            },
+            yielded: None,
+            switches: None,
         }
-        self.rest(after);
-        None
     }
 
-    /// Rests twice as long as the last time, if that is not long ago.
-    fn rest(&self, now: Instant) {
+    /// Rests after a yield that took `yielded`.
+    fn rest(&self, yielded: Duration, now: Instant) {
         let now = self.since_start(now);
         let last = self.rest.load(Ordering::Relaxed);
         let recently = now < self.rests_until.load(Ordering::Relaxed) + 10 * last;
-        let [shortest, longest] = [REST, LONGEST_REST].map(|time| time.as_nanos() as u64);
+        let rest = (REST * yielded).as_nanos() as u64;
         let rest = match recently {
-            true => (2 * last).clamp(shortest, longest),
-            false => shortest,
+            true => rest.max(2 * last),
+            false => rest,
         };
+        let rest = rest.min(LONGEST_REST.as_nanos() as u64);
         self.rest.store(rest, Ordering::Relaxed);
         self.rests_until.store(now + rest, Ordering::Relaxed);
     }
@@ -72,32 +100,146 @@ impl Spin {
     }
 }
 
+/// One wait, from the first look that found nothing.
+pub(crate) struct Spinning<'a> {
+    spin: &'a Spin,
+    since: Instant,
+    budget: Duration,
+    goes_on: bool,
+    looks: u32,
+    next_yield: u32,
+    /// How long the last yield took, if the last look was right after one.
+    yielded: Option<Duration>,
+    /// How often others had run on this thread's processor when it first yielded.
+    switches: Option<u64>,
+}
+
+impl Spinning<'_> {
+    /// When the wait began.
+    pub fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// Whether to look again at once; else it is time to sleep.
+    pub fn again(&mut self) -> bool {
+        self.looks += 1;
+        self.yielded = None;
+        if !self.goes_on || self.looks < self.next_yield {
+            return self.goes_on;
+        }
+        let before = Instant::now();
+        if before.duration_since(self.since) > self.budget {
+            self.goes_on = false;
+            return false;
+        }
+        let switches = *self.switches.get_or_insert_with(context_switches);
+        std::thread::yield_now();
+        let after = Instant::now();
+        self.next_yield = self.looks
+            + match self.looks < LOOKS_BEFORE {
+                true => LOOKS_ON_ONE_CORE,
+                false => LOOKS_BETWEEN,
+            };
+        self.judge(after.duration_since(before), after, switches);
+        self.goes_on
+    }
+
+    /// The last look found what was waited for.
+    pub fn found(self) {
+        let one_core = self.yielded.is_some_and(|took| took > SHORTEST_RUN);
+        if self.spin.one_core.load(Ordering::Relaxed) != one_core {
+            self.spin.one_core.store(one_core, Ordering::Relaxed);
+        }
+    }
+
+    fn judge(&mut self, took: Duration, now: Instant, switches_before: u64) {
+        self.yielded = Some(took);
+        if took > LONG_YIELD && context_switches() != switches_before {
+            self.spin.rest(took, now);
+            self.goes_on = false;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn after_a_long_yield_it_rests_and_after_the_next_twice_as_long() {
-        let spin = Spin::new(Duration::from_micros(50));
-        let start = spin.start;
-        assert_eq!(spin.budget(start), Duration::from_micros(50));
-        spin.rest(start);
-        assert_eq!(spin.budget(start + REST / 2), Duration::ZERO);
-        assert_ne!(spin.budget(start + REST), Duration::ZERO);
-        spin.rest(start + REST);
-        assert_eq!(spin.budget(start + REST * 5 / 2), Duration::ZERO);
-        assert_ne!(spin.budget(start + REST * 3), Duration::ZERO);
-        // Long after, it begins anew.
-        let later = start + Duration::from_secs(100);
-        spin.rest(later);
-        assert_ne!(spin.budget(later + REST), Duration::ZERO);
+    fn spins(spin: &Spin, at: Instant) -> bool {
+        spin.since_start(at) >= spin.rests_until.load(Ordering::Relaxed)
     }
 
     #[test]
-    fn a_turn_that_began_long_ago_ends_the_spinning() {
+    fn after_a_long_yield_it_rests_and_after_the_next_twice_as_long() {
+        const YIELD: Duration = Duration::from_millis(1);
+        let rest = REST * YIELD;
         let spin = Spin::new(Duration::from_micros(50));
-        let long_ago = Instant::now() - Duration::from_millis(5);
-        assert_eq!(spin.turn(long_ago), None);
-        assert_eq!(spin.budget(Instant::now()), Duration::ZERO);
+        let start = spin.start;
+        assert!(spins(&spin, start));
+        spin.rest(YIELD, start);
+        assert!(!spins(&spin, start + rest / 2));
+        assert!(spins(&spin, start + rest));
+        spin.rest(YIELD, start + rest);
+        assert!(!spins(&spin, start + rest * 5 / 2));
+        assert!(spins(&spin, start + rest * 3));
+        // Long after, it begins anew.
+        let later = start + Duration::from_secs(100);
+        spin.rest(YIELD, later);
+        assert!(spins(&spin, later + rest));
+        spin.rest(Duration::from_secs(3600), later);
+        assert!(spins(&spin, later + LONGEST_REST));
+    }
+
+    #[test]
+    fn a_long_yield_ends_the_spinning_only_if_others_ran() {
+        let spin = Spin::new(Duration::from_secs(3600));
+        let mut spinning = spin.begin(Deadline::Never);
+        let now = Instant::now();
+        // An interrupt: nobody else ran.
+        loop {
+            let switches = context_switches();
+            spinning.judge(2 * LONG_YIELD, now, switches);
+            if context_switches() == switches {
+                break;
+            }
+            spinning = spin.begin(Deadline::Never);
+            spinning.goes_on = true;
+        }
+        assert!(spinning.again());
+        // One switch less than there are now: somebody ran in between.
+        let fewer = context_switches().wrapping_sub(1);
+        spinning.judge(LONG_YIELD / 2, now, fewer);
+        assert!(spinning.again(), "a short yield is no reason to stop");
+        spinning.judge(2 * LONG_YIELD, now, fewer);
+        assert!(!spinning.again());
+        assert!(!spin.begin(Deadline::Never).again(), "and it rests");
+    }
+
+    #[test]
+    fn it_does_not_spin_without_a_budget_nor_beyond_it() {
+        assert!(!Spin::new(Duration::ZERO).begin(Deadline::Never).again());
+        let past = Deadline::At(Instant::now());
+        assert!(!Spin::new(Duration::from_secs(3600)).begin(past).again());
+        let spin = Spin::new(Duration::from_nanos(1));
+        let mut spinning = spin.begin(Deadline::Never);
+        let looks = (0..=LOOKS_BEFORE).take_while(|_| spinning.again()).count();
+        assert!(looks < LOOKS_BEFORE as usize, "{looks}");
+    }
+
+    #[test]
+    fn it_yields_at_once_while_that_brings_results() {
+        let spin = Spin::new(Duration::from_secs(3600));
+        let mut spinning = spin.begin(Deadline::Never);
+        spinning.yielded = Some(2 * SHORTEST_RUN);
+        spinning.found();
+        let mut spinning = spin.begin(Deadline::Never);
+        spinning.again();
+        assert!(spinning.yielded.is_some());
+        spinning.again();
+        spinning.yielded = None;
+        spinning.found();
+        let mut spinning = spin.begin(Deadline::Never);
+        spinning.again();
+        assert!(spinning.yielded.is_none());
     }
 }

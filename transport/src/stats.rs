@@ -1,6 +1,7 @@
 //! Counters, and the snapshot that users get.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -42,13 +43,46 @@ pub(crate) struct Traffic {
     pub bytes: Counter,
 }
 
+/// Counters that many threads count at once, each in a place of its own as far as there are places,
+/// so that no cache line goes to and fro between them.
+#[derive(Debug, Default)]
+pub(crate) struct Sharded<T>([CachePadded<T>; SHARDS]);
+
+const SHARDS: usize = 8;
+
+thread_local! {
+    /// The place of this thread, in all counters.
+    static SHARD: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+impl<T> Sharded<T> {
+    /// Where this thread counts.
+    pub fn shard(&self) -> &T {
+        &self.0[own_shard()]
+    }
+
+    pub fn sum(&self, value: impl Fn(&T) -> &Counter) -> u64 {
+        self.0.iter().map(|shard| value(shard).get()).sum()
+    }
+}
+
+fn own_shard() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let mut shard = SHARD.get();
+    if shard == usize::MAX {
+        shard = NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS;
+        SHARD.set(shard);
+    }
+    shard
+}
+
 /// All counters of a transport. What different threads count lies on different cache lines.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    pub sent: CachePadded<Traffic>,
+    pub sent: Sharded<Traffic>,
     pub received: CachePadded<Traffic>,
-    pub stream_bytes_sent: CachePadded<Counter>,
-    pub stream_bytes_received: CachePadded<Counter>,
+    pub stream_bytes_sent: Sharded<Counter>,
+    pub stream_bytes_received: Sharded<Counter>,
     pub rare: CachePadded<Rare>,
 }
 
@@ -184,6 +218,17 @@ impl Stats {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_threads_count_adds_up() {
+        let counters: Sharded<Counter> = Sharded::default();
+        std::thread::scope(|scope| {
+            for _ in 0..2 * SHARDS {
+                scope.spawn(|| (0..1000).for_each(|_| counters.shard().increment()));
+            }
+        });
+        assert_eq!(counters.sum(|counter| counter), 2000 * SHARDS as u64);
+    }
 
     #[test]
     fn a_reset_sets_counts_to_zero_and_leaves_states() {

@@ -14,7 +14,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::inbox::Queued;
-use super::receiver::{log_dropped, log_refused, triage};
+use super::receiver::{log_dropped, log_refused, triage, Pinger};
 use crate::core::Core;
 use crate::handlers::lock;
 use crate::log::Throttle;
@@ -70,7 +70,7 @@ impl Intake {
     /// Only the receiver counts, so this needs no atomic addition.
     pub fn count_call(&self) {
         let calls = self.calls.load(Ordering::Relaxed);
-        self.calls.store(calls + 1, Ordering::SeqCst);
+        self.calls.store(calls + 1, Ordering::Release);
     }
 
     /// The next message that was left behind; or `None`, and the receiver reads again itself.
@@ -114,14 +114,15 @@ pub(crate) fn pump(core: &Core) {
     let Some(buffers) = buffers else {
         return;
     };
-    let Ok(count) = buffers.receive(socket.as_fd()) else {
+    let Ok(count) = buffers.receive(socket.as_fd(), BATCH) else {
         return;
     };
     let now = Instant::now();
     let (mut lost, mut refused) = (0, None);
+    let mut pinger = Pinger::default();
     for slot in 0..count {
         let received = buffers.get(slot);
-        if triage(core, &received, now).is_none() {
+        if triage(core, &socket, &received, now, &mut pinger).is_none() {
             refused = Some(received.from);
             continue;
         }

@@ -8,18 +8,25 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Instant;
 
+use socket2::Socket;
+
 use super::inbox::Filling;
+use super::lanes::{Route, Usage};
 use crate::address;
 use crate::core::Core;
 use crate::handlers::{MessageHandler, Running, Sender};
 use crate::log::log;
+use crate::spin::Spinning;
 use crate::sys::batch::{self, ReceiveBatch, Received};
 use crate::sys::poll::{wait, Deadline, Interest};
 use crate::sys::{socket, would_block};
-use crate::wire::{self, Kind};
+use crate::wire::{self, Kind, PING_SIZE};
 
 /// Datagrams (or trains of them, joined by UDP_GRO) that one system call takes.
 const BATCH: usize = 32;
+/// How many times more are asked for after a call that found as many as it asked for.
+const MORE: usize = 4;
+
 /// Buffers for the receiver thread.
 pub(crate) fn buffers() -> std::io::Result<ReceiveBatch> {
     ReceiveBatch::new(BATCH)
@@ -31,7 +38,7 @@ pub(crate) fn run(core: &Arc<Core>, batch: ReceiveBatch) {
         core,
         batch,
         names: Names::default(),
-        last_arrival: Instant::now(),
+        pinger: Pinger::default(),
         lively: false,
     };
     while !core.is_closing() {
@@ -43,8 +50,8 @@ struct Receiver<'a> {
     core: &'a Arc<Core>,
     batch: ReceiveBatch,
     names: Names,
-    last_arrival: Instant,
-    /// The last two arrivals followed one another so fast that the next is worth spinning for.
+    pinger: Pinger,
+    /// What came last came so soon after the wait for it began that the next is worth spinning for.
     lively: bool,
 }
 
@@ -57,25 +64,34 @@ impl Receiver<'_> {
         if core.is_closing() {
             return;
         }
-        // The interface may have been renamed.
+        // The interface may have been renamed, or be another one.
         self.names.last = None;
+        self.pinger = Pinger::default();
         self.drain_queue();
         // The socket may be another one after each wake-up, or none while the interface is absent.
         let Some(socket) = core.control.socket() else {
             sleep(&mut [Interest::readable(core.control.wake.as_fd())]);
             return;
         };
+        // One at first: looking for a second datagram would hold up the answer to a ping.
+        let mut most = 1;
+        let mut waiting: Option<Spinning<'_>> = None;
         while !core.control.wake.is_pending() {
-            match self.batch.receive(socket.as_fd()) {
+            match self.batch.receive(socket.as_fd(), most) {
                 Ok(count) => {
                     let now = Instant::now();
-                    let gap = now.duration_since(self.last_arrival);
-                    self.lively = gap <= core.settings.busy_poll;
-                    self.last_arrival = now;
-                    self.process(count, now);
+                    self.lively = waiting.take().is_none_or(|wait| {
+                        let waited = now.duration_since(wait.since());
+                        wait.found();
+                        waited <= core.spin.budget()
+                    });
+                    self.process(&socket, count, now);
+                    most = (most * MORE).min(BATCH);
                 }
                 Err(error) if would_block(&error) => {
-                    if self.lively && self.spin() {
+                    most = 1;
+                    let wait = waiting.get_or_insert_with(|| core.spin.begin(Deadline::Never));
+                    if self.lively && wait.again() {
                         continue;
                     }
                     self.lively = false;
@@ -95,19 +111,12 @@ impl Receiver<'_> {
         }
     }
 
-    /// One turn of spinning; false when it is time to sleep.
-    fn spin(&self) -> bool {
-        let now = Instant::now();
-        let waited = now.duration_since(self.last_arrival);
-        waited <= self.core.spin.budget(now) && self.core.spin.turn(now).is_some()
-    }
-
     /// Pings first: an answer must not wait for a handler.
-    fn process(&mut self, count: usize, now: Instant) {
+    fn process(&mut self, socket: &Socket, count: usize, now: Instant) {
         let mut messages = 0;
         for slot in 0..count {
             let received = self.batch.get(slot);
-            match triage(self.core, &received, now) {
+            match triage(self.core, socket, &received, now, &mut self.pinger) {
                 Some(found) => messages += found,
                 None => log_refused(self.core, &received.from),
             }
@@ -126,8 +135,9 @@ impl Receiver<'_> {
             if !core.serves(received.from.ip()) {
                 continue;
             }
+            let only_messages = !received.has_size(PING_SIZE);
             for datagram in received.datagrams() {
-                if wire::classify(datagram) == Kind::Message {
+                if only_messages || wire::classify(datagram) == Kind::Message {
                     delivery.give(datagram, received.from);
                 }
             }
@@ -150,20 +160,31 @@ fn sleep(interests: &mut [Interest<'_>]) {
 
 /// Answers the pings in what was received, hands over the pongs, and counts. Gives the number of
 /// messages, or `None` when the source is not served. Calls no handler: `pump` holds a lock.
-pub(super) fn triage(core: &Core, received: &Received<'_>, now: Instant) -> Option<u64> {
+pub(super) fn triage(
+    core: &Core,
+    socket: &Socket,
+    received: &Received<'_>,
+    now: Instant,
+    pinger: &mut Pinger,
+) -> Option<u64> {
     if !core.serves(received.from.ip()) {
-        let count = received.datagrams().count() as u64;
+        let count = received.datagrams().len() as u64;
         core.counters.rare.rejected.add(count);
         return None;
     }
     let (mut messages, mut bytes) = (0, 0);
-    for datagram in received.datagrams() {
-        match wire::classify(datagram) {
-            Kind::Ping(token) => answer(core, token, received),
-            Kind::Pong(token) => core.rtt.deliver(token, received.from, now),
-            Kind::Message => {
-                messages += 1;
-                bytes += datagram.len() as u64;
+    if !received.has_size(PING_SIZE) {
+        messages = received.datagrams().len() as u64;
+        bytes = received.data.len() as u64;
+    } else {
+        for datagram in received.datagrams() {
+            match wire::classify(datagram) {
+                Kind::Ping(token) => answer(core, socket, token, received, pinger),
+                Kind::Pong(token) => core.rtt.deliver(token, received.from, now),
+                Kind::Message => {
+                    messages += 1;
+                    bytes += datagram.len() as u64;
+                }
             }
         }
     }
@@ -174,16 +195,39 @@ pub(super) fn triage(core: &Core, received: &Received<'_>, now: Instant) -> Opti
     Some(messages)
 }
 
-fn answer(core: &Core, token: u64, ping: &Received<'_>) {
-    let Some(socket) = core.control.socket() else {
-        return;
-    };
+/// Whose ping was answered last: more of them are likely.
+#[derive(Default)]
+pub(super) struct Pinger {
+    address: Option<SocketAddrV6>,
+    usage: Usage,
+}
+
+impl Pinger {
+    fn route(&mut self, core: &Core, to: &SocketAddrV6) -> Route {
+        if self.address.as_ref() != Some(to) {
+            self.address = Some(*to);
+            self.usage = Usage::default();
+        }
+        let route = self.usage.route(1);
+        if matches!(route, Route::Shared { busy: true }) {
+            if let Some(lane) = core.open_lane(to, core.link.epoch()) {
+                self.usage.set_lane(lane);
+            }
+        }
+        route
+    }
+}
+
+fn answer(core: &Core, socket: &Socket, token: u64, ping: &Received<'_>, pinger: &mut Pinger) {
     // Counted first: who has the pong may look at our statistics.
     core.counters.rare.pings_answered.increment();
     let (socket, pong) = (socket.as_fd(), wire::pong(token));
     let sent = match ping.to.filter(|address| !address.is_multicast()) {
         Some(own) => batch::send_from(socket, &pong, own, &ping.from),
-        None => socket::send_to(socket, &pong, &ping.from),
+        None => match pinger.route(core, &ping.from) {
+            Route::Lane(lane) => socket::send(lane.as_fd(), &pong).map(drop),
+            Route::Shared { .. } => socket::send_to(socket, &pong, &ping.from),
+        },
     };
     if let Err(error) = sent {
         core.counters.rare.pings_answered.decrement();

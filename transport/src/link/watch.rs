@@ -211,6 +211,7 @@ fn announce(core: &Core, new: Current) {
         .with(|now| (now.state.clone(), now.addresses == new.addresses));
     let (name, state) = (new.name.clone(), new.state.clone());
     core.control.set_addresses(new.addresses.len());
+    core.control.allow_segments();
     core.link.set(new);
     if !same_addresses {
         // Sockets for round trips are connected, so they hold on to a source address.

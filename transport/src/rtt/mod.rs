@@ -9,91 +9,38 @@ mod port;
 mod series;
 mod session;
 
-use std::collections::HashMap;
-use std::io;
-use std::net::{Ipv6Addr, SocketAddrV6};
+use std::net::SocketAddrV6;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::core::Core;
 use crate::error::{expired, Result};
-use crate::handlers::lock;
-use crate::sys::event::Wake;
 use crate::sys::poll::Deadline;
-use port::Ports;
+use port::{Pong, Ports};
 use session::Session;
 
 pub use discover::DiscoveredPeer;
 pub use series::{PingOptions, RttSummary};
 
-/// A pong that has come.
-#[derive(Debug, Clone, Copy)]
-struct Pong {
-    token: u64,
-    from: SocketAddrV6,
-    at: Instant,
-}
-
-/// Where pongs are left for a waiting thread that came on the control port.
-struct Mailbox {
-    pongs: Mutex<Vec<Pong>>,
-    /// Something is in it, or the state of the transport changed.
-    wake: Wake,
-}
-
-impl Mailbox {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            pongs: Mutex::default(),
-            wake: Wake::new()?,
-        })
-    }
-}
-
-/// Whose pong a token is.
-struct Expected {
-    /// The address that was pinged; `None` for discovery, which anyone may answer.
-    from: Option<Ipv6Addr>,
-    mailbox: Arc<Mailbox>,
-}
-
 /// The round trips of a transport that are under way.
 #[derive(Default)]
 pub(crate) struct Rtt {
-    waiting: Mutex<Waiting>,
     ports: Ports,
     /// Threads asleep that do not watch the control socket.
     sleepers: AtomicUsize,
-}
-
-#[derive(Default)]
-struct Waiting {
-    outstanding: HashMap<u64, Expected>,
-    mailboxes: Vec<Arc<Mailbox>>,
 }
 
 impl Rtt {
     /// Takes a pong that came to the control port. It counts when its token is outstanding and it
     /// came from the address that was pinged.
     pub fn deliver(&self, token: u64, from: SocketAddrV6, at: Instant) {
-        let waiting = lock(&self.waiting);
-        let Some(expected) = waiting.outstanding.get(&token) else {
-            return;
-        };
-        if expected.from.is_none_or(|address| address == *from.ip()) {
-            let mailbox = Arc::clone(&expected.mailbox);
-            drop(waiting);
-            lock(&mailbox.pongs).push(Pong { token, from, at });
-            mailbox.wake.signal();
-        }
+        self.ports.deliver(Pong { token, from, at });
     }
 
     /// Makes every waiting thread look at the state of the transport.
     pub fn wake_all(&self) {
-        for mailbox in &lock(&self.waiting).mailboxes {
-            mailbox.wake.signal();
-        }
+        self.ports.wake_all();
     }
 
     /// The same when the receiver stops reading the control socket: only for those who rely on it.

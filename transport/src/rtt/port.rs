@@ -1,92 +1,203 @@
-//! Sockets for round trips, kept for the next one.
+//! Sockets for round trips, kept for the next one, and the pings that are out on each.
 
-use std::net::SocketAddrV6;
+use std::net::{Ipv6Addr, SocketAddrV6};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use socket2::{SockAddr, Socket};
 
-use super::Mailbox;
 use crate::control::cannot_bind_device;
 use crate::core::Core;
 use crate::error::{Result, TransportError};
 use crate::handlers::lock;
+use crate::sys::event::Wake;
 use crate::sys::socket;
 
 /// Sockets that are kept at most.
 const KEPT: usize = 8;
 
-/// A socket of its own for one round trip at a time.
+/// A pong that has come.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pong {
+    pub token: u64,
+    pub from: SocketAddrV6,
+    pub at: Instant,
+}
+
+/// A socket of its own for the round trips of one thread at a time.
 pub(super) struct Port {
     pub socket: Socket,
-    pub mailbox: Arc<Mailbox>,
     /// Who it is connected to; `None`: it is not, for discovery.
     peer: Option<SocketAddrV6>,
     generation: u64,
+    pings: Mutex<Pings>,
+    /// A pong was left for it, or the state of the transport changed.
+    pub wake: Wake,
 }
 
-/// Those that wait for the next round trip.
+/// The pings that may still be answered, and pongs of theirs that came to the control port.
 #[derive(Default)]
-pub(super) struct Ports {
-    kept: Mutex<Vec<Port>>,
-    /// Goes up when the interface or its addresses change: older sockets are of no use.
-    generation: AtomicU64,
-}
-
-impl Ports {
-    /// A socket that is connected to `peer`.
-    pub fn connected(&self, core: &Core, peer: &SocketAddrV6) -> Result<Port> {
-        let generation = self.generation.load(Ordering::Acquire);
-        if let Some(port) = self.take(peer) {
-            return Ok(port);
-        }
-        let mut port = Port::new(core, generation)?;
-        let connected = port.socket.connect(&SockAddr::from(*peer));
-        connected.map_err(|error| core.failed_to("cannot send a ping", peer, error))?;
-        port.peer = Some(*peer);
-        Ok(port)
-    }
-
-    fn take(&self, peer: &SocketAddrV6) -> Option<Port> {
-        let mut kept = lock(&self.kept);
-        let position = kept
-            .iter()
-            .position(|port| port.peer.as_ref() == Some(peer))?;
-        Some(kept.swap_remove(position))
-    }
-
-    /// Keeps a socket for the next round trip to the same peer.
-    pub fn give_back(&self, port: Port) {
-        let mut kept = lock(&self.kept);
-        if port.peer.is_some() && port.generation == self.generation.load(Ordering::Acquire) {
-            if kept.len() >= KEPT {
-                // The one that was not used for longest.
-                kept.remove(0);
-            }
-            kept.push(port);
-        }
-    }
-
-    pub fn forget(&self) {
-        self.generation.fetch_add(1, Ordering::AcqRel);
-        lock(&self.kept).clear();
-    }
+struct Pings {
+    /// Tokens, each larger than the one before it.
+    outstanding: Vec<u64>,
+    delivered: Vec<Pong>,
 }
 
 impl Port {
-    /// A socket that is connected to nobody.
-    pub fn new(core: &Core, generation: u64) -> Result<Self> {
+    fn new(core: &Core, generation: u64, peer: Option<SocketAddrV6>) -> Result<Self> {
         let interface = core.link.name();
         let socket =
             socket::udp(&interface).map_err(|error| cannot_bind_device(&interface, error))?;
-        let mailbox = Mailbox::new().map_err(|error| {
+        if let Some(peer) = &peer {
+            let connected = socket.connect(&SockAddr::from(*peer));
+            connected.map_err(|error| core.failed_to("cannot send a ping", peer, error))?;
+        }
+        let wake = Wake::new().map_err(|error| {
             TransportError::from_os("cannot make an eventfd", &interface, error)
         })?;
         Ok(Self {
             socket,
-            mailbox: Arc::new(mailbox),
-            peer: None,
+            peer,
             generation,
+            pings: Mutex::default(),
+            wake,
         })
+    }
+
+    pub fn is_connected(&self) -> bool {
+        self.peer.is_some()
+    }
+
+    /// `token` is about to go out. It is the largest so far, as tokens are.
+    pub fn expect(&self, token: u64) {
+        lock(&self.pings).outstanding.push(token);
+    }
+
+    /// A pong of this token is no longer waited for.
+    pub fn forget(&self, token: u64) {
+        let outstanding = &mut lock(&self.pings).outstanding;
+        if let Ok(place) = outstanding.binary_search(&token) {
+            outstanding.remove(place);
+        }
+    }
+
+    pub fn expects(&self, token: u64) -> bool {
+        lock(&self.pings).expects(token)
+    }
+
+    pub fn expects_any(&self) -> bool {
+        !lock(&self.pings).outstanding.is_empty()
+    }
+
+    /// Leaves a pong that came to the control port, if it is one of ours from whom we pinged.
+    fn deliver(&self, pong: Pong) -> bool {
+        let from: &Ipv6Addr = pong.from.ip();
+        if self.peer.is_some_and(|peer| peer.ip() != from) {
+            return false;
+        }
+        let mut pings = lock(&self.pings);
+        // Once is enough: so as many wait here as there are pings out.
+        let known = pings.delivered.iter().any(|had| had.token == pong.token);
+        if known || !pings.expects(pong.token) {
+            return known;
+        }
+        pings.delivered.push(pong);
+        drop(pings);
+        self.wake.signal();
+        true
+    }
+
+    /// A pong that was left here and is still waited for.
+    pub fn take_delivered(&self) -> Option<Pong> {
+        let mut pings = lock(&self.pings);
+        while let Some(pong) = pings.delivered.pop() {
+            if pings.expects(pong.token) {
+                return Some(pong);
+            }
+        }
+        None
+    }
+
+    fn reset(&self) {
+        let mut pings = lock(&self.pings);
+        pings.outstanding.clear();
+        pings.delivered.clear();
+    }
+}
+
+impl Pings {
+    fn expects(&self, token: u64) -> bool {
+        self.outstanding.binary_search(&token).is_ok()
+    }
+}
+
+/// All sockets for round trips: those in use, and those that wait for the next one.
+#[derive(Default)]
+pub(super) struct Ports {
+    ports: Mutex<AllPorts>,
+    /// Goes up when the interface or its addresses change: older sockets are of no use.
+    generation: AtomicU64,
+}
+
+#[derive(Default)]
+struct AllPorts {
+    used: Vec<Arc<Port>>,
+    kept: Vec<Arc<Port>>,
+}
+
+impl Ports {
+    /// A socket for this thread's pings to `peer`, or to nobody in particular.
+    pub fn take(&self, core: &Core, peer: Option<&SocketAddrV6>) -> Result<Arc<Port>> {
+        let generation = self.generation.load(Ordering::Acquire);
+        let mut ports = lock(&self.ports);
+        let same = |port: &Arc<Port>| peer.is_some() && port.peer.as_ref() == peer;
+        if let Some(place) = ports.kept.iter().position(same) {
+            let port = ports.kept.swap_remove(place);
+            ports.used.push(Arc::clone(&port));
+            return Ok(port);
+        }
+        // Making one takes system calls, which others should not wait for.
+        drop(ports);
+        let port = Arc::new(Port::new(core, generation, peer.copied())?);
+        lock(&self.ports).used.push(Arc::clone(&port));
+        Ok(port)
+    }
+
+    /// Keeps a socket for the next round trip to the same peer.
+    pub fn give_back(&self, port: &Arc<Port>) {
+        port.reset();
+        let mut ports = lock(&self.ports);
+        if let Some(place) = ports.used.iter().position(|used| Arc::ptr_eq(used, port)) {
+            ports.used.swap_remove(place);
+        }
+        if port.is_connected() && port.generation == self.generation.load(Ordering::Acquire) {
+            if ports.kept.len() >= KEPT {
+                // The one that was not used for longest, or nearly.
+                ports.kept.remove(0);
+            }
+            ports.kept.push(Arc::clone(port));
+        }
+    }
+
+    /// Hands a pong that came to the control port to whoever waits for it.
+    pub fn deliver(&self, pong: Pong) {
+        lock(&self.ports)
+            .used
+            .iter()
+            .any(|port| port.deliver(pong));
+    }
+
+    /// Makes every waiting thread look at the state of the transport.
+    pub fn wake_all(&self) {
+        for port in &lock(&self.ports).used {
+            port.wake.signal();
+        }
+    }
+
+    /// Closes the sockets that are kept for the next round trip.
+    pub fn forget(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        lock(&self.ports).kept.clear();
     }
 }

@@ -1,33 +1,28 @@
 //! Pings that are out, and waiting for their pongs.
 
-use std::collections::HashSet;
 use std::net::SocketAddrV6;
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::port::Port;
-use super::{next_token, Expected, Pong};
+use super::next_token;
+use super::port::{Pong, Port};
 use crate::address;
 use crate::control::intake::pump;
 use crate::core::Core;
 use crate::error::{Result, TransportError};
-use crate::handlers::lock;
+use crate::spin::Spinning;
 use crate::sys::poll::{wait, Deadline, Interest};
-use crate::sys::{socket, would_block};
+use crate::sys::socket;
 use crate::wire::{self, Kind};
 
 /// One thread's pings to one address.
 pub(super) struct Session<'a> {
     core: &'a Core,
-    /// Always there; an `Option` so that it can be given back at the end.
-    port: Option<Port>,
+    port: Arc<Port>,
     to: SocketAddrV6,
-    /// Connected to `to`; else for discovery.
-    connected: bool,
-    outstanding: HashSet<u64>,
-    /// There may be something in the mailbox.
+    /// A pong may have been left for us that came to the control port.
     unread: bool,
 }
 
@@ -44,13 +39,15 @@ impl<'a> Session<'a> {
             });
         }
         core.link.check()?;
-        let port = core.rtt.ports.connected(core, &to)?;
-        Ok(Self::begin(core, port, to, true))
+        Self::begin(core, to, Some(&to))
     }
 
     /// For pings to everybody on the link, from a socket that hears all answers but not itself.
     pub fn with_everybody(core: &'a Arc<Core>, index: u32) -> Result<Self> {
-        let port = Port::new(core, 0)?;
+        // RFC 4291, 2.7.1: all nodes on the link.
+        let everybody = std::net::Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+        let to = SocketAddrV6::new(everybody, core.control.port(), 0, index);
+        let session = Self::begin(core, to, None)?;
         let failed = |option| {
             move |source: std::io::Error| match source.raw_os_error() {
                 Some(libc::ENODEV) => core.link.down("the interface was replaced during the call"),
@@ -61,50 +58,31 @@ impl<'a> Session<'a> {
                 },
             }
         };
-        let socket = &port.socket;
+        let socket = &session.port.socket;
         let chosen = socket.set_multicast_if_v6(index);
         chosen.map_err(failed("IPV6_MULTICAST_IF"))?;
         let silent = socket.set_multicast_loop_v6(false);
         silent.map_err(failed("IPV6_MULTICAST_LOOP"))?;
-        // RFC 4291, 2.7.1: all nodes on the link.
-        let everybody = std::net::Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
-        let to = SocketAddrV6::new(everybody, core.control.port(), 0, index);
-        Ok(Self::begin(core, port, to, false))
+        Ok(session)
     }
 
-    fn begin(core: &'a Core, port: Port, to: SocketAddrV6, connected: bool) -> Self {
-        let mailbox = Arc::clone(&port.mailbox);
-        lock(&core.rtt.waiting).mailboxes.push(mailbox);
-        Self {
+    fn begin(core: &'a Core, to: SocketAddrV6, peer: Option<&SocketAddrV6>) -> Result<Self> {
+        Ok(Self {
             core,
-            port: Some(port),
+            port: core.rtt.ports.take(core, peer)?,
             to,
-            connected,
-            outstanding: HashSet::new(),
             unread: false,
-        }
-    }
-
-    fn port(&self) -> &Port {
-        // Taken in `drop` only.
-        self.port.as_ref().unwrap_or_else(|| unreachable!())
+        })
     }
 
     /// Sends a ping; gives its token and when it left.
     pub fn ping(&mut self) -> Result<(u64, Instant)> {
         let token = next_token();
-        let expected = Expected {
-            from: self.connected.then_some(*self.to.ip()),
-            mailbox: Arc::clone(&self.port().mailbox),
-        };
-        lock(&self.core.rtt.waiting)
-            .outstanding
-            .insert(token, expected);
-        self.outstanding.insert(token);
+        self.port.expect(token);
         let ping = wire::ping(token);
         let sent = Instant::now();
         if let Err(error) = self.send(&ping) {
-            self.forget(token);
+            self.port.forget(token);
             return Err(self.core.failed_to("cannot send a ping", &self.to, error));
         }
         self.core.counters.rare.pings_sent.increment();
@@ -112,8 +90,8 @@ impl<'a> Session<'a> {
     }
 
     fn send(&self, ping: &[u8]) -> std::io::Result<()> {
-        let socket = self.port().socket.as_fd();
-        let send = || match self.connected {
+        let socket = self.port.socket.as_fd();
+        let send = || match self.port.is_connected() {
             true => socket::send(socket, ping).map(drop),
             false => socket::send_to(socket, ping, &self.to),
         };
@@ -126,8 +104,7 @@ impl<'a> Session<'a> {
 
     /// A pong of a token that is no longer waited for is not handed out any more.
     pub fn forget(&mut self, token: u64) {
-        self.outstanding.remove(&token);
-        lock(&self.core.rtt.waiting).outstanding.remove(&token);
+        self.port.forget(token);
     }
 
     /// Counts a pong and gives its round trip.
@@ -143,17 +120,12 @@ impl<'a> Session<'a> {
     /// Waits for the next pong of a token that is outstanding; `None` when the time is up.
     pub fn pong(&mut self, deadline: Deadline) -> Result<Option<Pong>> {
         let core = self.core;
-        let start = Instant::now();
         // An answer may be there in microseconds; the time of the next ping is not.
-        let budget = match self.outstanding.is_empty() {
-            true => Duration::ZERO,
-            false => core.spin.budget(start),
-        };
-        let mut spinning = !budget.is_zero();
+        let mut spinning = self.port.expects_any().then(|| core.spin.begin(deadline));
         loop {
             // Cleared before anything is looked at that a signal may be about.
-            if self.port().mailbox.wake.is_pending() {
-                self.port().mailbox.wake.clear();
+            if self.port.wake.is_pending() {
+                self.port.wake.clear();
                 self.unread = true;
             }
             if core.is_closing() {
@@ -161,38 +133,35 @@ impl<'a> Session<'a> {
             }
             core.link.check()?;
             if let Some(pong) = self.take() {
+                if let Some(spinning) = spinning {
+                    spinning.found();
+                }
                 return Ok(Some(pong));
             }
-            let now = Instant::now();
-            if matches!(deadline, Deadline::At(end) if now >= end) || deadline == Deadline::Now {
+            if deadline == Deadline::Now {
                 return Ok(None);
             }
-            if spinning {
-                let after = core.spin.turn(now);
-                spinning = after.is_some_and(|after| after.duration_since(start) < budget);
-            } else {
-                self.sleep(deadline);
+            if spinning.as_mut().is_some_and(Spinning::again) {
+                continue;
             }
+            if deadline.passed() {
+                return Ok(None);
+            }
+            self.sleep(deadline);
         }
     }
 
     /// A pong that has come, on our own socket or by way of the control port.
     fn take(&mut self) -> Option<Pong> {
         let mut buf = [0; wire::PING_SIZE + 1];
-        loop {
-            match socket::receive_from(self.port().socket.as_fd(), &mut buf) {
-                Ok((size, from)) => {
-                    let at = Instant::now();
-                    let Kind::Pong(token) = wire::classify(&buf[..size]) else {
-                        continue;
-                    };
-                    if self.outstanding.contains(&token) && self.core.serves(from.ip()) {
-                        return Some(Pong { token, from, at });
-                    }
+        // It ends with an empty socket, or with news of an earlier ping: nobody listens there (yet),
+        // which is the same as no answer.
+        while let Ok((size, from)) = self.receive(&mut buf) {
+            let at = Instant::now();
+            if let Kind::Pong(token) = wire::classify(&buf[..size]) {
+                if self.port.expects(token) && self.core.serves(from.ip()) {
+                    return Some(Pong { token, from, at });
                 }
-                Err(error) if would_block(&error) => break,
-                // Nobody listens there (yet), which is the same as no answer.
-                Err(_) => break,
             }
         }
         if self.core.intake.is_busy() {
@@ -201,40 +170,38 @@ impl<'a> Session<'a> {
         if !self.unread {
             return None;
         }
-        let mailbox = Arc::clone(&self.port().mailbox);
-        let mut pongs = lock(&mailbox.pongs);
-        while let Some(pong) = pongs.pop() {
-            if self.outstanding.contains(&pong.token) {
-                return Some(pong);
-            }
+        let pong = self.port.take_delivered();
+        self.unread = pong.is_some();
+        pong
+    }
+
+    fn receive(&self, buf: &mut [u8]) -> std::io::Result<(usize, SocketAddrV6)> {
+        let socket = self.port.socket.as_fd();
+        match self.port.is_connected() {
+            true => Ok((socket::receive(socket, buf)?, self.to)),
+            false => socket::receive_from(socket, buf),
         }
-        self.unread = false;
-        None
     }
 
     fn sleep(&mut self, deadline: Deadline) {
-        let (core, port) = (self.core, self.port());
+        let (core, port) = (self.core, &self.port);
         core.rtt.sleepers.fetch_add(1, Ordering::SeqCst);
-        let mut interests = vec![
-            Interest::readable(port.socket.as_fd()),
-            Interest::readable(port.mailbox.wake.as_fd()),
-        ];
         // Counted as a sleeper before this look: who becomes busy after it wakes us.
         let control = match core.intake.is_busy() {
             true => core.control.socket(),
             false => None,
         };
-        interests.extend(
-            control
-                .as_ref()
-                .map(|socket| Interest::readable(socket.as_fd())),
-        );
+        let mut interests = [
+            Interest::readable(port.socket.as_fd()),
+            Interest::readable(port.wake.as_fd()),
+            Interest::readable(control.as_deref().unwrap_or(&port.socket).as_fd()),
+        ];
         // It could fail for lack of memory only; then the loop tries again.
         let _ = wait(&mut interests, deadline);
         let woken = interests[1].is_ready();
         core.rtt.sleepers.fetch_sub(1, Ordering::SeqCst);
         if woken {
-            port.mailbox.wake.clear();
+            port.wake.clear();
             self.unread = true;
         }
     }
@@ -247,18 +214,10 @@ impl<'a> Session<'a> {
 
 impl Drop for Session<'_> {
     fn drop(&mut self) {
-        let mut waiting = lock(&self.core.rtt.waiting);
-        for token in &self.outstanding {
-            waiting.outstanding.remove(token);
+        // Else the next session would wake for nothing.
+        if self.port.wake.is_pending() {
+            self.port.wake.clear();
         }
-        if let Some(port) = self.port.take() {
-            waiting
-                .mailboxes
-                .retain(|mailbox| !Arc::ptr_eq(mailbox, &port.mailbox));
-            drop(waiting);
-            lock(&port.mailbox.pongs).clear();
-            port.mailbox.wake.clear();
-            self.core.rtt.ports.give_back(port);
-        }
+        self.core.rtt.ports.give_back(&self.port);
     }
 }

@@ -163,6 +163,7 @@ impl<'a> Transfer<'a> {
             .core
             .counters
             .stream_bytes_sent
+            .shard()
             .add(count as u64);
         self.moved(count);
     }
@@ -172,6 +173,7 @@ impl<'a> Transfer<'a> {
             .core
             .counters
             .stream_bytes_received
+            .shard()
             .add(count as u64);
         self.moved(count);
     }

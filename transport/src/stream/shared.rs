@@ -253,7 +253,7 @@ impl Shared {
                 // After a shutdown of our own it is not the peer that ended it.
                 Ok(0) if self.ended().is_some() => return Err(self.end_error()),
                 Ok(count) => {
-                    self.core.counters.stream_bytes_received.add(count as u64);
+                    self.core.counters.stream_bytes_received.shard().add(count as u64);
                     return Ok(count);
                 }
                 Err(error) if would_block(&error) => {
@@ -286,7 +286,7 @@ impl Shared {
             match socket::send(self.socket.as_fd(), rest) {
                 Ok(sent) => {
                     *count += sent as u64;
-                    self.core.counters.stream_bytes_sent.add(sent as u64);
+                    self.core.counters.stream_bytes_sent.shard().add(sent as u64);
                     rest = &rest[sent..];
                 }
                 Err(error) if would_block(&error) => {

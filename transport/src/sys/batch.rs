@@ -1,7 +1,7 @@
 //! Many datagrams in one system call: recvmmsg(2) and sendmmsg(2).
 
 use std::io;
-use std::mem::{size_of, zeroed};
+use std::mem::{size_of, zeroed, MaybeUninit};
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
@@ -34,6 +34,13 @@ impl<'a> Received<'a> {
             first: true,
         }
     }
+
+    /// Whether one of them is `size` bytes long.
+    pub fn has_size(&self, size: usize) -> bool {
+        // All are of one size but the last, which may be shorter.
+        let last = self.data.len() % self.segment;
+        self.segment.min(self.data.len()) == size || last == size
+    }
 }
 
 /// Iterator over the datagrams of a [`Received`]: an empty one counts too, so `chunks` won't do.
@@ -55,7 +62,15 @@ impl<'a> Iterator for Datagrams<'a> {
         self.rest = rest;
         Some(datagram)
     }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.rest.len().div_ceil(self.segment);
+        let left = left.max(usize::from(self.first));
+        (left, Some(left))
+    }
 }
+
+impl ExactSizeIterator for Datagrams<'_> {}
 
 #[repr(C, align(8))]
 #[derive(Clone, Copy)]
@@ -105,8 +120,8 @@ impl ReceiveBatch {
         Ok(batch)
     }
 
-    /// Takes what is there, as far as there is room, and says how many. Never blocks.
-    pub fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+    /// Takes what is there, up to `most` and as far as there is room, and says how many. Never blocks.
+    pub fn receive(&mut self, socket: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
         for header in &mut self.headers[..self.used] {
             header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
             header.msg_hdr.msg_controllen = CONTROL as _;
@@ -118,7 +133,7 @@ impl ReceiveBatch {
             libc::recvmmsg(
                 socket.as_raw_fd(),
                 self.headers.as_mut_ptr(),
-                self.headers.len() as libc::c_uint,
+                self.headers.len().min(most) as libc::c_uint,
                 libc::MSG_DONTWAIT,
                 std::ptr::null_mut(),
             )
@@ -261,44 +276,140 @@ pub(crate) fn send_from(
     .map(drop)
 }
 
-/// Datagrams that [`send`] takes in one call.
+/// Datagrams that [`send`] takes in one call, and that the kernel cuts out of one packet
+/// (UDP_MAX_SEGMENTS of Linux 4.18; later kernels take more).
 pub(crate) const SEND_BATCH: usize = 64;
+/// Bytes of one packet that is to be cut, at most.
+const MOST_BYTES: usize = crate::MAX_MESSAGE_SIZE;
 
-/// Sends up to [`SEND_BATCH`] datagrams; gives the number that left, at least one. Never blocks.
+/// Packets in the making: arrays for sendmmsg, of which only the first few entries are set.
+struct Packets {
+    addresses: [MaybeUninit<libc::sockaddr_in6>; SEND_BATCH],
+    vectors: [MaybeUninit<libc::iovec>; SEND_BATCH],
+    controls: [MaybeUninit<Control>; SEND_BATCH],
+    headers: [MaybeUninit<libc::mmsghdr>; SEND_BATCH],
+    /// Datagrams in each packet.
+    datagrams: [u8; SEND_BATCH],
+}
+
+/// Sends up to [`SEND_BATCH`] datagrams; gives the number that left, at least one. `named`: each to
+/// its address, else to where the socket is connected. Runs of one size to one peer leave in packets
+/// that the kernel, or the network hardware, cuts (UDP_SEGMENT, udp(7)), unless they are larger than
+/// `largest_segment`: on the wire they are single datagrams all the same. Never blocks.
 pub(crate) fn send(
     socket: BorrowedFd<'_>,
     datagrams: &[(SocketAddrV6, &[u8])],
+    named: bool,
+    largest_segment: usize,
 ) -> io::Result<usize> {
-    let count = datagrams.len().min(SEND_BATCH);
-    // SAFETY: plain C structs, for which zero is a valid value.
-    let mut addresses: [libc::sockaddr_in6; SEND_BATCH] = unsafe { zeroed() };
-    // SAFETY: as above.
-    let mut vectors: [libc::iovec; SEND_BATCH] = unsafe { zeroed() };
-    // SAFETY: as above.
-    let mut headers: [libc::mmsghdr; SEND_BATCH] = unsafe { zeroed() };
-    for (slot, (to, data)) in datagrams[..count].iter().enumerate() {
-        addresses[slot] = to_c(to);
-        vectors[slot] = libc::iovec {
-            iov_base: data.as_ptr().cast_mut().cast(),
-            iov_len: data.len(),
-        };
-        let header = &mut headers[slot].msg_hdr;
-        header.msg_name = std::ptr::from_mut(&mut addresses[slot]).cast();
-        header.msg_namelen = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
-        header.msg_iov = &mut vectors[slot];
-        header.msg_iovlen = 1;
+    let mut packets = Packets {
+        addresses: [const { MaybeUninit::uninit() }; SEND_BATCH],
+        vectors: [const { MaybeUninit::uninit() }; SEND_BATCH],
+        controls: [const { MaybeUninit::uninit() }; SEND_BATCH],
+        headers: [const { MaybeUninit::uninit() }; SEND_BATCH],
+        datagrams: [0; SEND_BATCH],
+    };
+    let mut rest = &datagrams[..datagrams.len().min(SEND_BATCH)];
+    let (mut count, mut vectors) = (0, 0);
+    while !rest.is_empty() {
+        let (train, after) = rest.split_at(train_length(rest, largest_segment));
+        vectors += packets.add(count, vectors, train, named);
+        count += 1;
+        rest = after;
     }
-    // SAFETY: the first `count` headers point to data, addresses and vectors that outlive the
-    // call; the kernel only reads the data.
+    // SAFETY: the first `count` headers were set (`add`) and point to data, addresses, vectors and
+    // control areas that outlive the call; the kernel only reads what they point to.
     let sent = check(unsafe {
         libc::sendmmsg(
             socket.as_raw_fd(),
-            headers.as_mut_ptr(),
+            packets.headers.as_mut_ptr().cast(),
             count as libc::c_uint,
             libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
         )
     })?;
-    Ok(sent as usize)
+    let left = packets.datagrams[..sent as usize].iter();
+    Ok(left.map(|&datagrams| usize::from(datagrams)).sum())
+}
+
+/// Whether the kernel may have refused a packet because it cannot or must not cut it: no checksum
+/// offload (EIO), or parts that are larger than the interface's packets (EINVAL, EMSGSIZE).
+pub(crate) fn is_refused(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EIO | libc::EINVAL | libc::EMSGSIZE)
+    )
+}
+
+/// How many of the first datagrams can leave as one packet.
+fn train_length(datagrams: &[(SocketAddrV6, &[u8])], largest_segment: usize) -> usize {
+    let (to, first) = &datagrams[0];
+    let size = first.len();
+    if size == 0 || size > largest_segment {
+        return 1;
+    }
+    let most = MOST_BYTES / size;
+    let same = |(address, data): &&(SocketAddrV6, &[u8])| data.len() == size && address == to;
+    datagrams.iter().take(most).take_while(same).count().max(1)
+}
+
+impl Packets {
+    /// Sets packet number `at` from a train of datagrams, with vectors from number `first` on. Gives
+    /// the number of vectors: datagrams that lie one behind the other in memory need only one.
+    fn add(
+        &mut self,
+        at: usize,
+        first: usize,
+        train: &[(SocketAddrV6, &[u8])],
+        named: bool,
+    ) -> usize {
+        let mut count = 0;
+        let mut end = std::ptr::null();
+        for (_, data) in train {
+            if data.as_ptr() == end && count > 0 {
+                // SAFETY: this vector was written when `count` became what it is.
+                let vector = unsafe { self.vectors[first + count - 1].assume_init_mut() };
+                vector.iov_len += data.len();
+            } else {
+                self.vectors[first + count].write(libc::iovec {
+                    iov_base: data.as_ptr().cast_mut().cast(),
+                    iov_len: data.len(),
+                });
+                count += 1;
+            }
+            end = data.as_ptr_range().end;
+        }
+        // SAFETY: a plain C struct, for which zero is a valid value.
+        let header = self.headers[at].write(unsafe { zeroed() });
+        let header = &mut header.msg_hdr;
+        if named {
+            header.msg_name = std::ptr::from_mut(self.addresses[at].write(to_c(&train[0].0))).cast();
+            header.msg_namelen = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
+        }
+        header.msg_iov = self.vectors[first].as_mut_ptr();
+        header.msg_iovlen = count;
+        if train.len() > 1 {
+            let control = self.controls[at].write(Control([0; CONTROL]));
+            header.msg_control = std::ptr::from_mut(control).cast();
+            write_segment_size(header, train[0].1.len() as u16);
+        }
+        self.datagrams[at] = train.len() as u8;
+        count
+    }
+}
+
+/// Asks that a packet is cut into datagrams of `size` bytes.
+fn write_segment_size(header: &mut libc::msghdr, size: u16) {
+    let length = size_of::<u16>() as libc::c_uint;
+    // SAFETY: the control area, of CONTROL bytes, has room for the header and the data that are
+    // written into it.
+    unsafe {
+        header.msg_controllen = libc::CMSG_SPACE(length) as _;
+        let head = libc::CMSG_FIRSTHDR(header);
+        (*head).cmsg_level = libc::SOL_UDP;
+        (*head).cmsg_type = libc::UDP_SEGMENT;
+        (*head).cmsg_len = libc::CMSG_LEN(length) as _;
+        std::ptr::write_unaligned(libc::CMSG_DATA(head).cast(), size);
+    }
 }
 
 #[cfg(test)]
@@ -307,18 +418,35 @@ mod tests {
     use std::net::{Ipv6Addr, UdpSocket};
     use std::os::fd::AsFd;
 
+    fn received(data: &[u8], segment: usize) -> Received<'_> {
+        Received {
+            data,
+            from: SocketAddrV6::new(Ipv6Addr::LOCALHOST, 1, 0, 0),
+            to: None,
+            segment,
+        }
+    }
+
+    #[test]
+    fn sizes_are_known_without_a_look_at_each() {
+        let has_16 = |size, segment| received(&[0; 256][..size], segment).has_size(16);
+        assert!(has_16(16, SLOT), "one of 16 bytes");
+        assert!(has_16(64, 16), "four of 16");
+        assert!(has_16(76, 20), "three of 20 and one of 16");
+        assert!(!has_16(80, 20));
+        assert!(!has_16(17, SLOT));
+        assert!(!has_16(0, SLOT));
+        assert!(!has_16(35, 18));
+    }
+
     #[test]
     fn joined_datagrams_come_apart_as_they_were_sent() {
-        let from = SocketAddrV6::new(Ipv6Addr::LOCALHOST, 1, 0, 0);
         let split = |data: &'static [u8], segment| {
-            Received {
-                data,
-                from,
-                to: None,
-                segment,
-            }
-            .datagrams()
-            .collect::<Vec<_>>()
+            let datagrams = received(data, segment).datagrams();
+            let count = datagrams.len();
+            let all: Vec<_> = datagrams.collect();
+            assert_eq!(all.len(), count);
+            all
         };
         assert_eq!(split(b"aabbc", 2), [b"aa".as_slice(), b"bb", b"c"]);
         assert_eq!(split(b"abc", SLOT), [b"abc"]);
@@ -334,14 +462,53 @@ mod tests {
         };
         let messages: [&[u8]; 3] = [b"", b"one", &[7; 60_000]];
         let batch: Vec<_> = messages.iter().map(|data| (to, *data)).collect();
-        assert_eq!(send(sender.as_fd(), &batch).unwrap(), 3);
+        assert_eq!(send(sender.as_fd(), &batch, true, 0).unwrap(), 3);
         let mut buffers = ReceiveBatch::new(4).unwrap();
-        let count = buffers.receive(receiver.as_fd()).unwrap();
+        let count = buffers.receive(receiver.as_fd(), 4).unwrap();
         assert_eq!(count, 3);
         for (slot, message) in messages.iter().enumerate() {
             let received = buffers.get(slot);
             assert_eq!(received.data, *message);
             assert_eq!(received.from.port(), sender.local_addr().unwrap().port());
+        }
+    }
+    #[test]
+    fn a_train_is_what_goes_to_one_peer_in_one_size() {
+        let to = |port| SocketAddrV6::new(Ipv6Addr::LOCALHOST, port, 0, 1);
+        let (a, b) = ([1u8; 10], [2u8; 20]);
+        let of_10 = [(to(1), a.as_slice()); 5];
+        assert_eq!(train_length(&of_10, 1000), 5);
+        assert_eq!(train_length(&of_10, 9), 1, "larger than may be cut");
+        let mixed = [(to(1), a.as_slice()), (to(1), &a), (to(1), &b)];
+        assert_eq!(train_length(&mixed, 1000), 2);
+        assert_eq!(train_length(&[(to(1), &a[..]), (to(2), &a)], 1000), 1);
+        assert_eq!(train_length(&[(to(1), &[][..]), (to(1), &[])], 1000), 1);
+        let large = vec![3; 30_000];
+        assert_eq!(train_length(&[(to(1), &large[..]); 3], 65_507), 2);
+    }
+
+    #[test]
+    fn trains_arrive_as_single_datagrams_from_scattered_and_joined_memory() {
+        let receiver = UdpSocket::bind("[::1]:0").unwrap();
+        let sender = UdpSocket::bind("[::1]:0").unwrap();
+        let std::net::SocketAddr::V6(to) = receiver.local_addr().unwrap() else {
+            unreachable!()
+        };
+        let joined: Vec<u8> = (0..40).collect();
+        let scattered = [vec![100u8; 10], vec![101; 10]];
+        let mut messages: Vec<&[u8]> = joined.chunks(10).collect();
+        messages.extend(scattered.iter().map(Vec::as_slice));
+        messages.push(b"odd");
+        messages.push(b"");
+        let batch: Vec<_> = messages.iter().map(|data| (to, *data)).collect();
+        sender.connect(to).unwrap();
+        for named in [true, false] {
+            assert_eq!(send(sender.as_fd(), &batch, named, 65_507).unwrap(), 8);
+            for message in &messages {
+                let mut buf = [0; 64];
+                let size = receiver.recv(&mut buf).unwrap();
+                assert_eq!(&buf[..size], *message);
+            }
         }
     }
 }

@@ -143,6 +143,18 @@ pub(crate) fn quiet_floating_point<T>(body: impl FnOnce() -> T) -> T {
     result
 }
 
+/// How often another thread has run on this one's processor although this one wanted to, by
+/// preemption or for a sched_yield (`ru_nivcsw`, getrusage(2)).
+pub(crate) fn context_switches() -> u64 {
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the call fills the struct, which is valid when it is all zeros as well.
+    let usage = unsafe {
+        libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr());
+        usage.assume_init()
+    };
+    usage.ru_nivcsw as u64
+}
+
 /// Waits for other threads to do what takes them microseconds, once they run: yielding lets them,
 /// and sleeping lets those of lower real-time priority as well.
 pub(crate) fn wait_until(done: impl Fn() -> bool) {

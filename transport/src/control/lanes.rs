@@ -1,0 +1,212 @@
+//! Sockets of their own for busy peers.
+//!
+//! A send on a connected socket is a fifth to a quarter cheaper than one that names its destination:
+//! the route is looked up once, and so is the source address. But a socket that is bound to the
+//! control port and connected to a peer would also take that peer's datagrams away from the control
+//! socket, and the order of its messages with it.
+//!
+//! A *lane* only sends. It is bound to the control port and to a multicast group that nobody has
+//! joined, so no datagram that comes to one of our addresses ever matches it (the kernel compares
+//! the destination with the address a socket is bound to), while a multicast address is not taken
+//! as a source: that is chosen when it is connected, as always.
+
+use std::net::{Ipv6Addr, SocketAddrV6};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
+
+use socket2::{SockAddr, Socket};
+
+use super::enlarge_buffer;
+use crate::handlers::lock;
+use crate::sys::socket::{self, BufferOption};
+
+/// Lanes at most. Beyond that all begin anew, so that peers that went away cost nothing for long.
+const LIMIT: usize = 64;
+/// A peer is busy when this many messages went to it within this time: making a lane pays then.
+const BUSY_SENDS: u32 = 256;
+const BUSY_WITHIN: Duration = Duration::from_millis(256);
+/// Interface-local, so nobody else can send to it: what a lane is bound to (RFC 4291, 2.7).
+const NOBODY: Ipv6Addr = Ipv6Addr::new(0xff01, 0, 0, 0, 0, 0, 0, 0x0dcf);
+
+/// The lanes of a transport.
+#[derive(Default)]
+pub(crate) struct Lanes(Mutex<Vec<Lane>>);
+
+struct Lane {
+    to: SocketAddrV6,
+    /// The state of the link in which its source address was chosen.
+    epoch: u64,
+    socket: Arc<Socket>,
+}
+
+impl Lanes {
+    /// The lane to a peer, made now if need be. `main` is the control socket of the moment, or there
+    /// is none: it is asked for under the lock, so that no lane outlives `close`.
+    pub fn open(
+        &self,
+        to: &SocketAddrV6,
+        epoch: u64,
+        interface: &str,
+        main: impl FnOnce() -> Option<Arc<Socket>>,
+    ) -> Option<Weak<Socket>> {
+        let mut lanes = lock(&self.0);
+        let main = main()?;
+        lanes.retain(|lane| lane.epoch == epoch);
+        if let Some(lane) = lanes.iter().find(|lane| lane.to == *to) {
+            return Some(Arc::downgrade(&lane.socket));
+        }
+        if lanes.len() >= LIMIT {
+            lanes.clear();
+        }
+        // It fails for want of descriptors, or of an interface: then the control socket does it.
+        let socket = Arc::new(connect(&main, interface, to).ok()?);
+        let lane = Arc::downgrade(&socket);
+        lanes.push(Lane {
+            to: *to,
+            epoch,
+            socket,
+        });
+        Some(lane)
+    }
+
+    /// Takes them all out of use; they are closed when the last send over them is done.
+    pub fn close(&self) -> Vec<Arc<Socket>> {
+        let lanes = std::mem::take(&mut *lock(&self.0));
+        lanes.into_iter().map(|lane| lane.socket).collect()
+    }
+}
+
+fn connect(main: &Socket, interface: &str, to: &SocketAddrV6) -> std::io::Result<Socket> {
+    let lane = socket::udp(interface)?;
+    let port = socket::local_port(main)?;
+    // Both have to allow it for the moment of the binding. After it nobody else can have the port.
+    lane.set_reuse_address(true)?;
+    main.set_reuse_address(true)?;
+    let nobody = SocketAddrV6::new(NOBODY, port, 0, to.scope_id());
+    let bound = lane.bind(&SockAddr::from(nobody));
+    main.set_reuse_address(false)?;
+    bound?;
+    lane.set_reuse_address(false)?;
+    lane.connect(&SockAddr::from(*to))?;
+    enlarge_buffer(&lane, BufferOption::Send, main.send_buffer_size()? / 2);
+    Ok(lane)
+}
+
+/// What one sender knows of its traffic to one peer.
+#[derive(Debug, Default)]
+pub(crate) struct Usage {
+    sends: u32,
+    since: Option<Instant>,
+    lane: Weak<Socket>,
+}
+
+/// Which way the next message goes.
+pub(crate) enum Route {
+    Lane(Arc<Socket>),
+    /// The control socket, and perhaps it is time for a lane.
+    Shared { busy: bool },
+}
+
+impl Usage {
+    /// Counts `sends` messages that are about to go to the peer, and says which way.
+    pub fn route(&mut self, sends: u32) -> Route {
+        if let Some(lane) = self.lane.upgrade() {
+            return Route::Lane(lane);
+        }
+        self.sends = self.sends.saturating_add(sends);
+        if self.sends < BUSY_SENDS {
+            return Route::Shared { busy: false };
+        }
+        let now = Instant::now();
+        let before = self.since.replace(now);
+        self.sends = 0;
+        let busy = before.is_some_and(|before| now.duration_since(before) <= BUSY_WITHIN);
+        Route::Shared { busy }
+    }
+
+    pub fn set_lane(&mut self, lane: Weak<Socket>) {
+        self.lane = lane;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::net::UdpSocket;
+
+    fn peer(socket: &UdpSocket) -> SocketAddrV6 {
+        match socket.local_addr() {
+            Ok(std::net::SocketAddr::V6(address)) => address,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn main_socket() -> Arc<Socket> {
+        let main = socket::udp("lo").unwrap();
+        socket::bind_port(&main, 0).unwrap();
+        Arc::new(main)
+    }
+
+    #[test]
+    fn a_lane_sends_from_the_control_port_and_takes_nothing_from_it() {
+        let main = main_socket();
+        let port = socket::local_port(&main).unwrap();
+        let far = UdpSocket::bind("[::1]:0").unwrap();
+        let lanes = Lanes::default();
+        let open = || lanes.open(&peer(&far), 1, "lo", || Some(Arc::clone(&main)));
+        let lane = open().unwrap().upgrade().unwrap();
+        lane.send(b"over the lane").unwrap();
+        let mut buf = [0; 64];
+        let (size, from) = far.recv_from(&mut buf).unwrap();
+        assert_eq!(&buf[..size], b"over the lane");
+        assert_eq!((from.ip(), from.port()), ("::1".parse::<Ipv6Addr>().unwrap().into(), port));
+
+        far.send_to(b"back", from).unwrap();
+        main.set_nonblocking(false).unwrap();
+        let size = (&*main).read(&mut buf).unwrap();
+        assert_eq!(&buf[..size], b"back");
+        let nothing = (&*lane).read(&mut buf).unwrap_err();
+        assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn a_lane_is_found_again_until_the_link_changes_or_it_is_closed() {
+        let main = main_socket();
+        let far = UdpSocket::bind("[::1]:0").unwrap();
+        let lanes = Lanes::default();
+        let open = |epoch| lanes.open(&peer(&far), epoch, "lo", || Some(Arc::clone(&main)));
+        let first = open(1).unwrap();
+        assert!(Weak::ptr_eq(&first, &open(1).unwrap()));
+        assert!(!Weak::ptr_eq(&first, &open(2).unwrap()));
+        assert!(first.upgrade().is_none());
+        assert_eq!(lanes.close().len(), 1);
+        assert!(lanes.open(&peer(&far), 2, "lo", || None).is_none());
+    }
+
+    #[test]
+    fn the_port_stays_ours_alone() {
+        let main = main_socket();
+        let port = socket::local_port(&main).unwrap();
+        let far = UdpSocket::bind("[::1]:0").unwrap();
+        let lanes = Lanes::default();
+        let _lane = lanes.open(&peer(&far), 1, "lo", || Some(Arc::clone(&main)));
+        let thief = socket::udp("lo").unwrap();
+        thief.set_reuse_address(true).unwrap();
+        assert!(socket::bind_port(&thief, port).is_err());
+    }
+
+    #[test]
+    fn only_a_busy_peer_is_busy() {
+        let mut usage = Usage::default();
+        let busy = |usage: &mut Usage, sends| match usage.route(sends) {
+            Route::Shared { busy } => busy,
+            Route::Lane(_) => panic!("there is no lane"),
+        };
+        assert!(!busy(&mut usage, BUSY_SENDS - 1));
+        assert!(!busy(&mut usage, 1), "how long they took is not known yet");
+        assert!(busy(&mut usage, BUSY_SENDS));
+        usage.since = Instant::now().checked_sub(2 * BUSY_WITHIN);
+        assert!(!busy(&mut usage, BUSY_SENDS), "they were too far apart");
+    }
+}

@@ -1,0 +1,309 @@
+//! Sending control messages: one, or many with as few system calls as possible.
+
+use std::io;
+use std::net::SocketAddrV6;
+use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use socket2::Socket;
+
+use super::lanes::Route;
+use crate::address::{self, Scope};
+use crate::core::Core;
+use crate::error::{Result, TransportError};
+use crate::sys::batch::{self, SEND_BATCH};
+use crate::sys::poll::{wait, Deadline, Interest};
+use crate::sys::{socket, would_block};
+use crate::{recent, Counted, Datagram, MAX_MESSAGE_SIZE};
+
+/// How long a send waits for room in the kernel's queue. It is there within microseconds while the
+/// link works.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Where messages go, and over which socket: the peer's lane, or else the control socket.
+#[derive(Clone)]
+struct Destination {
+    address: SocketAddrV6,
+    lane: Option<Arc<Socket>>,
+}
+
+impl Core {
+    /// Reads a peer string, or remembers it.
+    pub fn resolve(&self, peer: &str, default_port: u16) -> Result<SocketAddrV6> {
+        let epoch = self.link.epoch();
+        match recent::with(peer, epoch, default_port, |known| known.address) {
+            Some(address) => Ok(address),
+            None => self.read_peer(peer, epoch, default_port),
+        }
+    }
+
+    fn read_peer(&self, peer: &str, epoch: u64, default_port: u16) -> Result<SocketAddrV6> {
+        let address = self.link.with(|current| {
+            let scope = Scope {
+                interface: &current.name,
+                index: current.index,
+            };
+            address::parse(peer, scope, default_port)
+        })?;
+        recent::put(peer, epoch, default_port, address);
+        Ok(address)
+    }
+
+    /// The same for a peer that `sends` messages are about to go to.
+    fn destination(&self, peer: &str, sends: u32) -> Result<Destination> {
+        let (epoch, port) = (self.link.epoch(), self.control.port());
+        let known = recent::with(peer, epoch, port, |known| {
+            (known.address, known.usage.route(sends))
+        });
+        Ok(match known {
+            None => Destination {
+                address: self.read_peer(peer, epoch, port)?,
+                lane: None,
+            },
+            Some((address, Route::Lane(lane))) => Destination {
+                address,
+                lane: Some(lane),
+            },
+            Some((address, Route::Shared { busy })) => {
+                if busy {
+                    if let Some(lane) = self.open_lane(&address, epoch) {
+                        recent::with(peer, epoch, port, |known| known.usage.set_lane(lane));
+                    }
+                }
+                Destination {
+                    address,
+                    lane: None,
+                }
+            }
+        })
+    }
+
+    pub(super) fn open_lane(&self, to: &SocketAddrV6, epoch: u64) -> Option<Weak<Socket>> {
+        // A group is many peers, and none of them answers for its address.
+        if to.ip().is_multicast() {
+            return None;
+        }
+        let interface = self.link.name();
+        let main = || self.control.socket();
+        self.control.lanes.open(to, epoch, &interface, main)
+    }
+
+    /// The error of a system call that was given an address of a peer. EINVAL says that the address
+    /// and the socket belong to different incarnations of the interface: it was replugged between.
+    pub fn failed_to(&self, action: &str, to: &SocketAddrV6, error: io::Error) -> TransportError {
+        let interface = self.link.name();
+        let replaced = || socket::interface_index(&interface) != Some(to.scope_id());
+        if error.raw_os_error() == Some(libc::EINVAL) && replaced() {
+            return self.link.down("the interface was replaced during the call");
+        }
+        TransportError::from_os(format!("{action} to {}", to.ip()), &interface, error)
+    }
+
+    pub fn send_message(&self, data: &[u8], peer: &str) -> Result<usize> {
+        self.count(self.try_send(data, peer))
+    }
+
+    fn try_send(&self, data: &[u8], peer: &str) -> Result<usize> {
+        check_size(data)?;
+        let destination = self.destination(peer, 1)?;
+        let over_lane = |lane: &Socket| socket::send(lane.as_fd(), data).map(drop);
+        let shared = |socket: &Socket| socket::send_to(socket.as_fd(), data, &destination.address);
+        self.send_to(&destination, over_lane, shared)?;
+        let sent = self.counters.sent.shard();
+        sent.messages.increment();
+        sent.bytes.add(data.len() as u64);
+        Ok(data.len())
+    }
+
+    /// Sends over the lane, if there is one and it takes it. All else is the control socket's: it
+    /// has the errors to report, and it can wait.
+    fn send_to<T>(
+        &self,
+        destination: &Destination,
+        over_lane: impl FnOnce(&Socket) -> io::Result<T>,
+        shared: impl FnMut(&Socket) -> io::Result<T>,
+    ) -> Result<T> {
+        if let Some(lane) = &destination.lane {
+            self.check_open()?;
+            if let Ok(sent) = over_lane(lane) {
+                return Ok(sent);
+            }
+        }
+        self.send_while_room(&destination.address, shared)
+    }
+
+    /// Fails while nothing can be sent at all.
+    fn check_open(&self) -> Result<()> {
+        if self.is_closing() {
+            return Err(TransportError::Shutdown);
+        }
+        self.link.check()
+    }
+
+    /// Runs a non-blocking send on the control socket, again when the kernel had no room.
+    fn send_while_room<T>(
+        &self,
+        to: &SocketAddrV6,
+        mut send: impl FnMut(&Socket) -> io::Result<T>,
+    ) -> Result<T> {
+        let mut deadline = None;
+        loop {
+            self.check_open()?;
+            // An own reference: waiting for room must not hold up a replug.
+            let Some(socket) = self.control.socket() else {
+                // Closing, or between two incarnations of the interface.
+                return match self.is_closing() {
+                    true => Err(TransportError::Shutdown),
+                    false => Err(self.link.down("its sockets are being replaced")),
+                };
+            };
+            let error = match send(&socket) {
+                Ok(sent) => return Ok(sent),
+                Err(error) => error,
+            };
+            if error.kind() == io::ErrorKind::Interrupted {
+                continue;
+            }
+            if !would_block(&error) {
+                return Err(self.failed_to("cannot send", to, error));
+            }
+            let interface = self.link.name();
+            let deadline = *deadline.get_or_insert_with(|| Deadline::after(Some(PATIENCE)));
+            // The receiver's wake-up is that of a close and of a replug, too.
+            let mut interests = [
+                Interest::writable(socket.as_fd()),
+                Interest::readable(self.control.wake.as_fd()),
+            ];
+            let room = wait(&mut interests, deadline);
+            if !room.map_err(|error| TransportError::from_os("cannot wait", &interface, error))? {
+                return Err(TransportError::QueueFull {
+                    interface,
+                    after: PATIENCE,
+                });
+            }
+        }
+    }
+
+    /// Sends in order until one fails; the count is of those that left.
+    pub fn send_batch(&self, datagrams: &[Datagram<'_>]) -> Counted {
+        let mut count = 0;
+        let mut addressed = Vec::with_capacity(datagrams.len().min(SEND_BATCH));
+        let outcome = datagrams.chunks(SEND_BATCH).try_for_each(|chunk| {
+            addressed.clear();
+            let sent = self.send_chunk(chunk, &mut addressed);
+            count += sent.count;
+            sent.outcome
+        });
+        Counted { count, outcome }.counted_in(self)
+    }
+
+    /// Sends at most [`SEND_BATCH`] datagrams. A bad one does not keep those before it back.
+    fn send_chunk<'a>(
+        &self,
+        chunk: &[Datagram<'a>],
+        addressed: &mut Vec<(SocketAddrV6, &'a [u8])>,
+    ) -> Counted {
+        let (lane, mut outcome) = self.address_all(chunk, addressed);
+        let mut rest = addressed.as_slice();
+        while let Some((to, _)) = rest.first() {
+            let destination = Destination {
+                address: *to,
+                lane: lane.clone(),
+            };
+            let send = |socket: &Socket, named| self.send_some(socket, rest, named);
+            let sent = self.send_to(
+                &destination,
+                |lane| send(lane, false),
+                |shared| send(shared, true),
+            );
+            match sent {
+                Ok(sent) => {
+                    let bytes: usize = rest[..sent].iter().map(|(_, data)| data.len()).sum();
+                    let counters = self.counters.sent.shard();
+                    counters.messages.add(sent as u64);
+                    counters.bytes.add(bytes as u64);
+                    rest = &rest[sent..];
+                }
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
+            }
+        }
+        Counted {
+            count: (addressed.len() - rest.len()) as u64,
+            outcome,
+        }
+    }
+
+    /// Checks the datagrams and finds their destinations, up to the first bad one; and the lane, if
+    /// all go to one peer that has one.
+    fn address_all<'a>(
+        &self,
+        chunk: &[Datagram<'a>],
+        addressed: &mut Vec<(SocketAddrV6, &'a [u8])>,
+    ) -> (Option<Arc<Socket>>, Result<()>) {
+        let mut last: Option<(&str, Destination)> = None;
+        let mut one_peer = true;
+        for datagram in chunk {
+            let destination = match &last {
+                // The same string is the common case, and cheaper to see than to read.
+                Some((peer, destination)) if same(peer, datagram.peer) => Ok(destination),
+                _ => {
+                    one_peer = last.is_none();
+                    let sends = chunk.len() as u32;
+                    self.destination(datagram.peer, sends)
+                        .map(|found| &last.insert((datagram.peer, found)).1)
+                }
+            };
+            match check_size(datagram.data).and(destination) {
+                Ok(destination) => addressed.push((destination.address, datagram.data)),
+                Err(error) => return (None, Err(error)),
+            }
+        }
+        let lane = last.and_then(|(_, destination)| destination.lane);
+        (lane.filter(|_| one_peer), Ok(()))
+    }
+
+    /// Sends what one system call takes, many in one packet where the kernel cuts it.
+    fn send_some(
+        &self,
+        socket: &Socket,
+        datagrams: &[(SocketAddrV6, &[u8])],
+        named: bool,
+    ) -> io::Result<usize> {
+        let largest = self.control.largest_segment.load(Ordering::Relaxed);
+        match batch::send(socket.as_fd(), datagrams, named, largest) {
+            // The first of them is refused as it is, not because there is no room for it.
+            Err(error) if batch::is_refused(&error) => {
+                let size = datagrams[0].1.len();
+                if size > largest || size == 0 {
+                    return Err(error);
+                }
+                self.control.refuse_segments(match error.raw_os_error() {
+                    // This interface has no checksum offload, whatever the size.
+                    Some(libc::EIO) => 1,
+                    _ => size,
+                });
+                self.send_some(socket, datagrams, named)
+            }
+            sent => sent,
+        }
+    }
+}
+
+fn check_size(data: &[u8]) -> Result<()> {
+    if data.len() > MAX_MESSAGE_SIZE {
+        return Err(TransportError::MessageTooLarge {
+            size: data.len(),
+            max: MAX_MESSAGE_SIZE,
+        });
+    }
+    Ok(())
+}
+
+fn same(a: &str, b: &str) -> bool {
+    std::ptr::eq(a, b) || a == b
+}
