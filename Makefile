@@ -16,13 +16,19 @@ RELEASE := $(TARGET)/release
 LIB     := libdcf_thunderbolt
 EXAMPLES := $(TARGET)/examples
 PROGRAMS := $(patsubst c_examples/%.c,$(EXAMPLES)/%,$(wildcard c_examples/*.c))
+BENCH := $(TARGET)/bench
+BENCH_PROGRAMS := $(patsubst bench/c/%.c,$(BENCH)/%,$(wildcard bench/c/*.c))
+REPORTS = --html $(BENCH)/report.html --markdown $(BENCH)/report.md --json $(BENCH)/report.json
 WARNINGS := -Wall -Wextra -Wpedantic -Werror
 
 DEMO_NEEDS := gcc libc6-dev iproute2 util-linux coreutils rust
 TEST_NEEDS := $(DEMO_NEEDS) g++ binutils valgrind
 LINT_NEEDS := gcc libc6-dev rust rustfmt clippy shellcheck
+BENCH_NEEDS := gcc libc6-dev iproute2 util-linux valgrind rust
+# Other tools to compare with. What cannot be had is left out.
+BENCH_PEERS := $(shell cat bench/peers/packages)
 
-.PHONY: build examples demo test lint docs install uninstall clean deps help
+.PHONY: build examples demo test bench bench-quick bench-programs lint docs install uninstall clean deps help
 
 build: ## the library, shared and static, in target/release (the default)
 	$(CARGO) build --release
@@ -53,12 +59,32 @@ test: ## every test (installs what it needs)
 	@$(MAKE) --no-print-directory --silent examples
 	@scripts/test
 
+bench: bench-programs ## speed against C and other tools, 20 minutes (BENCH_ARGS="--rows rtt")
+	@scripts/bench $(TARGET) $(REPORTS) $(BENCH_ARGS)
+
+bench-quick: bench-programs ## the same rows in three minutes: fewer rounds, shorter samples
+	@scripts/bench $(TARGET) $(REPORTS) --quick $(BENCH_ARGS)
+
+bench-programs: ## what competes in the benchmark, in target/bench (installs what it needs)
+	@scripts/require-packages $(BENCH_NEEDS)
+	@for name in $(BENCH_PEERS); do scripts/require-packages $$name || true; done
+	@$(MAKE) --no-print-directory --silent build
+	@$(MAKE) --no-print-directory --silent $(BENCH_PROGRAMS)
+	@bench/peers/build $(BENCH)
+	@$(CARGO) build --quiet --release --package dcf_bench
+
+# Yardsticks do not load the library.
+$(BENCH)/%: bench/c/%.c $(wildcard bench/c/*.h) include/dcf_thunderbolt.h
+	@mkdir -p $(BENCH)
+	$(CC) -std=c11 $(WARNINGS) $(CFLAGS) -Iinclude -pthread -o $@ $< \
+		-L$(RELEASE) -Wl,-rpath,'$$ORIGIN/../release' $(LDFLAGS) -Wl,--as-needed -ldcf_thunderbolt
+
 lint: ## formatting, clippy, the C examples as C99, shellcheck
 	@scripts/require-packages $(LINT_NEEDS)
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	for f in c_examples/*.c; do $(CC) -std=c99 $(WARNINGS) -Iinclude -fsyntax-only $$f || exit 1; done
-	shellcheck -x $(wildcard scripts/*) .ci/run
+	shellcheck -x $(wildcard scripts/*) .ci/run bench/instructions bench/peers/build bench/peers/peer
 
 docs: ## the Rust documentation, in target/doc
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
@@ -89,4 +115,4 @@ clean: ## everything that was built
 	$(CARGO) clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile

@@ -8,9 +8,9 @@ use thunderbolt_transport::{DataStream, LinkEvent, LogLevel, Sender};
 use crate::boundary;
 use crate::fork::Busy;
 use crate::live::StreamSet;
-use crate::pointers::{c_string, write_text};
+use crate::pointers::c_string;
 use crate::status::dcf_tb_status;
-use crate::types::{dcf_tb_stream, dcf_tb_transport, DCF_TB_PEER_SIZE};
+use crate::types::{dcf_tb_stream, dcf_tb_transport};
 
 /// A control message came. `message` has `message_len` bytes and no NUL; `sender` can be handed
 /// back as a peer, and is at most `DCF_TB_PEER_SIZE` bytes with its NUL. Both live for the call only.
@@ -75,9 +75,7 @@ pub(crate) fn on_message(
     user_data: UserData,
 ) -> impl Fn(&[u8], &Sender<'_>) + Send + Sync {
     move |message, sender| {
-        let mut text = [0; DCF_TB_PEER_SIZE];
-        write_text(sender.as_str(), &mut text);
-        let sender = text.as_ptr().cast();
+        let sender = sender.as_bytes_with_nul().as_ptr().cast();
         // SAFETY: the caller's own function and pointer; ours are valid for the call.
         unsafe { callback(message.as_ptr(), message.len(), sender, user_data.get()) }
     }

@@ -26,15 +26,25 @@ pub type ClosedHandler = Box<dyn FnOnce() + Send>;
 /// Who sent a control message.
 #[derive(Debug, Clone, Copy)]
 pub struct Sender<'a> {
-    pub(crate) text: &'a str,
-    pub(crate) address: SocketAddrV6,
+    name: &'a SenderName,
+    address: SocketAddrV6,
 }
 
-impl Sender<'_> {
+impl<'a> Sender<'a> {
+    pub(crate) fn new(name: &'a SenderName, address: SocketAddrV6) -> Self {
+        Self { name, address }
+    }
+
     /// The peer string, which every call takes back: bare when the sender used our own control
     /// port, else with its port in the bracketed form.
     pub fn as_str(&self) -> &str {
-        self.text
+        let with_nul = &self.name.0;
+        &with_nul[..with_nul.len() - 1]
+    }
+
+    /// The same with a NUL at its end, for who hands it on to C.
+    pub fn as_bytes_with_nul(&self) -> &[u8] {
+        self.name.0.as_bytes()
     }
 
     /// The address, with the interface's index as its scope.
@@ -45,7 +55,17 @@ impl Sender<'_> {
 
 impl fmt::Display for Sender<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text)
+        f.write_str(self.as_str())
+    }
+}
+
+/// The peer string of a sender, shared by its messages. It ends in a NUL.
+#[derive(Debug, Clone)]
+pub(crate) struct SenderName(Arc<str>);
+
+impl SenderName {
+    pub fn new(peer: &str) -> Self {
+        Self(format!("{peer}\0").into())
     }
 }
 

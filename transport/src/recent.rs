@@ -21,9 +21,44 @@ pub(crate) struct Known {
     pub usage: Usage,
 }
 
+#[derive(Default)]
+struct Recent {
+    entries: Vec<(String, Known)>,
+    places: HashMap<String, usize, RandomState>,
+    /// Place of the entry that was asked for last: the next is likely the same.
+    last: usize,
+}
+
 thread_local! {
     /// Made when the thread first sends something.
-    static RECENT: RefCell<HashMap<String, Known, RandomState>> = RefCell::default();
+    static RECENT: RefCell<Recent> = RefCell::default();
+}
+
+impl Recent {
+    fn find(&mut self, text: &str) -> Option<&mut Known> {
+        let is_last = self
+            .entries
+            .get(self.last)
+            .is_some_and(|(last, _)| last == text);
+        if !is_last {
+            self.last = *self.places.get(text)?;
+        }
+        self.entries.get_mut(self.last).map(|(_, known)| known)
+    }
+
+    fn insert(&mut self, text: &str, known: Known) {
+        if let Some(old) = self.find(text) {
+            *old = known;
+            return;
+        }
+        if self.entries.len() >= LIMIT {
+            self.entries.clear();
+            self.places.clear();
+        }
+        self.last = self.entries.len();
+        self.places.insert(text.to_owned(), self.last);
+        self.entries.push((text.to_owned(), known));
+    }
 }
 
 /// Looks at what this thread knows of `text`, if it has read it in this epoch.
@@ -37,7 +72,7 @@ pub(crate) fn with<T>(
     RECENT
         .try_with(|recent| {
             let mut recent = recent.try_borrow_mut().ok()?;
-            let known = recent.get_mut(text)?;
+            let known = recent.find(text)?;
             let same = known.epoch == epoch && known.default_port == default_port;
             same.then(|| look(known))
         })
@@ -49,16 +84,13 @@ pub(crate) fn put(text: &str, epoch: u64, default_port: u16, address: SocketAddr
         let Ok(mut recent) = recent.try_borrow_mut() else {
             return;
         };
-        if recent.len() >= LIMIT {
-            recent.clear();
-        }
         let known = Known {
             epoch,
             default_port,
             address,
             usage: Usage::default(),
         };
-        recent.insert(text.to_owned(), known);
+        recent.insert(text, known);
     });
 }
 
@@ -94,6 +126,11 @@ mod tests {
         for n in 0..2 * LIMIT {
             put(&n.to_string(), 1, 5000, address(5000));
         }
-        assert!(RECENT.with_borrow(HashMap::len) <= LIMIT);
+        RECENT.with_borrow(|recent| {
+            assert!(recent.entries.len() <= LIMIT);
+            assert_eq!(recent.entries.len(), recent.places.len());
+        });
+        let newest = (2 * LIMIT - 1).to_string();
+        assert_eq!(get(&newest, 1, 5000), Some(address(5000)));
     }
 }

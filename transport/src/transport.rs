@@ -5,7 +5,6 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::address;
 use crate::config::ThunderboltTransportBuilder;
 use crate::core::Core;
 use crate::error::{expired, Result, TransportError};
@@ -110,15 +109,7 @@ impl ThunderboltTransport {
         take: impl FnOnce(&[u8], &Sender<'_>) -> Result<T>,
     ) -> Result<T> {
         let core = &self.core;
-        let received = core.inbox.receive(Deadline::after(timeout), |message| {
-            let interface = core.link.name();
-            let text = address::format(&message.from, &interface, core.control.port());
-            let sender = Sender {
-                text: &text,
-                address: message.from,
-            };
-            take(&message.data, &sender)
-        });
+        let received = core.inbox.receive(Deadline::after(timeout), take);
         core.count(received.map_err(|error| waited("receive", timeout, error)))
     }
 

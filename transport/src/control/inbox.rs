@@ -7,12 +7,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::error::{Result, TransportError};
-use crate::handlers::lock;
+use crate::handlers::{lock, Sender, SenderName};
 use crate::stream::DataStream;
 use crate::sys::event::EventFd;
 use crate::sys::poll::Deadline;
 
 /// A message and where it came from.
+#[derive(Debug)]
 pub(crate) struct Queued {
     pub data: Vec<u8>,
     pub from: SocketAddrV6,
@@ -42,7 +43,8 @@ pub(crate) struct Inbox {
 
 #[derive(Default)]
 struct State {
-    messages: VecDeque<Queued>,
+    /// Each with its sender's name, which takes longer to make than the rest.
+    messages: VecDeque<(Queued, SenderName)>,
     streams: VecDeque<DataStream>,
     closed: bool,
     /// Threads that wait; telling nobody would cost a system call all the same.
@@ -83,14 +85,14 @@ impl Inbox {
         let mut state = lock(&self.state);
         let message = state.messages.pop_front();
         self.update_event(&mut state);
-        message
+        message.map(|(message, _)| message)
     }
 
     /// Gives back what `pop_message` took.
-    pub fn put_back(&self, message: Queued) {
+    pub fn put_back(&self, message: Queued, sender: SenderName) {
         let mut state = lock(&self.state);
         if !state.closed {
-            state.messages.push_front(message);
+            state.messages.push_front((message, sender));
             self.announce(&mut state);
         }
     }
@@ -107,11 +109,12 @@ impl Inbox {
     pub fn receive<T>(
         &self,
         deadline: Deadline,
-        take: impl FnOnce(&Queued) -> Result<T>,
+        take: impl FnOnce(&[u8], &Sender<'_>) -> Result<T>,
     ) -> Result<T> {
         let mut state = self.wait(deadline, |state| !state.messages.is_empty())?;
-        let message = state.messages.front().ok_or(TransportError::WouldBlock)?;
-        let taken = take(message)?;
+        let first = state.messages.front();
+        let (message, sender) = first.ok_or(TransportError::WouldBlock)?;
+        let taken = take(&message.data, &Sender::new(sender, message.from))?;
         state.messages.pop_front();
         self.update_event(&mut state);
         Ok(taken)
@@ -220,14 +223,15 @@ pub(crate) struct Filling<'a> {
 
 impl Filling<'_> {
     /// Queues a copy; false when the queue is full or there is no memory.
-    pub fn push(&mut self, data: &[u8], from: SocketAddrV6) -> bool {
+    pub fn push(&mut self, data: &[u8], from: SocketAddrV6, sender: &SenderName) -> bool {
         if self.state.closed || self.state.messages.len() >= self.inbox.limit {
             return false;
         }
         let Some(message) = Queued::copy(data, from) else {
             return false;
         };
-        self.state.messages.push_back(message);
+        let sender = SenderName::clone(sender);
+        self.state.messages.push_back((message, sender));
         self.added = true;
         true
     }
@@ -251,6 +255,10 @@ mod tests {
         SocketAddrV6::new(Ipv6Addr::LOCALHOST, 5000, 0, 1)
     }
 
+    fn push(inbox: &Inbox, data: &[u8]) -> bool {
+        inbox.fill().push(data, from(), &SenderName::new("::1%lo"))
+    }
+
     fn readable(inbox: &Inbox) -> bool {
         let event = inbox.event().unwrap();
         wait(&mut [Interest::readable(event)], Deadline::Now).unwrap()
@@ -259,9 +267,9 @@ mod tests {
     #[test]
     fn the_newest_goes_when_the_queue_is_full_and_order_is_kept() {
         let inbox = Inbox::new(2);
-        let kept = [b"1", b"2", b"3"].map(|data| inbox.fill().push(data, from()));
+        let kept = [b"1", b"2", b"3"].map(|data| push(&inbox, data));
         assert_eq!(kept, [true, true, false]);
-        let next = || inbox.receive(Deadline::Now, |message| Ok(message.data.clone()));
+        let next = || inbox.receive(Deadline::Now, |data, _| Ok(data.to_vec()));
         assert_eq!(next().unwrap(), b"1");
         assert_eq!(next().unwrap(), b"2");
         assert!(matches!(next(), Err(TransportError::WouldBlock)));
@@ -270,8 +278,9 @@ mod tests {
     #[test]
     fn a_message_that_is_not_taken_stays() {
         let inbox = Inbox::new(8);
-        inbox.fill().push(b"kept", from());
-        let refused: Result<()> = inbox.receive(Deadline::Now, |_| Err(TransportError::WouldBlock));
+        push(&inbox, b"kept");
+        let refused: Result<()> =
+            inbox.receive(Deadline::Now, |_, _| Err(TransportError::WouldBlock));
         assert!(refused.is_err());
         assert_eq!(inbox.pop_message().unwrap().data, b"kept");
     }
@@ -279,11 +288,11 @@ mod tests {
     #[test]
     fn the_event_is_readable_exactly_while_something_waits() {
         let inbox = Inbox::new(8);
-        inbox.fill().push(b"before anybody asked", from());
+        push(&inbox, b"before anybody asked");
         assert!(readable(&inbox));
         inbox.pop_message();
         assert!(!readable(&inbox));
-        inbox.fill().push(b"after", from());
+        push(&inbox, b"after");
         assert!(readable(&inbox));
         inbox.pop_message();
         inbox.close();

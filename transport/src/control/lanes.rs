@@ -104,13 +104,19 @@ pub(crate) struct Usage {
 pub(crate) enum Route {
     Lane(Arc<Socket>),
     /// The control socket, and perhaps it is time for a lane.
-    Shared { busy: bool },
+    Shared {
+        busy: bool,
+    },
 }
 
 impl Usage {
+    pub fn lane(&self) -> Option<Arc<Socket>> {
+        self.lane.upgrade()
+    }
+
     /// Counts `sends` messages that are about to go to the peer, and says which way.
     pub fn route(&mut self, sends: u32) -> Route {
-        if let Some(lane) = self.lane.upgrade() {
+        if let Some(lane) = self.lane() {
             return Route::Lane(lane);
         }
         self.sends = self.sends.saturating_add(sends);
@@ -160,7 +166,10 @@ mod tests {
         let mut buf = [0; 64];
         let (size, from) = far.recv_from(&mut buf).unwrap();
         assert_eq!(&buf[..size], b"over the lane");
-        assert_eq!((from.ip(), from.port()), ("::1".parse::<Ipv6Addr>().unwrap().into(), port));
+        assert_eq!(
+            (from.ip(), from.port()),
+            ("::1".parse::<Ipv6Addr>().unwrap().into(), port)
+        );
 
         far.send_to(b"back", from).unwrap();
         main.set_nonblocking(false).unwrap();

@@ -12,12 +12,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use socket2::Socket;
 
+use crate::config::Settings;
 use crate::error::{Result, TransportError};
 use crate::stats::{Counter, Counters};
 use crate::sys::event::Wake;
+use crate::sys::socket;
 use crate::sys::socket::BufferOption;
 use crate::sys::thread::wait_until;
-use crate::sys::socket;
 use crate::MAX_MESSAGE_SIZE;
 use lanes::Lanes;
 
@@ -71,7 +72,8 @@ impl Control {
     }
 
     /// Binds a socket on `interface`, at the port of the socket before it (0: any free one).
-    pub fn bind(&self, interface: &str, buffer_size: usize) -> Result<Socket> {
+    pub fn bind(&self, interface: &str, settings: &Settings) -> Result<Socket> {
+        let buffer_size = settings.config.buffer_size;
         let port = self.port();
         let socket =
             socket::udp(interface).map_err(|error| cannot_bind_device(interface, error))?;
@@ -87,6 +89,9 @@ impl Control {
         }
         // Where it is missing, datagrams come singly; nothing else changes.
         socket::enable_gro(&socket);
+        if !settings.busy_poll.is_zero() {
+            socket::busy_poll(&socket, settings.busy_poll);
+        }
         Ok(socket)
     }
 
@@ -205,4 +210,3 @@ pub(crate) fn enlarge_buffer(socket: &Socket, option: BufferOption, wanted: usiz
     };
     granted()
 }
-

@@ -2,6 +2,7 @@
 //!
 //! While the handler runs, nobody reads the socket here; `intake` says who does it instead.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddrV6;
 use std::os::fd::AsFd;
@@ -14,7 +15,7 @@ use super::inbox::Filling;
 use super::lanes::{Route, Usage};
 use crate::address;
 use crate::core::Core;
-use crate::handlers::{MessageHandler, Running, Sender};
+use crate::handlers::{MessageHandler, Running, Sender, SenderName};
 use crate::log::log;
 use crate::spin::Spinning;
 use crate::sys::batch::{self, ReceiveBatch, Received};
@@ -299,7 +300,8 @@ impl<'a> Delivery<'a> {
             self.core.intake.begin(self.core);
             while let Some(message) = self.core.inbox.pop_message() {
                 if !self.call(&message.data, message.from) {
-                    self.core.inbox.put_back(message);
+                    let name = self.names.of(self.core, message.from).clone();
+                    self.core.inbox.put_back(message, name);
                     continue 'handler;
                 }
             }
@@ -316,7 +318,8 @@ impl<'a> Delivery<'a> {
             self.choose_target();
         }
         if let Target::Queue(queue) = &mut self.target {
-            self.dropped += u64::from(!queue.push(data, from));
+            let name = self.names.of(self.core, from);
+            self.dropped += u64::from(!queue.push(data, from, name));
         }
     }
 
@@ -329,7 +332,7 @@ impl<'a> Delivery<'a> {
             return false;
         }
         self.core.intake.count_call();
-        let sender = self.names.sender(self.core, from);
+        let sender = Sender::new(self.names.of(self.core, from), from);
         self.core.call(running, |handler| handler(data, &sender));
         true
     }
@@ -355,38 +358,33 @@ impl<'a> Delivery<'a> {
 struct Names {
     /// The interface's name that they end in.
     interface: String,
-    known: std::collections::HashMap<SocketAddrV6, String>,
-    last: Option<SocketAddrV6>,
-    last_text: String,
+    known: HashMap<SocketAddrV6, SenderName>,
+    last: Option<(SocketAddrV6, SenderName)>,
 }
 
 impl Names {
     /// Senders that are remembered; more than a mesh has. Beyond that it begins anew, so that
     /// spoofed sources cost no memory.
-    const LIMIT: usize = 1024;
+    const LIMIT: usize = 4096;
 
-    fn sender(&mut self, core: &Core, from: SocketAddrV6) -> Sender<'_> {
-        if self.last != Some(from) {
-            self.look_up(core, from);
-        }
-        Sender {
-            text: &self.last_text,
-            address: from,
-        }
+    fn of(&mut self, core: &Core, from: SocketAddrV6) -> &SenderName {
+        let last = match self.last.take() {
+            Some(last) if last.0 == from => last,
+            _ => (from, self.look_up(core, from)),
+        };
+        &self.last.insert(last).1
     }
 
-    fn look_up(&mut self, core: &Core, from: SocketAddrV6) {
+    fn look_up(&mut self, core: &Core, from: SocketAddrV6) -> SenderName {
         let interface = core.link.name();
         if self.interface != interface || self.known.len() >= Self::LIMIT {
             self.known.clear();
             self.interface = interface;
         }
         let interface = &self.interface;
-        let text = self
-            .known
-            .entry(from)
-            .or_insert_with(|| address::format(&from, interface, core.control.port()));
-        self.last_text.clone_from(text);
-        self.last = Some(from);
+        let name = self.known.entry(from).or_insert_with(|| {
+            SenderName::new(&address::format(&from, interface, core.control.port()))
+        });
+        name.clone()
     }
 }

@@ -13,7 +13,7 @@ use super::lanes::Route;
 use crate::address::{self, Scope};
 use crate::core::Core;
 use crate::error::{Result, TransportError};
-use crate::sys::batch::{self, SEND_BATCH};
+use crate::sys::batch::{self, Outgoing, SEND_BATCH};
 use crate::sys::poll::{wait, Deadline, Interest};
 use crate::sys::{socket, would_block};
 use crate::{recent, Counted, Datagram, MAX_MESSAGE_SIZE};
@@ -23,7 +23,6 @@ use crate::{recent, Counted, Datagram, MAX_MESSAGE_SIZE};
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where messages go, and over which socket: the peer's lane, or else the control socket.
-#[derive(Clone)]
 struct Destination {
     address: SocketAddrV6,
     lane: Option<Arc<Socket>>,
@@ -107,14 +106,23 @@ impl Core {
 
     fn try_send(&self, data: &[u8], peer: &str) -> Result<usize> {
         check_size(data)?;
-        let destination = self.destination(peer, 1)?;
-        let over_lane = |lane: &Socket| socket::send(lane.as_fd(), data).map(drop);
-        let shared = |socket: &Socket| socket::send_to(socket.as_fd(), data, &destination.address);
-        self.send_to(&destination, over_lane, shared)?;
+        if !self.sent_over_lane(data, peer) {
+            let to = self.destination(peer, 1)?.address;
+            self.send_while_room(&to, |socket| socket::send_to(socket.as_fd(), data, &to))?;
+        }
         let sent = self.counters.sent.shard();
         sent.messages.increment();
         sent.bytes.add(data.len() as u64);
         Ok(data.len())
+    }
+
+    /// The short way, if there is one and it is free.
+    fn sent_over_lane(&self, data: &[u8], peer: &str) -> bool {
+        let (epoch, port) = (self.link.epoch(), self.control.port());
+        let lane = recent::with(peer, epoch, port, |known| known.usage.lane());
+        lane.flatten().is_some_and(|lane| {
+            self.check_open().is_ok() && socket::send(lane.as_fd(), data).is_ok()
+        })
     }
 
     /// Sends over the lane, if there is one and it takes it. All else is the control socket's: it
@@ -189,38 +197,55 @@ impl Core {
     /// Sends in order until one fails; the count is of those that left.
     pub fn send_batch(&self, datagrams: &[Datagram<'_>]) -> Counted {
         let mut count = 0;
-        let mut addressed = Vec::with_capacity(datagrams.len().min(SEND_BATCH));
-        let outcome = datagrams.chunks(SEND_BATCH).try_for_each(|chunk| {
-            addressed.clear();
-            let sent = self.send_chunk(chunk, &mut addressed);
+        let mut chunk = Chunk::default();
+        let outcome = datagrams.chunks(SEND_BATCH).try_for_each(|datagrams| {
+            let addressed = self.address_all(datagrams, &mut chunk);
+            // A bad one does not keep those before it back.
+            let sent = self.send_chunk(&chunk);
             count += sent.count;
-            sent.outcome
+            sent.outcome.and(addressed)
         });
         Counted { count, outcome }.counted_in(self)
     }
 
-    /// Sends at most [`SEND_BATCH`] datagrams. A bad one does not keep those before it back.
-    fn send_chunk<'a>(
-        &self,
-        chunk: &[Datagram<'a>],
-        addressed: &mut Vec<(SocketAddrV6, &'a [u8])>,
-    ) -> Counted {
-        let (lane, mut outcome) = self.address_all(chunk, addressed);
-        let mut rest = addressed.as_slice();
-        while let Some((to, _)) = rest.first() {
+    /// Checks at most [`SEND_BATCH`] datagrams and finds their destinations, up to the first bad one.
+    fn address_all<'a>(&self, datagrams: &[Datagram<'a>], chunk: &mut Chunk<'a>) -> Result<()> {
+        chunk.peers.clear();
+        chunk.datagrams.clear();
+        chunk.datagrams.reserve(datagrams.len());
+        chunk.lane = None;
+        let mut last = "";
+        for datagram in datagrams {
+            check_size(datagram.data)?;
+            // The same string again is the common case, and cheaper to see than to look up.
+            if chunk.peers.is_empty() || !same(datagram.peer, last) {
+                let found = self.destination(datagram.peer, datagrams.len() as u32)?;
+                last = datagram.peer;
+                chunk.peers.push(found.address);
+                // A lane is of use if all go the same way.
+                chunk.lane = found.lane.filter(|_| chunk.peers.len() == 1);
+            }
+            chunk.datagrams.push(Outgoing {
+                peer: chunk.peers.len() - 1,
+                data: datagram.data,
+            });
+        }
+        Ok(())
+    }
+
+    fn send_chunk(&self, chunk: &Chunk<'_>) -> Counted {
+        let mut rest = chunk.datagrams.as_slice();
+        let mut outcome = Ok(());
+        while let Some(first) = rest.first() {
             let destination = Destination {
-                address: *to,
-                lane: lane.clone(),
+                address: chunk.peers[first.peer],
+                lane: chunk.lane.clone(),
             };
-            let send = |socket: &Socket, named| self.send_some(socket, rest, named);
-            let sent = self.send_to(
-                &destination,
-                |lane| send(lane, false),
-                |shared| send(shared, true),
-            );
-            match sent {
+            let over_lane = |lane: &Socket| self.send_some(lane, &[], rest);
+            let shared = |socket: &Socket| self.send_some(socket, &chunk.peers, rest);
+            match self.send_to(&destination, over_lane, shared) {
                 Ok(sent) => {
-                    let bytes: usize = rest[..sent].iter().map(|(_, data)| data.len()).sum();
+                    let bytes: usize = rest[..sent].iter().map(|one| one.data.len()).sum();
                     let counters = self.counters.sent.shard();
                     counters.messages.add(sent as u64);
                     counters.bytes.add(bytes as u64);
@@ -233,52 +258,23 @@ impl Core {
             }
         }
         Counted {
-            count: (addressed.len() - rest.len()) as u64,
+            count: (chunk.datagrams.len() - rest.len()) as u64,
             outcome,
         }
-    }
-
-    /// Checks the datagrams and finds their destinations, up to the first bad one; and the lane, if
-    /// all go to one peer that has one.
-    fn address_all<'a>(
-        &self,
-        chunk: &[Datagram<'a>],
-        addressed: &mut Vec<(SocketAddrV6, &'a [u8])>,
-    ) -> (Option<Arc<Socket>>, Result<()>) {
-        let mut last: Option<(&str, Destination)> = None;
-        let mut one_peer = true;
-        for datagram in chunk {
-            let destination = match &last {
-                // The same string is the common case, and cheaper to see than to read.
-                Some((peer, destination)) if same(peer, datagram.peer) => Ok(destination),
-                _ => {
-                    one_peer = last.is_none();
-                    let sends = chunk.len() as u32;
-                    self.destination(datagram.peer, sends)
-                        .map(|found| &last.insert((datagram.peer, found)).1)
-                }
-            };
-            match check_size(datagram.data).and(destination) {
-                Ok(destination) => addressed.push((destination.address, datagram.data)),
-                Err(error) => return (None, Err(error)),
-            }
-        }
-        let lane = last.and_then(|(_, destination)| destination.lane);
-        (lane.filter(|_| one_peer), Ok(()))
     }
 
     /// Sends what one system call takes, many in one packet where the kernel cuts it.
     fn send_some(
         &self,
         socket: &Socket,
-        datagrams: &[(SocketAddrV6, &[u8])],
-        named: bool,
+        peers: &[SocketAddrV6],
+        datagrams: &[Outgoing<'_>],
     ) -> io::Result<usize> {
         let largest = self.control.largest_segment.load(Ordering::Relaxed);
-        match batch::send(socket.as_fd(), datagrams, named, largest) {
+        match batch::send(socket.as_fd(), peers, datagrams, largest) {
             // The first of them is refused as it is, not because there is no room for it.
             Err(error) if batch::is_refused(&error) => {
-                let size = datagrams[0].1.len();
+                let size = datagrams[0].data.len();
                 if size > largest || size == 0 {
                     return Err(error);
                 }
@@ -287,11 +283,21 @@ impl Core {
                     Some(libc::EIO) => 1,
                     _ => size,
                 });
-                self.send_some(socket, datagrams, named)
+                self.send_some(socket, peers, datagrams)
             }
             sent => sent,
         }
     }
+}
+
+/// A part of a batch that is small enough for one system call.
+#[derive(Default)]
+struct Chunk<'a> {
+    /// To whom, in order; the same one again may come again.
+    peers: Vec<SocketAddrV6>,
+    datagrams: Vec<Outgoing<'a>>,
+    /// If all go to one peer that has one.
+    lane: Option<Arc<Socket>>,
 }
 
 fn check_size(data: &[u8]) -> Result<()> {

@@ -114,11 +114,17 @@ impl Link {
     }
 
     /// Fails with the reason while the link cannot carry traffic.
+    #[inline]
     pub fn check(&self) -> Result<()> {
-        if self.is_up() {
-            return Ok(());
+        match self.is_up() {
+            true => Ok(()),
+            false => Err(self.why_down()),
         }
-        Err(self.down(&self.with(|current| current.state.to_string())))
+    }
+
+    #[cold]
+    fn why_down(&self) -> TransportError {
+        self.down(&self.with(|current| current.state.to_string()))
     }
 
     /// The error of a call that finds the link down.

@@ -167,7 +167,7 @@ impl Watcher {
     /// peer whose message was answered may open a stream next.
     fn bind(&mut self, core: &Core, interface: &Interface) -> Result<()> {
         let name = &interface.name;
-        let control = core.control.bind(name, core.settings.config.buffer_size)?;
+        let control = core.control.bind(name, &core.settings)?;
         self.listener = Some(listener::open(core, name)?);
         core.control.open(control);
         // The name may have gone over to another interface in between: then the news of that is

@@ -49,6 +49,9 @@ impl Port {
         let interface = core.link.name();
         let socket =
             socket::udp(&interface).map_err(|error| cannot_bind_device(&interface, error))?;
+        if !core.settings.busy_poll.is_zero() {
+            socket::busy_poll(&socket, core.settings.busy_poll);
+        }
         if let Some(peer) = &peer {
             let connected = socket.connect(&SockAddr::from(*peer));
             connected.map_err(|error| core.failed_to("cannot send a ping", peer, error))?;
@@ -182,10 +185,7 @@ impl Ports {
 
     /// Hands a pong that came to the control port to whoever waits for it.
     pub fn deliver(&self, pong: Pong) {
-        lock(&self.ports)
-            .used
-            .iter()
-            .any(|port| port.deliver(pong));
+        lock(&self.ports).used.iter().any(|port| port.deliver(pong));
     }
 
     /// Makes every waiting thread look at the state of the transport.

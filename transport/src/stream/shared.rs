@@ -14,8 +14,13 @@ use super::{listener, options};
 use crate::core::Core;
 use crate::error::{expired, Result, TransportError};
 use crate::handlers::lock;
+use crate::spin::Spinning;
 use crate::sys::poll::{wait, Deadline, Interest};
 use crate::sys::{socket, would_block};
+
+/// A read of more is part of a transfer: it is paced by the sender or the cable, and spinning for the
+/// rest of it only takes processor time from the application.
+const LITTLE: usize = 4096;
 
 /// What the clones of a stream share.
 pub(crate) struct Shared {
@@ -31,6 +36,8 @@ pub(crate) struct Shared {
     users: AtomicU32,
     /// Those of them that sleep until something is ready.
     sleepers: AtomicU32,
+    /// What was read last was little and came so soon that the next is worth spinning for.
+    lively: AtomicBool,
     pub(super) leftover: Leftover,
 }
 
@@ -62,6 +69,7 @@ impl Shared {
             connecting: AtomicBool::new(false),
             users: AtomicU32::new(0),
             sleepers: AtomicU32::new(0),
+            lively: AtomicBool::new(false),
             leftover: Leftover::default(),
         }
     }
@@ -248,15 +256,28 @@ impl Shared {
             return Ok(self.leftover.take(buf));
         }
         let mut waited = Waited::new(timeout);
+        let mut waiting: Option<Spinning<'_>> = None;
         loop {
             match socket::receive(self.socket.as_fd(), buf) {
                 // After a shutdown of our own it is not the peer that ended it.
                 Ok(0) if self.ended().is_some() => return Err(self.end_error()),
                 Ok(count) => {
-                    self.core.counters.stream_bytes_received.shard().add(count as u64);
+                    if let Some(wait) = waiting {
+                        let soon = wait.since().elapsed() <= self.core.spin.budget();
+                        let lively = soon && count <= LITTLE;
+                        self.lively.store(lively, Ordering::Relaxed);
+                        wait.found();
+                    }
+                    let received = self.core.counters.stream_bytes_received.shard();
+                    received.add(count as u64);
                     return Ok(count);
                 }
                 Err(error) if would_block(&error) => {
+                    let wait =
+                        waiting.get_or_insert_with(|| self.core.spin.begin(waited.deadline()));
+                    if self.lively.load(Ordering::Relaxed) && wait.again() {
+                        continue;
+                    }
                     self.wait(Interest::readable(self.socket.as_fd()), &mut waited)?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -286,7 +307,11 @@ impl Shared {
             match socket::send(self.socket.as_fd(), rest) {
                 Ok(sent) => {
                     *count += sent as u64;
-                    self.core.counters.stream_bytes_sent.shard().add(sent as u64);
+                    self.core
+                        .counters
+                        .stream_bytes_sent
+                        .shard()
+                        .add(sent as u64);
                     rest = &rest[sent..];
                 }
                 Err(error) if would_block(&error) => {

@@ -6,8 +6,8 @@ use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 
-use super::check;
 use super::socket::{from_c, to_c};
+use super::{check_size, direct};
 
 /// Room for one datagram, or for several that UDP_GRO joined: no IP packet is larger.
 const SLOT: usize = 1 << 16;
@@ -129,16 +129,16 @@ impl ReceiveBatch {
         self.used = 0;
         // SAFETY: every header points to a buffer, an address and a control area of its own, with
         // their sizes (`new`), all alive as long as `self`.
-        let count = check(unsafe {
-            libc::recvmmsg(
+        self.used = check_size(unsafe {
+            direct!(
+                SYS_recvmmsg,
                 socket.as_raw_fd(),
                 self.headers.as_mut_ptr(),
-                self.headers.len().min(most) as libc::c_uint,
+                self.headers.len().min(most),
                 libc::MSG_DONTWAIT,
-                std::ptr::null_mut(),
+                std::ptr::null::<libc::timespec>(),
             )
         })?;
-        self.used = count as usize;
         Ok(self.used)
     }
 
@@ -260,7 +260,7 @@ pub(crate) fn send_from(
     let size = size_of::<libc::in6_pktinfo>() as libc::c_uint;
     // SAFETY: the control area has room for the header and the data that are written into it; the
     // message points to areas that outlive the call; the kernel only reads them.
-    super::check_size(unsafe {
+    check_size(unsafe {
         header.msg_controllen = libc::CMSG_SPACE(size) as _;
         let head = libc::CMSG_FIRSTHDR(&header);
         (*head).cmsg_level = libc::IPPROTO_IPV6;
@@ -282,6 +282,13 @@ pub(crate) const SEND_BATCH: usize = 64;
 /// Bytes of one packet that is to be cut, at most.
 const MOST_BYTES: usize = crate::MAX_MESSAGE_SIZE;
 
+/// A datagram to be sent, and to which of the peers beside it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outgoing<'a> {
+    pub peer: usize,
+    pub data: &'a [u8],
+}
+
 /// Packets in the making: arrays for sendmmsg, of which only the first few entries are set.
 struct Packets {
     addresses: [MaybeUninit<libc::sockaddr_in6>; SEND_BATCH],
@@ -292,14 +299,14 @@ struct Packets {
     datagrams: [u8; SEND_BATCH],
 }
 
-/// Sends up to [`SEND_BATCH`] datagrams; gives the number that left, at least one. `named`: each to
-/// its address, else to where the socket is connected. Runs of one size to one peer leave in packets
+/// Sends up to [`SEND_BATCH`] datagrams; gives the number that left, at least one. Each goes to its
+/// one of `peers` or, if there are none, to where the socket is connected. Runs of one size to one peer leave in packets
 /// that the kernel, or the network hardware, cuts (UDP_SEGMENT, udp(7)), unless they are larger than
 /// `largest_segment`: on the wire they are single datagrams all the same. Never blocks.
 pub(crate) fn send(
     socket: BorrowedFd<'_>,
-    datagrams: &[(SocketAddrV6, &[u8])],
-    named: bool,
+    peers: &[SocketAddrV6],
+    datagrams: &[Outgoing<'_>],
     largest_segment: usize,
 ) -> io::Result<usize> {
     let mut packets = Packets {
@@ -313,21 +320,22 @@ pub(crate) fn send(
     let (mut count, mut vectors) = (0, 0);
     while !rest.is_empty() {
         let (train, after) = rest.split_at(train_length(rest, largest_segment));
-        vectors += packets.add(count, vectors, train, named);
+        vectors += packets.add(count, vectors, train, peers.get(train[0].peer));
         count += 1;
         rest = after;
     }
     // SAFETY: the first `count` headers were set (`add`) and point to data, addresses, vectors and
     // control areas that outlive the call; the kernel only reads what they point to.
-    let sent = check(unsafe {
-        libc::sendmmsg(
+    let sent = check_size(unsafe {
+        direct!(
+            SYS_sendmmsg,
             socket.as_raw_fd(),
-            packets.headers.as_mut_ptr().cast(),
-            count as libc::c_uint,
+            packets.headers.as_mut_ptr(),
+            count,
             libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
         )
     })?;
-    let left = packets.datagrams[..sent as usize].iter();
+    let left = packets.datagrams[..sent].iter();
     Ok(left.map(|&datagrams| usize::from(datagrams)).sum())
 }
 
@@ -341,14 +349,14 @@ pub(crate) fn is_refused(error: &io::Error) -> bool {
 }
 
 /// How many of the first datagrams can leave as one packet.
-fn train_length(datagrams: &[(SocketAddrV6, &[u8])], largest_segment: usize) -> usize {
-    let (to, first) = &datagrams[0];
-    let size = first.len();
+fn train_length(datagrams: &[Outgoing<'_>], largest_segment: usize) -> usize {
+    let first = &datagrams[0];
+    let size = first.data.len();
     if size == 0 || size > largest_segment {
         return 1;
     }
     let most = MOST_BYTES / size;
-    let same = |(address, data): &&(SocketAddrV6, &[u8])| data.len() == size && address == to;
+    let same = |next: &&Outgoing<'_>| next.data.len() == size && next.peer == first.peer;
     datagrams.iter().take(most).take_while(same).count().max(1)
 }
 
@@ -359,12 +367,12 @@ impl Packets {
         &mut self,
         at: usize,
         first: usize,
-        train: &[(SocketAddrV6, &[u8])],
-        named: bool,
+        train: &[Outgoing<'_>],
+        to: Option<&SocketAddrV6>,
     ) -> usize {
         let mut count = 0;
         let mut end = std::ptr::null();
-        for (_, data) in train {
+        for Outgoing { data, .. } in train {
             if data.as_ptr() == end && count > 0 {
                 // SAFETY: this vector was written when `count` became what it is.
                 let vector = unsafe { self.vectors[first + count - 1].assume_init_mut() };
@@ -381,8 +389,8 @@ impl Packets {
         // SAFETY: a plain C struct, for which zero is a valid value.
         let header = self.headers[at].write(unsafe { zeroed() });
         let header = &mut header.msg_hdr;
-        if named {
-            header.msg_name = std::ptr::from_mut(self.addresses[at].write(to_c(&train[0].0))).cast();
+        if let Some(to) = to {
+            header.msg_name = std::ptr::from_mut(self.addresses[at].write(to_c(to))).cast();
             header.msg_namelen = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
         }
         header.msg_iov = self.vectors[first].as_mut_ptr();
@@ -390,7 +398,7 @@ impl Packets {
         if train.len() > 1 {
             let control = self.controls[at].write(Control([0; CONTROL]));
             header.msg_control = std::ptr::from_mut(control).cast();
-            write_segment_size(header, train[0].1.len() as u16);
+            write_segment_size(header, train[0].data.len() as u16);
         }
         self.datagrams[at] = train.len() as u8;
         count
@@ -461,8 +469,8 @@ mod tests {
             unreachable!()
         };
         let messages: [&[u8]; 3] = [b"", b"one", &[7; 60_000]];
-        let batch: Vec<_> = messages.iter().map(|data| (to, *data)).collect();
-        assert_eq!(send(sender.as_fd(), &batch, true, 0).unwrap(), 3);
+        let batch = messages.map(|data| Outgoing { peer: 0, data });
+        assert_eq!(send(sender.as_fd(), &[to], &batch, 0).unwrap(), 3);
         let mut buffers = ReceiveBatch::new(4).unwrap();
         let count = buffers.receive(receiver.as_fd(), 4).unwrap();
         assert_eq!(count, 3);
@@ -474,17 +482,18 @@ mod tests {
     }
     #[test]
     fn a_train_is_what_goes_to_one_peer_in_one_size() {
-        let to = |port| SocketAddrV6::new(Ipv6Addr::LOCALHOST, port, 0, 1);
+        fn to(peer: usize, data: &[u8]) -> Outgoing<'_> {
+            Outgoing { peer, data }
+        }
         let (a, b) = ([1u8; 10], [2u8; 20]);
-        let of_10 = [(to(1), a.as_slice()); 5];
+        let of_10 = [to(1, &a); 5];
         assert_eq!(train_length(&of_10, 1000), 5);
         assert_eq!(train_length(&of_10, 9), 1, "larger than may be cut");
-        let mixed = [(to(1), a.as_slice()), (to(1), &a), (to(1), &b)];
-        assert_eq!(train_length(&mixed, 1000), 2);
-        assert_eq!(train_length(&[(to(1), &a[..]), (to(2), &a)], 1000), 1);
-        assert_eq!(train_length(&[(to(1), &[][..]), (to(1), &[])], 1000), 1);
+        assert_eq!(train_length(&[to(1, &a), to(1, &a), to(1, &b)], 1000), 2);
+        assert_eq!(train_length(&[to(1, &a), to(2, &a)], 1000), 1);
+        assert_eq!(train_length(&[to(1, &[]), to(1, &[])], 1000), 1);
         let large = vec![3; 30_000];
-        assert_eq!(train_length(&[(to(1), &large[..]); 3], 65_507), 2);
+        assert_eq!(train_length(&[to(1, &large); 3], 65_507), 2);
     }
 
     #[test]
@@ -500,10 +509,13 @@ mod tests {
         messages.extend(scattered.iter().map(Vec::as_slice));
         messages.push(b"odd");
         messages.push(b"");
-        let batch: Vec<_> = messages.iter().map(|data| (to, *data)).collect();
+        let batch: Vec<_> = messages
+            .iter()
+            .map(|data| Outgoing { peer: 0, data })
+            .collect();
         sender.connect(to).unwrap();
-        for named in [true, false] {
-            assert_eq!(send(sender.as_fd(), &batch, named, 65_507).unwrap(), 8);
+        for peers in [&[to][..], &[]] {
+            assert_eq!(send(sender.as_fd(), peers, &batch, 65_507).unwrap(), 8);
             for message in &messages {
                 let mut buf = [0; 64];
                 let size = receiver.recv(&mut buf).unwrap();

@@ -24,6 +24,16 @@ fn check_size(result: libc::ssize_t) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 
+/// A system call without the C library's wrapper, for calls that never block and are made for each
+/// message. The wrappers of sending and receiving are cancellation points, which costs two atomic
+/// operations each in a process with threads, and lets pthread_cancel unwind our frames.
+macro_rules! direct {
+    ($number:ident $(, $argument:expr)* $(,)?) => {
+        libc::syscall(libc::$number $(, $argument)*) as libc::ssize_t
+    };
+}
+use direct;
+
 /// Whether a non-blocking call found nothing to do.
 pub(crate) fn would_block(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock

@@ -4,10 +4,11 @@ use std::io;
 use std::mem::{size_of, MaybeUninit};
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::{check, check_size};
+use super::{check, check_size, direct};
 
 /// A non-blocking, close-on-exec IPv6 UDP socket that sends and receives on `interface` only.
 pub(crate) fn udp(interface: &str) -> io::Result<Socket> {
@@ -62,6 +63,14 @@ pub(crate) enum BufferOption {
 /// False where the kernel does not know it.
 pub(crate) fn enable_gro(socket: &Socket) -> bool {
     set_int(socket.as_fd(), libc::SOL_UDP, libc::UDP_GRO, 1).is_ok()
+}
+
+/// Lets each look at an empty socket ask the device itself, instead of waiting for its interrupt
+/// (SO_BUSY_POLL, socket(7)). It takes effect where the driver has NAPI and the kernel was built with
+/// it, and needs CAP_NET_ADMIN; without it nothing changes.
+pub(crate) fn busy_poll(socket: &Socket, time: Duration) -> bool {
+    let micros = libc::c_int::try_from(time.as_micros()).unwrap_or(libc::c_int::MAX);
+    set_int(socket.as_fd(), libc::SOL_SOCKET, libc::SO_BUSY_POLL, micros).is_ok()
 }
 
 /// Asks that the address which a datagram was sent to comes with it (IPV6_RECVPKTINFO, ipv6(7)).
@@ -136,13 +145,14 @@ pub(crate) fn send_to(socket: BorrowedFd<'_>, data: &[u8], to: &SocketAddrV6) ->
     let address = to_c(to);
     // SAFETY: pointers and lengths of the data and of the address belong together.
     check_size(unsafe {
-        libc::sendto(
+        direct!(
+            SYS_sendto,
             socket.as_raw_fd(),
-            data.as_ptr().cast(),
+            data.as_ptr(),
             data.len(),
             libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
-            std::ptr::from_ref(&address).cast(),
-            size_of::<libc::sockaddr_in6>() as libc::socklen_t,
+            &raw const address,
+            size_of::<libc::sockaddr_in6>(),
         )
     })
     .map(drop)
@@ -152,11 +162,14 @@ pub(crate) fn send_to(socket: BorrowedFd<'_>, data: &[u8], to: &SocketAddrV6) ->
 pub(crate) fn send(socket: BorrowedFd<'_>, data: &[u8]) -> io::Result<usize> {
     // SAFETY: pointer and length belong together.
     check_size(unsafe {
-        libc::send(
+        direct!(
+            SYS_sendto,
             socket.as_raw_fd(),
-            data.as_ptr().cast(),
+            data.as_ptr(),
             data.len(),
             libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+            std::ptr::null::<libc::sockaddr>(),
+            0usize,
         )
     })
 }
@@ -165,11 +178,14 @@ pub(crate) fn send(socket: BorrowedFd<'_>, data: &[u8]) -> io::Result<usize> {
 pub(crate) fn receive(socket: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
     // SAFETY: pointer and length belong together.
     check_size(unsafe {
-        libc::recv(
+        direct!(
+            SYS_recvfrom,
             socket.as_raw_fd(),
-            buf.as_mut_ptr().cast(),
+            buf.as_mut_ptr(),
             buf.len(),
             libc::MSG_DONTWAIT,
+            std::ptr::null::<libc::sockaddr>(),
+            std::ptr::null::<libc::socklen_t>(),
         )
     })
 }
