@@ -28,7 +28,7 @@ BENCH_NEEDS := gcc libc6-dev iproute2 util-linux valgrind rust
 # Other tools to compare with. What cannot be had is left out.
 BENCH_PEERS := $(shell cat bench/peers/packages)
 
-.PHONY: build examples demo test bench bench-quick bench-programs lint docs install uninstall clean deps help
+.PHONY: build examples demo test bench bench-quick bench-check bench-peers bench-programs lint docs install uninstall clean deps help
 
 build: ## the library, shared and static, in target/release (the default)
 	$(CARGO) build --release
@@ -59,15 +59,21 @@ test: ## every test (installs what it needs)
 	@$(MAKE) --no-print-directory --silent examples
 	@scripts/test
 
-bench: bench-programs ## speed against C and other tools, 20 minutes (BENCH_ARGS="--rows rtt")
+bench: bench-peers bench-programs ## speed against C and other tools, 25 minutes (BENCH_ARGS="--rows rtt")
 	@scripts/bench $(TARGET) $(REPORTS) $(BENCH_ARGS)
 
-bench-quick: bench-programs ## the same rows in three minutes: fewer rounds, shorter samples
+bench-quick: bench-programs ## the same rows in two minutes: without the other tools, shorter samples
+	@scripts/require-packages iperf3 || true
 	@scripts/bench $(TARGET) $(REPORTS) --quick $(BENCH_ARGS)
+
+bench-check: bench-programs ## whether the benchmark works: one short round, for CI
+	@scripts/bench $(TARGET) --check $(BENCH_ARGS)
+
+bench-peers: ## the other tools, as far as they can be had
+	@for name in $(BENCH_PEERS); do scripts/require-packages $$name || true; done
 
 bench-programs: ## what competes in the benchmark, in target/bench (installs what it needs)
 	@scripts/require-packages $(BENCH_NEEDS)
-	@for name in $(BENCH_PEERS); do scripts/require-packages $$name || true; done
 	@$(MAKE) --no-print-directory --silent build
 	@$(MAKE) --no-print-directory --silent $(BENCH_PROGRAMS)
 	@bench/peers/build $(BENCH)

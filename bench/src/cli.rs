@@ -17,6 +17,9 @@ pub struct Options {
     /// Fewer rounds and shorter samples, of the same rows
     #[arg(long)]
     pub quick: bool,
+    /// One quick round, only to see that everything works: what is missed does not count
+    #[arg(long, conflicts_with = "rounds")]
+    pub check: bool,
     /// Only the rows whose ids begin with one of these
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     pub rows: Vec<String>,
@@ -49,8 +52,17 @@ pub struct Options {
 impl Options {
     /// How many rounds without noise each row is to have.
     pub fn wanted(&self) -> usize {
-        self.rounds
-            .map_or(if self.quick { 3 } else { 7 }, usize::from)
+        match self.rounds {
+            Some(rounds) => rounds.into(),
+            None if self.check => 1,
+            None if self.quick => 3,
+            None => 7,
+        }
+    }
+
+    /// Whether samples are short.
+    pub fn is_quick(&self) -> bool {
+        self.quick || self.check
     }
 
     /// The processors of the hosts; nothing when they are bound to none.
@@ -96,6 +108,13 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Options::command().debug_assert();
+    }
+
+    #[test]
+    fn a_check_is_one_quick_round() {
+        let check = options(&["--check"]).expect("options");
+        assert_eq!((check.wanted(), check.is_quick()), (1, true));
+        assert!(options(&["--check", "--rounds", "2"]).is_err());
     }
 
     #[test]

@@ -84,6 +84,8 @@ pub enum Figure {
     Wakeups,
     /// Processor time of host a's process for each message that it sends or gets.
     MessageCost,
+    /// Processor time of host b's process for each message that it gets.
+    ReceiveCost,
     /// Memory of a transport, or of a process that has one.
     Memory,
     /// Instructions of a call, without those of the kernel.
@@ -97,7 +99,9 @@ impl Figure {
     /// Its unit.
     pub fn unit(self) -> &'static str {
         match self {
-            Self::RoundTrip(_) | Self::ConnectEcho(_) | Self::MessageCost => "µs",
+            Self::RoundTrip(_) | Self::ConnectEcho(_) | Self::MessageCost | Self::ReceiveCost => {
+                "µs"
+            }
             Self::MessageRate => "M/s",
             Self::Loss | Self::Cpu => "%",
             Self::StreamRate => "GB/s",
@@ -175,6 +179,7 @@ impl Figure {
                 let messages = near.number("sent")? + near.number("messages")?;
                 near.number("cpu_ns")? / messages / 1e3
             }
+            Self::ReceiveCost => far.number("cpu_ns")? / far.number("messages")? / 1e3,
             Self::Memory => near.number("memory")? / 1024.0 / 1024.0,
             Self::Instructions => near.number("instructions_per_call")?,
         };

@@ -3,57 +3,103 @@
 //! Instructions are counted by callgrind and not timed: no second host and no steady machine is
 //! needed, and a change of a few instructions shows. Those of the kernel are not counted.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::contestant::{Contestant, Kind};
 use crate::figure::Figure;
-use crate::work::{work, Goal, Row, Work, LIBRARY};
+use crate::work::{limit, work, Goal, Row, Work, LIBRARY};
 
-/// Runs one of our programs under callgrind.
+/// Runs a program under callgrind and counts in a function of it.
 const COUNTER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/instructions");
 
-/// Row, title, function, and what `instructions_dcf` is to do.
-const CALLS: [[&str; 4]; 3] = [
-    ["instructions-send", "dcf_tb_send", "dcf_tb_send", "send"],
-    [
-        "instructions-batch",
-        "dcf_tb_send_batch, a message",
-        "dcf_tb_send_batch",
-        "batch",
-    ],
-    [
-        "instructions-write",
-        "dcf_tb_stream_write",
-        "dcf_tb_stream_write",
-        "write",
-    ],
+/// What is counted in a run of `instructions_dcf`.
+struct Count {
+    id: &'static str,
+    title: &'static str,
+    /// The function; `*` stands for what the compiler adds to a name.
+    function: &'static str,
+    /// What the program is to do.
+    what: &'static str,
+}
+
+const COUNTS: [Count; 4] = [
+    Count {
+        id: "instructions-send",
+        title: "dcf_tb_send",
+        function: "dcf_tb_send",
+        what: "send",
+    },
+    Count {
+        id: "instructions-batch",
+        title: "dcf_tb_send_batch, a message",
+        function: "dcf_tb_send_batch",
+        what: "batch",
+    },
+    Count {
+        id: "instructions-receive",
+        title: "received, to the callback",
+        function: "*control*receiver*Receiver*process*",
+        what: "receive",
+    },
+    Count {
+        id: "instructions-write",
+        title: "dcf_tb_stream_write, 4 KiB",
+        function: "dcf_tb_stream_write",
+        what: "write",
+    },
 ];
 
-/// A work for each function.
+/// A work for each.
 pub fn works(programs: &Path) -> Vec<Work> {
-    let program = programs.join("instructions_dcf");
-    let one = |[id, title, function, what]: [&'static str; 4]| {
-        let command = [COUNTER, function, &program.to_string_lossy()].map(str::to_owned);
-        let arguments = [format!("what={what}"), "count=2048".to_owned()];
-        let counter = Contestant {
-            name: LIBRARY.to_owned(),
-            kind: Kind::Library,
-            note: "",
-            far: Vec::new(),
-            near: command.into_iter().chain(arguments).collect(),
-        };
-        let row = Row {
-            id: id.to_owned(),
-            title,
-            figure: Figure::Instructions,
-            goal: Goal::Shown,
-        };
-        work(
-            id,
-            format!("Instructions of {title}"),
-            vec![counter],
-            vec![row],
+    let counted = COUNTS.iter().map(|count| {
+        counting(
+            (count.id, count.title),
+            in_c(programs, count.function, count.what),
+            Goal::Shown,
         )
+    });
+    counted.chain([abi(programs)]).collect()
+}
+
+/// What the C ABI adds to the Rust call.
+fn abi(programs: &Path) -> Work {
+    let rust = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("dcf-bench"));
+    let rust = rust.with_file_name("rust-send");
+    let mut command = in_c(programs, "dcf_tb_send", "send");
+    command.extend(["--", "*send_one*", &rust.to_string_lossy()].map(str::to_owned));
+    let goal = limit(250.0, 100.0);
+    counting(
+        ("instructions-abi", "added by the C ABI to a send"),
+        command,
+        goal,
+    )
+}
+
+fn in_c(programs: &Path, function: &str, what: &str) -> Vec<String> {
+    let program = programs.join("instructions_dcf");
+    vec![
+        COUNTER.to_owned(),
+        function.to_owned(),
+        program.to_string_lossy().into_owned(),
+        format!("what={what}"),
+        "count=2048".to_owned(),
+    ]
+}
+
+fn counting((id, title): (&'static str, &'static str), near: Vec<String>, goal: Goal) -> Work {
+    let counter = Contestant {
+        name: LIBRARY.to_owned(),
+        kind: Kind::Library,
+        note: "",
+        far: Vec::new(),
+        near,
     };
-    CALLS.into_iter().map(one).collect()
+    let row = Row {
+        id: id.to_owned(),
+        title,
+        figure: Figure::Instructions,
+        goal,
+    };
+    let what = format!("Instructions of {title}");
+    work(id, what, vec![counter], vec![row])
 }

@@ -55,7 +55,7 @@ fn main() -> ExitCode {
 
 /// Whether everything that has to be reached was.
 fn run(options: &Options) -> Result<bool, String> {
-    let works = options.choose(rows::works(&options.programs, options.quick))?;
+    let works = options.choose(rows::works(&options.programs, options.is_quick()))?;
     if options.list {
         list(&works);
         return Ok(true);
@@ -96,7 +96,10 @@ fn run(options: &Options) -> Result<bool, String> {
     write(json, || report.json())?;
     write(markdown, || report.markdown())?;
     write(html, || report.html())?;
-    Ok(!report.has_failed())
+    Ok(match options.check {
+        true => report.works_at_all(),
+        false => !report.has_missed(),
+    })
 }
 
 fn list(works: &[Work]) {

@@ -69,6 +69,12 @@ pub struct Work {
 }
 
 impl Work {
+    /// Whether a goal is set by this contestant.
+    pub fn names(&self, contestant: &str) -> bool {
+        let mut goals = self.rows.iter().map(|row| row.goal);
+        goals.any(|goal| matches!(goal, Goal::Ratio { to, .. } if contestant.starts_with(to)))
+    }
+
     /// The same with samples of a length.
     #[must_use]
     pub fn lasting(mut self, length: String) -> Self {

@@ -16,6 +16,7 @@ use crate::outcome::Outcome;
 use crate::probe::Probe;
 use crate::sample::Sample;
 use crate::statistics::Spread;
+use crate::verdict::Verdict;
 
 /// Everything that a report tells.
 pub struct Report {
@@ -57,7 +58,7 @@ impl Report {
     pub fn new(date: String, options: &Options, machine: Machine) -> Self {
         Self {
             date,
-            quick: options.quick,
+            quick: options.is_quick(),
             wanted: options.wanted(),
             machine,
             took: Duration::ZERO,
@@ -79,8 +80,14 @@ impl Report {
     }
 
     /// Whether something that has to be reached was missed, or a program failed.
-    pub fn has_failed(&self) -> bool {
+    pub fn has_missed(&self) -> bool {
         self.outcomes().any(|outcome| outcome.verdict.is_failure())
+    }
+
+    /// Whether no program failed, fast or not.
+    pub fn works_at_all(&self) -> bool {
+        let failed = |outcome: &Outcome| matches!(outcome.verdict, Verdict::Failed { .. });
+        !self.outcomes().any(failed)
     }
 
     fn outcomes(&self) -> impl Iterator<Item = &Outcome> {

@@ -70,7 +70,37 @@ fn scale(b: &Builder) -> Vec<Work> {
         let contestants = vec![b.library("scale_dcf", with, with)];
         work(id, title, contestants, rows).lasting(b.length(size("seconds", 5, 2)))
     };
+    let flow = b.library("messages_dcf", "size=64", "size=64 rate=100000");
+    let flow = work(
+        "scale-rate",
+        "Messages of 64 bytes, 100,000 a second, for a minute (a few seconds in a quick run)",
+        vec![flow],
+        vec![
+            row(
+                "scale-rate",
+                "100,000/s for a minute, loss",
+                Figure::Loss,
+                limit(0.0, 0.0),
+            ),
+            row(
+                "scale-rate-cost",
+                "the same, CPU a message got",
+                Figure::ReceiveCost,
+                Goal::Shown,
+            ),
+        ],
+    );
     vec![
+        scale(
+            "scale-16",
+            "A heartbeat a second to and from each of 16 peers",
+            "peers=16",
+            [
+                "16 peers, CPU",
+                "16 peers, CPU a message",
+                "16 peers, memory",
+            ],
+        ),
         scale(
             "scale-128",
             "A heartbeat a second to and from each of 128 peers",
@@ -91,5 +121,9 @@ fn scale(b: &Builder) -> Vec<Work> {
                 "1,000 peers, memory",
             ],
         ),
+        Work {
+            settles: true,
+            ..flow.lasting(b.length(size("duration_ms", 55_000, 3_000)))
+        },
     ]
 }

@@ -21,6 +21,10 @@ pub fn works(programs: &Path, quick: bool) -> Vec<Work> {
     works.extend(idle::works(&builder));
     works.extend(instructions::works(programs));
     for peer in peers::installed(programs) {
+        // A quick run has time for those only that a goal names.
+        if quick && !works.iter().any(|work| work.names(peer.name)) {
+            continue;
+        }
         if let Some(work) = works.iter_mut().find(|work| work.id == peer.row) {
             let other = Contestant::other(peer);
             let other = match &work.length {

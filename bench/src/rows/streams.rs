@@ -76,6 +76,14 @@ fn transfers(b: &Builder) -> Vec<Work> {
             ],
         ),
         stream(
+            "stream-1000",
+            "A thousand streams, pieces of 256 KiB",
+            "C, write → read",
+            "streams=1000",
+            size("bytes", 8 << 30, 2 << 30),
+            vec![row("stream-1000", "1,000 streams", rate, Goal::Shown)],
+        ),
+        stream(
             "file",
             "A file to a file, both in memory",
             "C, sendfile → splice",

@@ -75,7 +75,7 @@ pub(crate) struct Link {
 }
 
 /// What is known about the interface.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Current {
     /// The configured name, or the present one of the interface that we are bound to.
     pub name: String,
@@ -145,9 +145,15 @@ impl Link {
         self.with(|current| current.name.clone())
     }
 
-    fn set(&self, current: Current) {
-        let up = current.state == LinkState::Up;
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
+    fn set(&self, new: Current) {
+        let up = new.state == LinkState::Up;
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        // Most news are of other interfaces, and what was concluded still holds.
+        if *current == new {
+            return;
+        }
+        *current = new;
+        drop(current);
         self.epoch.store(next_epoch(), Ordering::Release);
         self.up.store(up, Ordering::SeqCst);
     }
@@ -190,6 +196,22 @@ mod tests {
             of(|i| i.addresses.clear()),
             LinkState::Addressless { tentative: false }
         );
+    }
+
+    #[test]
+    fn only_a_change_begins_a_new_epoch() {
+        let link = Link::absent("thunderbolt0");
+        let before = link.epoch();
+        let now = || link.with(Current::clone);
+        link.set(now());
+        assert_eq!(link.epoch(), before);
+        link.set(Current {
+            index: Some(7),
+            state: LinkState::Up,
+            ..now()
+        });
+        assert_ne!(link.epoch(), before);
+        assert!(link.is_up());
     }
 
     #[test]
