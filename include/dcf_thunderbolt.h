@@ -372,7 +372,8 @@ typedef struct dcf_tb_config {
      */
     uint8_t wait_for_interface;
     /**
-     * Microseconds to spin before sleeping, in receive and round-trip waits. Default 50; 0 = never.
+     * Microseconds to spin before sleeping: in receive and round-trip waits, and in reads of a
+     * conversation over a stream. Default 50; 0 = never.
      */
     uint32_t busy_poll_us;
     /**

@@ -42,7 +42,8 @@ pub struct dcf_tb_config {
     /// Boolean: start without the interface, the link comes when it does; else a missing interface
     /// fails `dcf_tb_init`. Default 0.
     pub wait_for_interface: u8,
-    /// Microseconds to spin before sleeping, in receive and round-trip waits. Default 50; 0 = never.
+    /// Microseconds to spin before sleeping: in receive and round-trip waits, and in reads of a
+    /// conversation over a stream. Default 50; 0 = never.
     pub busy_poll_us: u32,
     /// Messages kept for `dcf_tb_recv` while no message callback is set; when it is full the newest
     /// is dropped and counted. Default 1024.

@@ -117,58 +117,49 @@ pub unsafe extern "C" fn dcf_tb_send_batch(
     })
 }
 
-/// How many datagrams are handed on at a time: enough for the largest system call.
-const BATCH: usize = 1024;
-
 /// # Safety
 ///
 /// Each datagram's pointers are NULL or lead to what its members say.
 unsafe fn send_all(owner: &Owner, datagrams: &[dcf_tb_datagram], sent: &Out<usize>) -> Outcome {
-    let mut batch = Vec::new();
-    batch
-        .try_reserve_exact(datagrams.len().min(BATCH))
-        .map_err(|_| Failure::out_of_memory("no memory for a batch"))?;
-    let mut total = 0;
-    for (n, datagrams) in datagrams.chunks(BATCH).enumerate() {
-        batch.clear();
+    let mut bad = Ok(());
+    let mut last = (std::ptr::null(), "");
+    let good = datagrams.iter().enumerate().map_while(|(n, datagram)| {
         // SAFETY: the caller's promise.
-        let all = unsafe { convert(datagrams, n * BATCH, &mut batch) };
-        // What is in front of a bad one is sent before that one is complained of.
-        let Counted { count, outcome } = owner.transport.send_batch(&batch);
-        total += count as usize;
-        sent.set(total);
-        outcome?;
-        all?;
-    }
-    Ok(())
+        match unsafe { convert(datagram, &mut last) } {
+            Ok(datagram) => Some(datagram),
+            Err(mut failure) => {
+                failure.text = format!("datagrams[{n}]: {}", failure.text).into();
+                bad = Err(failure);
+                None
+            }
+        }
+    });
+    // What is in front of a bad one is sent before that one is complained of.
+    let Counted { count, outcome } = owner.transport.send_batch_from(good);
+    sent.set(count as usize);
+    outcome?;
+    bad
 }
 
-/// Appends the datagrams to `batch`, up to the first one that cannot be.
+/// One datagram. `last` is the peer before it, which most of them have too.
 ///
 /// # Safety
 ///
 /// As for `send_all`.
+#[inline(always)]
 unsafe fn convert<'a>(
-    datagrams: &[dcf_tb_datagram],
-    first: usize,
-    batch: &mut Vec<Datagram<'a>>,
-) -> Outcome {
-    let mut last = (std::ptr::null(), "");
-    for (n, datagram) in datagrams.iter().enumerate() {
-        let name = |mut failure: Failure| {
-            failure.text = format!("datagrams[{}]: {}", first + n, failure.text).into();
-            failure
-        };
-        if datagram.peer != last.0 || last.0.is_null() {
-            // SAFETY: the caller's promise.
-            let peer = unsafe { peer_text(datagram.peer, "peer") }.map_err(name)?;
-            last = (datagram.peer, peer);
-        }
+    datagram: &dcf_tb_datagram,
+    last: &mut (*const c_char, &'a str),
+) -> Result<Datagram<'a>, Failure> {
+    if datagram.peer != last.0 || last.0.is_null() {
         // SAFETY: the caller's promise.
-        let data = unsafe { bytes(datagram.data, datagram.len, "data") }.map_err(name)?;
-        batch.push(Datagram { peer: last.1, data });
+        *last = (datagram.peer, unsafe { peer_text(datagram.peer, "peer") }?);
     }
-    Ok(())
+    Ok(Datagram {
+        peer: last.1,
+        // SAFETY: the caller's promise.
+        data: unsafe { bytes(datagram.data, datagram.len, "data") }?,
+    })
 }
 
 /// Takes the oldest control message out of the queue; waits for one if there is none. Messages are

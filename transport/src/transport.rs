@@ -76,6 +76,11 @@ impl ThunderboltTransport {
     /// Sends many messages with few system calls, in order, until one fails. The count is of those
     /// that left; errors are those of [`send_message`](Self::send_message).
     pub fn send_batch(&self, batch: &[Datagram<'_>]) -> Counted {
+        self.core.send_batch(batch.iter().copied())
+    }
+
+    /// The same for datagrams that are made one by one.
+    pub fn send_batch_from<'a>(&self, batch: impl IntoIterator<Item = Datagram<'a>>) -> Counted {
         self.core.send_batch(batch)
     }
 

@@ -39,7 +39,7 @@ fn rates(b: &Builder) -> Vec<Work> {
     let batch = |id, title, bytes: u32, what| {
         let with = format!("size={bytes}");
         let contestants = vec![
-            b.library("messages_dcf", &with, &format!("{with} batch=64")),
+            b.library("messages_dcf", &with, &format!("{with} batch=256")),
             b.yardstick(
                 "C, GSO → GRO",
                 "messages_c",
@@ -53,7 +53,7 @@ fn rates(b: &Builder) -> Vec<Work> {
             Figure::MessageRate,
             ratio("C, GSO", 0.6, 0.9),
         )];
-        let title = format!("Messages of {what}, dcf_tb_send_batch of 64, to a callback");
+        let title = format!("Messages of {what}, dcf_tb_send_batch of 256, to a callback");
         work(id, title, contestants, rows)
     };
     let works = vec![

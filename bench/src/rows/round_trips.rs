@@ -1,6 +1,6 @@
 //! Round trips.
 
-use crate::contestant::Contestant;
+use crate::contestant::{Contestant, Kind};
 use crate::figure::Figure;
 use crate::work::{ratio, row, size, work, Builder, Goal, Work};
 
@@ -42,6 +42,14 @@ pub fn works(b: &Builder) -> Vec<Work> {
     let spinning = vec![
         b.library("rtt_dcf", "busy_poll_us=1000", "busy_poll_us=1000"),
         b.yardstick("C, spinning", "rtt_c", "mode=spin", "mode=spin"),
+        // It answers one peer only, so no library can do it.
+        b.ours(
+            Kind::Other,
+            "C, spinning, answerer connected",
+            "rtt_c",
+            "mode=spin connected=1",
+            "mode=spin",
+        ),
     ];
     let loaded = vec![
         b.library("rtt_dcf", "load=1", "load=1"),
@@ -56,7 +64,7 @@ pub fn works(b: &Builder) -> Vec<Work> {
         trip(
             "rtt-default",
             "Round trips of 16 bytes, default settings",
-            ((50_000, 10_000), blocking("")),
+            ((20_000, 10_000), blocking("")),
             ["RTT p50, default", "RTT p99, default"],
             [ratio("C", 0.9, 0.7), ratio("C", 1.25, 1.1)],
         ),

@@ -130,7 +130,7 @@ fn connections(b: &Builder) -> Vec<Work> {
                 ),
             ],
         )
-        .lasting(b.length(size("count", 2_000, 400))),
+        .lasting(b.length(size("count", 800, 400))),
         work(
             "connect-burst",
             "1,000 connects begun at once, until each has echoed 64 bytes",

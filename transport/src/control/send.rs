@@ -195,40 +195,49 @@ impl Core {
     }
 
     /// Sends in order until one fails; the count is of those that left.
-    pub fn send_batch(&self, datagrams: &[Datagram<'_>]) -> Counted {
-        let mut count = 0;
+    pub fn send_batch<'a>(&self, datagrams: impl IntoIterator<Item = Datagram<'a>>) -> Counted {
+        let mut datagrams = datagrams.into_iter();
         let mut chunk = Chunk::default();
-        let outcome = datagrams.chunks(SEND_BATCH).try_for_each(|datagrams| {
-            let addressed = self.address_all(datagrams, &mut chunk);
+        let mut count = 0;
+        let outcome = loop {
+            let addressed = self.fill(&mut chunk, &mut datagrams);
             // A bad one does not keep those before it back.
             let sent = self.send_chunk(&chunk);
             count += sent.count;
-            sent.outcome.and(addressed)
-        });
+            match sent.outcome.and(addressed) {
+                Ok(()) if chunk.datagrams.len() == SEND_BATCH => {}
+                outcome => break outcome,
+            }
+        };
         Counted { count, outcome }.counted_in(self)
     }
 
-    /// Checks at most [`SEND_BATCH`] datagrams and finds their destinations, up to the first bad one.
-    fn address_all<'a>(&self, datagrams: &[Datagram<'a>], chunk: &mut Chunk<'a>) -> Result<()> {
+    /// Takes as many datagrams as one system call does, checks them and finds their destinations, up
+    /// to the first bad one.
+    fn fill<'a>(
+        &self,
+        chunk: &mut Chunk<'a>,
+        datagrams: &mut impl Iterator<Item = Datagram<'a>>,
+    ) -> Result<()> {
+        let most = datagrams.size_hint().1.unwrap_or(SEND_BATCH);
+        let expected = most.clamp(1, SEND_BATCH);
         chunk.peers.clear();
         chunk.datagrams.clear();
-        chunk.datagrams.reserve(datagrams.len());
+        chunk.datagrams.reserve(expected);
         chunk.lane = None;
         let mut last = "";
-        for datagram in datagrams {
-            check_size(datagram.data)?;
+        for Datagram { peer, data } in datagrams.take(SEND_BATCH) {
+            check_size(data)?;
             // The same string again is the common case, and cheaper to see than to look up.
-            if chunk.peers.is_empty() || !same(datagram.peer, last) {
-                let found = self.destination(datagram.peer, datagrams.len() as u32)?;
-                last = datagram.peer;
+            if chunk.peers.is_empty() || !same(peer, last) {
+                let found = self.destination(peer, expected as u32)?;
+                last = peer;
                 chunk.peers.push(found.address);
                 // A lane is of use if all go the same way.
                 chunk.lane = found.lane.filter(|_| chunk.peers.len() == 1);
             }
-            chunk.datagrams.push(Outgoing {
-                peer: chunk.peers.len() - 1,
-                data: datagram.data,
-            });
+            let peer = chunk.peers.len() - 1;
+            chunk.datagrams.push(Outgoing { peer, data });
         }
         Ok(())
     }

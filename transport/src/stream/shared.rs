@@ -18,7 +18,7 @@ use crate::spin::Spinning;
 use crate::sys::poll::{wait, Deadline, Interest};
 use crate::sys::{socket, would_block};
 
-/// A read of more is part of a transfer: it is paced by the sender or the cable, and spinning for the
+/// What is more is part of a transfer: that is paced by the sender or the cable, and spinning for the
 /// rest of it only takes processor time from the application.
 const LITTLE: usize = 4096;
 
@@ -36,7 +36,8 @@ pub(crate) struct Shared {
     users: AtomicU32,
     /// Those of them that sleep until something is ready.
     sleepers: AtomicU32,
-    /// What was read last was little and came so soon that the next is worth spinning for.
+    /// A conversation: what was read last was little and came soon, or little was written since. What
+    /// comes next is worth spinning for.
     lively: AtomicBool,
     pub(super) leftover: Leftover,
 }
@@ -220,6 +221,15 @@ impl Shared {
         match self.socket.connect(&SockAddr::from(*to)) {
             Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // Not an address but a port is missing, while the interface has one.
+            Err(source) if no_port_left(&source) && self.core.link.is_up() => {
+                let action = format!(
+                    "{ACTION} {}: all local ports are in use or wait for the end of earlier \
+                     connections to it (net.ipv4.ip_local_port_range)",
+                    self.peer
+                );
+                return Err(TransportError::Io { action, source });
+            }
             Err(error) if self.ended().is_none() => {
                 return Err(self.core.failed_to("cannot open a stream", to, error));
             }
@@ -293,6 +303,9 @@ impl Shared {
         count: &mut u64,
     ) -> Result<()> {
         let _using = self.enter()?;
+        if data.len() <= LITTLE && !self.lively.load(Ordering::Relaxed) {
+            self.lively.store(true, Ordering::Relaxed);
+        }
         self.write_entered(data, &mut Waited::new(timeout), count)
     }
 
@@ -323,6 +336,10 @@ impl Shared {
         }
         Ok(())
     }
+}
+
+fn no_port_left(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EADDRNOTAVAIL)
 }
 
 impl Drop for Shared {

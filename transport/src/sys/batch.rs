@@ -276,9 +276,13 @@ pub(crate) fn send_from(
     .map(drop)
 }
 
-/// Datagrams that [`send`] takes in one call, and that the kernel cuts out of one packet
-/// (UDP_MAX_SEGMENTS of Linux 4.18; later kernels take more).
-pub(crate) const SEND_BATCH: usize = 64;
+/// Datagrams that [`send`] takes in one call at most.
+pub(crate) const SEND_BATCH: usize = 256;
+/// Packets of one call at most.
+const PACKETS: usize = 64;
+/// Datagrams that the kernel cuts out of one packet (UDP_MAX_SEGMENTS of Linux 4.18; later kernels
+/// take more).
+const MOST_SEGMENTS: usize = 64;
 /// Bytes of one packet that is to be cut, at most.
 const MOST_BYTES: usize = crate::MAX_MESSAGE_SIZE;
 
@@ -291,12 +295,12 @@ pub(crate) struct Outgoing<'a> {
 
 /// Packets in the making: arrays for sendmmsg, of which only the first few entries are set.
 struct Packets {
-    addresses: [MaybeUninit<libc::sockaddr_in6>; SEND_BATCH],
+    addresses: [MaybeUninit<libc::sockaddr_in6>; PACKETS],
     vectors: [MaybeUninit<libc::iovec>; SEND_BATCH],
-    controls: [MaybeUninit<Control>; SEND_BATCH],
-    headers: [MaybeUninit<libc::mmsghdr>; SEND_BATCH],
+    controls: [MaybeUninit<Control>; PACKETS],
+    headers: [MaybeUninit<libc::mmsghdr>; PACKETS],
     /// Datagrams in each packet.
-    datagrams: [u8; SEND_BATCH],
+    datagrams: [u8; PACKETS],
 }
 
 /// Sends up to [`SEND_BATCH`] datagrams; gives the number that left, at least one. Each goes to its
@@ -310,15 +314,15 @@ pub(crate) fn send(
     largest_segment: usize,
 ) -> io::Result<usize> {
     let mut packets = Packets {
-        addresses: [const { MaybeUninit::uninit() }; SEND_BATCH],
+        addresses: [const { MaybeUninit::uninit() }; PACKETS],
         vectors: [const { MaybeUninit::uninit() }; SEND_BATCH],
-        controls: [const { MaybeUninit::uninit() }; SEND_BATCH],
-        headers: [const { MaybeUninit::uninit() }; SEND_BATCH],
-        datagrams: [0; SEND_BATCH],
+        controls: [const { MaybeUninit::uninit() }; PACKETS],
+        headers: [const { MaybeUninit::uninit() }; PACKETS],
+        datagrams: [0; PACKETS],
     };
     let mut rest = &datagrams[..datagrams.len().min(SEND_BATCH)];
     let (mut count, mut vectors) = (0, 0);
-    while !rest.is_empty() {
+    while !rest.is_empty() && count < PACKETS {
         let (train, after) = rest.split_at(train_length(rest, largest_segment));
         vectors += packets.add(count, vectors, train, peers.get(train[0].peer));
         count += 1;
@@ -355,7 +359,7 @@ fn train_length(datagrams: &[Outgoing<'_>], largest_segment: usize) -> usize {
     if size == 0 || size > largest_segment {
         return 1;
     }
-    let most = MOST_BYTES / size;
+    let most = (MOST_BYTES / size).min(MOST_SEGMENTS);
     let same = |next: &&Outgoing<'_>| next.data.len() == size && next.peer == first.peer;
     datagrams.iter().take(most).take_while(same).count().max(1)
 }
@@ -489,11 +493,25 @@ mod tests {
         let of_10 = [to(1, &a); 5];
         assert_eq!(train_length(&of_10, 1000), 5);
         assert_eq!(train_length(&of_10, 9), 1, "larger than may be cut");
+        assert_eq!(train_length(&[to(1, &a); 100], 1000), MOST_SEGMENTS);
         assert_eq!(train_length(&[to(1, &a), to(1, &a), to(1, &b)], 1000), 2);
         assert_eq!(train_length(&[to(1, &a), to(2, &a)], 1000), 1);
         assert_eq!(train_length(&[to(1, &[]), to(1, &[])], 1000), 1);
         let large = vec![3; 30_000];
         assert_eq!(train_length(&[to(1, &large); 3], 65_507), 2);
+    }
+
+    #[test]
+    fn what_is_too_much_for_one_call_is_left() {
+        let receiver = UdpSocket::bind("[::1]:0").unwrap();
+        let sender = UdpSocket::bind("[::1]:0").unwrap();
+        sender.connect(receiver.local_addr().unwrap()).unwrap();
+        let batch = [Outgoing {
+            peer: 0,
+            data: b"x",
+        }; SEND_BATCH + 1];
+        assert_eq!(send(sender.as_fd(), &[], &batch, 0).unwrap(), PACKETS);
+        assert_eq!(send(sender.as_fd(), &[], &batch, 1).unwrap(), SEND_BATCH);
     }
 
     #[test]
