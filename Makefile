@@ -63,7 +63,7 @@ bench: bench-peers bench-programs ## speed against C and other tools, 25 minutes
 	@scripts/bench $(TARGET) $(REPORTS) $(BENCH_ARGS)
 
 bench-quick: bench-programs ## the same rows in two minutes: without the other tools, shorter samples
-	@scripts/require-packages iperf3 || true
+	@for name in iperf3 jq; do scripts/require-packages $$name || true; done
 	@scripts/bench $(TARGET) $(REPORTS) --quick $(BENCH_ARGS)
 
 bench-check: bench-programs ## whether the benchmark works: one short round, for CI

@@ -181,7 +181,8 @@ impl ThunderboltTransportBuilder {
     }
 
     /// How long a waiting receiver or round trip spins before it sleeps, 50 µs by default. The
-    /// receiver spins only while messages follow one another faster than this.
+    /// receiver spins only while messages follow one another faster than this, and a read from a
+    /// stream only in a conversation of little pieces.
     pub fn busy_poll(mut self, time: Duration) -> Self {
         self.settings.busy_poll = time;
         self

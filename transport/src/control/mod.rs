@@ -87,8 +87,6 @@ impl Control {
         ] {
             granted.set(enlarge_buffer(&socket, option, buffer_size) as u64);
         }
-        // Where it is missing, datagrams come singly; nothing else changes.
-        socket::enable_gro(&socket);
         if !settings.busy_poll.is_zero() {
             socket::busy_poll(&socket, settings.busy_poll);
         }

@@ -40,6 +40,7 @@ pub(crate) fn run(core: &Arc<Core>, batch: ReceiveBatch) {
         batch,
         names: Names::default(),
         pinger: Pinger::default(),
+        joining: Joining::default(),
         lively: false,
     };
     while !core.is_closing() {
@@ -52,6 +53,7 @@ struct Receiver<'a> {
     batch: ReceiveBatch,
     names: Names,
     pinger: Pinger,
+    joining: Joining,
     /// What came last came so soon after the wait for it began that the next is worth spinning for.
     lively: bool,
 }
@@ -74,6 +76,7 @@ impl Receiver<'_> {
             sleep(&mut [Interest::readable(core.control.wake.as_fd())]);
             return;
         };
+        self.joining.begin(&socket);
         // One at first: looking for a second datagram would hold up the answer to a ping.
         let mut most = 1;
         let mut waiting: Option<Spinning<'_>> = None;
@@ -86,7 +89,8 @@ impl Receiver<'_> {
                         wait.found();
                         waited <= core.spin.budget()
                     });
-                    self.process(&socket, count, now);
+                    let joined = self.process(&socket, count, now);
+                    self.joining.judge(&socket, joined, count == BATCH);
                     most = (most * MORE).min(BATCH);
                 }
                 Err(error) if would_block(&error) => {
@@ -113,11 +117,14 @@ impl Receiver<'_> {
     }
 
     /// Pings first: an answer must not wait for a handler.
+    /// Says whether some came joined.
     #[inline(never)] // a name to count instructions in
-    fn process(&mut self, socket: &Socket, count: usize, now: Instant) {
+    fn process(&mut self, socket: &Socket, count: usize, now: Instant) -> bool {
         let mut messages = 0;
+        let mut joined = false;
         for slot in 0..count {
             let received = self.batch.get(slot);
+            joined |= received.is_joined();
             match triage(self.core, socket, &received, now, &mut self.pinger) {
                 Some(found) => messages += found,
                 None => log_refused(self.core, &received.from),
@@ -126,6 +133,7 @@ impl Receiver<'_> {
         if messages > 0 {
             self.deliver(count);
         }
+        joined
     }
 
     /// Gives the messages of the batch to the handler, or queues them.
@@ -195,6 +203,45 @@ pub(super) fn triage(
         core.counters.received.bytes.add(bytes);
     }
     Some(messages)
+}
+
+/// Whether the kernel is to join datagrams of one sender (UDP_GRO). What a sender handed to its own
+/// kernel in one piece then comes through in one piece, many times as fast. But a socket that asks
+/// for it makes each single datagram cost its sender a tenth more where both are on one machine, so it
+/// is asked for when messages come in crowds, and no longer when none of them was joined.
+#[derive(Default)]
+struct Joining {
+    on: bool,
+    /// Calls in a row that found nothing joined.
+    singles: u32,
+}
+
+impl Joining {
+    const PATIENCE: u32 = 256;
+
+    fn begin(&mut self, socket: &Socket) {
+        self.set(socket, false);
+    }
+
+    /// After a call that found some `joined`, or as many as it can take.
+    fn judge(&mut self, socket: &Socket, joined: bool, crowd: bool) {
+        self.singles = match joined {
+            true => 0,
+            false => self.singles.saturating_add(1),
+        };
+        if self.on && self.singles >= Self::PATIENCE {
+            self.set(socket, false);
+        } else if !self.on && crowd {
+            self.set(socket, true);
+        }
+    }
+
+    fn set(&mut self, socket: &Socket, on: bool) {
+        // Where the kernel does not know it, datagrams come singly; nothing else changes.
+        socket::join_datagrams(socket, on);
+        self.on = on;
+        self.singles = 0;
+    }
 }
 
 /// Whose ping was answered last: more of them are likely.
@@ -387,5 +434,32 @@ impl Names {
             SenderName::new(&address::format(&from, interface, core.control.port()))
         });
         name.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn datagrams_are_joined_in_a_crowd_and_until_there_is_nothing_to_join() {
+        let socket = socket::udp("lo").unwrap();
+        let mut joining = Joining::default();
+        joining.begin(&socket);
+        joining.judge(&socket, false, false);
+        assert!(!joining.on);
+        joining.judge(&socket, false, true);
+        assert!(joining.on);
+        for _ in 1..Joining::PATIENCE {
+            joining.judge(&socket, false, true);
+        }
+        assert!(joining.on);
+        joining.judge(&socket, true, false);
+        joining.judge(&socket, false, false);
+        assert!(joining.on, "what was joined counts anew");
+        for _ in 1..Joining::PATIENCE {
+            joining.judge(&socket, false, false);
+        }
+        assert!(!joining.on);
     }
 }
