@@ -59,7 +59,7 @@ test: ## every test (installs what it needs)
 	@$(MAKE) --no-print-directory --silent examples
 	@scripts/test
 
-bench: bench-peers bench-programs ## speed against C and other tools, 25 minutes (BENCH_ARGS="--rows rtt")
+bench: bench-peers bench-programs ## speed against C and other tools, 20 minutes (BENCH_ARGS="--rows rtt")
 	@scripts/bench $(TARGET) $(REPORTS) $(BENCH_ARGS)
 
 bench-quick: bench-programs ## the same rows in two minutes: without the other tools, shorter samples

@@ -10,9 +10,7 @@ use crate::program;
 /// From now on a signal that asks us to end kills every program under way first. Called before
 /// there are other threads: all of them then leave these signals to the one that waits for them.
 pub fn clean_up_on_signals() -> Result<(), String> {
-    let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
-        .into_iter()
-        .collect();
+    let signals = signals();
     signals
         .thread_block()
         .map_err(|errno| format!("cannot block signals: {errno}"))?;
@@ -23,4 +21,24 @@ pub fn clean_up_on_signals() -> Result<(), String> {
         }
     });
     Ok(())
+}
+
+/// Starts a process that takes these signals as usual: it would inherit that they are blocked here.
+/// One that comes just now ends us at once, and what we started then ends with our pipes.
+pub fn unblocked<T>(start: impl FnOnce() -> T) -> T {
+    let signals = signals();
+    let was_blocked = SigSet::thread_get_mask().is_ok_and(|mask| mask.contains(Signal::SIGINT));
+    // It fails for no valid set.
+    let _ = signals.thread_unblock();
+    let started = start();
+    if was_blocked {
+        let _ = signals.thread_block();
+    }
+    started
+}
+
+fn signals() -> SigSet {
+    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
+        .into_iter()
+        .collect()
 }

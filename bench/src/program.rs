@@ -12,6 +12,7 @@ use nix::sys::signal::{killpg, Signal};
 use nix::unistd::Pid;
 use testkit::Host;
 
+use crate::interruption;
 use crate::processors::Processors;
 
 /// The process groups of all programs under way.
@@ -66,12 +67,12 @@ impl Program {
     fn spawn(name: String, mut command: Command, limit: Duration) -> Result<Self, String> {
         let deadline = Instant::now() + limit;
         let mut groups = locked(&GROUPS);
-        let mut child = command
+        command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
+            .process_group(0);
+        let mut child = interruption::unblocked(|| command.spawn())
             .map_err(|error| format!("cannot run {:?}: {error}", command.get_program()))?;
         let group = Pid::from_raw(child.id().cast_signed());
         groups.push(group);

@@ -66,12 +66,15 @@ enum Place {
 }
 
 impl Place {
-    /// Many peers and instructions have no yardstick, so they have tables of their own.
+    /// Many peers and instructions have no yardstick, so what has no goal of them has tables of its
+    /// own.
     fn of(outcome: &Outcome) -> Self {
+        if outcome.must.is_some() {
+            return Self::Judged;
+        }
         match outcome.id.split('-').next() {
             Some("scale") => Self::ManyPeers,
             Some("instructions") => Self::Instructions,
-            _ if outcome.must.is_some() => Self::Judged,
             _ => Self::Shown,
         }
     }
