@@ -83,9 +83,9 @@ int main(int argc, char **argv)
         return 0;
     }
     if (load)
-        stream_load_start(peer_argument(argv));
+        load_begin(stream_load, (void *)(uintptr_t)peer_argument(argv));
     measure(argv);
     if (load)
-        say("load_bytes_per_second", stream_load_rate());
+        say("load_bytes_per_second", load_rate());
     return 0;
 }

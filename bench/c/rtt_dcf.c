@@ -42,10 +42,14 @@ int main(int argc, char **argv)
         wait_for_end();
         return 0;
     }
-    if (load)
-        stream_load_start(transport, peer_argument(argv));
+    dcf_tb_stream stream;
+    if (load) {
+        dcf_must(dcf_tb_open_stream(transport, peer_argument(argv), 0, &stream),
+                 "dcf_tb_open_stream");
+        load_begin(stream_load, &stream);
+    }
     measure(transport, argv);
     if (load)
-        say("load_bytes_per_second", stream_load_rate());
+        say("load_bytes_per_second", load_rate());
     return 0;
 }

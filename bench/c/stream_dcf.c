@@ -1,27 +1,23 @@
 /* Streams of the library: dcf_tb_stream_write and _read of pieces, or _send_file and
- * _receive_file. Arguments as in stream_c.c. */
+ * _receive_file. Arguments are those of transfer.h. */
 #include "stream_dcf.h"
 
-#define MOST_STREAMS 1000
-
-static uint64_t share;
-static int source = -1;
 static dcf_tb_transport transport;
 
 static void *write_one(void *peer)
 {
     dcf_tb_stream stream;
-    uint8_t *piece = must_allocate(sink.piece);
+    uint8_t *piece = must_allocate(transfer.piece);
     uint64_t sent = 0, arrived = 0;
     size_t size;
-    fill_stream(piece, sink.piece, 0);
+    fill_stream(piece, transfer.piece, 0);
     dcf_must(dcf_tb_open_stream(transport, peer, 0, &stream), "dcf_tb_open_stream");
-    if (source >= 0)
-        dcf_must(dcf_tb_stream_send_file(stream, source, 0, share, DCF_TB_WAIT_FOREVER, &sent),
+    if (transfer.file >= 0)
+        dcf_must(dcf_tb_stream_send_file(stream, transfer.file, 0, transfer.share, DCF_TB_WAIT_FOREVER, &sent),
                  "dcf_tb_stream_send_file");
-    while (sent < share) {
-        uint64_t rest = share - sent;
-        dcf_must(dcf_tb_stream_write(stream, piece, rest < sink.piece ? rest : sink.piece,
+    while (sent < transfer.share) {
+        uint64_t rest = transfer.share - sent;
+        dcf_must(dcf_tb_stream_write(stream, piece, rest < transfer.piece ? rest : transfer.piece,
                                      DCF_TB_WAIT_FOREVER, &size),
                  "dcf_tb_stream_write");
         sent += size;
@@ -30,8 +26,8 @@ static void *write_one(void *peer)
     dcf_must(dcf_tb_stream_read(stream, (uint8_t *)&arrived, sizeof arrived, DCF_TB_WAIT_FOREVER,
                                 &size),
              "dcf_tb_stream_read");
-    if (size != sizeof arrived || arrived != share)
-        fail("%" PRIu64 " of %" PRIu64 " bytes arrived", arrived, share);
+    if (size != sizeof arrived || arrived != transfer.share)
+        fail("%" PRIu64 " of %" PRIu64 " bytes arrived", arrived, transfer.share);
     dcf_must(dcf_tb_stream_close(stream), "dcf_tb_stream_close");
     free(piece);
     return NULL;
@@ -40,19 +36,10 @@ static void *write_one(void *peer)
 int main(int argc, char **argv)
 {
     bool far = is_far(argc, argv);
-    size_t streams = number_argument(argv, "streams", 1);
-    if (streams < 1 || streams > MOST_STREAMS)
-        fail("streams=%zu is not between 1 and %d", streams, MOST_STREAMS);
-    share = number_argument(argv, "bytes", 1u << 30) / streams;
-    sink.piece = number_argument(argv, "piece", PIECE);
-    bool file = number_argument(argv, "file", 0) != 0;
-    sink.file_bytes = share;
-    sink.step = number_argument(argv, "verify", 0) ? 8 : PAGE;
+    transfer_arguments(argv, far);
     dcf_tb_config config = dcf_config(argv);
     if (far)
         config.on_stream = stream_sink;
-    if (far && file)
-        sink.file = memory_file(share, 0);
     transport = dcf_start(&config);
     if (far) {
         say_ready();
@@ -60,16 +47,6 @@ int main(int argc, char **argv)
         sink_say();
         return 0;
     }
-    if (file)
-        source = memory_file(share, PIECE);
-    pthread_t threads[MOST_STREAMS];
-    uint64_t busy = machine_busy_ns(), start = now_ns();
-    for (size_t i = 0; i < streams; i++)
-        threads[i] = must_start(write_one, (void *)(uintptr_t)peer_argument(argv));
-    for (size_t i = 0; i < streams; i++)
-        pthread_join(threads[i], NULL);
-    say("elapsed_ns", now_ns() - start);
-    say("machine_busy_ns", machine_busy_ns() - busy);
-    say("bytes", share * streams);
+    transfer_run(write_one, (void *)(uintptr_t)peer_argument(argv));
     return 0;
 }

@@ -3,14 +3,12 @@
 use std::process;
 use std::thread;
 
-use nix::sys::signal::{SigSet, Signal};
-
-use crate::program;
+use crate::{program, signals};
 
 /// From now on a signal that asks us to end kills every program under way first. Called before
 /// there are other threads: all of them then leave these signals to the one that waits for them.
 pub fn clean_up_on_signals() -> Result<(), String> {
-    let signals = signals();
+    let signals = signals::that_end();
     signals
         .thread_block()
         .map_err(|errno| format!("cannot block signals: {errno}"))?;
@@ -21,24 +19,4 @@ pub fn clean_up_on_signals() -> Result<(), String> {
         }
     });
     Ok(())
-}
-
-/// Starts a process that takes these signals as usual: it would inherit that they are blocked here.
-/// One that comes just now ends us at once, and what we started then ends with our pipes.
-pub fn unblocked<T>(start: impl FnOnce() -> T) -> T {
-    let signals = signals();
-    let was_blocked = SigSet::thread_get_mask().is_ok_and(|mask| mask.contains(Signal::SIGINT));
-    // It fails for no valid set.
-    let _ = signals.thread_unblock();
-    let started = start();
-    if was_blocked {
-        let _ = signals.thread_block();
-    }
-    started
-}
-
-fn signals() -> SigSet {
-    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
-        .into_iter()
-        .collect()
 }

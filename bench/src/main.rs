@@ -17,6 +17,7 @@ mod report;
 mod results;
 mod rows;
 mod sample;
+mod signals;
 mod statistics;
 mod terminal;
 mod verdict;

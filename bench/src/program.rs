@@ -12,8 +12,8 @@ use nix::sys::signal::{killpg, Signal};
 use nix::unistd::Pid;
 use testkit::Host;
 
-use crate::interruption;
 use crate::processors::Processors;
+use crate::signals;
 
 /// The process groups of all programs under way.
 static GROUPS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
@@ -72,7 +72,7 @@ impl Program {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
-        let mut child = interruption::unblocked(|| command.spawn())
+        let mut child = signals::unblocked(|| command.spawn())
             .map_err(|error| format!("cannot run {:?}: {error}", command.get_program()))?;
         let group = Pid::from_raw(child.id().cast_signed());
         groups.push(group);

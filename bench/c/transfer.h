@@ -1,0 +1,121 @@
+/* What the streams of both contestants have in common: arguments, files, counts, a load. */
+#ifndef TRANSFER_H
+#define TRANSFER_H
+
+#include "bench.h"
+#include <fcntl.h>
+#include <sys/mman.h>
+
+/* Bytes that are written and read at a time, unless told otherwise. */
+#define PIECE (256u << 10)
+#define MOST_STREAMS 1000
+
+/* The work of each stream. */
+static struct {
+    size_t streams;
+    uint64_t share;     /* bytes of each */
+    size_t piece, step; /* bytes a call; bytes from one checked word to the next */
+    int file;           /* from where or to where, else -1 */
+} transfer = {.streams = 1, .piece = PIECE, .step = PAGE, .file = -1};
+
+/* What was read, and from how many connections more is to come. */
+static struct {
+    _Atomic uint64_t bytes, bad;
+    _Atomic int busy;
+} sink;
+
+/* A file of `bytes` bytes, all of them in memory already: zeros or, with a period, words that number
+ * themselves. A page that is touched for the first time costs more than moving it. */
+static inline int memory_file(uint64_t bytes, uint64_t period)
+{
+    int fd = (int)must(memfd_create("bench", MFD_CLOEXEC), "memfd_create");
+    size_t size = period ? period : 1 << 20;
+    uint8_t *piece = must_allocate(size);
+    if (period)
+        fill_stream(piece, size, 0);
+    for (uint64_t at = 0; at < bytes; at += size)
+        must(pwrite(fd, piece, bytes - at < size ? bytes - at : size, (off_t)at), "pwrite");
+    free(piece);
+    return fd;
+}
+
+/* The number of bytes of a file that are not what `memory_file` wrote. */
+static inline uint64_t check_file(int fd, uint64_t bytes, uint64_t period)
+{
+    uint8_t *piece = must_allocate(period);
+    uint64_t bad = 0;
+    for (uint64_t at = 0; at < bytes; at += period) {
+        ssize_t size = must(pread(fd, piece, period, (off_t)at), "pread");
+        bad += check_stream(piece, (size_t)size, at, period, 8);
+    }
+    free(piece);
+    return bad;
+}
+
+/*   streams=N bytes=N   so many streams at once, and bytes of all of them
+ *   piece=N             bytes a call
+ *   file=1              from a file to a file
+ *   verify=1            every byte is checked */
+static inline void transfer_arguments(char **argv, bool far)
+{
+    transfer.streams = number_argument(argv, "streams", 1);
+    if (transfer.streams < 1 || transfer.streams > MOST_STREAMS)
+        fail("streams=%zu is not between 1 and %d", transfer.streams, MOST_STREAMS);
+    transfer.share = number_argument(argv, "bytes", 1u << 30) / transfer.streams;
+    transfer.piece = number_argument(argv, "piece", PIECE);
+    transfer.step = number_argument(argv, "verify", 0) ? 8 : PAGE;
+    if (number_argument(argv, "file", 0))
+        transfer.file = memory_file(transfer.share, far ? 0 : PIECE);
+}
+
+/* A connection's reader has come to its end. */
+static inline void sink_count(uint64_t bytes, uint64_t bad)
+{
+    if (transfer.file >= 0)
+        bad = check_file(transfer.file, bytes, PIECE);
+    atomic_fetch_add(&sink.bad, bad);
+    atomic_fetch_add(&sink.bytes, bytes);
+    atomic_fetch_sub(&sink.busy, 1);
+}
+
+static inline void sink_say(void)
+{
+    while (atomic_load(&sink.busy) > 0)
+        usleep(1000);
+    say("bytes", atomic_load(&sink.bytes));
+    say("bad", atomic_load(&sink.bad));
+}
+
+/* Runs a writer for each stream, and says how long all took. */
+static inline void transfer_run(void *(*write_one)(void *), void *peer)
+{
+    pthread_t threads[MOST_STREAMS];
+    uint64_t busy = machine_busy_ns(), start = now_ns();
+    for (size_t i = 0; i < transfer.streams; i++)
+        threads[i] = must_start(write_one, peer);
+    for (size_t i = 0; i < transfer.streams; i++)
+        pthread_join(threads[i], NULL);
+    say("elapsed_ns", now_ns() - start);
+    say("machine_busy_ns", machine_busy_ns() - busy);
+    say("bytes", transfer.share * transfer.streams);
+}
+
+/* A writer that goes on until the program ends counts here. */
+static _Atomic uint64_t load_bytes, load_since;
+
+static inline void load_begin(void *(*write_on)(void *), void *argument)
+{
+    must_start(write_on, argument);
+    while (atomic_load(&load_bytes) < 64 * PIECE)
+        usleep(1000);
+    atomic_store(&load_bytes, 0);
+    atomic_store(&load_since, now_ns());
+}
+
+static inline uint64_t load_rate(void)
+{
+    double seconds = (double)(now_ns() - atomic_load(&load_since)) / 1e9;
+    return (uint64_t)((double)atomic_load(&load_bytes) / seconds);
+}
+
+#endif
