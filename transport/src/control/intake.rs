@@ -18,8 +18,8 @@ use super::receiver::{log_dropped, log_refused, triage, Pinger};
 use crate::core::Core;
 use crate::handlers::lock;
 use crate::log::Throttle;
-use crate::sys::batch::ReceiveBatch;
 use crate::sys::poll::Deadline;
+use crate::sys::receive::ReceiveBatch;
 use crate::wire::{self, Kind};
 
 /// Datagrams, or trains of them, that one system call takes here.

@@ -18,8 +18,9 @@ use crate::core::Core;
 use crate::handlers::{MessageHandler, Running, Sender, SenderName};
 use crate::log::log;
 use crate::spin::Spinning;
-use crate::sys::batch::{self, ReceiveBatch, Received};
 use crate::sys::poll::{wait, Deadline, Interest};
+use crate::sys::receive::{ReceiveBatch, Received};
+use crate::sys::send;
 use crate::sys::{socket, would_block};
 use crate::wire::{self, Kind, PING_SIZE};
 
@@ -272,7 +273,7 @@ fn answer(core: &Core, socket: &Socket, token: u64, ping: &Received<'_>, pinger:
     core.counters.rare.pings_answered.increment();
     let (socket, pong) = (socket.as_fd(), wire::pong(token));
     let sent = match ping.to.filter(|address| !address.is_multicast()) {
-        Some(own) => batch::send_from(socket, &pong, own, &ping.from),
+        Some(own) => send::send_from(socket, &pong, own, &ping.from),
         None => match pinger.route(core, &ping.from) {
             Route::Lane(lane) => socket::send(lane.as_fd(), &pong).map(drop),
             Route::Shared { .. } => socket::send_to(socket, &pong, &ping.from),

@@ -13,8 +13,8 @@ use super::lanes::Route;
 use crate::address::{self, Scope};
 use crate::core::Core;
 use crate::error::{Result, TransportError};
-use crate::sys::batch::{self, Outgoing, SEND_BATCH};
 use crate::sys::poll::{wait, Deadline, Interest};
+use crate::sys::send::{self, Outgoing, SEND_BATCH};
 use crate::sys::{socket, would_block};
 use crate::{recent, Counted, Datagram, MAX_MESSAGE_SIZE};
 
@@ -280,9 +280,9 @@ impl Core {
         datagrams: &[Outgoing<'_>],
     ) -> io::Result<usize> {
         let largest = self.control.largest_segment.load(Ordering::Relaxed);
-        match batch::send(socket.as_fd(), peers, datagrams, largest) {
+        match send::send(socket.as_fd(), peers, datagrams, largest) {
             // The first of them is refused as it is, not because there is no room for it.
-            Err(error) if batch::is_refused(&error) => {
+            Err(error) if send::is_refused(&error) => {
                 let size = datagrams[0].data.len();
                 if size > largest || size == 0 {
                     return Err(error);

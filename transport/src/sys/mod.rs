@@ -1,10 +1,11 @@
 //! The operating system: every `unsafe` of this crate, each behind a safe function.
 
-pub(crate) mod batch;
 pub(crate) mod event;
 pub(crate) mod file;
 pub(crate) mod netlink;
 pub(crate) mod poll;
+pub(crate) mod receive;
+pub(crate) mod send;
 pub(crate) mod socket;
 pub(crate) mod thread;
 
