@@ -51,11 +51,6 @@ impl Spin {
         }
     }
 
-    /// The longest time that is spun for what may come next.
-    pub fn budget(&self) -> Duration {
-        self.budget
-    }
-
     /// Begins a wait that spins at first, if that pays at present.
     pub fn begin(&self, deadline: Deadline) -> Spinning<'_> {
         let now = Instant::now();
@@ -115,11 +110,6 @@ pub(crate) struct Spinning<'a> {
 }
 
 impl Spinning<'_> {
-    /// When the wait began.
-    pub fn since(&self) -> Instant {
-        self.since
-    }
-
     /// Whether to look again at once; else it is time to sleep.
     pub fn again(&mut self) -> bool {
         self.looks += 1;
@@ -144,12 +134,14 @@ impl Spinning<'_> {
         self.goes_on
     }
 
-    /// The last look found what was waited for.
-    pub fn found(self) {
+    /// The last look found what was waited for, after sleeping perhaps. Whether it came so soon that
+    /// the next is worth spinning for.
+    pub fn found(self, now: Instant) -> bool {
         let one_core = self.yielded.is_some_and(|took| took > SHORTEST_RUN);
         if self.spin.one_core.load(Ordering::Relaxed) != one_core {
             self.spin.one_core.store(one_core, Ordering::Relaxed);
         }
+        now.duration_since(self.since) <= self.spin.budget
     }
 
     fn judge(&mut self, took: Duration, now: Instant, switches_before: u64) {
@@ -232,13 +224,13 @@ mod tests {
         let spin = Spin::new(Duration::from_secs(3600));
         let mut spinning = spin.begin(Deadline::Never);
         spinning.yielded = Some(2 * SHORTEST_RUN);
-        spinning.found();
+        spinning.found(Instant::now());
         let mut spinning = spin.begin(Deadline::Never);
         spinning.again();
         assert!(spinning.yielded.is_some());
         spinning.again();
         spinning.yielded = None;
-        spinning.found();
+        spinning.found(Instant::now());
         let mut spinning = spin.begin(Deadline::Never);
         spinning.again();
         assert!(spinning.yielded.is_none());

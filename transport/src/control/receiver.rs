@@ -85,11 +85,7 @@ impl Receiver<'_> {
             match self.batch.receive(socket.as_fd(), most) {
                 Ok(count) => {
                     let now = Instant::now();
-                    self.lively = waiting.take().is_none_or(|wait| {
-                        let waited = now.duration_since(wait.since());
-                        wait.found();
-                        waited <= core.spin.budget()
-                    });
+                    self.lively = waiting.take().is_none_or(|wait| wait.found(now));
                     let joined = self.process(&socket, count, now);
                     self.joining.judge(&socket, joined, count == BATCH);
                     most = (most * MORE).min(BATCH);

@@ -134,7 +134,7 @@ impl<'a> Session<'a> {
             core.link.check()?;
             if let Some(pong) = self.take() {
                 if let Some(spinning) = spinning {
-                    spinning.found();
+                    spinning.found(pong.at);
                 }
                 return Ok(Some(pong));
             }

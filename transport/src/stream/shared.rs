@@ -273,10 +273,8 @@ impl Shared {
                 Ok(0) if self.ended().is_some() => return Err(self.end_error()),
                 Ok(count) => {
                     if let Some(wait) = waiting {
-                        let soon = wait.since().elapsed() <= self.core.spin.budget();
-                        let lively = soon && count <= LITTLE;
+                        let lively = wait.found(Instant::now()) && count <= LITTLE;
                         self.lively.store(lively, Ordering::Relaxed);
-                        wait.found();
                     }
                     let received = self.core.counters.stream_bytes_received.shard();
                     received.add(count as u64);
