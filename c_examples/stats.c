@@ -21,6 +21,8 @@ static const struct {
     ROW(pings_sent), ROW(pongs_received), ROW(pings_answered), ROW(last_rtt_ns),
     ROW(link_changes), ROW(callback_failures),
     ROW(udp_send_buffer), ROW(udp_receive_buffer),
+    ROW(rejected_source), ROW(rejected_max_streams), ROW(rejected_silent),
+    ROW(rejected_resources), ROW(dropped_memory), ROW(pongs_ignored),
 };
 
 static void print_stats(dcf_tb_transport transport)

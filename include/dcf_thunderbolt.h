@@ -345,8 +345,8 @@ typedef struct dcf_tb_config {
      */
     uint16_t data_port;
     /**
-     * Network interface, 1 to 15 bytes. Default (and NULL) "thunderbolt0"; "auto" = the first one
-     * whose driver is thunderbolt-net.
+     * Network interface, 1 to 15 bytes. Default (and NULL) "thunderbolt0"; "auto" = the one
+     * whose driver is thunderbolt-net; if there are several, `dcf_tb_init` fails and names them.
      */
     const char *interface_name;
     /**
@@ -424,6 +424,22 @@ typedef struct dcf_tb_config {
      * Handed to all five. Default NULL.
      */
     void *user_data;
+    /**
+     * Bytes that the messages of `receive_queue` may have together; what would exceed it is dropped
+     * and counted. Default 64 MiB.
+     */
+    uint64_t receive_queue_bytes;
+    /**
+     * Streams that peers opened and on which neither side has sent anything yet; 0 = no limit. When
+     * there are as many, the oldest is reset to make room, if it is older than `silent_after_ms`;
+     * else the newcomer is. Default 1000.
+     */
+    uint32_t max_silent_streams;
+    /**
+     * Milliseconds that a stream may stay silent before it gives way to another one, when there are
+     * `max_silent_streams`; with fewer, silence ends no stream. Default 10000.
+     */
+    uint32_t silent_after_ms;
 } dcf_tb_config;
 
 /**
@@ -614,6 +630,30 @@ typedef struct dcf_tb_stats {
      * Bytes of receive buffer that the kernel granted to control messages.
      */
     uint64_t udp_receive_buffer;
+    /**
+     * Of `rejected`: the source is neither link-local nor loopback.
+     */
+    uint64_t rejected_source;
+    /**
+     * Of `rejected`: `max_streams` were open.
+     */
+    uint64_t rejected_max_streams;
+    /**
+     * Of `rejected`: there were `max_silent_streams`.
+     */
+    uint64_t rejected_silent;
+    /**
+     * Of `rejected`: no descriptor, thread or memory was left for a connection.
+     */
+    uint64_t rejected_resources;
+    /**
+     * Of `messages_dropped`: there was no memory for them (`receive_queue_bytes`, or none at all).
+     */
+    uint64_t dropped_memory;
+    /**
+     * Pongs that nobody waited for: late, doubled or made up.
+     */
+    uint64_t pongs_ignored;
 } dcf_tb_stats;
 
 #ifdef __cplusplus

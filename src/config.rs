@@ -27,8 +27,8 @@ pub struct dcf_tb_config {
     pub control_port: u16,
     /// TCP port of data streams. Default 5001; 0 = any free one, see `dcf_tb_ports`.
     pub data_port: u16,
-    /// Network interface, 1 to 15 bytes. Default (and NULL) "thunderbolt0"; "auto" = the first one
-    /// whose driver is thunderbolt-net.
+    /// Network interface, 1 to 15 bytes. Default (and NULL) "thunderbolt0"; "auto" = the one
+    /// whose driver is thunderbolt-net; if there are several, `dcf_tb_init` fails and names them.
     pub interface_name: *const c_char,
     /// Bytes of socket buffer asked of the kernel. Default 64 MiB. What was granted is logged, and
     /// in the statistics.
@@ -71,6 +71,16 @@ pub struct dcf_tb_config {
     pub on_closed: dcf_tb_closed_callback,
     /// Handed to all five. Default NULL.
     pub user_data: *mut c_void,
+    /// Bytes that the messages of `receive_queue` may have together; what would exceed it is dropped
+    /// and counted. Default 64 MiB.
+    pub receive_queue_bytes: u64,
+    /// Streams that peers opened and on which neither side has sent anything yet; 0 = no limit. When
+    /// there are as many, the oldest is reset to make room, if it is older than `silent_after_ms`;
+    /// else the newcomer is. Default 1000.
+    pub max_silent_streams: u32,
+    /// Milliseconds that a stream may stay silent before it gives way to another one, when there are
+    /// `max_silent_streams`; with fewer, silence ends no stream. Default 10000.
+    pub silent_after_ms: u32,
 }
 
 const SIZE: usize = size_of::<dcf_tb_config>();
@@ -80,7 +90,7 @@ const MAX_SIZE: usize = 4096;
 
 #[cfg(target_pointer_width = "64")]
 const _: () = {
-    assert!(SIZE == 104);
+    assert!(SIZE == 120);
     assert!(offset_of!(dcf_tb_config, interface_name) == 8);
     assert!(offset_of!(dcf_tb_config, tcp_nodelay) == 24);
     assert!(offset_of!(dcf_tb_config, busy_poll_us) == 28);
@@ -103,10 +113,11 @@ const fn size_of_member<T>(_: fn(&dcf_tb_config) -> &T) -> usize {
     size_of::<T>()
 }
 
-const MEMBERS: [(usize, usize); 21] = members!(
+const MEMBERS: [(usize, usize); 24] = members!(
     struct_size control_port data_port interface_name buffer_size tcp_nodelay tcp_keepalive
     allow_any_source wait_for_interface busy_poll_us receive_queue max_streams connect_timeout_ms
     stream_dead_after_ms log_level on_message on_stream on_log on_link on_closed user_data
+    receive_queue_bytes max_silent_streams silent_after_ms
 );
 
 /// Copies the members that lie wholly within `size` bytes: a caller with an older header has the
@@ -164,6 +175,9 @@ impl Default for dcf_tb_config {
             on_link: None,
             on_closed: None,
             user_data: std::ptr::null_mut(),
+            receive_queue_bytes: 64 << 20,
+            max_silent_streams: 1000,
+            silent_after_ms: 10_000,
         }
     }
 }
@@ -208,8 +222,9 @@ impl dcf_tb_config {
     pub(crate) unsafe fn builder(&self) -> Result<ThunderboltTransportBuilder, Failure> {
         // SAFETY: the caller's promise.
         let interface = unsafe { interface(self.interface_name) }?;
-        let buffer_size = usize::try_from(self.buffer_size)
-            .map_err(|_| invalid(format!("buffer_size is {}: too large", self.buffer_size)))?;
+        let bytes = |name, size: u64| {
+            usize::try_from(size).map_err(|_| invalid(format!("{name} is {size}: too large")))
+        };
         let log_level = match self.log_level {
             DCF_TB_LOG_DEBUG => LogLevel::Debug,
             DCF_TB_LOG_INFO => LogLevel::Info,
@@ -225,14 +240,17 @@ impl dcf_tb_config {
             .interface(interface)
             .control_port(self.control_port)
             .data_port(self.data_port)
-            .buffer_size(buffer_size)
+            .buffer_size(bytes("buffer_size", self.buffer_size)?)
             .tcp_nodelay(self.tcp_nodelay != 0)
             .tcp_keepalive(self.tcp_keepalive != 0)
             .allow_any_source(self.allow_any_source != 0)
             .wait_for_interface(self.wait_for_interface != 0)
             .busy_poll(Duration::from_micros(self.busy_poll_us.into()))
             .receive_queue(self.receive_queue as usize)
+            .receive_queue_bytes(bytes("receive_queue_bytes", self.receive_queue_bytes)?)
             .max_streams(self.max_streams)
+            .max_silent_streams(self.max_silent_streams)
+            .silent_after(Duration::from_millis(self.silent_after_ms.into()))
             .connect_timeout(Duration::from_millis(self.connect_timeout_ms.into()))
             .stream_dead_after(Duration::from_millis(self.stream_dead_after_ms.into()))
             .log_level(log_level))

@@ -104,7 +104,9 @@ fn status_of(error: &TransportError) -> dcf_tb_status {
         TransportError::SocketOption { .. } => DCF_TB_ERR_SOCKET_OPTION,
         TransportError::AddressInUse { .. } => DCF_TB_ERR_ADDRESS_IN_USE,
         TransportError::PermissionDenied { .. } => DCF_TB_ERR_PERMISSION_DENIED,
-        TransportError::TooManyStreams { .. } => DCF_TB_ERR_TOO_MANY_CONNECTIONS,
+        TransportError::TooManyStreams { .. } | TransportError::TooManySilentStreams { .. } => {
+            DCF_TB_ERR_TOO_MANY_CONNECTIONS
+        }
         TransportError::TooManyFiles { .. } => DCF_TB_ERR_TOO_MANY_FILES,
         TransportError::QueueFull { .. } => DCF_TB_ERR_QUEUE_FULL,
         TransportError::OutOfMemory { .. } => DCF_TB_ERR_OUT_OF_MEMORY,

@@ -64,9 +64,21 @@ pub struct dcf_tb_stats {
     pub udp_send_buffer: u64,
     /// Bytes of receive buffer that the kernel granted to control messages.
     pub udp_receive_buffer: u64,
+    /// Of `rejected`: the source is neither link-local nor loopback.
+    pub rejected_source: u64,
+    /// Of `rejected`: `max_streams` were open.
+    pub rejected_max_streams: u64,
+    /// Of `rejected`: there were `max_silent_streams`.
+    pub rejected_silent: u64,
+    /// Of `rejected`: no descriptor, thread or memory was left for a connection.
+    pub rejected_resources: u64,
+    /// Of `messages_dropped`: there was no memory for them (`receive_queue_bytes`, or none at all).
+    pub dropped_memory: u64,
+    /// Pongs that nobody waited for: late, doubled or made up.
+    pub pongs_ignored: u64,
 }
 
-const _: () = assert!(size_of::<dcf_tb_stats>() == 2 * 4 + 22 * 8);
+const _: () = assert!(size_of::<dcf_tb_stats>() == 2 * 4 + 28 * 8);
 
 // SAFETY: C layout, a u32 first, and by the assertion above no padding.
 unsafe impl Output for dcf_tb_stats {}
@@ -123,6 +135,12 @@ fn stats_for_c(stats: &Stats) -> dcf_tb_stats {
         callback_failures: stats.callback_failures,
         udp_send_buffer: stats.udp_send_buffer,
         udp_receive_buffer: stats.udp_receive_buffer,
+        rejected_source: stats.rejected_source,
+        rejected_max_streams: stats.rejected_max_streams,
+        rejected_silent: stats.rejected_silent,
+        rejected_resources: stats.rejected_resources,
+        dropped_memory: stats.dropped_memory,
+        pongs_ignored: stats.pongs_ignored,
     }
 }
 

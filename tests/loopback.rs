@@ -56,6 +56,8 @@ in_every_dialect! {
     stream_ends;
     /// A thousand streams at once.
     crowd;
+    /// Limits, each refusal counted under its reason and logged at a bounded rate.
+    reasons;
     /// A callback per stream, in a thread of its own.
     stream_callback;
     /// Every waiting call wakes on close, callbacks finish first, of many closers one closes.

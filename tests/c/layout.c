@@ -57,7 +57,7 @@ ASSERT(sizeof(dcf_tb_status) == 4 && (dcf_tb_status)-1 < 0);
 ASSERT(sizeof(dcf_tb_transport) == 8 && (dcf_tb_transport)-1 > 0);
 ASSERT(sizeof(dcf_tb_stream) == 8 && (dcf_tb_stream)-1 > 0);
 
-ASSERT(sizeof(dcf_tb_config) == 104);
+ASSERT(sizeof(dcf_tb_config) == 120);
 AT(dcf_tb_config, struct_size, 0);
 AT(dcf_tb_config, control_port, 4);
 AT(dcf_tb_config, data_port, 6);
@@ -79,8 +79,11 @@ AT(dcf_tb_config, on_log, 72);
 AT(dcf_tb_config, on_link, 80);
 AT(dcf_tb_config, on_closed, 88);
 AT(dcf_tb_config, user_data, 96);
+AT(dcf_tb_config, receive_queue_bytes, 104);
+AT(dcf_tb_config, max_silent_streams, 112);
+AT(dcf_tb_config, silent_after_ms, 116);
 
-ASSERT(sizeof(dcf_tb_stats) == 184);
+ASSERT(sizeof(dcf_tb_stats) == 232);
 AT(dcf_tb_stats, struct_size, 0);
 AT(dcf_tb_stats, link_up, 4);
 AT(dcf_tb_stats, messages_sent, 8);
@@ -105,6 +108,12 @@ AT(dcf_tb_stats, link_changes, 152);
 AT(dcf_tb_stats, callback_failures, 160);
 AT(dcf_tb_stats, udp_send_buffer, 168);
 AT(dcf_tb_stats, udp_receive_buffer, 176);
+AT(dcf_tb_stats, rejected_source, 184);
+AT(dcf_tb_stats, rejected_max_streams, 192);
+AT(dcf_tb_stats, rejected_silent, 200);
+AT(dcf_tb_stats, rejected_resources, 208);
+AT(dcf_tb_stats, dropped_memory, 216);
+AT(dcf_tb_stats, pongs_ignored, 224);
 
 ASSERT(sizeof(dcf_tb_rtt) == 72);
 AT(dcf_tb_rtt, struct_size, 0);

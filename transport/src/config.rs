@@ -24,8 +24,8 @@ pub const DEFAULT_DATA_PORT: u16 = 5001;
 /// All others have their own method on [`ThunderboltTransportBuilder`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ThunderboltConfig {
-    /// Network interface, `thunderbolt0` by default. `auto` takes the first one whose driver is
-    /// `thunderbolt-net`.
+    /// Network interface, `thunderbolt0` by default. `auto` takes the one whose driver is
+    /// `thunderbolt-net`; if there are several, it has to be named.
     pub interface: String,
     /// UDP port of control messages and pings, 5000 by default; 0 takes any free one.
     pub control_port: u16,
@@ -61,7 +61,10 @@ pub(crate) struct Settings {
     pub wait_for_interface: bool,
     pub busy_poll: Duration,
     pub receive_queue: usize,
+    pub receive_queue_bytes: usize,
     pub max_streams: u32,
+    pub max_silent_streams: u32,
+    pub silent_after: Duration,
     pub connect_timeout: Duration,
     pub stream_dead_after: Duration,
     pub log_level: LogLevel,
@@ -111,7 +114,10 @@ impl ThunderboltTransportBuilder {
                 wait_for_interface: false,
                 busy_poll: Duration::from_micros(50),
                 receive_queue: 1024,
+                receive_queue_bytes: 64 << 20,
                 max_streams: 1024,
+                max_silent_streams: 1000,
+                silent_after: Duration::from_secs(10),
                 connect_timeout: Duration::from_secs(10),
                 stream_dead_after: Duration::from_secs(10),
                 log_level: LogLevel::Info,
@@ -195,9 +201,32 @@ impl ThunderboltTransportBuilder {
         self
     }
 
+    /// Bytes that these messages may have together, 64 MiB by default. A message that would exceed
+    /// it is dropped and counted.
+    pub fn receive_queue_bytes(mut self, bytes: usize) -> Self {
+        self.settings.receive_queue_bytes = bytes;
+        self
+    }
+
     /// Data streams that may be open at a time, in both directions together, 1024 by default.
     pub fn max_streams(mut self, streams: u32) -> Self {
         self.settings.max_streams = streams;
+        self
+    }
+
+    /// Streams that a peer opened and on which neither side has sent anything yet, 1000 by default;
+    /// 0 sets no limit. When there are as many, the oldest of them is reset to make room, if it is
+    /// older than [`silent_after`](Self::silent_after); else the newcomer is.
+    pub fn max_silent_streams(mut self, streams: u32) -> Self {
+        self.settings.max_silent_streams = streams;
+        self
+    }
+
+    /// How long a stream may stay silent before it gives way to another one when there are
+    /// [`max_silent_streams`](Self::max_silent_streams), 10 s by default. With fewer, no stream
+    /// is ever ended for its silence.
+    pub fn silent_after(mut self, time: Duration) -> Self {
+        self.settings.silent_after = time;
         self
     }
 

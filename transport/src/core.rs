@@ -95,10 +95,10 @@ impl Core {
             link: Link::absent(&settings.config.interface),
             control: Control::new().map_err(no_event)?,
             intake: Intake::default(),
-            inbox: Inbox::new(settings.receive_queue),
+            inbox: Inbox::new(settings.receive_queue, settings.receive_queue_bytes),
             rtt: Rtt::default(),
             spin: Spin::new(settings.busy_poll),
-            streams: Streams::new(settings.max_streams).map_err(no_event)?,
+            streams: Streams::new(&settings).map_err(no_event)?,
             accept_wake: EventFd::new().map_err(no_event)?,
             closing: AtomicBool::new(false),
             life: Mutex::default(),
@@ -299,6 +299,14 @@ impl Core {
             self.on_link.failures(),
             self.log.slot.failures(),
         ];
+        let reasons = &rare.rejected;
+        let rejected = [
+            reasons.source.get(),
+            reasons.max_streams.get(),
+            reasons.silent.get(),
+            reasons.resources.get(),
+        ];
+        let [rejected_source, rejected_max_streams, rejected_silent, rejected_resources] = rejected;
         Stats {
             link_up: self.link.is_up(),
             messages_sent: counters.sent.sum(|sent| &sent.messages),
@@ -310,7 +318,13 @@ impl Core {
             errors: rare.errors.get(),
             messages_dropped: rare.messages_dropped.get(),
             kernel_drops: rare.kernel_drops_before.get() + self.control.kernel_drops(),
-            rejected: rare.rejected.get(),
+            rejected: rejected.iter().sum(),
+            rejected_source,
+            rejected_max_streams,
+            rejected_silent,
+            rejected_resources,
+            dropped_memory: rare.dropped_memory.get(),
+            pongs_ignored: rare.pongs_ignored.get(),
             stream_bytes_sent: counters.stream_bytes_sent.sum(|bytes| bytes),
             stream_bytes_received: counters.stream_bytes_received.sum(|bytes| bytes),
             streams_open: self.streams.open() as u64,

@@ -147,6 +147,13 @@ pub enum TransportError {
         max: u32,
     },
 
+    /// `max_silent_streams` streams that peers opened have said nothing yet.
+    #[error("{max} streams are open that have said nothing yet, and max_silent_streams is {max}")]
+    TooManySilentStreams {
+        /// The configured limit.
+        max: u32,
+    },
+
     /// The process or the system has no file descriptors left.
     #[error("{action}: {source}: raise the limit (ulimit -n) or close some")]
     TooManyFiles {

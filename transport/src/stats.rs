@@ -93,7 +93,10 @@ pub(crate) struct Rare {
     pub connections_initiated: Counter,
     pub errors: Counter,
     pub messages_dropped: Counter,
-    pub rejected: Counter,
+    pub rejected: Rejected,
+    /// Messages that were dropped for the memory that they would have taken.
+    pub dropped_memory: Counter,
+    pub pongs_ignored: Counter,
     pub pings_sent: Counter,
     pub pongs_received: Counter,
     pub pings_answered: Counter,
@@ -101,6 +104,15 @@ pub(crate) struct Rare {
     pub link_changes: Counter,
     /// Drops of sockets that were replaced since.
     pub kernel_drops_before: Counter,
+}
+
+/// What was refused, each by its reason.
+#[derive(Debug, Default)]
+pub(crate) struct Rejected {
+    pub source: Counter,
+    pub max_streams: Counter,
+    pub silent: Counter,
+    pub resources: Counter,
 }
 
 /// Statistics of a transport since it started or since the last reset.
@@ -134,8 +146,21 @@ pub struct Stats {
     pub messages_dropped: u64,
     /// Datagrams that the kernel dropped because the socket buffer was full.
     pub kernel_drops: u64,
-    /// Datagrams and connections refused for their source or a limit.
+    /// Datagrams and connections that were refused: the sum of the four below.
     pub rejected: u64,
+    /// Refused because their source is neither link-local nor loopback.
+    pub rejected_source: u64,
+    /// Connections refused because `max_streams` were open.
+    pub rejected_max_streams: u64,
+    /// Connections refused, or silent streams reset, because of `max_silent_streams`.
+    pub rejected_silent: u64,
+    /// Connections refused for lack of descriptors, threads or memory.
+    pub rejected_resources: u64,
+    /// Those of `messages_dropped` for which there was no memory (`receive_queue_bytes`, or none at
+    /// all); the others found the queue full.
+    pub dropped_memory: u64,
+    /// Pongs that nobody waited for: late, doubled or made up.
+    pub pongs_ignored: u64,
     /// Payload bytes written to data streams.
     pub stream_bytes_sent: u64,
     /// Payload bytes read from data streams.
@@ -192,7 +217,7 @@ impl Baseline {
 
 impl Stats {
     /// Everything that only goes up.
-    fn counts_mut(&mut self) -> [&mut u64; 17] {
+    fn counts_mut(&mut self) -> [&mut u64; 23] {
         [
             &mut self.messages_sent,
             &mut self.messages_received,
@@ -204,6 +229,12 @@ impl Stats {
             &mut self.messages_dropped,
             &mut self.kernel_drops,
             &mut self.rejected,
+            &mut self.rejected_source,
+            &mut self.rejected_max_streams,
+            &mut self.rejected_silent,
+            &mut self.rejected_resources,
+            &mut self.dropped_memory,
+            &mut self.pongs_ignored,
             &mut self.stream_bytes_sent,
             &mut self.stream_bytes_received,
             &mut self.pings_sent,

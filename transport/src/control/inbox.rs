@@ -39,12 +39,23 @@ pub(crate) struct Inbox {
     event: OnceLock<EventFd>,
     /// Messages that are kept at most.
     limit: usize,
+    /// Bytes that they may have together.
+    limit_bytes: usize,
+}
+
+/// Why a message was not queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoRoom {
+    Full,
+    Memory,
 }
 
 #[derive(Default)]
 struct State {
     /// Each with its sender's name, which takes longer to make than the rest.
     messages: VecDeque<(Queued, SenderName)>,
+    /// Bytes of `messages`.
+    bytes: usize,
     streams: VecDeque<DataStream>,
     closed: bool,
     /// Threads that wait; telling nobody would cost a system call all the same.
@@ -54,12 +65,13 @@ struct State {
 }
 
 impl Inbox {
-    pub fn new(limit: usize) -> Self {
+    pub fn new(limit: usize, limit_bytes: usize) -> Self {
         Self {
             state: Mutex::default(),
             came: Condvar::new(),
             event: OnceLock::new(),
             limit,
+            limit_bytes,
         }
     }
 
@@ -83,15 +95,16 @@ impl Inbox {
     /// Takes the oldest message for a handler.
     pub fn pop_message(&self) -> Option<Queued> {
         let mut state = lock(&self.state);
-        let message = state.messages.pop_front();
+        let message = state.pop_message();
         self.update_event(&mut state);
-        message.map(|(message, _)| message)
+        message
     }
 
     /// Gives back what `pop_message` took.
     pub fn put_back(&self, message: Queued, sender: SenderName) {
         let mut state = lock(&self.state);
         if !state.closed {
+            state.bytes += message.data.len();
             state.messages.push_front((message, sender));
             self.announce(&mut state);
         }
@@ -115,7 +128,7 @@ impl Inbox {
         let first = state.messages.front();
         let (message, sender) = first.ok_or(TransportError::WouldBlock)?;
         let taken = take(&message.data, &Sender::new(sender, message.from))?;
-        state.messages.pop_front();
+        state.pop_message();
         self.update_event(&mut state);
         Ok(taken)
     }
@@ -206,11 +219,20 @@ impl Inbox {
         let mut state = lock(&self.state);
         state.closed = true;
         state.messages.clear();
+        state.bytes = 0;
         let streams = std::mem::take(&mut state.streams);
         self.announce(&mut state);
         // Streams take other locks when they close.
         drop(state);
         drop(streams);
+    }
+}
+
+impl State {
+    fn pop_message(&mut self) -> Option<Queued> {
+        let (message, _) = self.messages.pop_front()?;
+        self.bytes -= message.data.len();
+        Some(message)
     }
 }
 
@@ -222,18 +244,25 @@ pub(crate) struct Filling<'a> {
 }
 
 impl Filling<'_> {
-    /// Queues a copy; false when the queue is full or there is no memory.
-    pub fn push(&mut self, data: &[u8], from: SocketAddrV6, sender: &SenderName) -> bool {
+    /// Queues a copy.
+    pub fn push(
+        &mut self,
+        data: &[u8],
+        from: SocketAddrV6,
+        sender: &SenderName,
+    ) -> std::result::Result<(), NoRoom> {
         if self.state.closed || self.state.messages.len() >= self.inbox.limit {
-            return false;
+            return Err(NoRoom::Full);
         }
-        let Some(message) = Queued::copy(data, from) else {
-            return false;
-        };
+        if self.state.bytes + data.len() > self.inbox.limit_bytes {
+            return Err(NoRoom::Memory);
+        }
+        let message = Queued::copy(data, from).ok_or(NoRoom::Memory)?;
         let sender = SenderName::clone(sender);
+        self.state.bytes += data.len();
         self.state.messages.push_back((message, sender));
         self.added = true;
-        true
+        Ok(())
     }
 }
 
@@ -255,7 +284,11 @@ mod tests {
         SocketAddrV6::new(Ipv6Addr::LOCALHOST, 5000, 0, 1)
     }
 
-    fn push(inbox: &Inbox, data: &[u8]) -> bool {
+    fn inbox(limit: usize) -> Inbox {
+        Inbox::new(limit, 1000)
+    }
+
+    fn push(inbox: &Inbox, data: &[u8]) -> std::result::Result<(), NoRoom> {
         inbox.fill().push(data, from(), &SenderName::new("::1%lo"))
     }
 
@@ -266,9 +299,9 @@ mod tests {
 
     #[test]
     fn the_newest_goes_when_the_queue_is_full_and_order_is_kept() {
-        let inbox = Inbox::new(2);
+        let inbox = inbox(2);
         let kept = [b"1", b"2", b"3"].map(|data| push(&inbox, data));
-        assert_eq!(kept, [true, true, false]);
+        assert_eq!(kept, [Ok(()), Ok(()), Err(NoRoom::Full)]);
         let next = || inbox.receive(Deadline::Now, |data, _| Ok(data.to_vec()));
         assert_eq!(next().unwrap(), b"1");
         assert_eq!(next().unwrap(), b"2");
@@ -276,9 +309,24 @@ mod tests {
     }
 
     #[test]
+    fn bytes_are_bounded_too_and_come_back_when_messages_go() {
+        let inbox = inbox(8);
+        assert_eq!(push(&inbox, &[0; 600]), Ok(()));
+        assert_eq!(push(&inbox, &[0; 401]), Err(NoRoom::Memory));
+        assert_eq!(push(&inbox, &[0; 400]), Ok(()));
+        let taken = inbox.pop_message().unwrap();
+        assert_eq!(push(&inbox, &[0; 600]), Ok(()));
+        inbox.put_back(taken, SenderName::new("::1%lo"));
+        for _ in 0..3 {
+            inbox.receive(Deadline::Now, |_, _| Ok(())).unwrap();
+        }
+        assert_eq!(push(&inbox, &[0; 1000]), Ok(()));
+    }
+
+    #[test]
     fn a_message_that_is_not_taken_stays() {
-        let inbox = Inbox::new(8);
-        push(&inbox, b"kept");
+        let inbox = inbox(8);
+        push(&inbox, b"kept").unwrap();
         let refused: Result<()> =
             inbox.receive(Deadline::Now, |_, _| Err(TransportError::WouldBlock));
         assert!(refused.is_err());
@@ -287,12 +335,12 @@ mod tests {
 
     #[test]
     fn the_event_is_readable_exactly_while_something_waits() {
-        let inbox = Inbox::new(8);
-        push(&inbox, b"before anybody asked");
+        let inbox = inbox(8);
+        push(&inbox, b"before anybody asked").unwrap();
         assert!(readable(&inbox));
         inbox.pop_message();
         assert!(!readable(&inbox));
-        push(&inbox, b"after");
+        push(&inbox, b"after").unwrap();
         assert!(readable(&inbox));
         inbox.pop_message();
         inbox.close();

@@ -143,6 +143,7 @@ pub(crate) fn pump(core: &Core) {
     // No lock is held while something is logged.
     drop(pumped);
     if lost > 0 {
+        core.counters.rare.dropped_memory.add(lost);
         let limit = core.settings.config.buffer_size;
         let full = format_args!("{limit} bytes wait for the message handler (buffer_size)");
         log_dropped(core, lost, full);

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use socket2::Socket;
 
-use super::inbox::Filling;
+use super::inbox::{Filling, NoRoom};
 use super::lanes::{Route, Usage};
 use crate::address;
 use crate::core::Core;
@@ -176,7 +176,7 @@ pub(super) fn triage(
 ) -> Option<u64> {
     if !core.serves(received.from.ip()) {
         let count = received.datagrams().len() as u64;
-        core.counters.rare.rejected.add(count);
+        core.counters.rare.rejected.source.add(count);
         return None;
     }
     let (mut messages, mut bytes) = (0, 0);
@@ -187,7 +187,11 @@ pub(super) fn triage(
         for datagram in received.datagrams() {
             match wire::classify(datagram) {
                 Kind::Ping(token) => answer(core, socket, token, received, pinger),
-                Kind::Pong(token) => core.rtt.deliver(token, received.from, now),
+                Kind::Pong(token) => {
+                    if !core.rtt.deliver(token, received.from, now) {
+                        core.counters.rare.pongs_ignored.increment();
+                    }
+                }
                 Kind::Message => {
                     messages += 1;
                     bytes += datagram.len() as u64;
@@ -296,13 +300,13 @@ pub(super) fn log_refused(core: &Core, from: &SocketAddrV6) {
     }
 }
 
-pub(super) fn log_dropped(core: &Core, count: u64, full: fmt::Arguments<'_>) {
+pub(super) fn log_dropped(core: &Core, count: u64, why: fmt::Arguments<'_>) {
     core.counters.rare.messages_dropped.add(count);
     if let Some(held_back) = core.intake.dropped.pass() {
         log!(
             core.log,
             Warn,
-            "dropped {count} message(s): {full} ({held_back} such records held back)"
+            "dropped {count} message(s): {why} ({held_back} such records held back)"
         );
     }
 }
@@ -312,7 +316,14 @@ struct Delivery<'a> {
     core: &'a Core,
     names: &'a mut Names,
     target: Target<'a>,
-    dropped: u64,
+    dropped: Dropped,
+}
+
+/// Messages for which there was no room.
+#[derive(Default)]
+struct Dropped {
+    full: u64,
+    memory: u64,
 }
 
 enum Target<'a> {
@@ -327,7 +338,7 @@ impl<'a> Delivery<'a> {
             core,
             names,
             target: Target::Undecided,
-            dropped: 0,
+            dropped: Dropped::default(),
         };
         delivery.choose_target();
         delivery
@@ -364,7 +375,11 @@ impl<'a> Delivery<'a> {
         }
         if let Target::Queue(queue) = &mut self.target {
             let name = self.names.of(self.core, from);
-            self.dropped += u64::from(!queue.push(data, from, name));
+            match queue.push(data, from, name) {
+                Ok(()) => {}
+                Err(NoRoom::Full) => self.dropped.full += 1,
+                Err(NoRoom::Memory) => self.dropped.memory += 1,
+            }
         }
     }
 
@@ -389,11 +404,23 @@ impl<'a> Delivery<'a> {
         }
         // No lock is held while the drop is logged.
         drop(self.target);
-        if self.dropped > 0 {
-            let limit = self.core.settings.receive_queue;
-            let full =
-                format_args!("the receive queue of {limit} messages is full (receive_queue)");
-            log_dropped(self.core, self.dropped, full);
+        let settings = &self.core.settings;
+        if self.dropped.full > 0 {
+            let limit = settings.receive_queue;
+            let why = format_args!("the receive queue of {limit} messages is full (receive_queue)");
+            log_dropped(self.core, self.dropped.full, why);
+        }
+        if self.dropped.memory > 0 {
+            self.core
+                .counters
+                .rare
+                .dropped_memory
+                .add(self.dropped.memory);
+            let limit = settings.receive_queue_bytes;
+            let why = format_args!(
+                "no memory for them: the receive queue may have {limit} bytes (receive_queue_bytes)"
+            );
+            log_dropped(self.core, self.dropped.memory, why);
         }
     }
 }

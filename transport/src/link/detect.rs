@@ -7,22 +7,36 @@ use std::path::Path;
 use crate::error::{Result, TransportError};
 use crate::sys::netlink::{self, Interface, Which};
 
-/// The name that means "the first interface whose driver is thunderbolt-net".
+/// The name that means "the interface whose driver is thunderbolt-net".
 const AUTO: &str = "auto";
 /// The driver's name in sysfs (drivers/net/thunderbolt/main.c).
 const DRIVER: &str = "thunderbolt-net";
 
-/// Looks up the interface that a configured name means; `None` when there is none.
-pub(crate) fn resolve(configured: &str) -> Result<Option<Interface>> {
-    let name = if configured == AUTO {
-        match thunderbolt_interface(Path::new("/sys/class/net")) {
-            Some(name) => name,
-            None => return Ok(None),
-        }
-    } else {
-        configured.to_owned()
+/// What a configured name means at the moment.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Resolved {
+    Interface(Interface),
+    /// There is none.
+    Nothing,
+    /// There are several, and none is better than another: using one by silence could be another
+    /// network than the one that is meant.
+    Several(Vec<String>),
+}
+
+/// Looks up the interface that a configured name means.
+pub(crate) fn resolve(configured: &str) -> Result<Resolved> {
+    let mut names = match configured {
+        AUTO => thunderbolt_interfaces(Path::new("/sys/class/net")),
+        name => vec![name.to_owned()],
     };
-    netlink::interface(Which::Name(&name)).map_err(|error| cannot_ask(&name, error))
+    if names.len() > 1 {
+        return Ok(Resolved::Several(names));
+    }
+    let Some(name) = names.pop() else {
+        return Ok(Resolved::Nothing);
+    };
+    let found = netlink::interface(Which::Name(&name)).map_err(|error| cannot_ask(&name, error))?;
+    Ok(found.map_or(Resolved::Nothing, Resolved::Interface))
 }
 
 /// Looks up an interface that may have been renamed since it was bound to.
@@ -38,22 +52,13 @@ fn cannot_ask(name: &str, source: io::Error) -> TransportError {
     )
 }
 
-/// The first interface, by index, whose device is driven by thunderbolt-net.
-fn thunderbolt_interface(class_net: &Path) -> Option<String> {
-    let mut found: Vec<(u32, String)> = interfaces(class_net)
-        .into_iter()
-        .filter(|name| {
-            let driver = fs::read_link(class_net.join(name).join("device/driver"));
-            driver.is_ok_and(|path| path.file_name().is_some_and(|name| name == DRIVER))
-        })
-        .map(|name| {
-            let index = fs::read_to_string(class_net.join(&name).join("ifindex"));
-            let index = index.ok().and_then(|text| text.trim().parse().ok());
-            (index.unwrap_or(u32::MAX), name)
-        })
-        .collect();
-    found.sort();
-    found.into_iter().next().map(|(_, name)| name)
+/// The interfaces whose device is driven by thunderbolt-net.
+fn thunderbolt_interfaces(class_net: &Path) -> Vec<String> {
+    let is_ours = |name: &String| {
+        let driver = fs::read_link(class_net.join(name).join("device/driver"));
+        driver.is_ok_and(|path| path.file_name().is_some_and(|name| name == DRIVER))
+    };
+    interfaces(class_net).into_iter().filter(is_ours).collect()
 }
 
 fn interfaces(class_net: &Path) -> Vec<String> {
@@ -66,18 +71,29 @@ fn interfaces(class_net: &Path) -> Vec<String> {
 }
 
 /// The error for an interface that is not there, with those that are.
-pub(crate) fn not_found(configured: &str) -> TransportError {
-    let there = interfaces(Path::new("/sys/class/net")).join(", ");
-    let what = if configured == AUTO {
-        "no interface has the driver thunderbolt-net; connect the cable and load the driver \
-         (modprobe thunderbolt-net)"
-    } else {
-        "connect the cable, load the driver (modprobe thunderbolt-net), or name another one"
+pub(crate) fn not_found(configured: &str, found: &Resolved) -> TransportError {
+    let what = match found {
+        Resolved::Several(names) => several(names),
+        _ if configured == AUTO => format!(
+            "no interface has the driver {DRIVER}; connect the cable and load the driver \
+             (modprobe {DRIVER})"
+        ),
+        _ => format!("connect the cable, load the driver (modprobe {DRIVER}), or name another one"),
     };
+    let there = interfaces(Path::new("/sys/class/net")).join(", ");
     TransportError::InterfaceNotFound {
         interface: configured.to_owned(),
         reason: format!("{what}; this host has: {there}"),
     }
+}
+
+/// Why nothing is bound to while there are several.
+pub(crate) fn several(names: &[String]) -> String {
+    format!(
+        "{} interfaces have the driver {DRIVER} ({}); configure one of them by its name",
+        names.len(),
+        names.join(", ")
+    )
 }
 
 #[cfg(test)]
@@ -95,10 +111,9 @@ mod tests {
             Self(root)
         }
 
-        fn add(&self, name: &str, index: u32, driver: Option<&str>) {
+        fn add(&self, name: &str, driver: Option<&str>) {
             let device = self.0.join(name).join("device");
             fs::create_dir_all(&device).unwrap();
-            fs::write(self.0.join(name).join("ifindex"), format!("{index}\n")).unwrap();
             if let Some(driver) = driver {
                 symlink(format!("../../../bus/{driver}"), device.join("driver")).unwrap();
             }
@@ -112,30 +127,31 @@ mod tests {
     }
 
     #[test]
-    fn auto_takes_the_first_interface_of_the_thunderbolt_driver() {
+    fn auto_finds_the_interfaces_of_the_thunderbolt_driver() {
         let sysfs = Sysfs::new("several");
-        sysfs.add("eth0", 2, Some("e1000e"));
-        sysfs.add("enx5", 9, Some(DRIVER));
-        sysfs.add("thunderbolt1", 7, Some(DRIVER));
-        sysfs.add("lo", 1, None);
-        assert_eq!(
-            thunderbolt_interface(&sysfs.0).as_deref(),
-            Some("thunderbolt1")
-        );
+        sysfs.add("eth0", Some("e1000e"));
+        sysfs.add("thunderbolt1", Some(DRIVER));
+        sysfs.add("enx5", Some(DRIVER));
+        sysfs.add("lo", None);
+        let names = thunderbolt_interfaces(&sysfs.0);
+        assert_eq!(names, ["enx5", "thunderbolt1"]);
+        let text = several(&names);
+        assert!(text.contains("enx5, thunderbolt1"), "{text}");
     }
 
     #[test]
     fn auto_never_takes_another_network() {
         let sysfs = Sysfs::new("none");
-        sysfs.add("eth0", 2, Some("e1000e"));
+        sysfs.add("eth0", Some("e1000e"));
         // The name alone says nothing.
-        sysfs.add("thunderbolt0", 3, None);
-        assert_eq!(thunderbolt_interface(&sysfs.0), None);
+        sysfs.add("thunderbolt0", None);
+        assert!(thunderbolt_interfaces(&sysfs.0).is_empty());
+        assert!(thunderbolt_interfaces(Path::new("/no/such/directory")).is_empty());
     }
 
     #[test]
     fn the_error_names_what_was_sought_and_what_there_is() {
-        let text = not_found("thunderbolt7").to_string();
+        let text = not_found("thunderbolt7", &Resolved::Nothing).to_string();
         assert!(
             text.contains("thunderbolt7") && text.contains("lo"),
             "{text}"

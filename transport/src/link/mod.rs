@@ -176,6 +176,7 @@ mod tests {
             carrier: true,
             multicast: true,
             mtu: 65520,
+            hardware: Vec::new(),
             addresses: vec!["fe80::1".parse().unwrap()],
             tentative: false,
         }

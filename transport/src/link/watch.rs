@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use socket2::Socket;
 
-use super::detect::{by_index, not_found, resolve};
+use super::detect::{by_index, not_found, resolve, several, Resolved};
 use super::{Current, LinkState};
 use crate::control::intake::{pump, StandIn};
 use crate::core::Core;
@@ -16,7 +16,8 @@ use crate::handlers::LinkEvent;
 use crate::log::log;
 use crate::stream::listener::{self, Acceptor};
 use crate::stream::registry::End;
-use crate::sys::netlink::{Interface, LinkWatch};
+use crate::stream::stall::Stalls;
+use crate::sys::netlink::{Interface, LinkWatch, News};
 use crate::sys::poll::{wait, Deadline, Interest};
 use crate::sys::socket;
 
@@ -25,9 +26,12 @@ const RETRY: Duration = Duration::from_secs(1);
 
 pub(crate) struct Watcher {
     news: LinkWatch,
+    /// Of the interface that we are bound to.
+    hardware: Vec<u8>,
     listener: Option<Socket>,
     acceptor: Acceptor,
     stand_in: StandIn,
+    stalls: Stalls,
     /// Set only while something failed that will not announce its end.
     retry: Deadline,
 }
@@ -46,29 +50,35 @@ impl Watcher {
         })?;
         let mut watcher = Self {
             news,
+            hardware: Vec::new(),
             listener: None,
             acceptor: Acceptor::new(),
             stand_in: StandIn::new(),
+            stalls: Stalls::default(),
             retry: Deadline::Never,
         };
         core.control.set_port(config.control_port);
         core.streams.set_port(config.data_port);
-        match resolve(&config.interface)? {
-            Some(interface) => {
-                watcher.bind(core, &interface)?;
-                let state = LinkState::of(Some(&interface));
+        let found = resolve(&config.interface)?;
+        match &found {
+            Resolved::Interface(interface) => {
+                watcher.bind(core, interface)?;
+                let interface = described(interface, LinkState::of(Some(interface)));
                 core.control.set_addresses(interface.addresses.len());
-                core.link.set(described(interface, state));
+                core.link.set(interface);
                 if let Err(error) = core.link.check() {
                     log!(core.log, Warn, "{error}");
                 }
             }
-            None if core.settings.wait_for_interface => {
+            missing if !core.settings.wait_for_interface => {
+                return Err(not_found(&config.interface, missing));
+            }
+            missing => {
                 reserve_ports(core)?;
                 let interface = &config.interface;
                 log!(core.log, Info, "waiting for interface \"{interface}\"");
+                announce(core, unbound(core, missing));
             }
-            None => return Err(not_found(&config.interface)),
         }
         Ok(watcher)
     }
@@ -76,10 +86,11 @@ impl Watcher {
     /// Body of the accepting thread.
     pub fn run(mut self, core: &Arc<Core>) {
         // What changed between `start` and now.
-        self.refresh(core);
+        self.refresh(core, &News::default());
         while !core.is_closing() {
             let (mut changed, mut connection, mut message) = (false, false, false);
             {
+                let look_at_streams = self.stalls.look(core);
                 let (stand_in, look_again) = self.stand_in.look(&core.intake);
                 let control = core.control.socket().filter(|_| stand_in);
                 let listener = self.listener.as_ref().filter(|_| self.acceptor.is_ready());
@@ -94,7 +105,13 @@ impl Watcher {
                         .as_ref()
                         .map(|control| Interest::readable(control.as_fd())),
                 );
-                let deadline = self.retry.min(self.acceptor.pause()).min(look_again);
+                let deadlines = [
+                    self.retry,
+                    self.acceptor.pause(),
+                    look_again,
+                    look_at_streams,
+                ];
+                let deadline = deadlines.into_iter().fold(Deadline::Never, Deadline::min);
                 // It could fail for lack of memory only; then the loop tries again.
                 if wait(&mut interests, deadline).unwrap_or(false) {
                     let ready = |at: usize| interests.get(at).is_some_and(Interest::is_ready);
@@ -111,20 +128,20 @@ impl Watcher {
                 break;
             }
             if changed || self.retry.passed() {
-                self.news.clear();
-                self.refresh(core);
+                let news = self.news.take();
+                self.refresh(core, &news);
             }
             if let Some(listener) = self.listener.as_ref().filter(|_| connection) {
                 self.acceptor.accept(core, listener);
             }
-            listener::hand_over_queued(core);
+            self.acceptor.hand_over_queued(core);
         }
     }
 
     /// Looks at the interface and does what its state asks for.
-    fn refresh(&mut self, core: &Arc<Core>) {
+    fn refresh(&mut self, core: &Arc<Core>, news: &News) {
         self.retry = Deadline::Never;
-        if let Err(error) = self.try_refresh(core) {
+        if let Err(error) = self.try_refresh(core, news) {
             log!(
                 core.log,
                 Error,
@@ -135,32 +152,43 @@ impl Watcher {
         }
     }
 
-    fn try_refresh(&mut self, core: &Arc<Core>) -> Result<()> {
+    fn try_refresh(&mut self, core: &Arc<Core>, news: &News) -> Result<()> {
         let (bound, name) = core.link.with(|now| (now.index, now.name.clone()));
         if let Some(index) = bound {
-            if let Some(interface) = by_index(index, &name)? {
-                let state = LinkState::of(Some(&interface));
-                announce(core, described(interface, state));
-                return Ok(());
+            let interface = by_index(index, &name)?;
+            match interface.filter(|interface| self.is_bound_to(interface, news)) {
+                Some(interface) => {
+                    self.hardware.clone_from(&interface.hardware);
+                    let state = LinkState::of(Some(&interface));
+                    announce(core, described(&interface, state));
+                    return Ok(());
+                }
+                None => self.unbind(core),
             }
-            self.unbind(core);
         }
-        let Some(interface) = resolve(&core.settings.config.interface)? else {
+        let found = resolve(&core.settings.config.interface)?;
+        let Resolved::Interface(interface) = found else {
+            announce(core, unbound(core, &found));
             return Ok(());
         };
-        let state = LinkState::of(Some(&interface));
-        match self.bind(core, &interface) {
-            Ok(()) => {
-                announce(core, described(interface, state));
-                Ok(())
-            }
-            Err(error) => {
-                let mut unbound = described(interface, LinkState::Unbound(error.to_string()));
-                unbound.index = None;
-                announce(core, unbound);
-                Err(error)
-            }
+        let bound = self.bind(core, &interface);
+        let state = match &bound {
+            Ok(()) => LinkState::of(Some(&interface)),
+            Err(error) => LinkState::Unbound(error.to_string()),
+        };
+        let mut now = described(&interface, state);
+        if bound.is_err() {
+            now.index = None;
         }
+        announce(core, now);
+        bound
+    }
+
+    /// Whether the interface that has our index is the one whose index it was: it may have been
+    /// deleted, and the index given to another, since the last look.
+    fn is_bound_to(&self, interface: &Interface, news: &News) -> bool {
+        !news.deleted.contains(&interface.index)
+            && (!news.incomplete || interface.hardware == self.hardware)
     }
 
     /// Opens the sockets on this incarnation of the interface. The control socket is used last: a
@@ -170,6 +198,7 @@ impl Watcher {
         let control = core.control.bind(name, &core.settings)?;
         self.listener = Some(listener::open(core, name)?);
         core.control.open(control);
+        self.hardware.clone_from(&interface.hardware);
         // The name may have gone over to another interface in between: then the news of that is
         // on its way, and the next look finds that this index is gone.
         Ok(())
@@ -180,27 +209,31 @@ impl Watcher {
         self.listener = None;
         core.control.close(&core.counters);
         core.streams.end_all(End::LinkGone);
-        let name = core.settings.config.interface.clone();
-        announce(
-            core,
-            Current {
-                name,
-                index: None,
-                state: LinkState::Absent,
-                multicast: false,
-                addresses: Vec::new(),
-            },
-        );
+        announce(core, unbound(core, &Resolved::Nothing));
     }
 }
 
-fn described(interface: Interface, state: LinkState) -> Current {
+/// The state while there is no interface that could be bound to.
+fn unbound(core: &Core, found: &Resolved) -> Current {
     Current {
-        name: interface.name,
+        name: core.settings.config.interface.clone(),
+        index: None,
+        state: match found {
+            Resolved::Several(names) => LinkState::Unbound(several(names)),
+            _ => LinkState::Absent,
+        },
+        multicast: false,
+        addresses: Vec::new(),
+    }
+}
+
+fn described(interface: &Interface, state: LinkState) -> Current {
+    Current {
+        name: interface.name.clone(),
         index: Some(interface.index),
         state,
         multicast: interface.multicast,
-        addresses: interface.addresses,
+        addresses: interface.addresses.clone(),
     }
 }
 

@@ -33,9 +33,9 @@ pub(crate) struct Rtt {
 
 impl Rtt {
     /// Takes a pong that came to the control port. It counts when its token is outstanding and it
-    /// came from the address that was pinged.
-    pub fn deliver(&self, token: u64, from: SocketAddrV6, at: Instant) {
-        self.ports.deliver(Pong { token, from, at });
+    /// came from the address that was pinged; else false.
+    pub fn deliver(&self, token: u64, from: SocketAddrV6, at: Instant) -> bool {
+        self.ports.deliver(Pong { token, from, at })
     }
 
     /// Makes every waiting thread look at the state of the transport.

@@ -184,8 +184,8 @@ impl Ports {
     }
 
     /// Hands a pong that came to the control port to whoever waits for it.
-    pub fn deliver(&self, pong: Pong) {
-        lock(&self.ports).used.iter().any(|port| port.deliver(pong));
+    pub fn deliver(&self, pong: Pong) -> bool {
+        lock(&self.ports).used.iter().any(|port| port.deliver(pong))
     }
 
     /// Makes every waiting thread look at the state of the transport.

@@ -17,6 +17,9 @@ use crate::sys::poll::{wait, Deadline, Interest};
 use crate::sys::socket;
 use crate::wire::{self, Kind};
 
+/// Datagrams that are looked at before the clock is.
+const AT_ONCE: usize = 64;
+
 /// One thread's pings to one address.
 pub(super) struct Session<'a> {
     core: &'a Core,
@@ -154,15 +157,20 @@ impl<'a> Session<'a> {
     /// A pong that has come, on our own socket or by way of the control port.
     fn take(&mut self) -> Option<Pong> {
         let mut buf = [0; wire::PING_SIZE + 1];
-        // It ends with an empty socket, or with news of an earlier ping: nobody listens there (yet),
-        // which is the same as no answer.
-        while let Ok((size, from)) = self.receive(&mut buf) {
+        // A peer that floods this port must not keep us from looking at the time.
+        for _ in 0..AT_ONCE {
+            // It ends with an empty socket, or with news of an earlier ping: nobody listens there
+            // (yet), which is the same as no answer.
+            let Ok((size, from)) = self.receive(&mut buf) else {
+                break;
+            };
             let at = Instant::now();
             if let Kind::Pong(token) = wire::classify(&buf[..size]) {
                 if self.port.expects(token) && self.core.serves(from.ip()) {
                     return Some(Pong { token, from, at });
                 }
             }
+            self.core.counters.rare.pongs_ignored.increment();
         }
         if self.core.intake.is_busy() {
             pump(self.core);

@@ -159,12 +159,7 @@ impl<'a> Transfer<'a> {
     }
 
     fn count_sent(&mut self, count: usize) {
-        self.stream
-            .core
-            .counters
-            .stream_bytes_sent
-            .shard()
-            .add(count as u64);
+        self.stream.count_sent(count);
         self.moved(count);
     }
 

@@ -1,5 +1,6 @@
 //! Accepting data streams: limits, refusals, and a thread for each handler call.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddrV6;
 use std::os::fd::{AsFd, OwnedFd};
@@ -14,6 +15,7 @@ use crate::control::{cannot_bind_device, cannot_bind_port};
 use crate::core::Core;
 use crate::error::{Result, TransportError};
 use crate::log::{log, Throttle};
+use crate::stats::Counter;
 use crate::sys::poll::Deadline;
 use crate::sys::{socket, would_block};
 
@@ -22,6 +24,9 @@ use crate::sys::{socket, would_block};
 const BACKLOG: i32 = 4096;
 /// How long to leave a listener alone that has connections which cannot be accepted.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Connections that are taken before the accepting thread looks at what else there is.
+const AT_ONCE: usize = 64;
+
 /// A listener on the data port of `interface`.
 pub(crate) fn open(core: &Core, interface: &str) -> Result<Socket> {
     let socket = socket::tcp(interface).map_err(|error| cannot_bind_device(interface, error))?;
@@ -56,6 +61,7 @@ pub(crate) struct Acceptor {
     spare: Option<OwnedFd>,
     paused_until: Option<Instant>,
     refused: Throttle,
+    failed: Throttle,
 }
 
 impl Acceptor {
@@ -64,6 +70,7 @@ impl Acceptor {
             spare: spare(),
             paused_until: None,
             refused: Throttle::default(),
+            failed: Throttle::default(),
         }
     }
 
@@ -81,9 +88,12 @@ impl Acceptor {
         }
     }
 
-    /// Takes all connections that wait.
+    /// Takes connections that wait. A flood of them does not keep us from the link's news.
     pub fn accept(&mut self, core: &Arc<Core>, listener: &Socket) {
-        while !core.is_closing() {
+        for _ in 0..AT_ONCE {
+            if core.is_closing() {
+                return;
+            }
             match socket::accept(listener.as_fd()) {
                 Ok((socket, from)) => self.admit(core, socket, from),
                 Err(error) if would_block(&error) => return,
@@ -97,31 +107,89 @@ impl Acceptor {
     }
 
     fn admit(&mut self, core: &Arc<Core>, socket: Socket, from: SocketAddrV6) {
-        let place = match core.serves(from.ip()) {
-            true => core.streams.reserve(),
-            false => Err(TransportError::PermissionDenied {
-                action: "neither link-local nor loopback (allow_any_source serves all)".to_owned(),
-                source: io::ErrorKind::PermissionDenied.into(),
-            }),
-        };
-        let error = match place {
-            Ok(id) => match DataStream::accepted(core, id, socket, &from) {
-                Ok(stream) => return hand_over(core, stream),
-                // The transport closes.
-                Err(_) => return,
-            },
-            Err(error) => error,
-        };
+        let reasons = &core.counters.rare.rejected;
+        if !core.serves(from.ip()) {
+            let why = "neither link-local nor loopback (allow_any_source serves all)";
+            return self.refuse(core, socket, &from, &reasons.source, &why);
+        }
+        match core.streams.reserve_accepted() {
+            Ok((id, gave_way)) => {
+                if let Some(stream) = gave_way {
+                    reasons.silent.increment();
+                    self.log_refused(core, &format_args!("{}", stream.end_error()));
+                }
+                if let Ok(stream) = DataStream::accepted(core, id, socket, &from) {
+                    self.hand_over(core, stream);
+                }
+            }
+            Err(error @ TransportError::TooManySilentStreams { .. }) => {
+                self.refuse(core, socket, &from, &reasons.silent, &error);
+            }
+            Err(error @ TransportError::TooManyStreams { .. }) => {
+                self.refuse(core, socket, &from, &reasons.max_streams, &error);
+            }
+            // The transport closes.
+            Err(_) => {}
+        }
+    }
+
+    fn refuse(
+        &mut self,
+        core: &Core,
+        socket: Socket,
+        from: &SocketAddrV6,
+        reason: &Counter,
+        why: &dyn fmt::Display,
+    ) {
         // Counted before the peer learns of it.
-        core.counters.rare.rejected.increment();
+        reason.increment();
         reset(&socket);
         drop(socket);
+        self.log_refused(core, &format_args!("refused a stream from {from}: {why}"));
+    }
+
+    fn log_refused(&mut self, core: &Core, what: &dyn fmt::Display) {
         if let Some(held_back) = self.refused.pass() {
             log!(
                 core.log,
                 Warn,
-                "refused a stream from {from}: {error} ({held_back} such records held back)"
+                "{what} ({held_back} such records held back)"
             );
+        }
+    }
+
+    /// Gives a stream to the handler, on a thread of its own, or queues it for `accept`.
+    fn hand_over(&mut self, core: &Arc<Core>, stream: DataStream) {
+        if !core.on_stream.is_set() {
+            return core.inbox.push_stream(stream);
+        }
+        let handled = stream.clone();
+        let started = core.spawn("dcf-tb-stream", move |core| match core.on_stream.enter() {
+            Some(running) => core.call(&running, |handler| handler(handled)),
+            None => core.inbox.push_stream(handled),
+        });
+        if let Err(error) = started {
+            reset(stream.socket());
+            core.count_error(&error);
+            core.counters.rare.rejected.resources.increment();
+            if let Some(held_back) = self.failed.pass() {
+                log!(
+                    core.log,
+                    Error,
+                    "reset the stream from {}: {error} ({held_back} such records held back)",
+                    stream.peer()
+                );
+            }
+        }
+    }
+
+    /// Streams that came before there was a handler.
+    pub fn hand_over_queued(&mut self, core: &Arc<Core>) {
+        while core.on_stream.is_set() {
+            match core.inbox.pop_stream() {
+                Some(stream) => self.hand_over(core, stream),
+                None => return,
+            }
         }
     }
 
@@ -133,7 +201,7 @@ impl Acceptor {
             return true;
         }
         core.counters.rare.errors.increment();
-        if let Some(held_back) = self.refused.pass() {
+        if let Some(held_back) = self.failed.pass() {
             log!(
                 core.log,
                 Error,
@@ -144,7 +212,7 @@ impl Acceptor {
         if out_of_files && self.spare.take().is_some() {
             let taken = socket::accept(listener.as_fd());
             if let Ok((socket, _)) = &taken {
-                core.counters.rare.rejected.increment();
+                core.counters.rare.rejected.resources.increment();
                 reset(socket);
             }
             let went_on = taken.is_ok();
@@ -168,36 +236,4 @@ fn spare() -> Option<OwnedFd> {
 pub(crate) fn reset(socket: &Socket) {
     // It fails for no socket that is open.
     let _ = socket.set_linger(Some(Duration::ZERO));
-}
-
-/// Gives a stream to the handler, on a thread of its own, or queues it for `accept`.
-fn hand_over(core: &Arc<Core>, stream: DataStream) {
-    if !core.on_stream.is_set() {
-        return core.inbox.push_stream(stream);
-    }
-    let handled = stream.clone();
-    let started = core.spawn("dcf-tb-stream", move |core| match core.on_stream.enter() {
-        Some(running) => core.call(&running, |handler| handler(handled)),
-        None => core.inbox.push_stream(handled),
-    });
-    if let Err(error) = started {
-        reset(stream.socket());
-        core.count_error(&error);
-        log!(
-            core.log,
-            Error,
-            "stream from {} reset: {error}",
-            stream.peer()
-        );
-    }
-}
-
-/// Streams that came before there was a handler.
-pub(crate) fn hand_over_queued(core: &Arc<Core>) {
-    while core.on_stream.is_set() {
-        match core.inbox.pop_stream() {
-            Some(stream) => hand_over(core, stream),
-            None => return,
-        }
-    }
 }

@@ -5,6 +5,8 @@ pub(crate) mod listener;
 mod options;
 pub(crate) mod registry;
 mod shared;
+mod silent;
+pub(crate) mod stall;
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -61,6 +63,7 @@ impl DataStream {
         peer: &SocketAddrV6,
     ) -> Result<Self> {
         let stream = Self::new(core, id, socket, peer)?;
+        core.streams.watch_silence(&stream.shared);
         core.counters.rare.connections_accepted.increment();
         log!(core.log, Debug, "stream from {} accepted", stream.peer());
         Ok(stream)

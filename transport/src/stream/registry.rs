@@ -4,9 +4,12 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
-use std::sync::{Mutex, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use super::shared::Shared;
+use super::silent::Silent;
+use super::stall::Watched;
+use crate::config::Settings;
 use crate::error::{Result, TransportError};
 use crate::handlers::lock;
 use crate::stats::Counter;
@@ -21,6 +24,8 @@ pub(crate) enum End {
     Detached = 2,
     LinkGone = 3,
     TransportClosed = 4,
+    /// It was silent, and gave way to another stream.
+    GaveWay = 5,
 }
 
 impl End {
@@ -31,6 +36,7 @@ impl End {
             Self::Detached,
             Self::LinkGone,
             Self::TransportClosed,
+            Self::GaveWay,
         ]
         .into_iter()
         .find(|end| *end as u8 == number)
@@ -39,6 +45,10 @@ impl End {
 
 pub(crate) struct Streams {
     open: Mutex<Open>,
+    /// Those that peers opened and that may still be silent.
+    silent: Mutex<Silent>,
+    /// Whether somebody looks after those that have data to send.
+    pub watched: Watched,
     limit: u32,
     port: AtomicU16,
     /// Readable for a moment when threads that wait on streams are to look at their state again:
@@ -60,10 +70,13 @@ struct Open {
 }
 
 impl Streams {
-    pub fn new(limit: u32) -> io::Result<Self> {
+    pub fn new(settings: &Settings) -> io::Result<Self> {
+        let (max, after) = (settings.max_silent_streams, settings.silent_after);
         Ok(Self {
             open: Mutex::default(),
-            limit,
+            silent: Mutex::new(Silent::new(max, after)),
+            watched: Watched::default(),
+            limit: settings.max_streams,
             port: AtomicU16::new(0),
             nudge: EventFd::new()?,
             nudging: Mutex::new(()),
@@ -107,6 +120,21 @@ impl Streams {
         Ok(id)
     }
 
+    /// Takes a place for a connection that a peer opened, which may say nothing for long. Gives the
+    /// stream besides, if there is one, that gives way to it: it has ended.
+    pub fn reserve_accepted(&self) -> Result<(u64, Option<Arc<Shared>>)> {
+        let gave_way = lock(&self.silent).make_room()?;
+        if let Some(stream) = &gave_way {
+            stream.end(End::GaveWay);
+        }
+        Ok((self.reserve()?, gave_way))
+    }
+
+    /// From now on its silence is noticed.
+    pub fn watch_silence(&self, stream: &Arc<Shared>) {
+        lock(&self.silent).watch(stream);
+    }
+
     /// Puts the stream into its place. False when the transport was closed meanwhile.
     pub fn register(&self, id: u64, stream: Weak<Shared>) -> bool {
         let mut open = lock(&self.open);
@@ -130,14 +158,16 @@ impl Streams {
     }
 
     fn end_if(&self, end: End, which: impl Fn(&Shared) -> bool) {
-        // Ending one, and dropping the last reference, takes the lock again.
-        let streams: Vec<_> = {
-            let open = lock(&self.open);
-            open.streams.values().filter_map(Weak::upgrade).collect()
-        };
-        for stream in streams.iter().filter(|stream| which(stream)) {
+        for stream in self.all().iter().filter(|stream| which(stream)) {
             stream.end(end);
         }
+    }
+
+    /// Those that are open now. No lock is held: ending one, and dropping the last reference, takes
+    /// it again.
+    pub fn all(&self) -> Vec<Arc<Shared>> {
+        let open = lock(&self.open);
+        open.streams.values().filter_map(Weak::upgrade).collect()
     }
 
     /// What a thread that waits on a stream waits for besides.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use socket2::{SockAddr, Socket};
 
 use super::registry::End;
+use super::silent::MayBeSilent;
 use super::{listener, options};
 use crate::core::Core;
 use crate::error::{expired, Result, TransportError};
@@ -75,6 +76,10 @@ impl Shared {
         }
     }
 
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
     pub(super) fn is_connecting(&self) -> bool {
         self.connecting.load(Ordering::SeqCst)
     }
@@ -117,14 +122,19 @@ impl Shared {
             return false;
         }
         self.core.streams.release(self.id);
-        if end == End::LinkGone {
-            // There is nobody to say goodbye to; the kernel need not try for minutes.
-            listener::reset(&self.socket);
-        }
         // The connection is closed with the last reference, but the peer is to learn of it now.
         // It fails for a connection that the peer has ended already.
-        if end != End::Detached {
-            let _ = self.socket.shutdown(Shutdown::Both);
+        match end {
+            End::Detached => {}
+            End::GaveWay => socket::abort(&self.socket),
+            End::LinkGone => {
+                // There is nobody to say goodbye to; the kernel need not try for minutes.
+                listener::reset(&self.socket);
+                let _ = self.socket.shutdown(Shutdown::Both);
+            }
+            End::Closed | End::TransportClosed => {
+                let _ = self.socket.shutdown(Shutdown::Both);
+            }
         }
         // Who sleeps may wait for a file and not for the socket.
         let awake = || self.sleepers.load(Ordering::SeqCst) == 0;
@@ -142,6 +152,14 @@ impl Shared {
                 self.core.link.down(&reason)
             }
             Some(End::TransportClosed) => TransportError::Shutdown,
+            Some(End::GaveWay) => TransportError::ConnectionFailed {
+                action: format!(
+                    "the stream with {} was silent, and gave way to another one \
+                     (max_silent_streams, silent_after)",
+                    self.peer
+                ),
+                source: io::Error::from_raw_os_error(libc::ECONNABORTED),
+            },
             _ => TransportError::Cancelled,
         }
     }
@@ -318,11 +336,7 @@ impl Shared {
             match socket::send(self.socket.as_fd(), rest) {
                 Ok(sent) => {
                     *count += sent as u64;
-                    self.core
-                        .counters
-                        .stream_bytes_sent
-                        .shard()
-                        .add(sent as u64);
+                    self.count_sent(sent);
                     rest = &rest[sent..];
                 }
                 Err(error) if would_block(&error) => {
@@ -333,6 +347,20 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    /// The kernel has taken as many bytes to send.
+    pub(super) fn count_sent(&self, count: usize) {
+        let sent = self.core.counters.stream_bytes_sent.shard();
+        sent.add(count as u64);
+        self.core.streams.watched.written(&self.core);
+    }
+}
+
+impl MayBeSilent for Shared {
+    fn is_silent(&self) -> bool {
+        // What cannot be asked has ended.
+        self.ended().is_none() && socket::has_carried_data(&self.socket).is_ok_and(|any| !any)
     }
 }
 

@@ -5,10 +5,11 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use netlink_packet_core::{
-    NetlinkHeader, NetlinkMessage, NetlinkPayload, NLM_F_DUMP, NLM_F_REQUEST,
+    DecodeError, NetlinkBuffer, NetlinkHeader, NetlinkMessage, NetlinkPayload, NLM_F_DUMP,
+    NLM_F_REQUEST,
 };
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkHeader, LinkMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::{protocols::NETLINK_ROUTE, Socket, SocketAddr};
 
@@ -18,8 +19,18 @@ const LINK_AND_ADDRESS_GROUPS: u32 = 0x1 | 0x100;
 /// Readable when a link or an IPv6 address of this network namespace has changed.
 ///
 /// What changed is not read from the message but asked for anew: so it does not matter when the
-/// kernel had to drop some (ENOBUFS), and a burst of them is one look.
+/// kernel had to drop some (ENOBUFS), and a burst of them is one look. Only what can't be seen
+/// afterwards is taken from it: that an interface was deleted, when another has its index by now.
 pub(crate) struct LinkWatch(Socket);
+
+/// What happened since the last look.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct News {
+    /// Indices of interfaces that were deleted, or moved to another network namespace.
+    pub deleted: Vec<u32>,
+    /// Some was lost.
+    pub incomplete: bool,
+}
 
 impl LinkWatch {
     pub fn new() -> io::Result<Self> {
@@ -29,15 +40,40 @@ impl LinkWatch {
         Ok(Self(socket))
     }
 
-    /// Takes the news away, so that the next change wakes again.
-    pub fn clear(&self) {
+    /// Takes the news, so that the next change wakes again.
+    pub fn take(&self) -> News {
+        let mut news = News::default();
+        // Enough for every notification: the kernel sends none larger than a page or two.
         let mut buf = vec![0u8; 32 << 10];
         loop {
             match self.0.recv(&mut buf.as_mut_slice(), 0) {
-                Ok(_) => {}
+                Ok(size) => news.add(&buf[..size.min(buf.len())]),
                 // The kernel dropped some: there may be more behind.
-                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {}
-                Err(_) => return,
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => news.incomplete = true,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return news,
+            }
+        }
+    }
+}
+
+impl News {
+    fn add(&mut self, bytes: &[u8]) {
+        for message in messages(bytes) {
+            let Ok(message) = message else {
+                self.incomplete = true;
+                return;
+            };
+            if message.message_type() != libc::RTM_DELLINK {
+                continue;
+            }
+            match LinkHeader::parse(message.payload()) {
+                // A bridge says in the same words, but of its own family, that a port left it.
+                Ok(link) if link.interface_family == AddressFamily::Unspec => {
+                    self.deleted.push(link.index)
+                }
+                Ok(_) => {}
+                Err(_) => self.incomplete = true,
             }
         }
     }
@@ -68,6 +104,7 @@ pub(crate) struct Interface {
     pub carrier: bool,
     pub multicast: bool,
     pub mtu: u32,
+    pub hardware: Vec<u8>,
     /// IPv6 addresses that can be a source.
     pub addresses: Vec<Ipv6Addr>,
     /// Duplicate address detection (RFC 4862) is still running on one.
@@ -88,6 +125,7 @@ pub(crate) fn interface(which: Which<'_>) -> io::Result<Option<Interface>> {
         carrier: flags.contains(LinkFlags::Up | LinkFlags::Running),
         multicast: flags.contains(LinkFlags::Multicast),
         mtu: 0,
+        hardware: Vec::new(),
         addresses: Vec::new(),
         tentative: false,
     };
@@ -95,6 +133,7 @@ pub(crate) fn interface(which: Which<'_>) -> io::Result<Option<Interface>> {
         match attribute {
             LinkAttribute::IfName(name) => interface.name = name,
             LinkAttribute::Mtu(mtu) => interface.mtu = mtu,
+            LinkAttribute::Address(address) => interface.hardware = address,
             _ => {}
         }
     }
@@ -194,17 +233,28 @@ fn answer(socket: &Socket) -> io::Result<Vec<NetlinkMessage<RouteNetlinkMessage>
             other => break other?.0,
         }
     };
-    let mut messages = Vec::new();
-    let mut rest = bytes.as_slice();
-    while !rest.is_empty() {
-        let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
+    let decoded =
+        messages(&bytes).map(|message| NetlinkMessage::deserialize(message?.into_inner()));
+    decoded
+        .collect::<Result<_, DecodeError>>()
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))
+}
+
+/// The messages of one datagram; the last is an error if they do not end with it.
+fn messages(bytes: &[u8]) -> impl Iterator<Item = Result<NetlinkBuffer<&[u8]>, DecodeError>> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let message = NetlinkBuffer::new_checked(rest);
         // Messages are aligned to four bytes (netlink(7)).
-        let length = (message.header.length as usize).next_multiple_of(4);
-        rest = rest.get(length.max(4)..).unwrap_or_default();
-        messages.push(message);
-    }
-    Ok(messages)
+        let length = message
+            .as_ref()
+            .map_or(rest.len(), |message| message.length() as usize);
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some(message)
+    })
 }
 
 #[cfg(test)]
@@ -219,6 +269,46 @@ mod tests {
         assert_eq!(lo.name, "lo");
         assert!(!lo.multicast);
         assert_eq!(interface(Which::Index(lo.index)).unwrap(), Some(lo));
+    }
+
+    /// A notification as the kernel sends it: struct nlmsghdr, then struct ifinfomsg.
+    fn notification(kind: u16, family: u8, index: u32) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.extend(32_u32.to_ne_bytes());
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend([0; 10]);
+        bytes.extend([family, 0, 1, 0]);
+        bytes.extend(index.to_ne_bytes());
+        bytes.extend([0; 8]);
+        bytes
+    }
+
+    #[test]
+    fn the_news_tell_of_deleted_interfaces_and_of_nothing_else() {
+        let mut news = News::default();
+        let bridge = libc::AF_BRIDGE as u8;
+        news.add(&notification(libc::RTM_NEWLINK, 0, 5));
+        news.add(&notification(libc::RTM_DELLINK, bridge, 6));
+        assert_eq!(news, News::default());
+        let both = [7, 8].map(|index| notification(libc::RTM_DELLINK, 0, index));
+        news.add(&both.concat());
+        assert_eq!(news.deleted, [7, 8]);
+        assert!(!news.incomplete);
+    }
+
+    #[test]
+    fn broken_news_are_incomplete_news() {
+        let whole = notification(libc::RTM_DELLINK, 0, 7);
+        for length in 1..whole.len() {
+            let mut news = News::default();
+            news.add(&whole[..length]);
+            assert!(news.incomplete && news.deleted.is_empty(), "{length}");
+        }
+        let mut short = whole.clone();
+        short[..4].copy_from_slice(&20_u32.to_ne_bytes());
+        let mut news = News::default();
+        news.add(&short[..20]);
+        assert!(news.incomplete);
     }
 
     #[test]

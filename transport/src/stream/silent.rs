@@ -1,0 +1,160 @@
+//! Streams that peers opened and on which nobody has said anything: there is no handshake that would
+//! tell a peer with a purpose from one that only takes places away, so their number is bounded, and
+//! old ones give way to new ones.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use super::shared::Shared;
+use crate::error::{Result, TransportError};
+
+/// Looking at all of them costs a system call each; a flood of connections does not make us do it
+/// more often than this.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+/// What can be silent, in place of a stream for the tests.
+pub(super) trait MayBeSilent {
+    /// Whether it is open and nothing was sent on it, either way.
+    fn is_silent(&self) -> bool;
+}
+
+/// The accepted streams of which it is not known that they spoke, oldest first.
+pub(super) struct Silent<T = Shared> {
+    streams: VecDeque<(Instant, Weak<T>)>,
+    /// 0: any number.
+    max: usize,
+    /// Older ones give way.
+    after: Duration,
+    /// When a look at all of them found each silent.
+    looked_in_vain: Option<Instant>,
+}
+
+impl<T: MayBeSilent> Silent<T> {
+    pub fn new(max: u32, after: Duration) -> Self {
+        Self {
+            streams: VecDeque::new(),
+            max: max as usize,
+            after,
+            looked_in_vain: None,
+        }
+    }
+
+    pub fn watch(&mut self, stream: &Arc<T>) {
+        if self.max > 0 {
+            self.streams
+                .push_back((Instant::now(), Arc::downgrade(stream)));
+        }
+    }
+
+    /// Room for one more: there are few enough, or the oldest has been silent for so long that it
+    /// gives way, and is returned.
+    pub fn make_room(&mut self) -> Result<Option<Arc<T>>> {
+        self.make_room_at(Instant::now())
+    }
+
+    fn make_room_at(&mut self, now: Instant) -> Result<Option<Arc<T>>> {
+        if self.max == 0 || self.streams.len() < self.max {
+            return Ok(None);
+        }
+        if self
+            .looked_in_vain
+            .is_none_or(|then| now >= then + LOOK_AGAIN_AFTER)
+        {
+            self.streams
+                .retain(|(_, stream)| stream.upgrade().is_some_and(|stream| stream.is_silent()));
+            if self.streams.len() < self.max {
+                return Ok(None);
+            }
+            self.looked_in_vain = Some(now);
+        }
+        match self.streams.front() {
+            Some((since, _)) if now.duration_since(*since) >= self.after => {
+                let oldest = self
+                    .streams
+                    .pop_front()
+                    .and_then(|(_, stream)| stream.upgrade());
+                // One that spoke or is gone makes room as well.
+                Ok(oldest.filter(|stream| stream.is_silent()))
+            }
+            _ => Err(TransportError::TooManySilentStreams {
+                max: self.max as u32,
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[derive(Default)]
+    struct Stream(AtomicBool);
+
+    impl MayBeSilent for Stream {
+        fn is_silent(&self) -> bool {
+            !self.0.load(Ordering::Relaxed)
+        }
+    }
+
+    const AFTER: Duration = Duration::from_secs(10);
+
+    /// Three silent streams where three may be.
+    fn full() -> (Silent<Stream>, Vec<Arc<Stream>>) {
+        let mut silent = Silent::new(3, AFTER);
+        let streams: Vec<_> = (0..3).map(|_| Arc::new(Stream::default())).collect();
+        for stream in &streams {
+            assert!(silent.make_room().unwrap().is_none());
+            silent.watch(stream);
+        }
+        (silent, streams)
+    }
+
+    fn is_full(result: &Result<Option<Arc<Stream>>>) -> bool {
+        matches!(result, Err(TransportError::TooManySilentStreams { max: 3 }))
+    }
+
+    #[test]
+    fn young_ones_stay_and_the_newcomer_goes() {
+        let (mut silent, _streams) = full();
+        assert!(is_full(&silent.make_room()));
+    }
+
+    #[test]
+    fn the_oldest_gives_way_when_it_was_silent_for_long() {
+        let (mut silent, streams) = full();
+        let gave_way = silent.make_room_at(Instant::now() + AFTER).unwrap();
+        assert!(Arc::ptr_eq(&gave_way.unwrap(), &streams[0]));
+    }
+
+    #[test]
+    fn streams_that_spoke_or_are_gone_make_room() {
+        let (mut silent, mut streams) = full();
+        streams[1].0.store(true, Ordering::Relaxed);
+        assert!(silent.make_room().unwrap().is_none());
+        assert_eq!(silent.streams.len(), 2);
+        streams.pop();
+        silent.watch(&streams[0]);
+        assert!(silent.make_room().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_flood_does_not_make_us_look_at_all_of_them_each_time() {
+        let (mut silent, streams) = full();
+        assert!(is_full(&silent.make_room()));
+        streams[1].0.store(true, Ordering::Relaxed);
+        assert!(is_full(&silent.make_room()));
+        let later = Instant::now() + LOOK_AGAIN_AFTER;
+        assert!(silent.make_room_at(later).unwrap().is_none());
+    }
+
+    #[test]
+    fn no_limit_watches_nothing() {
+        let mut silent = Silent::new(0, AFTER);
+        let stream = Arc::new(Stream::default());
+        silent.watch(&stream);
+        assert!(silent.make_room().unwrap().is_none());
+        assert!(silent.streams.is_empty());
+    }
+}
