@@ -85,10 +85,26 @@ impl Cable {
 
     /// Plugs the cable in, and returns while the addresses are perhaps not usable yet.
     pub fn plug_without_waiting(&self) {
-        let there = self.b().path();
         // The two ends never have the same index: the kernel then tells a change of the carrier
         // at once instead of once a second.
-        let index = self.next_index.fetch_add(2, Ordering::Relaxed);
+        self.plug_as(self.next_index.fetch_add(2, Ordering::Relaxed));
+    }
+
+    /// The index of host a's interface, that of its last one when the cable is not plugged in.
+    pub fn index(&self) -> u32 {
+        self.next_index.load(Ordering::Relaxed) - 2
+    }
+
+    /// Pulls the cable out and plugs it in again; the new interfaces have the indices of the old
+    /// ones.
+    pub fn replug_under_the_same_index(&self) {
+        self.unplug();
+        self.plug_as(self.index());
+        self.wait_for_addresses();
+    }
+
+    fn plug_as(&self, index: u32) {
+        let there = self.b().path();
         let [here, peer] = [index, index + 1].map(|index| index.to_string());
         self.a().ip(&[
             "link",

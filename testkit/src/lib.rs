@@ -18,7 +18,7 @@ pub use cable::Cable;
 pub use host::Host;
 pub use library::{library_directory, package_root};
 pub use ports::free_ports;
-pub use process::{Facts, Thread};
+pub use process::{while_suspended, Facts, Thread};
 pub use program::{CProgram, Dialect};
 pub use running::Running;
 pub use wait::{wait_until, GENEROUS};

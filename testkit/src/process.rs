@@ -3,6 +3,11 @@
 use std::fs;
 use std::path::Path;
 
+use nix::sys::signal::{kill, Signal};
+use nix::unistd::Pid;
+
+use crate::wait::{wait_until, GENEROUS};
+
 /// A process at one moment.
 #[derive(Debug, Clone)]
 pub struct Facts {
@@ -78,6 +83,24 @@ impl Thread {
             processor_time: schedule.split_whitespace().next()?.parse().ok()?,
         })
     }
+}
+
+/// Does `work` while the process is stopped, as a host that sleeps is.
+///
+/// # Panics
+///
+/// When there is no such process, or it is not ours.
+#[track_caller]
+pub fn while_suspended(process: u32, work: impl FnOnce()) {
+    let pid = Pid::from_raw(process.try_into().expect("a process number"));
+    kill(pid, Signal::SIGSTOP).expect("a process of ours");
+    let status = Path::new("/proc").join(process.to_string()).join("status");
+    wait_until("the process stops", GENEROUS, || {
+        let status = fs::read_to_string(&status).expect("a process of ours");
+        status.lines().any(|line| line.starts_with("State:\tT"))
+    });
+    work();
+    kill(pid, Signal::SIGCONT).expect("a process of ours");
 }
 
 /// The number behind `name:` in a status file; 0 when it is not there.

@@ -82,6 +82,8 @@ pub struct CProgram<'a> {
     arguments: Vec<String>,
     host: Option<&'a Host>,
     valgrind: bool,
+    /// What runs it.
+    before: Vec<String>,
 }
 
 impl<'a> CProgram<'a> {
@@ -144,6 +146,7 @@ impl<'a> CProgram<'a> {
             arguments: Vec::new(),
             host: None,
             valgrind: false,
+            before: Vec::new(),
         }
     }
 
@@ -168,10 +171,17 @@ impl<'a> CProgram<'a> {
         self
     }
 
+    /// Runs it as the last arguments of another command. More of these are appended.
+    #[must_use]
+    pub fn behind<const N: usize>(mut self, command: [&str; N]) -> Self {
+        self.before.extend(command.map(str::to_owned));
+        self
+    }
+
     /// Starts it.
     pub fn start(&self) -> Running {
         let program = self.binary.to_str().expect("paths here are UTF-8");
-        let mut line = Vec::new();
+        let mut line: Vec<&str> = self.before.iter().map(String::as_str).collect();
         if self.valgrind {
             line.extend([
                 "valgrind",

@@ -1,0 +1,20 @@
+//! What the tests with two hosts share.
+
+use testkit::{CProgram, Dialect, Host, Running};
+
+/// The other host: echoes messages and streams until it is dropped or stopped.
+pub struct FarHost(Running);
+
+impl FarHost {
+    pub fn start(host: &Host) -> Self {
+        let mut running = CProgram::new("far_host", Dialect::C11).on(host).start();
+        assert_eq!(running.question(), "ready");
+        Self(running)
+    }
+
+    /// It ends well, whatever happened to the cable.
+    pub fn stop(mut self) {
+        self.0.answer("end");
+        self.0.finish();
+    }
+}
