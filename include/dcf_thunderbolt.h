@@ -390,8 +390,10 @@ typedef struct dcf_tb_config {
      */
     uint32_t connect_timeout_ms;
     /**
-     * Milliseconds that a stream's peer may leave data unacknowledged before the stream ends
-     * (TCP_USER_TIMEOUT). Default 10000; 0 = the system's.
+     * Milliseconds that a stream's peer may leave data unacknowledged before the stream ends with
+     * `DCF_TB_ERR_CONNECTION_ABORTED` (TCP_USER_TIMEOUT; an idle stream is probed, if `tcp_keepalive`
+     * is set). A peer that does not read, but whose kernel answers, is not dead. Default 10000; 0 =
+     * the system's.
      */
     uint32_t stream_dead_after_ms;
     /**
@@ -997,7 +999,8 @@ dcf_tb_status dcf_tb_send_batch(dcf_tb_transport transport,
  * - `timeout_ms`: milliseconds; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
  *
  * Ownership: the message and the sender are the caller's copies.
- * Blocks: up to `timeout_ms`. From inside the message callback it would wait in vain.
+ * Blocks: up to `timeout_ms`, also while the link is down: what comes when it is back is received.
+ * From inside the message callback it would wait in vain.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK
@@ -1086,7 +1089,7 @@ dcf_tb_status dcf_tb_open_stream(dcf_tb_transport transport,
  *
  * Ownership: the handle is the caller's, who ends it with `dcf_tb_stream_close` or
  * `dcf_tb_stream_detach`.
- * Blocks: up to `timeout_ms`.
+ * Blocks: up to `timeout_ms`, also while the link is down.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK

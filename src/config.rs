@@ -52,8 +52,10 @@ pub struct dcf_tb_config {
     pub max_streams: u32,
     /// Milliseconds that opening a stream may take. Default 10000.
     pub connect_timeout_ms: u32,
-    /// Milliseconds that a stream's peer may leave data unacknowledged before the stream ends
-    /// (TCP_USER_TIMEOUT). Default 10000; 0 = the system's.
+    /// Milliseconds that a stream's peer may leave data unacknowledged before the stream ends with
+    /// `DCF_TB_ERR_CONNECTION_ABORTED` (TCP_USER_TIMEOUT; an idle stream is probed, if `tcp_keepalive`
+    /// is set). A peer that does not read, but whose kernel answers, is not dead. Default 10000; 0 =
+    /// the system's.
     pub stream_dead_after_ms: u32,
     /// The lowest of `DCF_TB_LOG_*` that is logged; records below it are not even formatted.
     /// Default `DCF_TB_LOG_INFO`.

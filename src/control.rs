@@ -173,7 +173,8 @@ unsafe fn convert<'a>(
 /// - `timeout_ms`: milliseconds; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
 ///
 /// Ownership: the message and the sender are the caller's copies.
-/// Blocks: up to `timeout_ms`. From inside the message callback it would wait in vain.
+/// Blocks: up to `timeout_ms`, also while the link is down: what comes when it is back is received.
+/// From inside the message callback it would wait in vain.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK

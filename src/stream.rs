@@ -74,7 +74,7 @@ pub unsafe extern "C" fn dcf_tb_open_stream(
 ///
 /// Ownership: the handle is the caller's, who ends it with `dcf_tb_stream_close` or
 /// `dcf_tb_stream_detach`.
-/// Blocks: up to `timeout_ms`.
+/// Blocks: up to `timeout_ms`, also while the link is down.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK

@@ -236,8 +236,9 @@ impl ThunderboltTransportBuilder {
         self
     }
 
-    /// How long a peer may leave sent data or keepalives unacknowledged before the stream ends,
-    /// 10 s by default; zero leaves it to the system (TCP_USER_TIMEOUT, tcp(7)).
+    /// How long a peer may leave sent data or keepalives unacknowledged before the stream ends, 10 s
+    /// by default; zero leaves it to the system (TCP_USER_TIMEOUT, tcp(7)). A peer that does not
+    /// read for longer, but whose kernel answers the probes of its window, is not dead.
     pub fn stream_dead_after(mut self, time: Duration) -> Self {
         self.settings.stream_dead_after = time;
         self
