@@ -46,8 +46,12 @@ impl LinkWatch {
         // Enough for every notification: the kernel sends none larger than a page or two.
         let mut buf = vec![0u8; 32 << 10];
         loop {
-            match self.0.recv(&mut buf.as_mut_slice(), 0) {
-                Ok(size) => news.add(&buf[..size.min(buf.len())]),
+            match self.0.recv_from(&mut buf.as_mut_slice(), 0) {
+                // The kernel's port is 0. An administrator's program may write here, too.
+                Ok((size, from)) if from.port_number() == 0 => {
+                    news.add(&buf[..size.min(buf.len())]);
+                }
+                Ok(_) => {}
                 // The kernel dropped some: there may be more behind.
                 Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => news.incomplete = true,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -230,7 +234,9 @@ fn answer(socket: &Socket) -> io::Result<Vec<NetlinkMessage<RouteNetlinkMessage>
     let bytes = loop {
         match socket.recv_from_full() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            other => break other?.0,
+            Err(error) => return Err(error),
+            Ok((bytes, from)) if from.port_number() == 0 => break bytes,
+            Ok(_) => {}
         }
     };
     let decoded =
