@@ -265,7 +265,7 @@ impl<'a> Transfer<'a> {
             let moved = file::splice(self.stream.socket.as_fd(), self.file, None, size);
             match self.attempt("cannot receive from", moved)? {
                 Some(Step::Moved(count)) => self.count_received(count),
-                Some(Step::End) => return self.ended(),
+                Some(Step::End) => return self.stream.end_of_stream(),
                 Some(Step::Unsupported) => return self.receive_by_copy(FileKind::Pipe),
                 None => self.wait_file(Interest::writable(self.file))?,
             }
@@ -278,7 +278,7 @@ impl<'a> Transfer<'a> {
         while self.rest > 0 {
             let size = self.step_size(COPY as u64);
             match file::peek(self.stream.socket.as_fd(), &mut buf[..size]) {
-                Ok(0) => return self.ended(),
+                Ok(0) => return self.stream.end_of_stream(),
                 Ok(found) => match socket::send(self.file, &buf[..found]) {
                     Ok(sent) => {
                         self.take(self.stream.socket.as_fd(), &mut buf[..sent])?;
@@ -309,7 +309,7 @@ impl<'a> Transfer<'a> {
             let moved = file::splice(self.stream.socket.as_fd(), pipe.write.as_fd(), None, size);
             match self.attempt("cannot receive from", moved)? {
                 Some(Step::Moved(count)) => self.empty_pipe(&pipe, count, kind)?,
-                Some(Step::End) => return self.ended(),
+                Some(Step::End) => return self.stream.end_of_stream(),
                 Some(Step::Unsupported) => return self.receive_by_copy(kind),
                 None => self.wait_stream_readable()?,
             }
@@ -356,7 +356,7 @@ impl<'a> Transfer<'a> {
         while self.rest > 0 {
             let size = self.step_size(COPY as u64);
             match socket::receive(self.stream.socket.as_fd(), &mut buf[..size]) {
-                Ok(0) => return self.ended(),
+                Ok(0) => return self.stream.end_of_stream(),
                 Ok(count) => {
                     self.stream.leftover.put(buf[..count].to_vec());
                     self.receive_leftover(kind)?;
@@ -401,14 +401,6 @@ impl<'a> Transfer<'a> {
                 Ok(0)
             }
             Err(error) => Err(self.file_failed("cannot write", error)),
-        }
-    }
-
-    /// The stream has ended: by the peer, or by us.
-    fn ended(&self) -> Result<()> {
-        match self.stream.ended() {
-            None => Ok(()),
-            Some(_) => Err(self.stream.end_error()),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Data streams: TCP connections whose calls wait with a deadline and can be cancelled.
 
+mod breakage;
 mod files;
 pub(crate) mod listener;
 mod options;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{SockAddr, Socket};
 
+use super::breakage::Breakage;
 use super::registry::End;
 use super::silent::MayBeSilent;
 use super::{listener, options};
@@ -40,6 +41,7 @@ pub(crate) struct Shared {
     /// A conversation: what was read last was little and came soon, or little was written since. What
     /// comes next is worth spinning for.
     lively: AtomicBool,
+    breakage: Breakage,
     pub(super) leftover: Leftover,
 }
 
@@ -72,6 +74,7 @@ impl Shared {
             users: AtomicU32::new(0),
             sleepers: AtomicU32::new(0),
             lively: AtomicBool::new(false),
+            breakage: Breakage::default(),
             leftover: Leftover::default(),
         }
     }
@@ -164,13 +167,28 @@ impl Shared {
         }
     }
 
-    /// The error of a failed system call; who ended the stream is the better reason.
+    /// The error of a failed system call; who ended the stream is the better reason, and so is what
+    /// broke it before.
     pub(super) fn failed(&self, action: &str, error: io::Error) -> TransportError {
         if self.ended().is_some() {
             return self.end_error();
         }
+        let error = self.breakage.explain(error, &self.socket);
         let action = format!("{action} {}", self.peer);
         TransportError::from_os(action, &self.core.link.name(), error)
+    }
+
+    /// What a read of nothing means: that the peer has ended the stream, or an error, because we
+    /// have, or because the connection broke.
+    pub(super) fn end_of_stream(&self) -> Result<()> {
+        if self.ended().is_some() {
+            return Err(self.end_error());
+        }
+        let others = || self.users.load(Ordering::SeqCst) > 1;
+        match self.breakage.instead_of_end(&self.socket, others) {
+            None => Ok(()),
+            Some(error) => Err(self.failed("cannot read from", error)),
+        }
     }
 
     /// Waits until the socket, or a file beside it, is ready, or the stream has ended.
@@ -287,8 +305,7 @@ impl Shared {
         let mut waiting: Option<Spinning<'_>> = None;
         loop {
             match socket::receive(self.socket.as_fd(), buf) {
-                // After a shutdown of our own it is not the peer that ended it.
-                Ok(0) if self.ended().is_some() => return Err(self.end_error()),
+                Ok(0) => return self.end_of_stream().map(|()| 0),
                 Ok(count) => {
                     if let Some(wait) = waiting {
                         let lively = wait.found(Instant::now()) && count <= LITTLE;

@@ -65,6 +65,12 @@ impl<'a> Interest<'a> {
         Self::new(fd, libc::POLLOUT)
     }
 
+    /// Ready when the connection is gone, in both directions.
+    pub fn gone(fd: BorrowedFd<'a>) -> Self {
+        // POLLERR and POLLHUP need not be asked for.
+        Self::new(fd, 0)
+    }
+
     fn new(fd: BorrowedFd<'a>, events: libc::c_short) -> Self {
         let pollfd = libc::pollfd {
             fd: fd.as_raw_fd(),
