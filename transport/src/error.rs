@@ -48,8 +48,10 @@ pub enum TransportError {
         max: usize,
     },
 
-    /// A data stream could not be opened, or broke. The kind of [`io::Error`] tells which way:
-    /// refused, reset, aborted (the peer stopped answering), broken pipe, host unreachable.
+    /// A data stream could not be opened, or broke. The kind of `source` tells which way: refused,
+    /// reset, broken pipe, host unreachable, or timed out: the peer stopped answering. (The time
+    /// that a call was given is another matter: [`Timeout`](Self::Timeout).) Once a stream broke,
+    /// all its calls say so.
     #[error("{action}: {source}")]
     ConnectionFailed {
         /// What was being done, naming the peer.
@@ -274,10 +276,14 @@ impl TransportError {
 }
 
 impl From<TransportError> for io::Error {
-    /// For the `Read` and `Write` of a stream: the kind is kept where std has one.
+    /// For the `Read` and `Write` of a stream: the kind is kept where std has one. `TimedOut` is the
+    /// caller's own time limit only: a peer that stopped answering is `ConnectionAborted`.
     fn from(error: TransportError) -> Self {
         use io::ErrorKind as Kind;
         let kind = match &error {
+            TransportError::ConnectionFailed { source, .. } if source.kind() == Kind::TimedOut => {
+                Kind::ConnectionAborted
+            }
             TransportError::Io { source, .. } | TransportError::ConnectionFailed { source, .. } => {
                 source.kind()
             }
@@ -306,5 +312,24 @@ pub(crate) fn expired(what: impl Into<String>, timeout: Option<Duration>) -> Tra
             after,
         },
         _ => TransportError::WouldBlock,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_stopped_answering_is_not_the_callers_time_limit() {
+        let kind = |error: TransportError| io::Error::from(error).kind();
+        let silent = io::Error::from_raw_os_error(libc::ETIMEDOUT);
+        let dead = TransportError::from_os("cannot read", "thunderbolt0", silent);
+        assert_eq!(dead.raw_os_error(), Some(libc::ETIMEDOUT));
+        assert_eq!(kind(dead), io::ErrorKind::ConnectionAborted);
+        let late = expired("stream", Some(Duration::from_millis(5)));
+        assert_eq!(kind(late), io::ErrorKind::TimedOut);
+        let reset = io::Error::from_raw_os_error(libc::ECONNRESET);
+        let reset = TransportError::from_os("cannot read", "thunderbolt0", reset);
+        assert_eq!(kind(reset), io::ErrorKind::ConnectionReset);
     }
 }
