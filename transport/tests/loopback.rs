@@ -5,7 +5,7 @@ use std::sync::{mpsc, Arc};
 use std::time::Duration;
 
 use thunderbolt_transport::{
-    Datagram, MessageData, MessageType, PingOptions, ThunderboltTransport,
+    Datagram, MessageData, MessageHandler, MessageType, PingOptions, ThunderboltTransport,
     ThunderboltTransportBuilder, TransportError, MAX_MESSAGE_SIZE,
 };
 
@@ -203,6 +203,36 @@ fn queued_messages_go_to_a_new_handler_first_and_in_order() {
         .map(|_| received.recv_timeout(PATIENCE.unwrap()).unwrap())
         .collect();
     assert!(order.iter().copied().eq(0..200u8), "{order:?}");
+}
+
+/// Replacing the handler wakes the receiver while datagrams wait that the kernel joined.
+#[test]
+fn messages_of_batches_stay_apart_while_the_handler_is_replaced() {
+    const SIZE: usize = 100;
+    let (to_test, sizes) = mpsc::channel();
+    let handler = || -> MessageHandler {
+        let to_test = to_test.clone();
+        Box::new(move |data, _| to_test.send(data.len()).unwrap())
+    };
+    let (receiver, sender) = (transport(), transport());
+    let peer = control_of(&receiver);
+    let one = Datagram {
+        peer: &peer,
+        data: &[7; SIZE],
+    };
+    for _ in 0..50 {
+        sender.send_batch(&[one; 1024]).outcome.unwrap();
+        receiver.set_message_handler(Some(handler())).unwrap();
+    }
+    // The last one is another; it comes after all that the kernel had room for.
+    let mut size = SIZE;
+    while size != 1 {
+        sender.send_message(b"!", &peer).unwrap();
+        while let Ok(next) = sizes.recv_timeout(Duration::from_millis(100)) {
+            assert!(next == SIZE || next == 1, "{next} bytes");
+            size = next;
+        }
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddrV6;
 use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use socket2::Socket;
@@ -77,7 +77,6 @@ impl Receiver<'_> {
             sleep(&mut [Interest::readable(core.control.wake.as_fd())]);
             return;
         };
-        self.joining.begin(&socket);
         // One at first: looking for a second datagram would hold up the answer to a ping.
         let mut most = 1;
         let mut waiting: Option<Spinning<'_>> = None;
@@ -86,8 +85,10 @@ impl Receiver<'_> {
                 Ok(count) => {
                     let now = Instant::now();
                     self.lively = waiting.take().is_none_or(|wait| wait.found(now));
-                    let joined = self.process(&socket, count, now);
-                    self.joining.judge(&socket, joined, count == BATCH);
+                    self.process(&socket, count, now);
+                    if count == BATCH {
+                        self.joining.begin(&socket);
+                    }
                     most = (most * MORE).min(BATCH);
                 }
                 Err(error) if would_block(&error) => {
@@ -114,14 +115,11 @@ impl Receiver<'_> {
     }
 
     /// Pings first: an answer must not wait for a handler.
-    /// Says whether some came joined.
     #[inline(never)] // a name to count instructions in
-    fn process(&mut self, socket: &Socket, count: usize, now: Instant) -> bool {
+    fn process(&mut self, socket: &Socket, count: usize, now: Instant) {
         let mut messages = 0;
-        let mut joined = false;
         for slot in 0..count {
             let received = self.batch.get(slot);
-            joined |= received.is_joined();
             match triage(self.core, socket, &received, now, &mut self.pinger) {
                 Some(found) => messages += found,
                 None => log_refused(self.core, &received.from),
@@ -130,7 +128,6 @@ impl Receiver<'_> {
         if messages > 0 {
             self.deliver(count);
         }
-        joined
     }
 
     /// Gives the messages of the batch to the handler, or queues them.
@@ -209,39 +206,24 @@ pub(super) fn triage(
 /// Whether the kernel is to join datagrams of one sender (UDP_GRO). What a sender handed to its own
 /// kernel in one piece then comes through in one piece, many times as fast. But a socket that asks
 /// for it makes each single datagram cost its sender a tenth more where both are on one machine, so it
-/// is asked for when messages come in crowds, and no longer when none of them was joined.
+/// is asked for when messages come in crowds.
+///
+/// And for good: what was joined while it was on comes without a word about it once it is off, as one
+/// datagram, and nobody can know what is on its way into the socket at that moment.
 #[derive(Default)]
 struct Joining {
-    on: bool,
-    /// Calls in a row that found nothing joined.
-    singles: u32,
+    /// The socket for which it is on. The next incarnation of the interface has another one.
+    socket: Weak<Socket>,
 }
 
 impl Joining {
-    const PATIENCE: u32 = 256;
-
-    fn begin(&mut self, socket: &Socket) {
-        self.set(socket, false);
-    }
-
-    /// After a call that found some `joined`, or as many as it can take.
-    fn judge(&mut self, socket: &Socket, joined: bool, crowd: bool) {
-        self.singles = match joined {
-            true => 0,
-            false => self.singles.saturating_add(1),
-        };
-        if self.on && self.singles >= Self::PATIENCE {
-            self.set(socket, false);
-        } else if !self.on && crowd {
-            self.set(socket, true);
+    /// After a call that found as many as it can take.
+    fn begin(&mut self, socket: &Arc<Socket>) {
+        if !std::ptr::eq(self.socket.as_ptr(), Arc::as_ptr(socket)) {
+            self.socket = Arc::downgrade(socket);
+            // Where the kernel does not know it, datagrams come singly; nothing else changes.
+            socket::join_datagrams(socket);
         }
-    }
-
-    fn set(&mut self, socket: &Socket, on: bool) {
-        // Where the kernel does not know it, datagrams come singly; nothing else changes.
-        socket::join_datagrams(socket, on);
-        self.on = on;
-        self.singles = 0;
     }
 }
 
@@ -464,26 +446,31 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::send::Outgoing;
+    use std::net::{Ipv6Addr, UdpSocket};
 
+    /// Once datagrams come joined to a socket, nothing makes the kernel forget to say so.
     #[test]
-    fn datagrams_are_joined_in_a_crowd_and_until_there_is_nothing_to_join() {
+    fn what_is_joined_comes_apart_again() {
         let socket = socket::udp("lo").unwrap();
+        socket::bind_port(&socket, 0).unwrap();
+        let port = socket::local_port(&socket).unwrap();
+        let sender = UdpSocket::bind("[::1]:0").unwrap();
+        sender.connect((Ipv6Addr::LOCALHOST, port)).unwrap();
+        let socket = Arc::new(socket);
         let mut joining = Joining::default();
         joining.begin(&socket);
-        joining.judge(&socket, false, false);
-        assert!(!joining.on);
-        joining.judge(&socket, false, true);
-        assert!(joining.on);
-        for _ in 1..Joining::PATIENCE {
-            joining.judge(&socket, false, true);
-        }
-        assert!(joining.on);
-        joining.judge(&socket, true, false);
-        joining.judge(&socket, false, false);
-        assert!(joining.on, "what was joined counts anew");
-        for _ in 1..Joining::PATIENCE {
-            joining.judge(&socket, false, false);
-        }
-        assert!(!joining.on);
+        let train = [Outgoing {
+            peer: 0,
+            data: b"ten bytes.",
+        }; 3];
+        assert_eq!(send::send(sender.as_fd(), &[], &train, 1000).unwrap(), 3);
+
+        joining.begin(&Arc::new(socket::udp("lo").unwrap()));
+        joining.begin(&socket);
+        let mut batch = buffers().unwrap();
+        assert_eq!(batch.receive(socket.as_fd(), BATCH).unwrap(), 1);
+        let all: Vec<_> = batch.get(0).datagrams().collect();
+        assert_eq!(all, [b"ten bytes."; 3]);
     }
 }

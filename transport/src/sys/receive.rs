@@ -35,11 +35,6 @@ impl<'a> Received<'a> {
         }
     }
 
-    /// Whether the kernel said that it joined them.
-    pub fn is_joined(&self) -> bool {
-        self.segment != SLOT
-    }
-
     /// Whether one of them is `size` bytes long.
     pub fn has_size(&self, size: usize) -> bool {
         // All are of one size but the last, which may be shorter.

@@ -59,10 +59,11 @@ pub(crate) enum BufferOption {
     Receive,
 }
 
-/// Asks that datagrams of one flow come joined, with their size beside them, or no longer (UDP_GRO,
-/// udp(7)). False where the kernel does not know it.
-pub(crate) fn join_datagrams(socket: &Socket, on: bool) -> bool {
-    set_int(socket.as_fd(), libc::SOL_UDP, libc::UDP_GRO, on.into()).is_ok()
+/// Asks that datagrams of one flow come joined, with their size beside them (UDP_GRO, udp(7)). False
+/// where the kernel does not know it. There is no way back: the kernel tells that size only as long
+/// as it is on, of datagrams too that it joined before.
+pub(crate) fn join_datagrams(socket: &Socket) -> bool {
+    set_int(socket.as_fd(), libc::SOL_UDP, libc::UDP_GRO, 1).is_ok()
 }
 
 /// Lets each look at an empty socket ask the device itself, instead of waiting for its interrupt
