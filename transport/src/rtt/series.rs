@@ -144,7 +144,8 @@ impl Core {
         let mut session = Session::with_peer(self, peer)?;
         let mut flying: VecDeque<Flying> = VecDeque::new();
         let mut sent = 0;
-        let mut next = Instant::now();
+        // `None` is a time too far to be represented.
+        let mut next = Some(Instant::now());
         loop {
             let now = Instant::now();
             let lost = |ping: &&Flying| ping.until.is_some_and(|end| now >= end);
@@ -154,7 +155,7 @@ impl Core {
             }
             let due = match options.interval.is_zero() {
                 true => flying.is_empty(),
-                false => now >= next,
+                false => next.is_some_and(|next| now >= next),
             };
             if sent < options.count && due {
                 let (token, left) = session.ping()?;
@@ -166,7 +167,9 @@ impl Core {
                 });
                 sent += 1;
                 // Not several at once after a delay.
-                next = (next + options.interval).max(left);
+                next = next
+                    .and_then(|next| next.checked_add(options.interval))
+                    .map(|next| next.max(left));
                 continue;
             }
             if sent == options.count && flying.is_empty() {
@@ -177,7 +180,7 @@ impl Core {
                 .and_then(|ping| ping.until)
                 .map_or(Deadline::Never, Deadline::At);
             if sent < options.count && !options.interval.is_zero() {
-                deadline = deadline.min(Deadline::At(next));
+                deadline = deadline.min(next.map_or(Deadline::Never, Deadline::At));
             }
             if let Some(pong) = session.pong(deadline)? {
                 if let Some(place) = flying.iter().position(|ping| ping.token == pong.token) {

@@ -51,9 +51,14 @@ fn choose_congestion_control(socket: &Socket) {
     }
 }
 
+/// The kernel takes no longer TCP_USER_TIMEOUT: an int of milliseconds, 24 days.
+const LONGEST_SILENCE: Duration = Duration::from_millis(i32::MAX as u64);
+/// Nor, in seconds, a longer TCP_KEEPIDLE and TCP_KEEPINTVL (MAX_TCP_KEEPIDLE in include/net/tcp.h).
+const LONGEST_KEEPALIVE: u64 = 32_767;
+
 /// Ends the stream when the peer leaves data unacknowledged for as long as is configured.
 pub(super) fn limit_silence(socket: &Socket, core: &Core) -> Result<()> {
-    let dead_after = core.settings.stream_dead_after;
+    let dead_after = core.settings.stream_dead_after.min(LONGEST_SILENCE);
     if dead_after.is_zero() {
         return Ok(());
     }
@@ -105,7 +110,7 @@ fn keepalive(dead_after: Duration) -> TcpKeepalive {
     if dead_after.is_zero() {
         return TcpKeepalive::new();
     }
-    let seconds = |part: Duration| Duration::from_secs(part.as_secs().max(1));
+    let seconds = |part: Duration| Duration::from_secs(part.as_secs().clamp(1, LONGEST_KEEPALIVE));
     TcpKeepalive::new()
         .with_time(seconds(dead_after / 2))
         .with_interval(seconds(dead_after / 10))

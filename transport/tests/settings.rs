@@ -1,0 +1,59 @@
+//! Settings and times at the ends of their ranges.
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use thunderbolt_transport::{PingOptions, ThunderboltTransport, ThunderboltTransportBuilder};
+
+fn builder() -> ThunderboltTransportBuilder {
+    ThunderboltTransportBuilder::new()
+        .interface("lo")
+        .control_port(0)
+        .data_port(0)
+}
+
+/// A message, a round trip and a stream to itself.
+fn works(transport: &Arc<ThunderboltTransport>) {
+    transport.send_message(b"hello", "::1").unwrap();
+    let mut buf = [0; 5];
+    transport.recv(&mut buf, Some(Duration::MAX)).unwrap();
+    assert_eq!(&buf, b"hello");
+    transport.round_trip("::1", Some(Duration::MAX)).unwrap();
+    let mut near = transport.open_data_stream("::1").unwrap();
+    let mut far = transport.accept(Some(Duration::MAX)).unwrap();
+    near.write_all(b"hello").unwrap();
+    far.read_exact(&mut buf).unwrap();
+    assert_eq!(&buf, b"hello");
+}
+
+#[test]
+fn the_longest_times() {
+    let transport = builder()
+        .connect_timeout(Duration::MAX)
+        .stream_dead_after(Duration::MAX)
+        .busy_poll(Duration::from_micros(u32::MAX.into()))
+        .build();
+    works(&transport.unwrap());
+}
+
+#[test]
+fn the_largest_sizes() {
+    let transport = builder()
+        .buffer_size(usize::MAX)
+        .receive_queue(usize::MAX)
+        .max_streams(u32::MAX)
+        .build();
+    works(&transport.unwrap());
+}
+
+#[test]
+fn a_series_of_one_ping_does_not_look_at_the_interval() {
+    let transport = builder().build().unwrap();
+    let options = PingOptions {
+        count: 1,
+        interval: Duration::MAX,
+        timeout: None,
+    };
+    assert_eq!(transport.ping("::1", &options).unwrap().received, 1);
+}
