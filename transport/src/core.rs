@@ -17,6 +17,7 @@ use crate::handlers::{
     inside_handler, lock, panic_text, ClosedHandler, LinkHandler, MessageHandler, Running, Slot,
     StreamHandler,
 };
+use crate::heard::Heard;
 use crate::link::watch::Watcher;
 use crate::link::Link;
 use crate::log::{log, Logger};
@@ -37,6 +38,7 @@ pub(crate) struct Core {
     pub counters: Counters,
     pub baseline: Baseline,
     pub link: Link,
+    pub heard: Heard,
     pub control: Control,
     pub intake: Intake,
     pub inbox: Inbox,
@@ -93,6 +95,7 @@ impl Core {
             counters: Counters::default(),
             baseline: Baseline::new(),
             link: Link::absent(&settings.config.interface),
+            heard: Heard::new(settings.remember_peers),
             control: Control::new().map_err(no_event)?,
             intake: Intake::default(),
             inbox: Inbox::new(settings.receive_queue, settings.receive_queue_bytes),

@@ -74,6 +74,7 @@ mod control;
 mod core;
 mod error;
 mod handlers;
+mod heard;
 mod link;
 mod log;
 mod message;

@@ -1,9 +1,10 @@
 //! The transport as its users see it.
 
 use std::fmt;
+use std::net::SocketAddrV6;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::config::ThunderboltTransportBuilder;
 use crate::core::Core;
@@ -216,6 +217,39 @@ impl ThunderboltTransport {
     /// [`TooManyFiles`](TransportError::TooManyFiles).
     pub fn discover(&self, wait: Option<Duration>) -> Result<Vec<DiscoveredPeer>> {
         self.core.discover(wait)
+    }
+
+    /// Reads a peer string: the address and the control port that it means, with our interface's
+    /// index as the scope (0 while the interface is absent). Strings that mean the same give the
+    /// same.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidAddress`](TransportError::InvalidAddress),
+    /// [`InterfaceNotFound`](TransportError::InterfaceNotFound).
+    pub fn resolve(&self, peer: &str) -> Result<SocketAddrV6> {
+        self.core.resolve(peer, self.control_port())
+    }
+
+    /// When anything came from this peer last: a message, a ping, a pong, or bytes of a stream.
+    /// `None`: nothing yet, or [`remember_peers`](ThunderboltTransportBuilder::remember_peers) is
+    /// off. Its port does not matter.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`resolve`](Self::resolve).
+    pub fn last_heard(&self, peer: &str) -> Result<Option<Instant>> {
+        Ok(self.core.heard.last(self.resolve(peer)?.ip()))
+    }
+
+    /// Forgets when this peer was last heard from, until it is heard from again.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`resolve`](Self::resolve).
+    pub fn forget(&self, peer: &str) -> Result<()> {
+        self.core.heard.forget(self.resolve(peer)?.ip());
+        Ok(())
     }
 
     /// The statistics since the start or the last reset.

@@ -113,6 +113,7 @@ impl<'a> Session<'a> {
     /// Counts a pong and gives its round trip.
     pub fn accept(&mut self, pong: &Pong, sent: Instant) -> Duration {
         self.forget(pong.token);
+        self.core.heard.note(pong.from.ip(), || pong.at);
         let time = pong.at.saturating_duration_since(sent);
         let rare = &self.core.counters.rare;
         rare.pongs_received.increment();

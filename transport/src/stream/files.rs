@@ -164,12 +164,7 @@ impl<'a> Transfer<'a> {
     }
 
     fn count_received(&mut self, count: usize) {
-        self.stream
-            .core
-            .counters
-            .stream_bytes_received
-            .shard()
-            .add(count as u64);
+        self.stream.count_received(count);
         self.moved(count);
     }
 

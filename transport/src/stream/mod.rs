@@ -14,11 +14,10 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddrV6};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::Socket;
 
-use crate::address;
 use crate::control::cannot_bind_device;
 use crate::core::Core;
 use crate::error::{Result, TransportError};
@@ -44,10 +43,7 @@ pub struct DataStream {
 
 impl DataStream {
     fn new(core: &Arc<Core>, id: u64, socket: Socket, peer: &SocketAddrV6) -> Result<Self> {
-        let name = core.link.name();
-        // Bare: the port of the other end means nothing to a caller.
-        let peer = address::format(peer, &name, peer.port());
-        let shared = Arc::new(Shared::new(core, id, socket, peer));
+        let shared = Arc::new(Shared::new(core, id, socket, *peer));
         // From here on dropping it gives the place back.
         if core.streams.register(id, Arc::downgrade(&shared)) {
             Ok(Self { shared })
@@ -65,6 +61,7 @@ impl DataStream {
     ) -> Result<Self> {
         let stream = Self::new(core, id, socket, peer)?;
         core.streams.watch_silence(&stream.shared);
+        core.heard.note(peer.ip(), Instant::now);
         core.counters.rare.connections_accepted.increment();
         log!(core.log, Debug, "stream from {} accepted", stream.peer());
         Ok(stream)
@@ -74,6 +71,7 @@ impl DataStream {
     pub(crate) fn open(core: &Arc<Core>, peer: &str, timeout: Option<Duration>) -> Result<Self> {
         let opened = Self::connect(core, peer, timeout);
         if let Ok(stream) = &opened {
+            core.heard.note(stream.shared.address.ip(), Instant::now);
             core.counters.rare.connections_initiated.increment();
             log!(core.log, Debug, "stream to {} opened", stream.peer());
         }
@@ -113,6 +111,11 @@ impl DataStream {
     /// The peer's address, `fe80::…%thunderbolt0`.
     pub fn peer(&self) -> &str {
         &self.shared.peer
+    }
+
+    /// The address and port of the other end, with the interface's index as the scope.
+    pub fn peer_address(&self) -> SocketAddrV6 {
+        self.shared.address
     }
 
     pub(crate) fn socket(&self) -> &Socket {

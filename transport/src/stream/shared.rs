@@ -13,6 +13,7 @@ use super::breakage::Breakage;
 use super::registry::End;
 use super::silent::MayBeSilent;
 use super::{listener, options};
+use crate::address;
 use crate::core::Core;
 use crate::error::{expired, Result, TransportError};
 use crate::handlers::lock;
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub(super) core: Arc<Core>,
     pub(super) socket: Socket,
     pub(super) peer: String,
+    pub(super) address: SocketAddrV6,
     id: u64,
     /// 0 while it is open, else an [`End`].
     ended: AtomicU8,
@@ -63,11 +65,14 @@ impl Drop for Using<'_> {
 }
 
 impl Shared {
-    pub(super) fn new(core: &Arc<Core>, id: u64, socket: Socket, peer: String) -> Self {
+    pub(super) fn new(core: &Arc<Core>, id: u64, socket: Socket, address: SocketAddrV6) -> Self {
+        // Bare: the port of the other end means nothing to a caller.
+        let peer = address::format(&address, &core.link.name(), address.port());
         Self {
             core: Arc::clone(core),
             socket,
             peer,
+            address,
             id,
             ended: AtomicU8::new(0),
             connecting: AtomicBool::new(false),
@@ -311,8 +316,7 @@ impl Shared {
                         let lively = wait.found(Instant::now()) && count <= LITTLE;
                         self.lively.store(lively, Ordering::Relaxed);
                     }
-                    let received = self.core.counters.stream_bytes_received.shard();
-                    received.add(count as u64);
+                    self.count_received(count);
                     return Ok(count);
                 }
                 Err(error) if would_block(&error) => {
@@ -364,6 +368,13 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    /// As many bytes have come.
+    pub(super) fn count_received(&self, count: usize) {
+        let received = self.core.counters.stream_bytes_received.shard();
+        received.add(count as u64);
+        self.core.heard.note(self.address.ip(), Instant::now);
     }
 
     /// The kernel has taken as many bytes to send.
