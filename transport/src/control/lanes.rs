@@ -79,14 +79,14 @@ impl Lanes {
 fn connect(main: &Socket, interface: &str, to: &SocketAddrV6) -> std::io::Result<Socket> {
     let lane = socket::udp(interface)?;
     let port = socket::local_port(main)?;
-    // Both have to allow it for the moment of the binding. After it nobody else can have the port.
+    // All have to allow it for the moment of the binding. After it nobody else can have the port: the
+    // control socket does not share it, and the lanes, which go on to, receive nothing.
     lane.set_reuse_address(true)?;
     main.set_reuse_address(true)?;
     let nobody = SocketAddrV6::new(NOBODY, port, 0, to.scope_id());
     let bound = lane.bind(&SockAddr::from(nobody));
     main.set_reuse_address(false)?;
     bound?;
-    lane.set_reuse_address(false)?;
     lane.connect(&SockAddr::from(*to))?;
     enlarge_buffer(&lane, BufferOption::Send, main.send_buffer_size()? / 2);
     Ok(lane)
@@ -194,15 +194,23 @@ mod tests {
     }
 
     #[test]
-    fn the_port_stays_ours_alone() {
+    fn every_peer_may_have_a_lane_and_the_port_stays_ours_alone() {
         let main = main_socket();
         let port = socket::local_port(&main).unwrap();
-        let far = UdpSocket::bind("[::1]:0").unwrap();
         let lanes = Lanes::default();
-        let _lane = lanes.open(&peer(&far), 1, "lo", || Some(Arc::clone(&main)));
-        let thief = socket::udp("lo").unwrap();
-        thief.set_reuse_address(true).unwrap();
-        assert!(socket::bind_port(&thief, port).is_err());
+        let open = |to: &UdpSocket| lanes.open(&peer(to), 1, "lo", || Some(Arc::clone(&main)));
+        let far = [0; 3].map(|_| UdpSocket::bind("[::1]:0").unwrap());
+        for far in &far {
+            let lane = open(far).expect("a lane beside the others").upgrade();
+            lane.unwrap().send(b"x").unwrap();
+            assert_eq!(far.recv_from(&mut [0; 8]).unwrap().1.port(), port);
+        }
+        for address in ["::", "::1"] {
+            let thief = socket::udp("lo").unwrap();
+            thief.set_reuse_address(true).unwrap();
+            let own = SocketAddrV6::new(address.parse().unwrap(), port, 0, 0);
+            assert!(thief.bind(&SockAddr::from(own)).is_err(), "{address}");
+        }
     }
 
     #[test]
