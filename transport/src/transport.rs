@@ -74,6 +74,21 @@ impl ThunderboltTransport {
         self.core.send_message(data, peer)
     }
 
+    /// The same, waiting while the kernel's send queue is full for up to `timeout`: `None` without
+    /// limit, zero not at all.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send_message`](Self::send_message), and [`WouldBlock`](TransportError::WouldBlock).
+    pub fn send_message_timeout(
+        &self,
+        data: &[u8],
+        peer: &str,
+        timeout: Option<Duration>,
+    ) -> Result<usize> {
+        self.core.send_message_timeout(data, peer, timeout)
+    }
+
     /// Sends many messages with few system calls, in order, until one fails. The count is of those
     /// that left; errors are those of [`send_message`](Self::send_message).
     pub fn send_batch(&self, batch: &[Datagram<'_>]) -> Counted {

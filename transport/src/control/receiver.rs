@@ -254,12 +254,23 @@ impl Pinger {
 fn answer(core: &Core, socket: &Socket, token: u64, ping: &Received<'_>, pinger: &mut Pinger) {
     // Counted first: who has the pong may look at our statistics.
     core.counters.rare.pings_answered.increment();
-    let (socket, pong) = (socket.as_fd(), wire::pong(token));
-    let sent = match ping.to.filter(|address| !address.is_multicast()) {
-        Some(own) => send::send_from(socket, &pong, own, &ping.from),
-        None => match pinger.route(core, &ping.from) {
-            Route::Lane(lane) => socket::send(lane.as_fd(), &pong).map(drop),
-            Route::Shared { .. } => socket::send_to(socket, &pong, &ping.from),
+    let pong = wire::pong(token);
+    let own = ping.to.filter(|address| !address.is_multicast());
+    let send = |socket: &Socket| match own {
+        Some(own) => send::send_from(socket.as_fd(), &pong, own, &ping.from),
+        None => socket::send_to(socket.as_fd(), &pong, &ping.from),
+    };
+    let route = match own {
+        None => pinger.route(core, &ping.from),
+        Some(_) => Route::Shared { busy: false },
+    };
+    let sent = match route {
+        Route::Lane(lane) => socket::send(lane.as_fd(), &pong).map(drop),
+        Route::Shared { .. } => match send(socket) {
+            Err(error) if would_block(&error) => {
+                core.with_lane(&ping.from, send).unwrap_or(Err(error))
+            }
+            sent => sent,
         },
     };
     if let Err(error) = sent {

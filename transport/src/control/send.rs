@@ -101,14 +101,24 @@ impl Core {
     }
 
     pub fn send_message(&self, data: &[u8], peer: &str) -> Result<usize> {
-        self.count(self.try_send(data, peer))
+        self.send_message_timeout(data, peer, Some(PATIENCE))
     }
 
-    fn try_send(&self, data: &[u8], peer: &str) -> Result<usize> {
+    pub fn send_message_timeout(
+        &self,
+        data: &[u8],
+        peer: &str,
+        patience: Option<Duration>,
+    ) -> Result<usize> {
+        self.count(self.try_send(data, peer, patience))
+    }
+
+    fn try_send(&self, data: &[u8], peer: &str, patience: Option<Duration>) -> Result<usize> {
         check_size(data)?;
         if !self.sent_over_lane(data, peer) {
             let to = self.destination(peer, 1)?.address;
-            self.send_while_room(&to, |socket| socket::send_to(socket.as_fd(), data, &to))?;
+            let send = |socket: &Socket| socket::send_to(socket.as_fd(), data, &to);
+            self.send_while_room(&to, patience, send)?;
         }
         let sent = self.counters.sent.shard();
         sent.messages.increment();
@@ -139,7 +149,19 @@ impl Core {
                 return Ok(sent);
             }
         }
-        self.send_while_room(&destination.address, shared)
+        self.send_while_room(&destination.address, Some(PATIENCE), shared)
+    }
+
+    /// Sends over a lane of this peer's own when the control socket has no room. Messages to hosts
+    /// that are gone wait there for a neighbour for seconds, and those of two such hosts can fill it:
+    /// that is nothing to the others.
+    pub(super) fn with_lane<T>(
+        &self,
+        to: &SocketAddrV6,
+        send: impl FnOnce(&Socket) -> io::Result<T>,
+    ) -> Option<io::Result<T>> {
+        let lane = self.open_lane(to, self.link.epoch())?.upgrade()?;
+        Some(send(&lane))
     }
 
     /// Fails while nothing can be sent at all.
@@ -154,6 +176,7 @@ impl Core {
     fn send_while_room<T>(
         &self,
         to: &SocketAddrV6,
+        patience: Option<Duration>,
         mut send: impl FnMut(&Socket) -> io::Result<T>,
     ) -> Result<T> {
         let mut deadline = None;
@@ -177,8 +200,13 @@ impl Core {
             if !would_block(&error) {
                 return Err(self.failed_to("cannot send", to, error));
             }
+            if deadline.is_none() {
+                if let Some(Ok(sent)) = self.with_lane(to, &mut send) {
+                    return Ok(sent);
+                }
+            }
             let interface = self.link.name();
-            let deadline = *deadline.get_or_insert_with(|| Deadline::after(Some(PATIENCE)));
+            let deadline = *deadline.get_or_insert_with(|| Deadline::after(patience));
             // The receiver's wake-up is that of a close and of a replug, too.
             let mut interests = [
                 Interest::writable(socket.as_fd()),
@@ -186,9 +214,11 @@ impl Core {
             ];
             let room = wait(&mut interests, deadline);
             if !room.map_err(|error| TransportError::from_os("cannot wait", &interface, error))? {
-                return Err(TransportError::QueueFull {
-                    interface,
-                    after: PATIENCE,
+                return Err(match patience {
+                    Some(after) if !after.is_zero() => {
+                        TransportError::QueueFull { interface, after }
+                    }
+                    _ => TransportError::WouldBlock,
                 });
             }
         }
