@@ -10,7 +10,7 @@ mod silent;
 pub(crate) mod stall;
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddrV6};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -140,6 +140,18 @@ impl DataStream {
     pub fn write_timeout(&self, data: &[u8], timeout: Option<Duration>) -> Counted {
         let mut count = 0;
         let outcome = self.shared.write(data, timeout, &mut count);
+        Counted { count, outcome }.counted_in(&self.shared.core)
+    }
+
+    /// The same for several pieces, as if they were one. The slices are advanced over what was
+    /// written ([`IoSlice::advance_slices`]).
+    pub fn write_vectored_timeout(
+        &self,
+        pieces: &mut [IoSlice<'_>],
+        timeout: Option<Duration>,
+    ) -> Counted {
+        let mut count = 0;
+        let outcome = self.shared.write_vectored(pieces, timeout, &mut count);
         Counted { count, outcome }.counted_in(&self.shared.core)
     }
 

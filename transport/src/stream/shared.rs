@@ -1,6 +1,6 @@
 //! The state that the clones of a stream share, and the waiting that its calls have in common.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddrV6};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU8, Ordering};
@@ -340,10 +340,34 @@ impl Shared {
         count: &mut u64,
     ) -> Result<()> {
         let _using = self.enter()?;
-        if data.len() <= LITTLE && !self.lively.load(Ordering::Relaxed) {
+        self.writes(data.len());
+        self.write_entered(data, &mut Waited::new(timeout), count)
+    }
+
+    pub(super) fn write_vectored(
+        &self,
+        mut pieces: &mut [IoSlice<'_>],
+        timeout: Option<Duration>,
+        count: &mut u64,
+    ) -> Result<()> {
+        let _using = self.enter()?;
+        self.writes(pieces.iter().map(|piece| piece.len()).sum());
+        let mut waited = Waited::new(timeout);
+        // What is empty would otherwise be sent.
+        IoSlice::advance_slices(&mut pieces, 0);
+        while !pieces.is_empty() {
+            let sent = socket::send_vectored(self.socket.as_fd(), pieces);
+            let sent = self.sent(sent, &mut waited, count)?;
+            IoSlice::advance_slices(&mut pieces, sent);
+        }
+        Ok(())
+    }
+
+    /// A little is part of a conversation: an answer may come soon.
+    fn writes(&self, size: usize) {
+        if size <= LITTLE && !self.lively.load(Ordering::Relaxed) {
             self.lively.store(true, Ordering::Relaxed);
         }
-        self.write_entered(data, &mut Waited::new(timeout), count)
     }
 
     pub(super) fn write_entered(
@@ -354,20 +378,28 @@ impl Shared {
     ) -> Result<()> {
         let mut rest = data;
         while !rest.is_empty() {
-            match socket::send(self.socket.as_fd(), rest) {
-                Ok(sent) => {
-                    *count += sent as u64;
-                    self.count_sent(sent);
-                    rest = &rest[sent..];
-                }
-                Err(error) if would_block(&error) => {
-                    self.wait(Interest::writable(self.socket.as_fd()), waited)?;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.failed("cannot write to", error)),
-            }
+            let sent = socket::send(self.socket.as_fd(), rest);
+            rest = &rest[self.sent(sent, waited, count)?..];
         }
         Ok(())
+    }
+
+    /// What a non-blocking send came to: the bytes that the socket took, or 0 when it is time to try
+    /// again.
+    fn sent(&self, sent: io::Result<usize>, waited: &mut Waited, count: &mut u64) -> Result<usize> {
+        match sent {
+            Ok(sent) => {
+                *count += sent as u64;
+                self.count_sent(sent);
+                return Ok(sent);
+            }
+            Err(error) if would_block(&error) => {
+                self.wait(Interest::writable(self.socket.as_fd()), waited)?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(self.failed("cannot write to", error)),
+        }
+        Ok(0)
     }
 
     /// As many bytes have come.

@@ -1,6 +1,6 @@
 //! Sockets bound to one interface, and the few calls that socket2 does not have.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem::{size_of, MaybeUninit};
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -230,6 +230,28 @@ pub(crate) fn send(socket: BorrowedFd<'_>, data: &[u8]) -> io::Result<usize> {
             libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
             std::ptr::null::<libc::sockaddr>(),
             0usize,
+        )
+    })
+}
+
+/// Most pieces that one call takes (IOV_MAX of limits.h).
+const PIECES: usize = 1024;
+
+/// Sends several pieces on a connected socket as if they were one, or as much of them as it takes.
+/// Never blocks, never raises SIGPIPE.
+pub(crate) fn send_vectored(socket: BorrowedFd<'_>, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    // SAFETY: all bytes zero is a valid msghdr: no address, no pieces, no control data.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    // An IoSlice is an iovec, by the documentation of the standard library. The kernel only reads.
+    message.msg_iov = pieces.as_ptr().cast_mut().cast();
+    message.msg_iovlen = pieces.len().min(PIECES) as _;
+    // SAFETY: pointer and number of the pieces belong together, and they outlive the call.
+    check_size(unsafe {
+        direct!(
+            SYS_sendmsg,
+            socket.as_raw_fd(),
+            &raw const message,
+            libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
         )
     })
 }

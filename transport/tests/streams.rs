@@ -1,0 +1,62 @@
+//! Data streams on the loopback interface: what the C ABI does not have.
+
+use std::io::{IoSlice, Read};
+use std::sync::Arc;
+use std::time::Duration;
+
+use testkit::GENEROUS;
+use thunderbolt_transport::{
+    DataStream, ThunderboltTransport, ThunderboltTransportBuilder, TransportError,
+};
+
+const PATIENCE: Option<Duration> = Some(GENEROUS);
+
+fn builder() -> ThunderboltTransportBuilder {
+    ThunderboltTransportBuilder::new()
+        .interface("lo")
+        .control_port(0)
+        .data_port(0)
+}
+
+fn start(builder: ThunderboltTransportBuilder) -> Arc<ThunderboltTransport> {
+    builder.build().expect("a transport on lo")
+}
+
+/// Both ends of a stream from `a` to `b`.
+fn connect(a: &ThunderboltTransport, b: &ThunderboltTransport) -> [DataStream; 2] {
+    let near = a.open_data_stream(&format!("[::1%lo]:{}", b.data_port()));
+    [near.unwrap(), b.accept(PATIENCE).unwrap()]
+}
+
+#[test]
+fn pieces_are_written_as_if_they_were_one() {
+    let (a, b) = (start(builder()), start(builder()));
+    let [near, mut far] = connect(&a, &b);
+    let reader = std::thread::spawn(move || {
+        let mut all = Vec::new();
+        far.read_to_end(&mut all).map(|_| all)
+    });
+    let large = vec![7; 9 << 20];
+    // More pieces than one system call takes, and larger ones than the buffers.
+    let small: Vec<[u8; 3]> = (0..2000u16).map(|n| [n as u8, (n >> 8) as u8, 0]).collect();
+    let mut pieces: Vec<_> = small.iter().map(|piece| IoSlice::new(piece)).collect();
+    pieces.extend([&[][..], &large, &[], b"end", &[]].map(IoSlice::new));
+    let expected: Vec<u8> = pieces.iter().flat_map(|piece| piece.to_vec()).collect();
+    let written = near.write_vectored_timeout(&mut pieces, PATIENCE);
+    written.outcome.unwrap();
+    assert_eq!(written.count, expected.len() as u64);
+    assert_eq!(near.write_vectored_timeout(&mut [], PATIENCE).count, 0);
+    near.finish().unwrap();
+    assert!(reader.join().unwrap().unwrap() == expected);
+}
+
+#[test]
+fn pieces_that_do_not_fit_are_counted() {
+    let (a, b) = (start(builder()), start(builder()));
+    let [near, _far] = connect(&a, &b);
+    let large = vec![7; 64 << 20];
+    let mut pieces = [IoSlice::new(b"head"), IoSlice::new(&large)];
+    let written = near.write_vectored_timeout(&mut pieces, Some(Duration::ZERO));
+    assert!(matches!(written.outcome, Err(TransportError::WouldBlock)));
+    assert!(written.count > 4 && written.count < large.len() as u64);
+}
