@@ -656,6 +656,10 @@ typedef struct dcf_tb_stats {
      * Pongs that nobody waited for: late, doubled or made up.
      */
     uint64_t pongs_ignored;
+    /**
+     * Of `rejected`: what came on a connection is not what DCF plugin hosts send each other.
+     */
+    uint64_t rejected_malformed;
 } dcf_tb_stats;
 
 #ifdef __cplusplus

@@ -76,9 +76,11 @@ pub struct dcf_tb_stats {
     pub dropped_memory: u64,
     /// Pongs that nobody waited for: late, doubled or made up.
     pub pongs_ignored: u64,
+    /// Of `rejected`: what came on a connection is not what DCF plugin hosts send each other.
+    pub rejected_malformed: u64,
 }
 
-const _: () = assert!(size_of::<dcf_tb_stats>() == 2 * 4 + 28 * 8);
+const _: () = assert!(size_of::<dcf_tb_stats>() == 2 * 4 + 29 * 8);
 
 // SAFETY: C layout, a u32 first, and by the assertion above no padding.
 unsafe impl Output for dcf_tb_stats {}
@@ -141,6 +143,7 @@ fn stats_for_c(stats: &Stats) -> dcf_tb_stats {
         rejected_resources: stats.rejected_resources,
         dropped_memory: stats.dropped_memory,
         pongs_ignored: stats.pongs_ignored,
+        rejected_malformed: stats.rejected_malformed,
     }
 }
 

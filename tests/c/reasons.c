@@ -31,7 +31,7 @@ static void sum(dcf_tb_transport t)
 {
     dcf_tb_stats s = stats_of(t);
     CHECK(s.rejected == s.rejected_source + s.rejected_max_streams + s.rejected_silent +
-                            s.rejected_resources);
+                            s.rejected_resources + s.rejected_malformed);
 }
 
 static void silent_streams(void)

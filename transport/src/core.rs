@@ -308,8 +308,9 @@ impl Core {
             reasons.max_streams.get(),
             reasons.silent.get(),
             reasons.resources.get(),
+            reasons.malformed.get(),
         ];
-        let [rejected_source, rejected_max_streams, rejected_silent, rejected_resources] = rejected;
+        let [source, max_streams, silent, resources, malformed] = rejected;
         Stats {
             link_up: self.link.is_up(),
             messages_sent: counters.sent.sum(|sent| &sent.messages),
@@ -322,10 +323,11 @@ impl Core {
             messages_dropped: rare.messages_dropped.get(),
             kernel_drops: rare.kernel_drops_before.get() + self.control.kernel_drops(),
             rejected: rejected.iter().sum(),
-            rejected_source,
-            rejected_max_streams,
-            rejected_silent,
-            rejected_resources,
+            rejected_source: source,
+            rejected_max_streams: max_streams,
+            rejected_silent: silent,
+            rejected_resources: resources,
+            rejected_malformed: malformed,
             dropped_memory: rare.dropped_memory.get(),
             pongs_ignored: rare.pongs_ignored.get(),
             stream_bytes_sent: counters.stream_bytes_sent.sum(|bytes| bytes),

@@ -97,7 +97,7 @@ pub use handlers::{
     ClosedHandler, LinkEvent, LinkHandler, LogHandler, MessageHandler, Sender, StreamHandler,
 };
 pub use log::LogLevel;
-pub use message::{MessageData, MessageType};
+pub use message::{DropReason, MessageData, MessageType};
 pub use rtt::{DiscoveredPeer, PingOptions, RttSummary};
 pub use stats::Stats;
 pub use stream::DataStream;

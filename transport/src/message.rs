@@ -1,4 +1,7 @@
-//! What [`message_handler`](crate::ThunderboltTransportBuilder::message_handler) is given.
+//! What [`message_handler`](crate::ThunderboltTransportBuilder::message_handler) is given, and why
+//! a message reaches nobody.
+
+use std::fmt;
 
 use crate::stream::DataStream;
 
@@ -18,4 +21,17 @@ pub enum MessageData {
     Bytes(Vec<u8>),
     /// A data stream; dropping it closes it.
     Stream(DataStream),
+}
+
+/// Why a message was dropped that nobody has taken yet.
+#[derive(Debug, Clone, Copy)]
+pub enum DropReason<'a> {
+    /// As many messages as may wait do so already
+    /// ([`receive_queue`](crate::ThunderboltTransportBuilder::receive_queue)).
+    Full,
+    /// There is no memory for it, or those that wait have as much as they may
+    /// ([`receive_queue_bytes`](crate::ThunderboltTransportBuilder::receive_queue_bytes)).
+    Memory,
+    /// It came in pieces, and the rest did not come. The words are for the log.
+    Cut(fmt::Arguments<'a>),
 }

@@ -113,6 +113,7 @@ pub(crate) struct Rejected {
     pub max_streams: Counter,
     pub silent: Counter,
     pub resources: Counter,
+    pub malformed: Counter,
 }
 
 /// Statistics of a transport since it started or since the last reset.
@@ -142,11 +143,12 @@ pub struct Stats {
     pub uptime: Duration,
     /// The same in whole seconds.
     pub uptime_secs: u64,
-    /// Messages dropped because the receive queue was full.
+    /// Messages dropped because the receive queue was full, and whatever else
+    /// [`DropReason`](crate::DropReason) has.
     pub messages_dropped: u64,
     /// Datagrams that the kernel dropped because the socket buffer was full.
     pub kernel_drops: u64,
-    /// Datagrams and connections that were refused: the sum of the four below.
+    /// Datagrams and connections that were refused: the sum of the five below.
     pub rejected: u64,
     /// Refused because their source is neither link-local nor loopback.
     pub rejected_source: u64,
@@ -156,6 +158,8 @@ pub struct Stats {
     pub rejected_silent: u64,
     /// Connections refused for lack of descriptors, threads or memory.
     pub rejected_resources: u64,
+    /// Connections on which came what had not to ([`DataStream::reject`](crate::DataStream::reject)).
+    pub rejected_malformed: u64,
     /// Those of `messages_dropped` for which there was no memory (`receive_queue_bytes`, or none at
     /// all); the others found the queue full.
     pub dropped_memory: u64,
@@ -217,7 +221,7 @@ impl Baseline {
 
 impl Stats {
     /// Everything that only goes up.
-    fn counts_mut(&mut self) -> [&mut u64; 23] {
+    fn counts_mut(&mut self) -> [&mut u64; 24] {
         [
             &mut self.messages_sent,
             &mut self.messages_received,
@@ -233,6 +237,7 @@ impl Stats {
             &mut self.rejected_max_streams,
             &mut self.rejected_silent,
             &mut self.rejected_resources,
+            &mut self.rejected_malformed,
             &mut self.dropped_memory,
             &mut self.pongs_ignored,
             &mut self.stream_bytes_sent,

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::ThunderboltTransportBuilder;
+use crate::control::receiver::count_dropped;
 use crate::core::Core;
 use crate::error::{expired, Result, TransportError};
 use crate::handlers::{LinkHandler, LogHandler, MessageHandler, Sender, StreamHandler};
 use crate::log::LogLevel;
-use crate::message::{MessageData, MessageType};
+use crate::message::{DropReason, MessageData, MessageType};
 use crate::rtt::{DiscoveredPeer, PingOptions, RttSummary};
 use crate::stats::Stats;
 use crate::stream::DataStream;
@@ -334,6 +335,35 @@ impl ThunderboltTransport {
     /// Replaces the handler of link changes.
     pub fn set_link_handler(&self, handler: Option<LinkHandler>) -> Result<()> {
         self.core.on_link.set(handler)
+    }
+
+    /// Counts and logs messages that a handler could not keep for whoever asks for them, as those
+    /// are counted for which the queue of [`recv`](Self::recv) has no room.
+    pub fn count_dropped(&self, reason: DropReason<'_>, messages: u64) {
+        count_dropped(&self.core, reason, messages);
+    }
+
+    /// Starts a thread that is like the transport's own ones: asynchronous signals are blocked on
+    /// it, and it has the default floating-point environment. [`close`](Self::close) waits for its
+    /// end, so `body` must end when calls on the transport or on its streams fail with
+    /// [`Shutdown`](TransportError::Shutdown). `name` has 1 to 15 bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Thread`](TransportError::Thread), [`Shutdown`](TransportError::Shutdown),
+    /// [`OutOfRange`](TransportError::OutOfRange) for a name that no thread can have.
+    pub fn spawn<F>(&self, name: &str, body: F) -> Result<()>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        if !(1..=15).contains(&name.len()) || name.contains('\0') {
+            return Err(TransportError::OutOfRange {
+                what: "the name of a thread",
+                value: format!("{name:?}"),
+                allowed: "it has 1 to 15 bytes, none of them NUL".to_owned(),
+            });
+        }
+        self.core.spawn(name, |_| body())
     }
 
     /// Writes a record of the caller's own through the logger, when its level is wanted.

@@ -1,7 +1,7 @@
 //! Data streams on the loopback interface: what the C ABI does not have.
 
 use std::io::{IoSlice, Read};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use testkit::GENEROUS;
@@ -59,4 +59,31 @@ fn pieces_that_do_not_fit_are_counted() {
     let written = near.write_vectored_timeout(&mut pieces, Some(Duration::ZERO));
     assert!(matches!(written.outcome, Err(TransportError::WouldBlock)));
     assert!(written.count > 4 && written.count < large.len() as u64);
+}
+
+#[test]
+fn a_rejected_stream_is_reset_counted_and_logged_once() {
+    let records = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&records);
+    let b = start(builder().logger(move |level, text| {
+        log.lock().unwrap().push(format!("{level} {text}"));
+    }));
+    let a = start(builder());
+    let [mut near, far] = connect(&a, &b);
+    let waiting = far.clone();
+    let reader = std::thread::spawn(move || waiting.read_timeout(&mut [0], PATIENCE));
+    far.reject(format_args!("it says {:?}", "nonsense"));
+    far.reject(format_args!("it had ended"));
+    assert!(reader.join().unwrap().is_err(), "who waits is woken");
+    let reset = near.read(&mut [0]).unwrap_err();
+    assert_eq!(reset.kind(), std::io::ErrorKind::ConnectionReset);
+    let stats = b.get_stats();
+    assert_eq!((stats.rejected_malformed, stats.rejected), (1, 1));
+    assert_eq!(stats.streams_open, 0);
+    let records = records.lock().unwrap();
+    let expected = "warn reset the stream from ::1%lo: it says \"nonsense\" (0 such";
+    assert!(
+        records.iter().any(|record| record.starts_with(expected)),
+        "{records:?}"
+    );
 }

@@ -17,6 +17,7 @@ use crate::address;
 use crate::core::Core;
 use crate::handlers::{MessageHandler, Running, Sender, SenderName};
 use crate::log::log;
+use crate::message::DropReason;
 use crate::spin::Spinning;
 use crate::sys::poll::{wait, Deadline, Interest};
 use crate::sys::receive::{ReceiveBatch, Received};
@@ -305,6 +306,26 @@ pub(super) fn log_dropped(core: &Core, count: u64, why: fmt::Arguments<'_>) {
     }
 }
 
+/// Counts and logs messages that were dropped.
+pub(crate) fn count_dropped(core: &Core, reason: DropReason<'_>, count: u64) {
+    match reason {
+        DropReason::Cut(why) => log_dropped(core, count, why),
+        DropReason::Full => {
+            let limit = core.settings.receive_queue;
+            let why = format_args!("the receive queue of {limit} messages is full (receive_queue)");
+            log_dropped(core, count, why);
+        }
+        DropReason::Memory => {
+            core.counters.rare.dropped_memory.add(count);
+            let limit = core.settings.receive_queue_bytes;
+            let why = format_args!(
+                "no memory for them: the receive queue may have {limit} bytes (receive_queue_bytes)"
+            );
+            log_dropped(core, count, why);
+        }
+    }
+}
+
 /// A run of messages on their way to the handler or, while there is none, to the queue.
 struct Delivery<'a> {
     core: &'a Core,
@@ -398,23 +419,13 @@ impl<'a> Delivery<'a> {
         }
         // No lock is held while the drop is logged.
         drop(self.target);
-        let settings = &self.core.settings;
-        if self.dropped.full > 0 {
-            let limit = settings.receive_queue;
-            let why = format_args!("the receive queue of {limit} messages is full (receive_queue)");
-            log_dropped(self.core, self.dropped.full, why);
-        }
-        if self.dropped.memory > 0 {
-            self.core
-                .counters
-                .rare
-                .dropped_memory
-                .add(self.dropped.memory);
-            let limit = settings.receive_queue_bytes;
-            let why = format_args!(
-                "no memory for them: the receive queue may have {limit} bytes (receive_queue_bytes)"
-            );
-            log_dropped(self.core, self.dropped.memory, why);
+        for (reason, count) in [
+            (DropReason::Full, self.dropped.full),
+            (DropReason::Memory, self.dropped.memory),
+        ] {
+            if count > 0 {
+                count_dropped(self.core, reason, count);
+            }
         }
     }
 }

@@ -203,6 +203,27 @@ impl DataStream {
         self.shared.end(End::Closed);
     }
 
+    /// Ends a stream that a peer opened and did not use as it has to: resets it, counts it among
+    /// the [`rejected`](crate::Stats::rejected) and logs why. Nothing happens when it has ended.
+    pub fn reject(&self, why: fmt::Arguments<'_>) {
+        let core = &self.shared.core;
+        // Counted before the peer learns of it.
+        let malformed = &core.counters.rare.rejected.malformed;
+        malformed.increment();
+        if !self.shared.end(End::Rejected) {
+            malformed.decrement();
+            return;
+        }
+        if let Some(held_back) = core.streams.malformed.pass() {
+            log!(
+                core.log,
+                Warn,
+                "reset the stream from {}: {why} ({held_back} such records held back)",
+                self.peer()
+            );
+        }
+    }
+
     /// Takes the connection out of the transport: the descriptor is the caller's, in blocking
     /// mode. All references to this stream are closed.
     ///

@@ -12,6 +12,7 @@ use super::stall::Watched;
 use crate::config::Settings;
 use crate::error::{Result, TransportError};
 use crate::handlers::lock;
+use crate::log::Throttle;
 use crate::stats::Counter;
 use crate::sys::event::EventFd;
 use crate::sys::thread::wait_until;
@@ -26,6 +27,8 @@ pub(crate) enum End {
     TransportClosed = 4,
     /// It was silent, and gave way to another stream.
     GaveWay = 5,
+    /// What came on it was not what had to.
+    Rejected = 6,
 }
 
 impl End {
@@ -37,6 +40,7 @@ impl End {
             Self::LinkGone,
             Self::TransportClosed,
             Self::GaveWay,
+            Self::Rejected,
         ]
         .into_iter()
         .find(|end| *end as u8 == number)
@@ -60,6 +64,8 @@ pub(crate) struct Streams {
     pub send_buffer: Counter,
     /// The system's congestion control is one for shared paths.
     paced: AtomicBool,
+    /// Of records of malformed streams.
+    pub malformed: Throttle,
 }
 
 #[derive(Default)]
@@ -82,6 +88,7 @@ impl Streams {
             nudging: Mutex::new(()),
             send_buffer: Counter::default(),
             paced: AtomicBool::new(false),
+            malformed: Throttle::default(),
         })
     }
 

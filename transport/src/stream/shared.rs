@@ -134,7 +134,7 @@ impl Shared {
         // It fails for a connection that the peer has ended already.
         match end {
             End::Detached => {}
-            End::GaveWay => socket::abort(&self.socket),
+            End::GaveWay | End::Rejected => socket::abort(&self.socket),
             End::LinkGone => {
                 // There is nobody to say goodbye to; the kernel need not try for minutes.
                 listener::reset(&self.socket);

@@ -1,0 +1,60 @@
+//! For those who put a queue, or a protocol, of their own upon a transport.
+
+use std::sync::{mpsc, Arc};
+
+use testkit::GENEROUS;
+use thunderbolt_transport::{
+    DropReason, ThunderboltTransport, ThunderboltTransportBuilder, TransportError,
+};
+
+fn transport() -> Arc<ThunderboltTransport> {
+    ThunderboltTransportBuilder::new()
+        .interface("lo")
+        .control_port(0)
+        .data_port(0)
+        .build()
+        .expect("a transport on lo")
+}
+
+#[test]
+fn what_a_handler_drops_is_counted() {
+    let t = transport();
+    t.count_dropped(DropReason::Full, 2);
+    t.count_dropped(DropReason::Memory, 3);
+    t.count_dropped(DropReason::Cut(format_args!("half of it")), 4);
+    let stats = t.get_stats();
+    assert_eq!((stats.messages_dropped, stats.dropped_memory), (9, 3));
+}
+
+#[test]
+fn close_waits_for_threads_that_were_started_beside_its_own() {
+    let t = transport();
+    let mut stream = t
+        .open_data_stream(&format!("[::1]:{}", t.data_port()))
+        .unwrap();
+    let (name, named) = mpsc::channel();
+    let (end, ended) = mpsc::channel();
+    t.spawn("dcf-tb-example", move || {
+        let own = std::thread::current().name().map(str::to_owned);
+        name.send(own).unwrap();
+        // Until the transport closes.
+        assert!(std::io::Read::read(&mut stream, &mut [0]).is_err());
+        end.send(()).unwrap();
+    })
+    .unwrap();
+    let own = named.recv_timeout(GENEROUS).unwrap();
+    assert_eq!(own.as_deref(), Some("dcf-tb-example"));
+    t.close();
+    assert!(ended.try_recv().is_ok(), "it had ended when close returned");
+    let late = t.spawn("late", || unreachable!());
+    assert!(matches!(late, Err(TransportError::Shutdown)));
+}
+
+#[test]
+fn threads_have_names_that_the_kernel_takes() {
+    let t = transport();
+    for name in ["", "a name of 16 byt", "a\0b"] {
+        let refused = t.spawn(name, || unreachable!());
+        assert!(matches!(refused, Err(TransportError::OutOfRange { .. })));
+    }
+}
