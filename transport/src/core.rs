@@ -3,9 +3,7 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, PoisonError};
 
 use crate::config::{Settings, ThunderboltTransportBuilder};
 use crate::control::inbox::Inbox;
@@ -25,6 +23,9 @@ use crate::rtt::Rtt;
 use crate::spin::Spin;
 use crate::stats::{Baseline, Counters, Stats};
 use crate::stream::registry::{End, Streams};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::thread::JoinHandle;
+use crate::sync::{thread_local, Condvar, Mutex, MutexGuard};
 use crate::sys::event::EventFd;
 
 /// Everything that the threads of one transport share.
@@ -70,7 +71,29 @@ thread_local! {
 
 impl Core {
     /// Binds the sockets and starts the threads.
-    pub fn start(builder: ThunderboltTransportBuilder) -> Result<Arc<Self>> {
+    pub fn start(mut builder: ThunderboltTransportBuilder) -> Result<Arc<Self>> {
+        let on_closed = builder.on_closed.take();
+        let core = Self::new(builder)?;
+        let batch = receiver::buffers().map_err(|source| {
+            let action = "cannot map the receive buffers";
+            TransportError::from_os(action, &core.settings.config.interface, source)
+        })?;
+        let watcher = Watcher::start(&core)?;
+        let started = core
+            .spawn("dcf-tb-recv", move |core| receiver::run(core, batch))
+            .and_then(|()| core.spawn("dcf-tb-accept", move |core| watcher.run(core)));
+        if let Err(error) = started {
+            core.close();
+            return Err(error);
+        }
+        // Only a transport that started says that it closed.
+        *lock(&core.on_closed) = on_closed;
+        core.log_started();
+        Ok(core)
+    }
+
+    /// A transport without sockets and threads.
+    fn new(builder: ThunderboltTransportBuilder) -> Result<Arc<Self>> {
         let ThunderboltTransportBuilder {
             settings,
             on_message,
@@ -82,16 +105,12 @@ impl Core {
         let no_event = |source| {
             TransportError::from_os("cannot make an eventfd", &settings.config.interface, source)
         };
-        let batch = receiver::buffers().map_err(|source| {
-            let action = "cannot map the receive buffers";
-            TransportError::from_os(action, &settings.config.interface, source)
-        })?;
-        let core = Arc::new(Self {
+        Ok(Arc::new(Self {
             log: Logger::new(settings.log_level, on_log),
             on_message: Slot::new(on_message),
             on_stream: Slot::new(on_stream),
             on_link: Slot::new(on_link),
-            on_closed: Mutex::new(None),
+            on_closed: Mutex::new(on_closed),
             counters: Counters::default(),
             baseline: Baseline::new(),
             link: Link::absent(&settings.config.interface),
@@ -107,19 +126,7 @@ impl Core {
             life: Mutex::default(),
             life_changed: Condvar::new(),
             settings,
-        });
-        let watcher = Watcher::start(&core)?;
-        let started = core
-            .spawn("dcf-tb-recv", move |core| receiver::run(core, batch))
-            .and_then(|()| core.spawn("dcf-tb-accept", move |core| watcher.run(core)));
-        if let Err(error) = started {
-            core.close();
-            return Err(error);
-        }
-        // Only a transport that started says that it closed.
-        *lock(&core.on_closed) = on_closed;
-        core.log_started();
-        Ok(core)
+        }))
     }
 
     fn log_started(&self) {
@@ -156,7 +163,7 @@ impl Core {
         life.next_worker += 1;
         let core = Arc::clone(self);
         let thread = crate::sys::thread::spawn(name, move || {
-            WORKER_OF.set(core.identity());
+            WORKER_OF.with(|of| of.set(core.identity()));
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(&core))) {
                 let text = panic_text(&*panic);
                 log!(
@@ -204,7 +211,7 @@ impl Core {
     /// Stops and joins every thread and closes every descriptor. From inside a handler it only
     /// begins that, and the last thread completes it.
     pub fn close(&self) {
-        let may_wait = !inside_handler() && WORKER_OF.get() != self.identity();
+        let may_wait = !inside_handler() && WORKER_OF.with(Cell::get) != self.identity();
         let mut life = lock(&self.life);
         if self.closing.swap(true, Ordering::AcqRel) {
             while may_wait && !life.finished {
@@ -232,10 +239,7 @@ impl Core {
         self.finish();
     }
 
-    fn wait_for_change<'a>(
-        &self,
-        life: std::sync::MutexGuard<'a, Life>,
-    ) -> std::sync::MutexGuard<'a, Life> {
+    fn wait_for_change<'a>(&self, life: MutexGuard<'a, Life>) -> MutexGuard<'a, Life> {
         let waited = self.life_changed.wait(life);
         waited.unwrap_or_else(PoisonError::into_inner)
     }

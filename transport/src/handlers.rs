@@ -4,12 +4,13 @@ use std::cell::Cell;
 use std::fmt;
 use std::net::SocketAddrV6;
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use crate::error::{Result, TransportError};
 use crate::log::LogLevel;
 use crate::stream::DataStream;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{global, thread_local, Condvar, Mutex, MutexGuard};
 
 /// Called with a control message and who sent it; see
 /// [`on_message`](crate::ThunderboltTransportBuilder::on_message).
@@ -142,7 +143,7 @@ impl<H> Slot<H> {
         let entry = Arc::clone(state.current.as_ref()?);
         // Under the lock of `state`: who replaces the handler now sees us inside.
         lock(&entry.calls.threads).push(ThreadToken::current());
-        DEPTH.set(DEPTH.get() + 1);
+        DEPTH.with(|depth| depth.set(depth.get() + 1));
         Some(Running { slot: self, entry })
     }
 
@@ -206,7 +207,7 @@ impl<H> Running<'_, H> {
 
 impl<H> Drop for Running<'_, H> {
     fn drop(&mut self) {
-        DEPTH.set(DEPTH.get() - 1);
+        DEPTH.with(|depth| depth.set(depth.get() - 1));
         self.entry.calls.leave();
     }
 }
@@ -248,9 +249,11 @@ impl Calls {
     }
 }
 
-/// Threads inside a handler that wait for another handler to end, and which one: two handlers that
-/// unregister each other must not wait for each other for ever.
-static WAITING: Mutex<Vec<(ThreadToken, Arc<Calls>)>> = Mutex::new(Vec::new());
+global! {
+    /// Threads inside a handler that wait for another handler to end, and which one: two handlers
+    /// that unregister each other must not wait for each other for ever.
+    static WAITING: Mutex<Vec<(ThreadToken, Arc<Calls>)>> = Mutex::new(Vec::new());
+}
 
 struct Waiting(ThreadToken);
 
@@ -306,7 +309,7 @@ thread_local! {
 
 /// Whether this thread is inside any handler of any transport.
 pub(crate) fn inside_handler() -> bool {
-    DEPTH.get() > 0
+    DEPTH.with(Cell::get) > 0
 }
 
 #[cfg(test)]

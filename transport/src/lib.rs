@@ -83,6 +83,7 @@ mod rtt;
 mod spin;
 mod stats;
 mod stream;
+mod sync;
 mod sys;
 mod transport;
 mod wire;

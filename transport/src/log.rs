@@ -2,10 +2,10 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::handlers::{lock, LogHandler, Slot};
+use crate::sync::{thread_local, Mutex};
 
 /// How serious a log record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,7 +66,7 @@ impl Logger {
         thread_local! {
             static LOGGING: Cell<bool> = const { Cell::new(false) };
         }
-        if LOGGING.replace(true) {
+        if LOGGING.with(|logging| logging.replace(true)) {
             return;
         }
         if let Some(handler) = self.slot.enter() {
@@ -75,7 +75,7 @@ impl Logger {
                 None => handler.call(|handler| handler(level, &message.to_string())),
             };
         }
-        LOGGING.set(false);
+        LOGGING.with(|logging| logging.set(false));
     }
 }
 

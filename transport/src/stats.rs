@@ -2,12 +2,12 @@
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 
 use crate::handlers::lock;
+use crate::sync::Mutex;
 
 /// One counter. Counters order nothing, so relaxed operations do.
 #[derive(Debug, Default)]

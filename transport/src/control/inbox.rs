@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddrV6;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{OnceLock, PoisonError};
 
 use crate::error::{Result, TransportError};
 use crate::handlers::{lock, Sender, SenderName};
 use crate::stream::DataStream;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::sys::event::EventFd;
 use crate::sys::poll::Deadline;
 

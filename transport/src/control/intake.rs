@@ -9,8 +9,6 @@
 
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::inbox::Queued;
@@ -18,6 +16,8 @@ use super::receiver::{log_dropped, log_refused, triage, Pinger};
 use crate::core::Core;
 use crate::handlers::lock;
 use crate::log::Throttle;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::Mutex;
 use crate::sys::poll::Deadline;
 use crate::sys::receive::ReceiveBatch;
 use crate::wire::{self, Kind};

@@ -11,13 +11,14 @@
 //! as a source: that is chosen when it is connected, as always.
 
 use std::net::{Ipv6Addr, SocketAddrV6};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use socket2::{SockAddr, Socket};
 
 use super::enlarge_buffer;
 use crate::handlers::lock;
+use crate::sync::Mutex;
 use crate::sys::socket::{self, BufferOption};
 
 /// Lanes at most. Beyond that all begin anew, so that peers that went away cost nothing for long.

@@ -7,14 +7,15 @@ pub(crate) mod receiver;
 mod send;
 
 use std::io;
-use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError};
 
 use socket2::Socket;
 
 use crate::config::Settings;
 use crate::error::{Result, TransportError};
 use crate::stats::{Counter, Counters};
+use crate::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use crate::sync::RwLock;
 use crate::sys::event::Wake;
 use crate::sys::socket;
 use crate::sys::socket::BufferOption;

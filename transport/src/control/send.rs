@@ -3,7 +3,6 @@
 use std::io;
 use std::net::SocketAddrV6;
 use std::os::fd::AsFd;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use super::lanes::Route;
 use crate::address::{self, Scope};
 use crate::core::Core;
 use crate::error::{Result, TransportError};
+use crate::sync::atomic::Ordering;
 use crate::sys::poll::{wait, Deadline, Interest};
 use crate::sys::send::{self, Outgoing, SEND_BATCH};
 use crate::sys::{socket, would_block};

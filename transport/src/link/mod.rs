@@ -9,10 +9,11 @@ pub(crate) mod watch;
 
 use std::fmt;
 use std::net::Ipv6Addr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::PoisonError;
 
 use crate::error::{Result, TransportError};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::RwLock;
 use crate::sys::netlink::Interface;
 
 /// What the interface is able to do.
@@ -160,6 +161,7 @@ impl Link {
 }
 
 fn next_epoch() -> u64 {
+    use std::sync::atomic::AtomicU64;
     static LAST: AtomicU64 = AtomicU64::new(0);
     LAST.fetch_add(1, Ordering::Relaxed)
 }

@@ -10,12 +10,12 @@ mod series;
 mod session;
 
 use std::net::SocketAddrV6;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::core::Core;
 use crate::error::{expired, Result};
+use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sys::poll::Deadline;
 use port::{Pong, Ports};
 use session::Session;
@@ -59,6 +59,7 @@ impl Rtt {
 /// A timestamp that no other outstanding ping of this process carries: nanoseconds, and always
 /// later than the last one.
 fn next_token() -> u64 {
+    use std::sync::atomic::AtomicU64;
     static LAST: AtomicU64 = AtomicU64::new(0);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let now = now.map_or(0, |time| time.as_nanos() as u64);

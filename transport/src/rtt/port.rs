@@ -1,8 +1,7 @@
 //! Sockets for round trips, kept for the next one, and the pings that are out on each.
 
 use std::net::{Ipv6Addr, SocketAddrV6};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
 
 use socket2::{SockAddr, Socket};
@@ -11,6 +10,8 @@ use crate::control::cannot_bind_device;
 use crate::core::Core;
 use crate::error::{Result, TransportError};
 use crate::handlers::lock;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::Mutex;
 use crate::sys::event::Wake;
 use crate::sys::socket;
 

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddrV6;
 use std::os::fd::AsFd;
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +12,7 @@ use crate::control::intake::pump;
 use crate::core::Core;
 use crate::error::{Result, TransportError};
 use crate::spin::Spinning;
+use crate::sync::atomic::Ordering;
 use crate::sys::poll::{wait, Deadline, Interest};
 use crate::sys::socket;
 use crate::wire::{self, Kind};

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 
 use super::shared::Shared;
 use super::silent::Silent;
@@ -14,6 +13,8 @@ use crate::error::{Result, TransportError};
 use crate::handlers::lock;
 use crate::log::Throttle;
 use crate::stats::Counter;
+use crate::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use crate::sync::Mutex;
 use crate::sys::event::EventFd;
 use crate::sys::thread::wait_until;
 

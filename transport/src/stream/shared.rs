@@ -3,8 +3,7 @@
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddrV6};
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use socket2::{SockAddr, Socket};
@@ -18,6 +17,8 @@ use crate::core::Core;
 use crate::error::{expired, Result, TransportError};
 use crate::handlers::lock;
 use crate::spin::Spinning;
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU8, Ordering};
+use crate::sync::{thread, Mutex};
 use crate::sys::poll::{wait, Deadline, Interest};
 use crate::sys::{socket, would_block};
 
@@ -216,7 +217,7 @@ impl Shared {
             match wait(&mut interests, deadline) {
                 Ok(true) if interests[0].is_ready() => return Ok(()),
                 // Another stream's nudge. Sleeping lets its thread go on, whatever our priority.
-                Ok(true) => std::thread::sleep(Duration::from_micros(50)),
+                Ok(true) => thread::sleep(Duration::from_micros(50)),
                 Ok(false) => {
                     return Err(expired(
                         format!("stream with {}", self.peer),
@@ -431,7 +432,7 @@ fn no_port_left(error: &io::Error) -> bool {
 impl Drop for Shared {
     fn drop(&mut self) {
         // It was given back already when the stream was ended.
-        if *self.ended.get_mut() == 0 {
+        if self.ended().is_none() {
             self.core.streams.release(self.id);
         }
     }

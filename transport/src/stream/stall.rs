@@ -7,11 +7,11 @@
 //! that time, and puts the end off for as long as probes are answered.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::shared::Shared;
 use crate::core::Core;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sys::poll::Deadline;
 use crate::sys::socket::{self, Pending};
 

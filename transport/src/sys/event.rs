@@ -2,7 +2,9 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::kernel;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// Readable from `signal` until `clear`.
 #[derive(Debug)]
@@ -20,14 +22,18 @@ impl EventFd {
         let one = 1u64.to_ne_bytes();
         // It can fail only when the counter is full, and then it is readable all the same.
         // SAFETY: the buffer is valid for its eight bytes.
-        unsafe { libc::write(self.0.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+        kernel::change(|| unsafe {
+            libc::write(self.0.as_raw_fd(), one.as_ptr().cast(), one.len())
+        });
     }
 
     pub fn clear(&self) {
         let mut count = [0u8; 8];
         // It can fail only when the flag is not set.
         // SAFETY: the buffer is valid for its eight bytes.
-        unsafe { libc::read(self.0.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+        kernel::change(|| unsafe {
+            libc::read(self.0.as_raw_fd(), count.as_mut_ptr().cast(), count.len())
+        });
     }
 }
 

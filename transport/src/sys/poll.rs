@@ -4,6 +4,8 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
+use super::kernel;
+
 /// Until when a call may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Deadline {
@@ -94,19 +96,21 @@ pub(crate) fn wait(interests: &mut [Interest<'_>], deadline: Deadline) -> io::Re
             tv_sec: time.as_secs().try_into().unwrap_or(libc::time_t::MAX),
             tv_nsec: time.subsec_nanos().into(),
         });
-        let timeout = remaining
-            .as_ref()
-            .map_or(std::ptr::null(), std::ptr::from_ref);
-        // SAFETY: `Interest` is a transparent `pollfd`, the slice gives pointer and length, and
-        // `timeout` is null or points to `remaining`, which outlives the call.
-        let ready = unsafe {
-            libc::ppoll(
-                interests.as_mut_ptr().cast(),
-                interests.len() as libc::nfds_t,
-                timeout,
-                std::ptr::null(),
-            )
-        };
+        let ready = kernel::sleep(remaining, |timeout| {
+            let timeout = timeout
+                .as_ref()
+                .map_or(std::ptr::null(), std::ptr::from_ref);
+            // SAFETY: `Interest` is a transparent `pollfd`, the slice gives pointer and length, and
+            // `timeout` is null or points to what outlives the call.
+            unsafe {
+                libc::ppoll(
+                    interests.as_mut_ptr().cast(),
+                    interests.len() as libc::nfds_t,
+                    timeout,
+                    std::ptr::null(),
+                )
+            }
+        });
         match super::check(ready) {
             Ok(count) => return Ok(count > 0),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -2,7 +2,9 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::sync::thread::{self, JoinHandle};
 
 /// Signals that a fault of the thread itself raises. They stay open: a blocked one kills the
 /// process, and some runtimes (SBCL) use them on every thread that calls into them.
@@ -25,12 +27,10 @@ where
     // A new thread inherits the mask of its creator: set it here, so that it has it from its first
     // moment on, whatever else the creator blocks.
     let _mask = SignalMask::set(libc::SIG_SETMASK, &asynchronous_signals());
-    std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(move || {
-            default_floating_point();
-            body();
-        })
+    thread::Builder::new().name(name.to_owned()).spawn(move || {
+        default_floating_point();
+        body();
+    })
 }
 
 fn asynchronous_signals() -> libc::sigset_t {
@@ -162,9 +162,9 @@ pub(crate) fn wait_until(done: impl Fn() -> bool) {
     while !done() {
         rounds += 1;
         if rounds < 100 {
-            std::thread::yield_now();
+            thread::yield_now();
         } else {
-            std::thread::sleep(std::time::Duration::from_micros(100));
+            thread::sleep(Duration::from_micros(100));
         }
     }
 }

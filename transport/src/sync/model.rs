@@ -1,0 +1,113 @@
+//! The primitives of the model checker, where its own differ from the standard library's.
+
+use std::time::Duration;
+
+pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard, RwLock};
+
+/// Loom's does not know initial values that are made by the compiler.
+macro_rules! local {
+    ($(#[$about:meta])* static $name:ident: $type:ty = const $value:block;) => {
+        loom::thread_local! {
+            $(#[$about])*
+            static $name: $type = $value;
+        }
+    };
+}
+pub(crate) use local as thread_local;
+
+pub(crate) mod thread {
+    pub(crate) use loom::thread::{yield_now, Builder, JoinHandle};
+
+    /// Time passes when others have run.
+    pub(crate) fn sleep(_: super::Duration) {
+        yield_now();
+    }
+}
+
+/// Atomics whose sequentially consistent operations are that. Loom takes them for acquire and release, and would find
+/// orders that no machine takes where two threads each write one place and then read the other's. It does know
+/// fences, so these stand beside the operations; they order a little more than the operations alone would.
+pub(crate) mod atomic {
+    use loom::sync::atomic as model;
+    pub(crate) use loom::sync::atomic::Ordering;
+
+    fn before(order: Ordering) {
+        if order == Ordering::SeqCst {
+            model::fence(order);
+        }
+    }
+
+    use before as after;
+
+    macro_rules! atomic {
+        ($name:ident, $value:ty) => {
+            #[derive(Debug, Default)]
+            pub(crate) struct $name(model::$name);
+
+            #[allow(dead_code)] // not every operation is used on every type
+            impl $name {
+                #[track_caller]
+                pub fn new(value: $value) -> Self {
+                    Self(model::$name::new(value))
+                }
+
+                #[track_caller]
+                pub fn load(&self, order: Ordering) -> $value {
+                    before(order);
+                    self.0.load(order)
+                }
+
+                #[track_caller]
+                pub fn store(&self, value: $value, order: Ordering) {
+                    self.0.store(value, order);
+                    after(order);
+                }
+
+                #[track_caller]
+                pub fn swap(&self, value: $value, order: Ordering) -> $value {
+                    before(order);
+                    let old = self.0.swap(value, order);
+                    after(order);
+                    old
+                }
+
+                #[track_caller]
+                pub fn compare_exchange(
+                    &self,
+                    current: $value,
+                    new: $value,
+                    success: Ordering,
+                    failure: Ordering,
+                ) -> Result<$value, $value> {
+                    before(success);
+                    let outcome = self.0.compare_exchange(current, new, success, failure);
+                    after(success);
+                    outcome
+                }
+            }
+        };
+        ($name:ident, $value:ty, $($operation:ident)*) => {
+            atomic!($name, $value);
+
+            #[allow(dead_code)]
+            impl $name {
+                $(
+                    #[track_caller]
+                    pub fn $operation(&self, value: $value, order: Ordering) -> $value {
+                        before(order);
+                        let old = self.0.$operation(value, order);
+                        after(order);
+                        old
+                    }
+                )*
+            }
+        };
+    }
+
+    atomic!(AtomicBool, bool);
+    atomic!(AtomicU8, u8);
+    atomic!(AtomicU16, u16);
+    atomic!(AtomicU32, u32, fetch_add fetch_sub);
+    atomic!(AtomicU64, u64, fetch_add fetch_sub);
+    atomic!(AtomicUsize, usize, fetch_add fetch_sub fetch_min);
+}
