@@ -97,6 +97,8 @@ pub(crate) struct Slot<H> {
 
 struct State<H> {
     current: Option<Arc<Entry<H>>>,
+    /// Of handlers that were replaced and may still run.
+    replaced: Vec<Arc<Calls>>,
     closed: bool,
 }
 
@@ -120,6 +122,7 @@ impl<H> Slot<H> {
             set: AtomicBool::new(current.is_some()),
             state: Mutex::new(State {
                 current,
+                replaced: Vec::new(),
                 closed: false,
             }),
             failures: AtomicU64::new(0),
@@ -147,8 +150,8 @@ impl<H> Slot<H> {
         Some(Running { slot: self, entry })
     }
 
-    /// Replaces the handler. Returns when the old one runs nowhere and never will again; called
-    /// from inside it, returns at once.
+    /// Replaces the handler. Returns when the old one, and those before it, run nowhere and never
+    /// will again; called from inside one of them, does not wait for that.
     pub fn set(&self, handler: Option<H>) -> Result<()> {
         self.replace(handler, false)
     }
@@ -167,9 +170,16 @@ impl<H> Slot<H> {
         state.closed = close;
         let old = std::mem::replace(&mut state.current, handler.map(Entry::new));
         self.set.store(state.current.is_some(), Ordering::Relaxed);
+        state.replaced.retain(|calls| calls.are_under_way());
+        if let Some(old) = &old {
+            old.calls.retired.store(true, Ordering::Release);
+            state.replaced.push(Arc::clone(&old.calls));
+        }
+        // Others may have replaced theirs a moment ago, and wait for it as we do.
+        let replaced = state.replaced.clone();
         drop(state);
-        if let Some(old) = old {
-            old.calls.retire();
+        for calls in &replaced {
+            calls.wait_for_the_last();
         }
         Ok(())
     }
@@ -233,9 +243,12 @@ impl Calls {
         }
     }
 
-    /// Lets no call begin any more, and waits for those under way.
-    fn retire(self: &Arc<Self>) {
-        self.retired.store(true, Ordering::Release);
+    fn are_under_way(&self) -> bool {
+        !lock(&self.threads).is_empty()
+    }
+
+    /// Waits for those under way, when no more can begin.
+    fn wait_for_the_last(self: &Arc<Self>) {
         let Some(_waiting) = Waiting::register(self) else {
             return;
         };
@@ -320,30 +333,61 @@ mod tests {
 
     type Handler = Box<dyn Fn() + Send + Sync>;
 
+    /// A call that goes on until it is told to end, on a thread of its own.
+    struct Call {
+        slot: Arc<Slot<Handler>>,
+        end: mpsc::Sender<()>,
+        ended: Arc<AtomicBool>,
+        thread: thread::JoinHandle<Option<String>>,
+    }
+
+    impl Call {
+        fn begin() -> Self {
+            let (entered, wait_entered) = mpsc::channel();
+            let (end, wait_end) = mpsc::channel();
+            let wait_end = Mutex::new(wait_end);
+            let ended = Arc::new(AtomicBool::new(false));
+            let seen = Arc::clone(&ended);
+            let slot: Arc<Slot<Handler>> = Arc::new(Slot::new(Some(Box::new(move || {
+                entered.send(()).unwrap();
+                lock(&wait_end).recv().unwrap();
+                seen.store(true, Ordering::SeqCst);
+            }))));
+            let caller = Arc::clone(&slot);
+            let thread = thread::spawn(move || caller.enter().unwrap().call(|handler| handler()));
+            wait_entered.recv().unwrap();
+            Self {
+                slot,
+                end,
+                ended,
+                thread,
+            }
+        }
+
+        /// Lets it end while `wait` waits for that, as it has to.
+        fn end_during(self, wait: impl FnOnce(&Slot<Handler>)) {
+            let end = thread::spawn(move || self.end.send(()).unwrap());
+            wait(&self.slot);
+            assert!(self.ended.load(Ordering::SeqCst), "the handler still ran");
+            assert!(self.slot.enter().is_none());
+            end.join().unwrap();
+            assert!(self.thread.join().unwrap().is_none());
+        }
+    }
+
     #[test]
     fn replacing_waits_for_the_running_call() {
-        let (entered, wait_entered) = mpsc::channel();
-        let (leave, wait_leave) = mpsc::channel::<()>();
-        let wait_leave = Mutex::new(wait_leave);
-        let finished = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&finished);
-        let slot: Arc<Slot<Handler>> = Arc::new(Slot::new(Some(Box::new(move || {
-            entered.send(()).unwrap();
-            lock(&wait_leave).recv().unwrap();
-            seen.store(true, Ordering::SeqCst);
-        }))));
-        let caller = Arc::clone(&slot);
-        let running = thread::spawn(move || caller.enter().unwrap().call(|handler| handler()));
-        wait_entered.recv().unwrap();
-        let releaser = thread::spawn(move || leave.send(()).unwrap());
-        slot.set(None).unwrap();
-        assert!(
-            finished.load(Ordering::SeqCst),
-            "set returned while the old handler ran"
-        );
-        assert!(slot.enter().is_none());
-        releaser.join().unwrap();
-        assert!(running.join().unwrap().is_none());
+        Call::begin().end_during(|slot| slot.set(None).unwrap());
+    }
+
+    #[test]
+    fn closing_waits_for_a_handler_that_another_thread_is_just_removing() {
+        let call = Call::begin();
+        let slot = Arc::clone(&call.slot);
+        let removing = thread::spawn(move || slot.set(None).unwrap());
+        testkit::wait_until("it is removed", testkit::GENEROUS, || !call.slot.is_set());
+        call.end_during(Slot::close);
+        removing.join().unwrap();
     }
 
     #[test]
