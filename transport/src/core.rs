@@ -24,9 +24,9 @@ use crate::spin::Spin;
 use crate::stats::{Baseline, Counters, Stats};
 use crate::stream::registry::{End, Streams};
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::thread::JoinHandle;
 use crate::sync::{thread_local, Condvar, Mutex, MutexGuard};
 use crate::sys::event::EventFd;
+use crate::sys::spawn::{spawn, Thread};
 
 /// Everything that the threads of one transport share.
 pub(crate) struct Core {
@@ -55,10 +55,10 @@ pub(crate) struct Core {
 
 #[derive(Default)]
 struct Life {
-    workers: HashMap<u64, JoinHandle<()>>,
+    workers: HashMap<u64, Thread>,
     next_worker: u64,
     /// A thread cannot join itself: the next one to end does it, or who closes.
-    last_ended: Option<JoinHandle<()>>,
+    last_ended: Option<Thread>,
     /// The last worker finishes the close, because nobody waits for it.
     deferred: bool,
     finished: bool,
@@ -150,7 +150,7 @@ impl Core {
     }
 
     /// Starts a thread that `close` waits for.
-    pub fn spawn<F>(self: &Arc<Self>, name: &str, body: F) -> Result<()>
+    pub fn spawn<F>(self: &Arc<Self>, name: &'static str, body: F) -> Result<()>
     where
         F: FnOnce(&Arc<Self>) + Send + 'static,
     {
@@ -162,7 +162,7 @@ impl Core {
         let id = life.next_worker;
         life.next_worker += 1;
         let core = Arc::clone(self);
-        let thread = crate::sys::thread::spawn(name, move || {
+        let thread = spawn(name, move || {
             WORKER_OF.with(|of| of.set(core.identity()));
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(&core))) {
                 let text = panic_text(&*panic);
@@ -192,8 +192,8 @@ impl Core {
         }
         drop(life);
         if let Some(before) = before {
-            // It has ended or is about to; a panic in it was caught.
-            let _ = before.join();
+            // It has ended or is about to.
+            before.join();
         }
         if finish {
             self.finish();
@@ -234,7 +234,7 @@ impl Core {
         let last = life.last_ended.take();
         drop(life);
         if let Some(last) = last {
-            let _ = last.join();
+            last.join();
         }
         self.finish();
     }

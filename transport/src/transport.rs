@@ -352,7 +352,7 @@ impl ThunderboltTransport {
     ///
     /// [`Thread`](TransportError::Thread), [`Shutdown`](TransportError::Shutdown),
     /// [`OutOfRange`](TransportError::OutOfRange) for a name that no thread can have.
-    pub fn spawn<F>(&self, name: &str, body: F) -> Result<()>
+    pub fn spawn<F>(&self, name: &'static str, body: F) -> Result<()>
     where
         F: FnOnce() + Send + 'static,
     {

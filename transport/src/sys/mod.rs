@@ -8,6 +8,8 @@ pub(crate) mod poll;
 pub(crate) mod receive;
 pub(crate) mod send;
 pub(crate) mod socket;
+#[cfg_attr(loom, path = "spawn/model.rs")]
+pub(crate) mod spawn;
 pub(crate) mod thread;
 
 use std::io;

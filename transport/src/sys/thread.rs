@@ -1,10 +1,9 @@
-//! Threads that a host process can live with, and the signal and floating-point state around calls.
+//! The signal and floating-point state of threads, ours and those of callers.
 
-use std::io;
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
-use crate::sync::thread::{self, JoinHandle};
+use crate::sync::thread;
 
 /// Signals that a fault of the thread itself raises. They stay open: a blocked one kills the
 /// process, and some runtimes (SBCL) use them on every thread that calls into them.
@@ -17,23 +16,8 @@ const SYNCHRONOUS: [libc::c_int; 6] = [
     libc::SIGSYS,
 ];
 
-/// Starts a thread that no asynchronous signal is delivered to and that has the default
-/// floating-point environment, whatever the caller's is. `name` has at most 15 bytes.
-pub(crate) fn spawn<F>(name: &str, body: F) -> io::Result<JoinHandle<()>>
-where
-    F: FnOnce() + Send + 'static,
-{
-    debug_assert!(name.len() <= 15, "Linux cuts thread names at 15 bytes");
-    // A new thread inherits the mask of its creator: set it here, so that it has it from its first
-    // moment on, whatever else the creator blocks.
-    let _mask = SignalMask::set(libc::SIG_SETMASK, &asynchronous_signals());
-    thread::Builder::new().name(name.to_owned()).spawn(move || {
-        default_floating_point();
-        body();
-    })
-}
-
-fn asynchronous_signals() -> libc::sigset_t {
+/// What threads of the library block.
+pub(super) fn asynchronous_signals() -> libc::sigset_t {
     let mut set = MaybeUninit::uninit();
     // SAFETY: sigfillset initializes the set; sigdelset gets an initialized set and valid numbers.
     unsafe {
@@ -46,10 +30,10 @@ fn asynchronous_signals() -> libc::sigset_t {
 }
 
 /// Another signal mask on this thread, until it is dropped.
-struct SignalMask(libc::sigset_t);
+pub(super) struct SignalMask(libc::sigset_t);
 
 impl SignalMask {
-    fn set(how: libc::c_int, set: &libc::sigset_t) -> Self {
+    pub fn set(how: libc::c_int, set: &libc::sigset_t) -> Self {
         let mut before = MaybeUninit::uninit();
         // SAFETY: both pointers are valid; with a valid `how` the call cannot fail and fills
         // `before`.
@@ -125,7 +109,7 @@ struct FloatingPointEnvironment([u8; 64]);
 /// FE_DFL_ENV of glibc and musl on every architecture that Thunderbolt comes with.
 const DEFAULT_ENVIRONMENT: *const FloatingPointEnvironment = usize::MAX as *const _;
 
-fn default_floating_point() {
+pub(super) fn default_floating_point() {
     // SAFETY: FE_DFL_ENV is a value that fesetenv knows and does not dereference.
     unsafe { fesetenv(DEFAULT_ENVIRONMENT) };
 }
@@ -172,33 +156,6 @@ pub(crate) fn wait_until(done: impl Fn() -> bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn threads_block_asynchronous_signals_only_and_the_caller_none() {
-        let mask = |path: &str| {
-            let status = std::fs::read_to_string(path).unwrap();
-            let line = status
-                .lines()
-                .find(|line| line.starts_with("SigBlk"))
-                .unwrap();
-            u64::from_str_radix(line.split_whitespace().nth(1).unwrap(), 16).unwrap()
-        };
-        let before = mask("/proc/thread-self/status");
-        let (sender, receiver) = std::sync::mpsc::channel();
-        let thread = spawn("dcf-tb-test", move || {
-            sender.send(mask("/proc/thread-self/status")).unwrap();
-        });
-        let inside = receiver.recv().unwrap();
-        thread.unwrap().join().unwrap();
-        let bit = |signal: libc::c_int| 1u64 << (signal - 1);
-        for signal in SYNCHRONOUS {
-            assert_eq!(inside & bit(signal), 0, "signal {signal} must stay open");
-        }
-        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGALRM, libc::SIGPIPE] {
-            assert_ne!(inside & bit(signal), 0, "signal {signal} must be blocked");
-        }
-        assert_eq!(mask("/proc/thread-self/status"), before);
-    }
 
     #[test]
     fn signals_of_failed_writes_are_swallowed() {

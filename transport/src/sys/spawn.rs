@@ -1,0 +1,162 @@
+//! Threads that a host process can live with.
+//!
+//! They are the C library's: starting one either works or is an error. Those of the standard library
+//! end the process when there is no memory for what they keep beside the thread.
+
+use std::ffi::{c_void, CString};
+use std::io;
+use std::mem::MaybeUninit;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+
+use super::thread::{asynchronous_signals, default_floating_point, SignalMask};
+
+/// Enough for handlers that are written as usual; a process may have many of them.
+const STACK: usize = 2 << 20;
+
+type Body = Box<dyn FnOnce() + Send>;
+
+/// A thread that was started. It goes on by itself when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Thread {
+    id: libc::pthread_t,
+}
+
+/// Starts a thread that no asynchronous signal is delivered to, that cannot be cancelled
+/// (pthread_cancel), and that has the default floating-point environment, whatever the caller's is.
+/// `name` has at most 15 bytes.
+pub(crate) fn spawn(
+    name: &'static str,
+    body: impl FnOnce() + Send + 'static,
+) -> io::Result<Thread> {
+    debug_assert!(name.len() <= 15, "Linux cuts thread names at 15 bytes");
+    let name = CString::new(name)?;
+    let body: Body = Box::new(move || {
+        // SAFETY: sets the name of this thread, from a string with a NUL.
+        unsafe { libc::pthread_setname_np(libc::pthread_self(), name.as_ptr()) };
+        drop(name);
+        // SAFETY: sets a flag of this thread; the old value is not wanted.
+        unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, std::ptr::null_mut()) };
+        default_floating_point();
+        body();
+    });
+    // A thin pointer to a fat one.
+    let body = Box::into_raw(Box::new(body));
+    // A new thread inherits the mask of its creator: set it here, so that it has it from its first
+    // moment on, whatever else the creator blocks.
+    let mask = SignalMask::set(libc::SIG_SETMASK, &asynchronous_signals());
+    let started = create(body);
+    drop(mask);
+    if started.is_err() {
+        // SAFETY: no thread has it.
+        drop(unsafe { Box::from_raw(body) });
+    }
+    started
+}
+
+fn create(body: *mut Body) -> io::Result<Thread> {
+    let mut attributes = MaybeUninit::uninit();
+    let mut id = MaybeUninit::uninit();
+    // SAFETY: the attributes are initialized, used and destroyed in this order; the new thread gets a
+    // pointer to a box that is its own.
+    unsafe {
+        check(libc::pthread_attr_init(attributes.as_mut_ptr()))?;
+        // It is a size that every system accepts; else the thread has the default one.
+        libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), STACK);
+        let error = libc::pthread_create(id.as_mut_ptr(), attributes.as_ptr(), run, body.cast());
+        libc::pthread_attr_destroy(attributes.as_mut_ptr());
+        check(error)?;
+        Ok(Thread {
+            id: id.assume_init(),
+        })
+    }
+}
+
+/// The result of a function that returns an errno.
+fn check(error: libc::c_int) -> io::Result<()> {
+    match error {
+        0 => Ok(()),
+        error => Err(io::Error::from_raw_os_error(error)),
+    }
+}
+
+extern "C" fn run(body: *mut c_void) -> *mut c_void {
+    // SAFETY: from `spawn`, and ours alone.
+    let body = unsafe { Box::from_raw(body.cast::<Body>()) };
+    // There is nobody to tell, and nothing may leave this frame.
+    let _ = catch_unwind(AssertUnwindSafe(body));
+    std::ptr::null_mut()
+}
+
+impl Thread {
+    /// Waits until it has ended. It must not be the calling one.
+    pub fn join(self) {
+        // SAFETY: the thread was neither joined nor detached yet, and will not be: `drop` is left out.
+        unsafe { libc::pthread_join(self.id, std::ptr::null_mut()) };
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        // SAFETY: the thread was neither joined nor detached yet.
+        unsafe { libc::pthread_detach(self.id) };
+    }
+}
+
+extern "C" {
+    // The libc crate does not declare it.
+    fn pthread_setcancelstate(state: libc::c_int, before: *mut libc::c_int) -> libc::c_int;
+}
+
+/// Of glibc and musl.
+const PTHREAD_CANCEL_DISABLE: libc::c_int = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    /// A line of the status file of a thread.
+    fn status(path: &str, name: &str) -> String {
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap().trim().to_owned()
+    }
+
+    #[test]
+    fn threads_block_asynchronous_signals_only_and_the_caller_none() {
+        let mask = |path| u64::from_str_radix(&status(path, "SigBlk:"), 16).unwrap();
+        let before = mask("/proc/thread-self/status");
+        let (sender, receiver) = channel();
+        let thread = spawn("dcf-tb-test", move || {
+            let path = "/proc/thread-self/status";
+            sender.send((status(path, "Name:"), mask(path))).unwrap();
+        });
+        let (name, inside) = receiver.recv().unwrap();
+        thread.unwrap().join();
+        assert_eq!(name, "dcf-tb-test");
+        let bit = |signal: libc::c_int| 1u64 << (signal - 1);
+        for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGTRAP] {
+            assert_eq!(inside & bit(signal), 0, "signal {signal} must stay open");
+        }
+        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGALRM, libc::SIGPIPE] {
+            assert_ne!(inside & bit(signal), 0, "signal {signal} must be blocked");
+        }
+        assert_eq!(mask("/proc/thread-self/status"), before);
+    }
+
+    #[test]
+    fn a_panic_ends_its_thread_only_and_dropping_lets_it_go_on() {
+        spawn("dcf-tb-test", || panic!("on purpose"))
+            .unwrap()
+            .join();
+        let (sender, receiver) = channel();
+        let (go, wait) = channel::<()>();
+        drop(spawn("dcf-tb-test", move || {
+            wait.recv().unwrap();
+            sender.send(()).unwrap();
+        }));
+        go.send(()).unwrap();
+        receiver.recv().unwrap();
+    }
+}
