@@ -704,8 +704,9 @@ const char *dcf_tb_version(void);
  * A call that succeeds does not clear it. Before the first failure it is the empty text. Works in a
  * forked child.
  *
- * - `buf`, `cap`: where to, and its size in bytes. A text that does not fit is cut at the end of a
- *   character; there is always a NUL when `cap` > 0. `(NULL, 0)` only asks for the length.
+ * - `buf`, `cap`: where to, and its size in bytes; 1100 are always enough. A text that does not fit
+ *   is cut at the end of a character; there is always a NUL when `cap` > 0. `(NULL, 0)` only asks
+ *   for the length.
  *
  * Ownership: the text is the caller's copy.
  * Blocks: never.

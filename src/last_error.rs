@@ -1,6 +1,5 @@
 //! The last failure of each thread, in words.
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::ffi::c_char;
 
@@ -8,32 +7,51 @@ use crate::boundary;
 use crate::failure::Failure;
 use crate::status::dcf_tb_status;
 
+/// What is said of a failure at most: the rest can only be a value of the caller's own.
+const LONGEST: usize = 1000;
+
+/// A failure. In place, so that there is always memory for it, and nothing to be freed when the
+/// thread ends.
 struct LastError {
     function: &'static str,
-    text: Cow<'static, str>,
     errno: i32,
+    length: usize,
+    text: [u8; LONGEST],
 }
 
 thread_local! {
     static LAST: RefCell<LastError> = const {
-        RefCell::new(LastError { function: "", text: Cow::Borrowed(""), errno: 0 })
+        RefCell::new(LastError { function: "", errno: 0, length: 0, text: [0; LONGEST] })
     };
 }
 
+impl LastError {
+    fn text(&self) -> &str {
+        // It was cut at the end of a character.
+        std::str::from_utf8(&self.text[..self.length]).unwrap_or_default()
+    }
+}
+
 /// Keeps the failure for `dcf_tb_last_error` and returns its status.
-///
-/// The words are put together when they are asked for: somebody who polls pays for none. On a
-/// thread whose thread-local storage is gone already, only the status remains.
 #[cold]
 pub(crate) fn record(function: &'static str, failure: Failure) -> dcf_tb_status {
-    let _ = LAST.try_with(|last| {
-        last.replace(LastError {
-            function,
-            text: failure.text,
-            errno: failure.errno,
-        })
+    LAST.with_borrow_mut(|last| {
+        last.function = function;
+        last.errno = failure.errno;
+        last.length = end_of_character(&failure.text, LONGEST);
+        let text = &failure.text.as_bytes()[..last.length];
+        last.text[..text.len()].copy_from_slice(text);
     });
     failure.status
+}
+
+/// Where to cut a text to `most` bytes.
+fn end_of_character(text: &str, most: usize) -> usize {
+    let mut end = text.len().min(most);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    end
 }
 
 /// Copies as much of the text as fits, whole characters and a NUL, and returns its full length.
@@ -48,10 +66,7 @@ unsafe fn copy_cut(pieces: &[&str], buf: *mut c_char, cap: usize) -> usize {
     for piece in pieces {
         // Once a piece was cut, `written` stays behind `length` and nothing more is copied.
         if written == length && room > 0 {
-            let mut end = piece.len().min(room - 1 - written);
-            while !piece.is_char_boundary(end) {
-                end -= 1;
-            }
+            let end = end_of_character(piece, room - 1 - written);
             // SAFETY: `written + end` < `room`, and the caller's buffer is not our text.
             unsafe {
                 std::ptr::copy_nonoverlapping(piece.as_ptr().cast(), buf.add(written), end);
@@ -73,8 +88,9 @@ unsafe fn copy_cut(pieces: &[&str], buf: *mut c_char, cap: usize) -> usize {
 /// A call that succeeds does not clear it. Before the first failure it is the empty text. Works in a
 /// forked child.
 ///
-/// - `buf`, `cap`: where to, and its size in bytes. A text that does not fit is cut at the end of a
-///   character; there is always a NUL when `cap` > 0. `(NULL, 0)` only asks for the length.
+/// - `buf`, `cap`: where to, and its size in bytes; 1100 are always enough. A text that does not fit
+///   is cut at the end of a character; there is always a NUL when `cap` > 0. `(NULL, 0)` only asks
+///   for the length.
 ///
 /// Ownership: the text is the caller's copy.
 /// Blocks: never.
@@ -83,14 +99,11 @@ unsafe fn copy_cut(pieces: &[&str], buf: *mut c_char, cap: usize) -> usize {
 #[no_mangle]
 pub unsafe extern "C" fn dcf_tb_last_error(buf: *mut c_char, cap: usize) -> usize {
     boundary::value(0, || {
-        let copied = LAST.try_with(|last| {
-            let last = last.borrow();
+        LAST.with_borrow(|last| {
             let colon = if last.function.is_empty() { "" } else { ": " };
             // SAFETY: the caller's promise about `buf` and `cap`.
-            unsafe { copy_cut(&[last.function, colon, &last.text], buf, cap) }
-        });
-        // SAFETY: the caller's promise about `buf` and `cap`.
-        copied.unwrap_or_else(|_| unsafe { copy_cut(&[], buf, cap) })
+            unsafe { copy_cut(&[last.function, colon, last.text()], buf, cap) }
+        })
     })
 }
 
@@ -102,10 +115,7 @@ pub unsafe extern "C" fn dcf_tb_last_error(buf: *mut c_char, cap: usize) -> usiz
 /// Returns: the errno, or 0 where the operating system had no part in it.
 #[no_mangle]
 pub extern "C" fn dcf_tb_last_errno() -> i32 {
-    boundary::value(0, || {
-        LAST.try_with(|last| last.borrow().errno)
-            .unwrap_or_default()
-    })
+    boundary::value(0, || LAST.with_borrow(|last| last.errno))
 }
 
 /// What `dcf_tb_last_error` says, for tests.
@@ -166,6 +176,17 @@ mod tests {
         for (cap, &fit) in fit.iter().enumerate() {
             assert_eq!(read(cap), (whole[..fit].to_vec(), 10), "cap {cap}");
         }
+    }
+
+    #[test]
+    fn no_text_is_longer_than_there_is_room_for() {
+        let failure = Failure::new(7, "é".repeat(LONGEST));
+        assert_eq!(record("f", failure), 7);
+        let (text, length) = read(2 * LONGEST);
+        assert_eq!((text.len(), length), (3 + LONGEST, 3 + LONGEST));
+        let failure = Failure::new(7, format!("x{}", "é".repeat(LONGEST)));
+        record("f", failure);
+        assert_eq!(read(2 * LONGEST).1, 3 + LONGEST - 1, "cut at a character");
     }
 
     #[test]
