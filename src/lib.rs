@@ -28,3 +28,7 @@ mod types;
 
 #[cfg(test)]
 mod header_tests;
+
+/// A host without memory gets errors, and is not ended.
+#[global_allocator]
+static MEMORY: thunderbolt_transport::ReserveAllocator = thunderbolt_transport::ReserveAllocator;

@@ -64,9 +64,9 @@ impl StreamSet {
         let Some(handles) = open.as_mut() else {
             return Err(Failure::new(DCF_TB_CANCELLED, "the transport was closed"));
         };
-        let handle = STREAMS
-            .insert(stream)
-            .ok_or_else(|| Failure::out_of_memory("no memory for another stream handle"))?;
+        let no_memory = || Failure::out_of_memory("no memory for another stream handle");
+        handles.try_reserve(1).map_err(|_| no_memory())?;
+        let handle = STREAMS.insert(stream).ok_or_else(no_memory)?;
         handles.insert(handle);
         Ok(handle)
     }

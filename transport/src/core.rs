@@ -26,6 +26,7 @@ use crate::stream::registry::{End, Streams};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{thread_local, Condvar, Mutex, MutexGuard};
 use crate::sys::event::EventFd;
+use crate::sys::memory;
 use crate::sys::spawn::{spawn, Thread};
 
 /// Everything that the threads of one transport share.
@@ -72,6 +73,7 @@ thread_local! {
 impl Core {
     /// Binds the sockets and starts the threads.
     pub fn start(mut builder: ThunderboltTransportBuilder) -> Result<Arc<Self>> {
+        memory::check("cannot start a transport")?;
         let on_closed = builder.on_closed.take();
         let core = Self::new(builder)?;
         let batch = receiver::buffers().map_err(|source| {
@@ -158,6 +160,9 @@ impl Core {
         let mut life = lock(&self.life);
         if self.is_closing() {
             return Err(TransportError::Shutdown);
+        }
+        if life.workers.try_reserve(1).is_err() {
+            return Err(memory::exhausted("cannot start another thread"));
         }
         let id = life.next_worker;
         life.next_worker += 1;

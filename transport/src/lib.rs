@@ -102,6 +102,7 @@ pub use message::{DropReason, MessageData, MessageType};
 pub use rtt::{DiscoveredPeer, PingOptions, RttSummary};
 pub use stats::Stats;
 pub use stream::DataStream;
+pub use sys::memory::ReserveAllocator;
 pub use transport::{make_thunderbolt_transport, Counted, Datagram, ThunderboltTransport};
 
 /// Bytes of payload in one control message at most: a UDP datagram as every peer of this protocol

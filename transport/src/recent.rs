@@ -7,6 +7,7 @@ use std::net::SocketAddrV6;
 use foldhash::fast::RandomState;
 
 use crate::control::lanes::Usage;
+use crate::sys::memory;
 
 /// Strings that a thread remembers; more than a mesh has peers. Beyond that it begins anew.
 const LIMIT: usize = 4096;
@@ -68,6 +69,9 @@ pub(crate) fn with<T>(
     default_port: u16,
     look: impl FnOnce(&mut Known) -> T,
 ) -> Option<T> {
+    if !memory::thread_remembers() {
+        return None;
+    }
     // While the thread ends there is nothing to remember.
     RECENT
         .try_with(|recent| {
@@ -80,6 +84,9 @@ pub(crate) fn with<T>(
 }
 
 pub(crate) fn put(text: &str, epoch: u64, default_port: u16, address: SocketAddrV6) {
+    if memory::is_short() || !memory::thread_remembers() {
+        return;
+    }
     let _ = RECENT.try_with(|recent| {
         let Ok(mut recent) = recent.try_borrow_mut() else {
             return;

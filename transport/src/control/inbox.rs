@@ -8,9 +8,10 @@ use std::sync::{OnceLock, PoisonError};
 
 use crate::error::{Result, TransportError};
 use crate::handlers::{lock, Sender, SenderName};
-use crate::stream::DataStream;
+use crate::stream::{listener, DataStream};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::sys::event::EventFd;
+use crate::sys::memory;
 use crate::sys::poll::Deadline;
 
 /// A message and where it came from.
@@ -23,6 +24,9 @@ pub(crate) struct Queued {
 impl Queued {
     /// A copy, or `None` when there is no memory for it.
     pub fn copy(data: &[u8], from: SocketAddrV6) -> Option<Self> {
+        if memory::is_short() {
+            return None;
+        }
         let mut copy = Vec::new();
         copy.try_reserve_exact(data.len()).ok()?;
         copy.extend_from_slice(data);
@@ -85,12 +89,18 @@ impl Inbox {
         }
     }
 
+    /// Queues a stream. Without memory for that its peer learns of it by a reset.
     pub fn push_stream(&self, stream: DataStream) {
         let mut state = lock(&self.state);
-        if !state.closed {
+        if state.streams.try_reserve(1).is_err() {
+            listener::reset(stream.socket());
+        } else if !state.closed {
             state.streams.push_back(stream);
-            self.announce(&mut state);
+            return self.announce(&mut state);
         }
+        // A stream takes other locks when it closes.
+        drop(state);
+        drop(stream);
     }
 
     /// Takes the oldest message for a handler.
@@ -246,6 +256,7 @@ pub(crate) struct Filling<'a> {
 
 impl Filling<'_> {
     /// Queues a copy.
+    #[inline(never)] // as large as it is, it would keep the way to a handler from being inlined
     pub fn push(
         &mut self,
         data: &[u8],
@@ -255,7 +266,9 @@ impl Filling<'_> {
         if self.state.closed || self.state.messages.len() >= self.inbox.limit {
             return Err(NoRoom::Full);
         }
-        if self.state.bytes + data.len() > self.inbox.limit_bytes {
+        if self.state.bytes + data.len() > self.inbox.limit_bytes
+            || self.state.messages.try_reserve(1).is_err()
+        {
             return Err(NoRoom::Memory);
         }
         let message = Queued::copy(data, from).ok_or(NoRoom::Memory)?;

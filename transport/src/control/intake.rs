@@ -131,6 +131,7 @@ pub(crate) fn pump(core: &Core) {
             let needed = datagram.len() + OVERHEAD;
             // As much as the kernel was asked to keep in our absence.
             let room = *size + needed <= core.settings.config.buffer_size;
+            let room = room && messages.try_reserve(1).is_ok();
             match Queued::copy(datagram, received.from).filter(|_| room) {
                 Some(message) => {
                     *size += needed;

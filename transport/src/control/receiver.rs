@@ -19,6 +19,7 @@ use crate::handlers::{MessageHandler, Running, Sender, SenderName};
 use crate::log::log;
 use crate::message::DropReason;
 use crate::spin::Spinning;
+use crate::sys::memory;
 use crate::sys::poll::{wait, Deadline, Interest};
 use crate::sys::receive::{ReceiveBatch, Received};
 use crate::sys::send;
@@ -454,7 +455,8 @@ impl Names {
 
     fn look_up(&mut self, core: &Core, from: SocketAddrV6) -> SenderName {
         let interface = core.link.name();
-        if self.interface != interface || self.known.len() >= Self::LIMIT {
+        let full = self.known.len() >= Self::LIMIT || memory::is_short();
+        if self.interface != interface || full {
             self.known.clear();
             self.interface = interface;
         }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::session::Session;
 use crate::core::Core;
 use crate::error::{Result, TransportError};
+use crate::sys::memory;
 use crate::sys::poll::Deadline;
 
 /// A transport that answered.
@@ -48,6 +49,8 @@ impl Core {
         while !deadline.passed() {
             // An interface without multicast (lo) has no peers, but the wait is the same.
             if multicast && Instant::now() >= next {
+                let room = sent.try_reserve(1);
+                room.map_err(|_| memory::exhausted("cannot wait for more pongs"))?;
                 let (token, left) = session.ping()?;
                 sent.insert(token, left);
                 next = left + pause;
@@ -61,6 +64,10 @@ impl Core {
             };
             let ours = self.link.with(|now| now.addresses.contains(pong.from.ip()));
             if let Some(left) = sent.get(&pong.token).filter(|_| !ours) {
+                const ANOTHER: &str = "cannot keep another answer";
+                memory::check(ANOTHER)?;
+                let room = found.try_reserve(1);
+                room.map_err(|_| memory::exhausted(ANOTHER))?;
                 let rtt = pong.at.saturating_duration_since(*left);
                 self.counters.rare.pongs_received.increment();
                 let shortest = found.entry(session.sender(&pong)).or_insert(rtt);

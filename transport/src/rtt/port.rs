@@ -13,7 +13,7 @@ use crate::handlers::lock;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::Mutex;
 use crate::sys::event::Wake;
-use crate::sys::socket;
+use crate::sys::{memory, socket};
 
 /// Sockets that are kept at most.
 const KEPT: usize = 8;
@@ -74,8 +74,12 @@ impl Port {
     }
 
     /// `token` is about to go out. It is the largest so far, as tokens are.
-    pub fn expect(&self, token: u64) {
-        lock(&self.pings).outstanding.push(token);
+    pub fn expect(&self, token: u64) -> Result<()> {
+        let outstanding = &mut lock(&self.pings).outstanding;
+        let room = outstanding.try_reserve(1);
+        room.map_err(|_| memory::exhausted("cannot wait for more pongs"))?;
+        outstanding.push(token);
+        Ok(())
     }
 
     /// A pong of this token is no longer waited for.
@@ -103,7 +107,7 @@ impl Port {
         let mut pings = lock(&self.pings);
         // Once is enough: so as many wait here as there are pings out.
         let known = pings.delivered.iter().any(|had| had.token == pong.token);
-        if known || !pings.expects(pong.token) {
+        if known || !pings.expects(pong.token) || pings.delivered.try_reserve(1).is_err() {
             return known;
         }
         pings.delivered.push(pong);
@@ -163,6 +167,7 @@ impl Ports {
         }
         // Making one takes system calls, which others should not wait for.
         drop(ports);
+        memory::check("cannot measure round trips")?;
         let port = Arc::new(Port::new(core, generation, peer.copied())?);
         lock(&self.ports).used.push(Arc::clone(&port));
         Ok(port)

@@ -9,6 +9,7 @@ use hdrhistogram::Histogram;
 use super::session::Session;
 use crate::core::Core;
 use crate::error::{Result, TransportError};
+use crate::sys::memory;
 use crate::sys::poll::Deadline;
 use crate::sys::thread::quiet_floating_point;
 
@@ -60,9 +61,13 @@ pub struct RttSummary {
     pub max: Duration,
 }
 
+/// What is longer counts as this in the percentiles: nine minutes. The histogram then has one size,
+/// which the reserve of memory can serve: it has no way to tell that it cannot grow.
+const LONGEST_NS: u64 = 1 << 39;
+
 /// Collects round trips.
 struct Samples {
-    histogram: Histogram<u64>,
+    histogram: Histogram<u32>,
     total_ns: u128,
     min: Duration,
     max: Duration,
@@ -70,8 +75,9 @@ struct Samples {
 
 impl Samples {
     fn new() -> Result<Self> {
-        // Three digits; it grows with the largest value.
-        let histogram = quiet_floating_point(|| Histogram::new(3)).map_err(|error| {
+        memory::check("cannot collect round trips")?;
+        let histogram = quiet_floating_point(|| Histogram::new_with_max(LONGEST_NS, 3));
+        let histogram = histogram.map_err(|error| {
             TransportError::InvalidMessage(format!("cannot make a histogram: {error}"))
         })?;
         Ok(Self {
@@ -84,8 +90,7 @@ impl Samples {
 
     fn add(&mut self, time: Duration) {
         let ns = time.as_nanos() as u64;
-        // The histogram grows to take any value.
-        let _ = quiet_floating_point(|| self.histogram.record(ns));
+        quiet_floating_point(|| self.histogram.saturating_record(ns));
         self.total_ns += u128::from(ns);
         self.min = self.min.min(time);
         self.max = self.max.max(time);
@@ -159,6 +164,8 @@ impl Core {
             };
             if sent < options.count && due {
                 let (token, left) = session.ping()?;
+                let room = flying.try_reserve(1);
+                room.map_err(|_| memory::exhausted("cannot wait for more pongs"))?;
                 let until = options.timeout.and_then(|time| left.checked_add(time));
                 flying.push_back(Flying {
                     token,

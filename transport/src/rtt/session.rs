@@ -81,7 +81,7 @@ impl<'a> Session<'a> {
     /// Sends a ping; gives its token and when it left.
     pub fn ping(&mut self) -> Result<(u64, Instant)> {
         let token = next_token();
-        self.port.expect(token);
+        self.port.expect(token)?;
         let ping = wire::ping(token);
         let sent = Instant::now();
         if let Err(error) = self.send(&ping) {

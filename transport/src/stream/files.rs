@@ -4,13 +4,15 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
+use super::listener;
+use super::registry::End;
 use super::shared::{Shared, Waited};
 use crate::error::{Result, TransportError};
 use crate::sys::file::{self, FileKind, Pipe};
 use crate::sys::poll::Interest;
-use crate::sys::socket;
 use crate::sys::thread::without_write_signals;
 use crate::sys::would_block;
+use crate::sys::{memory, socket};
 use crate::Counted;
 
 /// Bytes of one sendfile or splice call at most: large enough not to matter, small enough to look
@@ -200,7 +202,7 @@ impl<'a> Transfer<'a> {
 
     /// From one socket to another: looked at, sent, and only then taken.
     fn send_socket(&mut self) -> Result<()> {
-        let mut buf = self.copy_buffer()?;
+        let mut buf = copy_buffer()?;
         while self.rest > 0 {
             let size = self.step_size(COPY as u64);
             match file::peek(self.file, &mut buf[..size]) {
@@ -225,7 +227,7 @@ impl<'a> Transfer<'a> {
     }
 
     fn send_by_copy(&mut self, seekable: bool) -> Result<()> {
-        let mut buf = self.copy_buffer()?;
+        let mut buf = copy_buffer()?;
         while self.rest > 0 {
             let size = self.step_size(COPY as u64);
             let read = if seekable {
@@ -269,7 +271,7 @@ impl<'a> Transfer<'a> {
     }
 
     fn receive_socket(&mut self) -> Result<()> {
-        let mut buf = self.copy_buffer()?;
+        let mut buf = copy_buffer()?;
         while self.rest > 0 {
             let size = self.step_size(COPY as u64);
             match file::peek(self.stream.socket.as_fd(), &mut buf[..size]) {
@@ -334,11 +336,11 @@ impl<'a> Transfer<'a> {
                     filled -= count;
                 }
                 Err(TransportError::WouldBlock) => {
-                    self.stream.leftover.put(pipe.drain(filled));
+                    self.keep(pipe, filled)?;
                     return self.receive_leftover(kind);
                 }
                 Err(error) => {
-                    self.stream.leftover.put(pipe.drain(filled));
+                    self.keep(pipe, filled)?;
                     return Err(error);
                 }
             }
@@ -346,14 +348,32 @@ impl<'a> Transfer<'a> {
         Ok(())
     }
 
+    /// Takes `filled` bytes back from our pipe, for the next read. Without memory for them the stream
+    /// ends: reading on would leave them out.
+    fn keep(&self, pipe: &Pipe, filled: usize) -> Result<()> {
+        let kept = memory_for(filled).and_then(|mut bytes| {
+            pipe.drain(&mut bytes);
+            self.stream.leftover.reserve(filled)?;
+            self.stream.leftover.put(&bytes);
+            Ok(())
+        });
+        if kept.is_err() {
+            listener::reset(&self.stream.socket);
+            self.stream.end(End::Closed);
+        }
+        kept
+    }
+
     fn receive_by_copy(&mut self, kind: FileKind) -> Result<()> {
-        let mut buf = self.copy_buffer()?;
+        let mut buf = copy_buffer()?;
+        // Before anything is taken from the socket.
+        self.stream.leftover.reserve(COPY)?;
         while self.rest > 0 {
             let size = self.step_size(COPY as u64);
             match socket::receive(self.stream.socket.as_fd(), &mut buf[..size]) {
                 Ok(0) => return self.stream.end_of_stream(),
                 Ok(count) => {
-                    self.stream.leftover.put(buf[..count].to_vec());
+                    self.stream.leftover.put(&buf[..count]);
                     self.receive_leftover(kind)?;
                 }
                 Err(error) if would_block(&error) => self.wait_stream_readable()?,
@@ -366,15 +386,16 @@ impl<'a> Transfer<'a> {
 
     /// Writes what was taken from the socket before. What the file does not take stays left over.
     fn receive_leftover(&mut self, kind: FileKind) -> Result<()> {
-        let mut buf = Vec::new();
+        if self.stream.leftover.is_empty() {
+            return Ok(());
+        }
+        let mut buf = match kind {
+            FileKind::Seekable => copy_buffer()?,
+            _ => memory_for(PIPE_BUF)?,
+        };
         while self.rest > 0 && !self.stream.leftover.is_empty() {
-            let most = if kind == FileKind::Seekable {
-                COPY
-            } else {
-                PIPE_BUF
-            };
-            buf.resize(self.step_size(most as u64), 0);
-            let count = self.stream.leftover.take(&mut buf);
+            let size = self.step_size(buf.len() as u64);
+            let count = self.stream.leftover.take(&mut buf[..size]);
             let written = self.write_file(&buf[..count], kind);
             let taken = *written.as_ref().unwrap_or(&0);
             self.stream.leftover.put_back(&buf[taken..count]);
@@ -412,14 +433,18 @@ impl<'a> Transfer<'a> {
         }
         Ok(())
     }
+}
 
-    fn copy_buffer(&self) -> Result<Vec<u8>> {
-        let mut buf = Vec::new();
-        buf.try_reserve_exact(COPY)
-            .map_err(|_| TransportError::OutOfMemory {
-                action: format!("cannot make a buffer of {COPY} bytes"),
-            })?;
-        buf.resize(COPY, 0);
-        Ok(buf)
-    }
+fn copy_buffer() -> Result<Vec<u8>> {
+    memory_for(COPY)
+}
+
+/// A buffer of that many bytes, if there is memory for it.
+fn memory_for(size: usize) -> Result<Vec<u8>> {
+    let action = || format!("cannot make a buffer of {size} bytes");
+    let mut buf = Vec::new();
+    let room = buf.try_reserve_exact(size);
+    room.map_err(|_| memory::exhausted(&action()))?;
+    buf.resize(size, 0);
+    Ok(buf)
 }

@@ -1,6 +1,6 @@
 //! The open streams of a transport: their number is bounded, and one call ends them all.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Weak};
@@ -16,7 +16,11 @@ use crate::stats::Counter;
 use crate::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use crate::sync::Mutex;
 use crate::sys::event::EventFd;
+use crate::sys::memory;
 use crate::sys::thread::wait_until;
+
+/// Streams that are ended at a time.
+const SOME: usize = 64;
 
 /// Why a stream takes no more calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +75,8 @@ pub(crate) struct Streams {
 
 #[derive(Default)]
 struct Open {
-    streams: HashMap<u64, Weak<Shared>>,
+    /// By their numbers, which go up.
+    streams: BTreeMap<u64, Weak<Shared>>,
     next_id: u64,
     closed: bool,
 }
@@ -122,6 +127,7 @@ impl Streams {
         if open.streams.len() >= self.limit as usize {
             return Err(TransportError::TooManyStreams { max: self.limit });
         }
+        memory::check("cannot have another stream")?;
         open.next_id += 1;
         let id = open.next_id;
         open.streams.insert(id, Weak::new());
@@ -166,8 +172,26 @@ impl Streams {
     }
 
     fn end_if(&self, end: End, which: impl Fn(&Shared) -> bool) {
-        for stream in self.all().iter().filter(|stream| which(stream)) {
-            stream.end(end);
+        // A few at a time: it has to work without memory. Ending one, and dropping the last reference,
+        // takes the lock again.
+        let mut some = Vec::with_capacity(SOME);
+        let mut next = 0;
+        loop {
+            let open = lock(&self.open);
+            for (&id, stream) in open.streams.range(next..) {
+                some.extend(stream.upgrade());
+                next = id + 1;
+                if some.len() == SOME {
+                    break;
+                }
+            }
+            drop(open);
+            if some.is_empty() {
+                return;
+            }
+            for stream in some.drain(..).filter(|stream| which(stream)) {
+                stream.end(end);
+            }
         }
     }
 

@@ -20,7 +20,7 @@ use crate::spin::Spinning;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU8, Ordering};
 use crate::sync::{thread, Mutex};
 use crate::sys::poll::{wait, Deadline, Interest};
-use crate::sys::{socket, would_block};
+use crate::sys::{memory, socket, would_block};
 
 /// What is more is part of a transfer: that is paced by the sender or the cable, and spinning for the
 /// rest of it only takes processor time from the application.
@@ -443,9 +443,15 @@ impl Leftover {
         !self.any.load(Ordering::Acquire)
     }
 
-    pub(super) fn put(&self, bytes: Vec<u8>) {
+    /// Makes room for as many bytes as are `put` next.
+    pub(super) fn reserve(&self, count: usize) -> Result<()> {
+        let room = lock(&self.bytes).try_reserve(count);
+        room.map_err(|_| memory::exhausted("cannot keep what a file may not take"))
+    }
+
+    pub(super) fn put(&self, bytes: &[u8]) {
         if !bytes.is_empty() {
-            lock(&self.bytes).extend(bytes);
+            lock(&self.bytes).extend_from_slice(bytes);
             self.any.store(true, Ordering::Release);
         }
     }

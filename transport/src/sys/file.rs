@@ -139,18 +139,16 @@ impl Pipe {
         })
     }
 
-    /// Empties it into a buffer.
-    pub fn drain(&self, bytes: usize) -> Vec<u8> {
-        let mut rest = vec![0; bytes];
+    /// Empties it into a buffer, which is as large as what it holds.
+    pub fn drain(&self, buf: &mut Vec<u8>) {
         let mut filled = 0;
-        while filled < bytes {
-            match read(self.read.as_fd(), &mut rest[filled..]) {
+        while filled < buf.len() {
+            match read(self.read.as_fd(), &mut buf[filled..]) {
                 Ok(count) if count > 0 => filled += count,
                 _ => break,
             }
         }
-        rest.truncate(filled);
-        rest
+        buf.truncate(filled);
     }
 }
 

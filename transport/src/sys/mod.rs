@@ -3,6 +3,7 @@
 pub(crate) mod event;
 pub(crate) mod file;
 pub(crate) mod kernel;
+pub(crate) mod memory;
 pub(crate) mod netlink;
 pub(crate) mod poll;
 pub(crate) mod receive;
