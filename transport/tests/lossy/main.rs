@@ -1,0 +1,99 @@
+//! A link that drops, corrupts, repeats, reorders and delays, or falls silent: what is documented
+//! holds on it.
+
+mod messages;
+mod round_trips;
+mod silence;
+mod streams;
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use testkit::{Host, LossyCable, GENEROUS};
+use thunderbolt_transport::{
+    DataStream, Result, ThunderboltTransport, ThunderboltTransportBuilder, TransportError,
+};
+
+const PATIENCE: Option<Duration> = Some(GENEROUS);
+
+/// Two hosts, each with a transport, and the cable in between.
+struct Link {
+    cable: LossyCable,
+    a: Arc<ThunderboltTransport>,
+    b: Arc<ThunderboltTransport>,
+}
+
+impl Link {
+    fn new() -> Self {
+        Self::with(|builder| builder)
+    }
+
+    /// The same with settings for both transports. The hosts know each other, so that all that
+    /// crosses the cable is the transports' own.
+    fn with(settings: impl Fn(ThunderboltTransportBuilder) -> ThunderboltTransportBuilder) -> Self {
+        let cable = LossyCable::new();
+        cable.introduce();
+        Self::over(cable, settings)
+    }
+
+    fn over(
+        cable: LossyCable,
+        settings: impl Fn(ThunderboltTransportBuilder) -> ThunderboltTransportBuilder,
+    ) -> Self {
+        let start = |host: &Host| {
+            let builder = settings(ThunderboltTransportBuilder::new());
+            host.run(|| builder.build())
+                .expect("a transport on thunderbolt0")
+        };
+        let (a, b) = (start(cable.a()), start(cable.b()));
+        Self { cable, a, b }
+    }
+
+    /// Runs `work` on host a, with host b's address.
+    fn on_a<T: Send>(&self, work: impl FnOnce(&ThunderboltTransport, &str) -> T + Send) -> T {
+        let peer = self.cable.b().address();
+        self.cable.a().run(|| work(&self.a, peer))
+    }
+
+    fn open(&self, timeout: Option<Duration>) -> Result<DataStream> {
+        self.on_a(|a, peer| a.open_data_stream_timeout(peer, timeout))
+    }
+
+    /// Both ends of a new stream: that of host a first.
+    fn stream(&self) -> [DataStream; 2] {
+        let opened = self.open(PATIENCE).expect("b listens");
+        [opened, self.b.accept(PATIENCE).expect("it was opened")]
+    }
+}
+
+/// Runs a test at 0, 1, 10 and 50 % of loss, each on a link of its own, all at once.
+fn at_every_loss(test: impl Fn(f64, Link) + Sync) {
+    let test = &test;
+    thread::scope(|scope| {
+        for loss in [0.0, 0.01, 0.1, 0.5] {
+            thread::Builder::new()
+                .name(format!("at {loss}"))
+                .spawn_scoped(scope, move || test(loss, Link::new()))
+                .expect("a thread");
+        }
+    });
+}
+
+/// Bytes that are like no others.
+fn bytes(seed: u32, count: usize) -> Vec<u8> {
+    let mut state = u64::from(seed) + 1;
+    let next = || {
+        // Knuth's generator for 64 bits; the upper ones are good.
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    std::iter::repeat_with(next).take(count).collect()
+}
+
+/// Whether the connection broke, as the kernel told, and not the time of the call or we.
+fn is_broken(error: &TransportError) -> bool {
+    matches!(error, TransportError::ConnectionFailed { .. })
+}

@@ -1,0 +1,200 @@
+//! Data streams: every byte, in order, or a typed error.
+
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::thread;
+use std::time::Duration;
+
+use testkit::{Faults, LossyCable, Tally, Temporary, GENEROUS};
+use thunderbolt_transport::{DataStream, TransportError};
+
+use crate::{bytes, is_broken, Link, PATIENCE};
+
+/// Long enough for what is not given up.
+const NEVER: Duration = Duration::from_secs(4 * GENEROUS.as_secs());
+
+fn everything(loss: f64, seed: u64) -> Faults {
+    Faults {
+        drop: loss,
+        corrupt: 0.02,
+        duplicate: 0.05,
+        reorder: 0.05,
+        delay: 0.02,
+        seed,
+    }
+}
+
+/// Two hosts that left the MTU at the driver's default, so that a little data is many packets, with
+/// streams that are given up after `dead_after`.
+fn link(dead_after: Duration) -> Link {
+    let cable = LossyCable::new();
+    cable.introduce();
+    for host in [cable.a(), cable.b()] {
+        host.ip(&["link", "set", "thunderbolt0", "mtu", "1500"]);
+    }
+    Link::over(cable, |builder| builder.stream_dead_after(dead_after))
+}
+
+/// The kernel doubles its patience after each retransmission that was in vain, up to two minutes.
+/// Where every second packet is lost that are three of four, so it is made to stop at a second
+/// (Linux 6.15 and newer; older ones take as long as they take).
+fn make_impatient(link: &Link) {
+    for host in [link.cable.a(), link.cable.b()] {
+        let _ = host.run(|| std::fs::write("/proc/sys/net/ipv4/tcp_rto_max_ms", "1000"));
+    }
+}
+
+/// Sends so much in both directions at once; gives what the link did to the packets of one.
+fn exchange(link: &Link, faults: Faults, size: usize) -> Tally {
+    let [here, there] = link.stream();
+    link.cable.set_faults(faults);
+    thread::scope(|scope| {
+        for (seed, from, to) in [(1, &here, &there), (2, &there, &here)] {
+            scope.spawn(move || {
+                let written = from.write_timeout(&bytes(seed, size), None);
+                written.outcome.expect("nothing is given up");
+                assert_eq!(written.count, size as u64);
+                from.finish().expect("it is open");
+            });
+            scope.spawn(move || {
+                let (mut stream, mut received) = (to, Vec::new());
+                let read = stream.read_to_end(&mut received);
+                read.expect("nothing is given up");
+                assert!(received == bytes(seed, size));
+            });
+        }
+    });
+    let tcp = link.cable.a_to_b().record().tcp;
+    assert_eq!(tcp.dropped > 0, faults.drop > 0.0, "{tcp:?}");
+    assert!(tcp.corrupted > 0 && tcp.duplicated > 0, "{tcp:?}");
+    assert!(tcp.reordered > 0 && tcp.delayed > 0, "{tcp:?}");
+    tcp
+}
+
+#[test]
+fn every_byte_arrives_whatever_the_link_does() {
+    thread::scope(|scope| {
+        for (loss, size) in [(0.0, 1_000_000), (0.01, 1_000_000), (0.1, 400_000)] {
+            scope.spawn(move || exchange(&link(NEVER), everything(loss, 41), size));
+        }
+    });
+}
+
+#[test]
+fn every_byte_arrives_when_every_second_packet_is_lost() {
+    let link = link(NEVER);
+    make_impatient(&link);
+    // With this seed never more than three packets in a row are lost at first.
+    let tcp = exchange(&link, everything(0.5, 14474), 15_000);
+    assert!(tcp.dropped > 5, "{tcp:?}");
+}
+
+#[test]
+fn a_file_arrives_as_it_was_sent() {
+    let link = link(NEVER);
+    link.cable.set_faults(everything(0.01, 42));
+    let [here, there] = link.stream();
+    let content = bytes(3, 2_000_000);
+    let (source, target) = (Temporary::new(&content), Temporary::new(b""));
+    let size = content.len() as u64;
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let sent = here.send_file(source.1.as_fd(), 0, size, None);
+            sent.outcome.expect("nothing is given up");
+            assert_eq!(sent.count, size);
+            here.finish().expect("it is open");
+        });
+        // More than there is: it ends with the stream.
+        let received = there.receive_file(target.1.as_fd(), 0, 2 * size, None);
+        received.outcome.expect("nothing is given up");
+        assert_eq!(received.count, size);
+    });
+    assert!(target.content() == content);
+    let tcp = link.cable.a_to_b().record().tcp;
+    assert!(tcp.dropped > 0 && tcp.corrupted > 0, "{tcp:?}");
+}
+
+/// Reads up to the end or an error.
+fn drain(stream: &DataStream, received: &mut Vec<u8>) -> Result<(), TransportError> {
+    let mut buf = vec![0; 10_000];
+    loop {
+        match stream.read_timeout(&mut buf, PATIENCE)? {
+            0 => return Ok(()),
+            count => received.extend(&buf[..count]),
+        }
+    }
+}
+
+#[test]
+fn what_a_stream_that_was_given_up_delivered_is_as_it_was_sent() {
+    let link = link(Duration::from_millis(300));
+    let content = bytes(4, 200_000);
+    let streams: Vec<[DataStream; 2]> = (0..6).map(|_| link.stream()).collect();
+    // That is too much for most of them.
+    link.cable.set_faults(everything(0.5, 43));
+    let exchange = |[here, there]: &[DataStream; 2]| {
+        let (sent, answered) = thread::scope(|scope| {
+            // The other end finishes when it has read all of it.
+            let sending = scope.spawn(|| {
+                here.write_timeout(&content, PATIENCE).outcome?;
+                here.finish()?;
+                drain(here, &mut Vec::new())
+            });
+            let mut received = Vec::new();
+            let answered = drain(there, &mut received).and_then(|()| {
+                assert_eq!(received.len(), content.len(), "an end is the end");
+                there.finish()
+            });
+            assert!(content.starts_with(&received));
+            (sending.join().expect("no panic"), answered)
+        });
+        assert!(answered.is_ok() || sent.is_err(), "both are told");
+        let outcomes = [sent, answered];
+        let failures = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
+        failures
+            .clone()
+            .for_each(|error| assert!(is_broken(error), "{error}"));
+        failures.count()
+    };
+    let failures: Vec<usize> = thread::scope(|scope| {
+        let running: Vec<_> = streams
+            .iter()
+            .map(|pair| scope.spawn(|| exchange(pair)))
+            .collect();
+        running
+            .into_iter()
+            .map(|one| one.join().expect("no panic"))
+            .collect()
+    });
+    assert!(failures.contains(&2), "{failures:?}");
+    // The transports are none the worse for it.
+    link.cable.set_faults(Faults::default());
+    link.stream();
+}
+
+#[test]
+fn a_stream_is_opened_in_time_or_not_at_all() {
+    const TIMEOUT: Duration = Duration::from_millis(200);
+    let link = link(NEVER);
+    // The kernel repeats its first packet after a second.
+    link.cable.set_faults(Faults::dropping(0.5, 44));
+    let outcomes: Vec<_> = (0..20).map(|_| link.open(Some(TIMEOUT))).collect();
+    for failed in outcomes.iter().filter_map(|opened| opened.as_ref().err()) {
+        let TransportError::Timeout { after, .. } = failed else {
+            panic!("{failed}");
+        };
+        assert_eq!(*after, TIMEOUT);
+    }
+    let opened = outcomes.iter().flatten().count() as u64;
+    let stats = link.a.get_stats();
+    assert_eq!(
+        (stats.connections_initiated, stats.streams_open),
+        (opened, opened)
+    );
+    assert!(0 < opened && opened < 20);
+    // With the time that it takes, it works.
+    link.cable.set_faults(Faults::dropping(0.1, 45));
+    for _ in 0..5 {
+        link.open(PATIENCE).expect("the kernel repeats itself");
+    }
+}
