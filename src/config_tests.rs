@@ -74,9 +74,11 @@ fn smaller_structs_have_defaults_for_the_rest() {
             let default = dcf_tb_config::default().interface_name;
             assert_eq!(known.interface_name, default, "half a pointer is none");
         }
-        if size < SIZE {
+        if size < offset_of!(dcf_tb_config, user_data) + size_of::<usize>() {
             assert!(known.user_data.is_null());
         }
+        let last = if size < SIZE { 10_000 } else { 0x0101_0101 };
+        assert_eq!(known.silent_after_ms, last);
         let level = offset_of!(dcf_tb_config, log_level) + 4;
         let expected = if size < level { 2 } else { 0x0101_0101 };
         assert_eq!(known.log_level, expected);
