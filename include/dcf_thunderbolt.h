@@ -581,7 +581,8 @@ typedef struct dcf_tb_stats {
      */
     uint64_t messages_dropped;
     /**
-     * Datagrams dropped by the kernel because the socket buffer was full.
+     * Datagrams dropped by the kernel because the socket buffer was full, or because they arrived
+     * damaged (their checksum was wrong).
      */
     uint64_t kernel_drops;
     /**

@@ -38,7 +38,8 @@ pub struct dcf_tb_stats {
     pub uptime_ns: u64,
     /// Control messages dropped because the receive queue was full; counted as received too.
     pub messages_dropped: u64,
-    /// Datagrams dropped by the kernel because the socket buffer was full.
+    /// Datagrams dropped by the kernel because the socket buffer was full, or because they arrived
+    /// damaged (their checksum was wrong).
     pub kernel_drops: u64,
     /// What was refused: by its source, by a limit, or because it was malformed.
     pub rejected: u64,

@@ -146,7 +146,8 @@ pub struct Stats {
     /// Messages dropped because the receive queue was full, and whatever else
     /// [`DropReason`](crate::DropReason) has.
     pub messages_dropped: u64,
-    /// Datagrams that the kernel dropped because the socket buffer was full.
+    /// Datagrams that the kernel dropped because the socket buffer was full, or because they arrived
+    /// damaged (their checksum was wrong).
     pub kernel_drops: u64,
     /// Datagrams and connections that were refused: the sum of the five below.
     pub rejected: u64,
