@@ -7,11 +7,11 @@ use crate::host::Host;
 use crate::wait::{wait_until, GENEROUS};
 
 /// The interface's name on both hosts.
-const INTERFACE: &str = "thunderbolt0";
+pub(crate) const INTERFACE: &str = "thunderbolt0";
 /// What two Linux hosts agree on when their administrator raised the MTU.
-const MTU: &str = "65520";
+pub(crate) const MTU: &str = "65520";
 /// Fixed, so that a host has the same address after a replug, as real hardware has.
-const HARDWARE: [&str; 2] = ["02:00:00:00:00:0a", "02:00:00:00:00:0b"];
+pub(crate) const HARDWARE: [&str; 2] = ["02:00:00:00:00:0a", "02:00:00:00:00:0b"];
 /// The link-local addresses that the kernel makes of these.
 const ADDRESS: [&str; 2] = [
     "fe80::ff:fe00:a%thunderbolt0",
@@ -153,7 +153,7 @@ impl Cable {
         }
     }
 
-    fn wait_for_addresses(&self) {
+    pub(crate) fn wait_for_addresses(&self) {
         for host in &self.hosts {
             wait_until("the link-local address becomes usable", GENEROUS, || {
                 host.run(address_is_usable)

@@ -1,24 +1,30 @@
 //! Two hosts on one machine, C programs, and facts about processes, for this project's tests.
 //!
 //! - [`Cable`]: two network namespaces joined by a virtual Thunderbolt cable that can be unplugged.
+//! - [`LossyCable`]: the same with a link that drops, corrupts, duplicates, reorders and delays packets.
 //! - [`CProgram`]: a C or C++ program compiled against the header and the shared library.
 //! - [`Facts`]: descriptors, threads, memory and processor time of a process.
+//! - [`Temporary`]: a file that goes away by itself.
 //! - [`wait_until`] and [`free_ports`]: so that no test sleeps for a fixed time or fights over a port.
 
 mod cable;
 mod host;
 mod library;
+mod lossy;
 mod ports;
 mod process;
 mod program;
 mod running;
+mod temporary;
 mod wait;
 
 pub use cable::Cable;
 pub use host::Host;
 pub use library::{library_directory, package_root};
+pub use lossy::{Faults, LossyCable, Record, Tally, Way};
 pub use ports::free_ports;
 pub use process::{while_suspended, Facts, Thread};
 pub use program::{CProgram, Dialect};
 pub use running::Running;
+pub use temporary::Temporary;
 pub use wait::{wait_until, GENEROUS};

@@ -4,11 +4,10 @@ use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
+use testkit::Temporary;
 use thunderbolt_transport::{
     DataStream, ThunderboltTransport, ThunderboltTransportBuilder, TransportError,
 };
@@ -32,37 +31,6 @@ fn pair() -> Pair {
         near: transports[0].open_data_stream(&peer).unwrap(),
         far: transports[1].accept(PATIENCE).unwrap(),
         _transports: transports,
-    }
-}
-
-/// A file that goes away with the value.
-struct Temporary(PathBuf, File);
-
-impl Temporary {
-    fn new(content: &[u8]) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("dcf-tb-file-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        let mut options = File::options();
-        let mut file = options
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .unwrap();
-        file.write_all(content).unwrap();
-        Self(path, file)
-    }
-
-    fn content(&self) -> Vec<u8> {
-        std::fs::read(&self.0).unwrap()
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
     }
 }
 
