@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use testkit::Temporary;
@@ -18,7 +18,7 @@ const PATIENCE: Option<Duration> = Some(Duration::from_secs(30));
 struct Pair {
     near: DataStream,
     far: DataStream,
-    _transports: [Arc<ThunderboltTransport>; 2],
+    transports: [Arc<ThunderboltTransport>; 2],
 }
 
 fn pair() -> Pair {
@@ -30,7 +30,7 @@ fn pair() -> Pair {
     Pair {
         near: transports[0].open_data_stream(&peer).unwrap(),
         far: transports[1].accept(PATIENCE).unwrap(),
-        _transports: transports,
+        transports: transports,
     }
 }
 
@@ -190,7 +190,38 @@ fn what_a_file_cannot_take_is_read_next() {
     let mut buf = [0; 8];
     (&pair.far).read_exact(&mut buf).unwrap();
     assert_eq!(&buf, b"not lost");
+    let stats = pair.transports[1].get_stats();
+    assert_eq!(stats.stream_bytes_received, 8);
     pair.far.detach().unwrap();
+}
+
+#[test]
+fn two_readers_of_what_a_file_could_not_take_see_no_end_of_the_stream() {
+    const SIZE: usize = 3000;
+    let pair = pair();
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let start = Barrier::new(2);
+    // Both come to the last byte at once, in one of the rounds.
+    for _ in 0..100 {
+        (&pair.near).write_all(&[7; SIZE]).unwrap();
+        let received = pair
+            .far
+            .receive_file(full.as_fd(), 0, SIZE as u64, PATIENCE);
+        assert!(received.outcome.is_err());
+        let read_all = || {
+            start.wait();
+            let read = || pair.far.read_timeout(&mut [0], Some(Duration::ZERO));
+            std::iter::repeat_with(read)
+                .map_while(Result::ok)
+                .inspect(|&count| assert_eq!(count, 1, "0 would be the end"))
+                .sum::<usize>()
+        };
+        let read = std::thread::scope(|scope| {
+            let other = scope.spawn(read_all);
+            read_all() + other.join().unwrap()
+        });
+        assert_eq!(read, SIZE);
+    }
 }
 
 #[test]

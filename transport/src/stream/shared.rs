@@ -305,7 +305,12 @@ impl Shared {
             return Ok(0);
         }
         if !self.leftover.is_empty() {
-            return Ok(self.leftover.take(buf));
+            let count = self.leftover.take(buf);
+            // Nothing when another reader was faster, which is not the end of the stream.
+            if count > 0 {
+                self.count_received(count);
+                return Ok(count);
+            }
         }
         let mut waited = Waited::new(timeout);
         let mut waiting: Option<Spinning<'_>> = None;
@@ -403,7 +408,7 @@ impl Shared {
         Ok(0)
     }
 
-    /// As many bytes have come.
+    /// Counts bytes that were received, when they are given to the caller or written to a file.
     pub(super) fn count_received(&self, count: usize) {
         let received = self.core.counters.stream_bytes_received.shard();
         received.add(count as u64);
