@@ -1,6 +1,7 @@
 /* Signals: no SIGPIPE, no changed dispositions, masks of the library's threads, interruptions. */
 #include "process.h"
 
+#include <sys/mman.h>
 #include <sys/time.h>
 
 static void save_dispositions(struct sigaction *actions)
@@ -173,6 +174,56 @@ static void interruptions(void)
     CHECK(sigaction(SIGALRM, &action, NULL) == 0);
 }
 
+enum { FILE_SIZE = 1 << 22 };
+static uint8_t sent_content[FILE_SIZE];
+static pthread_t receiver;
+static int received_all;
+
+/* In little pieces, each of which is another call into the kernel on the other side. */
+static void *write_pieces(void *stream)
+{
+    for (size_t done = 0; done < FILE_SIZE; done += 256)
+        write_all(*(dcf_tb_stream *)stream, sent_content + done, 256);
+    return NULL;
+}
+
+static void *interrupt_receiver(void *unused)
+{
+    while (!value(&received_all))
+        CHECK(pthread_kill(receiver, SIGALRM) == 0);
+    return unused;
+}
+
+static void interrupted_files(void)
+{
+    TOPIC("and so do transfers into files, of which interruptions lose nothing");
+    static uint8_t back[FILE_SIZE];
+    uint64_t received = 0;
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_alarm; /* and no SA_RESTART */
+    CHECK(sigaction(SIGALRM, &action, NULL) == 0);
+    dcf_tb_transport a = start_on_loopback(), b = start_on_loopback();
+    stream_pair pair = connect_streams(a, b);
+    int file = memfd_create("received", MFD_CLOEXEC);
+    CHECK(file >= 0);
+    receiver = pthread_self();
+    fill(sent_content, FILE_SIZE, 5);
+    pthread_t sender = start_thread(write_pieces, &pair.near_end);
+    pthread_t interrupter = start_thread(interrupt_receiver, NULL);
+    OK(dcf_tb_stream_receive_file(pair.far_end, file, 0, FILE_SIZE, GENEROUS_MS, &received));
+    set(&received_all, 1);
+    join(interrupter);
+    join(sender);
+    CHECK(received == FILE_SIZE && pread(file, back, FILE_SIZE, 0) == FILE_SIZE);
+    CHECK(memcmp(sent_content, back, FILE_SIZE) == 0);
+    close(file);
+    OK(dcf_tb_close(a));
+    OK(dcf_tb_close(b));
+    action.sa_handler = SIG_DFL;
+    CHECK(sigaction(SIGALRM, &action, NULL) == 0);
+}
+
 int main(void)
 {
     static struct sigaction before[NSIG], after[NSIG];
@@ -192,5 +243,6 @@ int main(void)
     for (int i = 1; i < NSIG; i++)
         CHECK(before[i].sa_handler == after[i].sa_handler && before[i].sa_flags == after[i].sa_flags);
     interruptions();
+    interrupted_files();
     return 0;
 }

@@ -324,10 +324,12 @@ impl<'a> Transfer<'a> {
             };
             let moved = ready.and_then(|()| {
                 let moved = file::splice(pipe.read.as_fd(), self.file, offset, filled);
-                moved.map_err(|error| match error.raw_os_error() {
+                moved.or_else(|error| match error.raw_os_error() {
+                    // It looks for signals before it does anything.
+                    Some(libc::EINTR) => Ok(0),
                     // Not a file of the kind that splice writes to (O_APPEND is one).
-                    Some(libc::EINVAL) => TransportError::WouldBlock,
-                    _ => self.file_failed("cannot write", error),
+                    Some(libc::EINVAL) => Err(TransportError::WouldBlock),
+                    _ => Err(self.file_failed("cannot write", error)),
                 })
             });
             match moved {

@@ -145,6 +145,7 @@ impl Pipe {
         while filled < buf.len() {
             match read(self.read.as_fd(), &mut buf[filled..]) {
                 Ok(count) if count > 0 => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 _ => break,
             }
         }
