@@ -32,10 +32,13 @@ fn close_waits_for_threads_that_were_started_beside_its_own() {
     let mut stream = t
         .open_data_stream(&format!("[::1]:{}", t.data_port()))
         .unwrap();
+    // Else its end in the queue is dropped first, which is the end of the stream to this one.
+    let _far_end = t.accept(Some(GENEROUS)).unwrap();
     let (name, named) = mpsc::channel();
     let (end, ended) = mpsc::channel();
     t.spawn("dcf-tb-example", move || {
-        name.send(std::fs::read_to_string("/proc/thread-self/comm")).unwrap();
+        name.send(std::fs::read_to_string("/proc/thread-self/comm"))
+            .unwrap();
         // Until the transport closes.
         assert!(std::io::Read::read(&mut stream, &mut [0]).is_err());
         end.send(()).unwrap();
