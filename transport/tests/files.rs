@@ -30,7 +30,7 @@ fn pair() -> Pair {
     Pair {
         near: transports[0].open_data_stream(&peer).unwrap(),
         far: transports[1].accept(PATIENCE).unwrap(),
-        transports: transports,
+        transports,
     }
 }
 
