@@ -232,7 +232,25 @@ impl ThunderboltTransport {
     /// [`LinkDown`](TransportError::LinkDown), [`Shutdown`](TransportError::Shutdown),
     /// [`TooManyFiles`](TransportError::TooManyFiles).
     pub fn discover(&self, wait: Option<Duration>) -> Result<Vec<DiscoveredPeer>> {
-        self.core.discover(wait)
+        self.core.discover(self.control_port(), wait)
+    }
+
+    /// The same for hosts whose control port is `port` and not our own, which may then be any free
+    /// one. Their addresses come with the port.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`discover`](Self::discover), and [`OutOfRange`](TransportError::OutOfRange) for
+    /// port 0.
+    pub fn discover_port(&self, port: u16, wait: Option<Duration>) -> Result<Vec<DiscoveredPeer>> {
+        if port == 0 {
+            return Err(TransportError::OutOfRange {
+                what: "port",
+                value: "0".to_owned(),
+                allowed: "a peer listens on a port from 1 to 65535".to_owned(),
+            });
+        }
+        self.core.discover(port, wait)
     }
 
     /// Reads a peer string: the address and the control port that it means, with our interface's

@@ -88,6 +88,32 @@ fn discovery_finds_the_other_host_and_not_ourselves() {
 }
 
 #[test]
+fn discovery_from_a_port_of_ones_own_gives_addresses_with_the_peers_port() {
+    let cable = Cable::new();
+    let own = || {
+        ThunderboltTransportBuilder::new()
+            .control_port(0)
+            .data_port(0)
+    };
+    let (a, _b) = (
+        start(cable.a(), own()),
+        start(cable.b(), ThunderboltTransportBuilder::new()),
+    );
+    let wait = Some(Duration::from_millis(300));
+    let peers = cable.a().run(|| a.discover_port(5000, wait)).unwrap();
+    let addresses: Vec<_> = peers.iter().map(|peer| peer.address.as_str()).collect();
+    assert_eq!(addresses, [format!("[{}]:5000", cable.b().address())]);
+    cable
+        .a()
+        .run(|| a.round_trip(addresses[0], PATIENCE))
+        .expect("the address is one that every call takes");
+    assert!(matches!(
+        a.discover_port(0, wait),
+        Err(TransportError::OutOfRange { .. })
+    ));
+}
+
+#[test]
 fn a_second_address_that_a_person_can_type_works_as_well() {
     let cable = Cable::new();
     let [a, b] = both(&cable);

@@ -27,12 +27,21 @@ const SHORTEST: Duration = Duration::from_millis(20);
 const LONGEST: Duration = Duration::from_secs(1);
 
 impl Core {
-    /// Lists the other hosts on the link that answer within `wait`, by address.
-    pub fn discover(self: &Arc<Self>, wait: Option<Duration>) -> Result<Vec<DiscoveredPeer>> {
-        self.count(self.try_discover(wait))
+    /// Lists the other hosts on the link that answer on control port `port` within `wait`, by
+    /// address.
+    pub fn discover(
+        self: &Arc<Self>,
+        port: u16,
+        wait: Option<Duration>,
+    ) -> Result<Vec<DiscoveredPeer>> {
+        self.count(self.try_discover(port, wait))
     }
 
-    fn try_discover(self: &Arc<Self>, wait: Option<Duration>) -> Result<Vec<DiscoveredPeer>> {
+    fn try_discover(
+        self: &Arc<Self>,
+        port: u16,
+        wait: Option<Duration>,
+    ) -> Result<Vec<DiscoveredPeer>> {
         if self.is_closing() {
             return Err(TransportError::Shutdown);
         }
@@ -42,7 +51,7 @@ impl Core {
             .with(|now| (now.index.unwrap_or(0), now.multicast));
         let deadline = Deadline::after(wait);
         let pause = wait.map_or(LONGEST, |time| (time / REPEATS).clamp(SHORTEST, LONGEST));
-        let mut session = Session::with_everybody(self, index)?;
+        let mut session = Session::with_everybody(self, index, port)?;
         let mut sent = HashMap::new();
         let mut found: HashMap<String, Duration> = HashMap::new();
         let mut next = Instant::now();

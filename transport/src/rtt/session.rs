@@ -46,10 +46,10 @@ impl<'a> Session<'a> {
     }
 
     /// For pings to everybody on the link, from a socket that hears all answers but not itself.
-    pub fn with_everybody(core: &'a Arc<Core>, index: u32) -> Result<Self> {
+    pub fn with_everybody(core: &'a Arc<Core>, index: u32, port: u16) -> Result<Self> {
         // RFC 4291, 2.7.1: all nodes on the link.
         let everybody = std::net::Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
-        let to = SocketAddrV6::new(everybody, core.control.port(), 0, index);
+        let to = SocketAddrV6::new(everybody, port, 0, index);
         let session = Self::begin(core, to, None)?;
         let failed = |option| {
             move |source: std::io::Error| match source.raw_os_error() {
