@@ -1,21 +1,5 @@
 /* A process without descriptors to spare: errors that say so, and everything works again later. */
-#include "process.h"
-
-#include <sys/resource.h>
-
-static struct rlimit normal;
-
-/* Leaves room for `spare` more descriptors. */
-static void leave(rlim_t spare)
-{
-    struct rlimit low = normal;
-    CHECK(setrlimit(RLIMIT_NOFILE, &normal) == 0);
-    int next = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    CHECK(next >= 0);
-    close(next);
-    low.rlim_cur = (rlim_t)next + spare;
-    CHECK(setrlimit(RLIMIT_NOFILE, &low) == 0);
-}
+#include "descriptors.h"
 
 static void file_too_large(dcf_tb_transport a, dcf_tb_transport b)
 {
@@ -47,8 +31,7 @@ static void file_too_large(dcf_tb_transport a, dcf_tb_transport b)
 
 int main(void)
 {
-    CHECK(close_range(3, ~0u, 0) == 0); /* whatever was inherited would leave holes */
-    CHECK(getrlimit(RLIMIT_NOFILE, &normal) == 0);
+    begin_with_few_descriptors();
     dcf_tb_transport a = start_on_loopback(), b = start_on_loopback(), none = 77;
     dcf_tb_stream stream = 77;
     const peers_of to = peer_strings(b);
@@ -61,7 +44,7 @@ int main(void)
         leave(spare);
         status = dcf_tb_init(&config, &none);
         CHECK(status == DCF_TB_OK || status == DCF_TB_ERR_TOO_MANY_FILES);
-        CHECK(setrlimit(RLIMIT_NOFILE, &normal) == 0);
+        have_descriptors();
         if (status == DCF_TB_OK)
             OK(dcf_tb_close(none));
         EVENTUALLY(count_descriptors() <= descriptors);
@@ -73,6 +56,18 @@ int main(void)
     GIVES(DCF_TB_ERR_TOO_MANY_FILES, dcf_tb_open_stream(a, to.data, GENEROUS_MS, &stream));
     CHECK(stream == 77 && dcf_tb_last_errno() == EMFILE);
 
+    TOPIC("not to be able to look for an interface is not the same as finding none");
+    config.interface_name = "auto";
+    status = DCF_TB_ERR_TOO_MANY_FILES;
+    for (rlim_t spare = 0; status == DCF_TB_ERR_TOO_MANY_FILES; spare++) {
+        leave(spare);
+        status = dcf_tb_init(&config, &none);
+        CHECK(spare < 64);
+    }
+    CHECK(status == DCF_TB_ERR_INTERFACE_NOT_FOUND && error_says("this host has: "));
+    CHECK(error_says(" lo") || error_says(", lo"));
+    have_descriptors();
+
     TOPIC("a connection that comes meanwhile harms nobody, and messages go on");
     leave(1);
     status = dcf_tb_open_stream(a, to.data, GENEROUS_MS, &stream);
@@ -82,7 +77,7 @@ int main(void)
     expect_text(b, "hello");
 
     TOPIC("with descriptors again everything works");
-    CHECK(setrlimit(RLIMIT_NOFILE, &normal) == 0);
+    have_descriptors();
     if (status == DCF_TB_OK)
         OK(dcf_tb_stream_close(stream));
     dcf_tb_stream near_end = 0, far_end = 0;

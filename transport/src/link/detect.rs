@@ -26,7 +26,10 @@ pub(crate) enum Resolved {
 /// Looks up the interface that a configured name means.
 pub(crate) fn resolve(configured: &str) -> Result<Resolved> {
     let mut names = match configured {
-        AUTO => thunderbolt_interfaces(Path::new("/sys/class/net")),
+        AUTO => {
+            let found = thunderbolt_interfaces(Path::new("/sys/class/net"));
+            found.map_err(|error| cannot_ask(AUTO, error))?
+        }
         name => vec![name.to_owned()],
     };
     if names.len() > 1 {
@@ -52,22 +55,24 @@ fn cannot_ask(name: &str, source: io::Error) -> TransportError {
     )
 }
 
-/// The interfaces whose device is driven by thunderbolt-net.
-fn thunderbolt_interfaces(class_net: &Path) -> Vec<String> {
+/// The interfaces whose device is driven by thunderbolt-net. Not to be able to look (no descriptors
+/// left) is not the same as finding none: nothing would tell to look again.
+fn thunderbolt_interfaces(class_net: &Path) -> io::Result<Vec<String>> {
     let is_ours = |name: &String| {
         let driver = fs::read_link(class_net.join(name).join("device/driver"));
         driver.is_ok_and(|path| path.file_name().is_some_and(|name| name == DRIVER))
     };
-    interfaces(class_net).into_iter().filter(is_ours).collect()
+    Ok(interfaces(class_net)?.into_iter().filter(is_ours).collect())
 }
 
-fn interfaces(class_net: &Path) -> Vec<String> {
-    let entries = fs::read_dir(class_net).into_iter().flatten().flatten();
-    let mut names: Vec<_> = entries
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+fn interfaces(class_net: &Path) -> io::Result<Vec<String>> {
+    let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+    let names: io::Result<Vec<_>> = fs::read_dir(class_net)?
+        .map(|entry| Ok(name(entry?)))
         .collect();
+    let mut names = names?;
     names.sort();
-    names
+    Ok(names)
 }
 
 /// The error for an interface that is not there, with those that are.
@@ -80,7 +85,8 @@ pub(crate) fn not_found(configured: &str, found: &Resolved) -> TransportError {
         ),
         _ => format!("connect the cable, load the driver (modprobe {DRIVER}), or name another one"),
     };
-    let there = interfaces(Path::new("/sys/class/net")).join(", ");
+    let there = interfaces(Path::new("/sys/class/net")).unwrap_or_default();
+    let there = there.join(", ");
     TransportError::InterfaceNotFound {
         interface: configured.to_owned(),
         reason: format!("{what}; this host has: {there}"),
@@ -133,7 +139,7 @@ mod tests {
         sysfs.add("thunderbolt1", Some(DRIVER));
         sysfs.add("enx5", Some(DRIVER));
         sysfs.add("lo", None);
-        let names = thunderbolt_interfaces(&sysfs.0);
+        let names = thunderbolt_interfaces(&sysfs.0).unwrap();
         assert_eq!(names, ["enx5", "thunderbolt1"]);
         let text = several(&names);
         assert!(text.contains("enx5, thunderbolt1"), "{text}");
@@ -145,8 +151,7 @@ mod tests {
         sysfs.add("eth0", Some("e1000e"));
         // The name alone says nothing.
         sysfs.add("thunderbolt0", None);
-        assert!(thunderbolt_interfaces(&sysfs.0).is_empty());
-        assert!(thunderbolt_interfaces(Path::new("/no/such/directory")).is_empty());
+        assert!(thunderbolt_interfaces(&sysfs.0).unwrap().is_empty());
     }
 
     #[test]

@@ -11,9 +11,9 @@ use super::detect::{by_index, not_found, resolve, several, Resolved};
 use super::{Current, LinkState};
 use crate::control::intake::{pump, StandIn};
 use crate::core::Core;
-use crate::error::Result;
+use crate::error::{Result, TransportError};
 use crate::handlers::LinkEvent;
-use crate::log::log;
+use crate::log::{log, Throttle};
 use crate::stream::listener::{self, Acceptor};
 use crate::stream::registry::End;
 use crate::stream::stall::Stalls;
@@ -26,6 +26,8 @@ const RETRY: Duration = Duration::from_secs(1);
 
 pub(crate) struct Watcher {
     news: LinkWatch,
+    /// What a look that failed did not get round to.
+    unheeded: News,
     /// Of the interface that we are bound to.
     hardware: Vec<u8>,
     listener: Option<Socket>,
@@ -34,6 +36,8 @@ pub(crate) struct Watcher {
     stalls: Stalls,
     /// Set only while something failed that will not announce its end.
     retry: Deadline,
+    /// Each piece of news is a reason to try, and while it fails they are many.
+    failed: Throttle,
 }
 
 impl Watcher {
@@ -42,20 +46,18 @@ impl Watcher {
     pub fn start(core: &Core) -> Result<Self> {
         let config = &core.settings.config;
         let news = LinkWatch::new().map_err(|source| {
-            crate::TransportError::from_os(
-                "cannot watch for link changes",
-                &config.interface,
-                source,
-            )
+            TransportError::from_os("cannot watch for link changes", &config.interface, source)
         })?;
         let mut watcher = Self {
             news,
+            unheeded: News::default(),
             hardware: Vec::new(),
             listener: None,
             acceptor: Acceptor::new(),
             stand_in: StandIn::new(),
             stalls: Stalls::default(),
             retry: Deadline::Never,
+            failed: Throttle::default(),
         };
         core.control.set_port(config.control_port);
         core.streams.set_port(config.data_port);
@@ -86,7 +88,7 @@ impl Watcher {
     /// Body of the accepting thread.
     pub fn run(mut self, core: &Arc<Core>) {
         // What changed between `start` and now.
-        self.refresh(core, &News::default());
+        self.refresh(core, News::default());
         while !core.is_closing() {
             let (mut changed, mut connection, mut message) = (false, false, false);
             {
@@ -128,8 +130,9 @@ impl Watcher {
                 break;
             }
             if changed || self.retry.passed() {
-                let news = self.news.take();
-                self.refresh(core, &news);
+                let mut news = std::mem::take(&mut self.unheeded);
+                self.news.take(&mut news);
+                self.refresh(core, news);
             }
             if let Some(listener) = self.listener.as_ref().filter(|_| connection) {
                 self.acceptor.accept(core, listener);
@@ -139,15 +142,26 @@ impl Watcher {
     }
 
     /// Looks at the interface and does what its state asks for.
-    fn refresh(&mut self, core: &Arc<Core>, news: &News) {
+    fn refresh(&mut self, core: &Arc<Core>, news: News) {
         self.retry = Deadline::Never;
-        if let Err(error) = self.try_refresh(core, news) {
-            log!(
-                core.log,
-                Error,
-                "{error}; trying again in {} s",
-                RETRY.as_secs()
-            );
+        let mut refreshed = self.try_refresh(core, &news);
+        let no_files = matches!(refreshed, Err(TransportError::TooManyFiles { .. }));
+        if no_files && self.acceptor.give_up_spare() {
+            refreshed = self.try_refresh(core, &news);
+            self.acceptor.take_spare();
+        }
+        if let Err(error) = refreshed {
+            if core.link.with(|now| now.index.is_some()) {
+                self.unheeded = news;
+            }
+            if let Some(held_back) = self.failed.pass() {
+                log!(
+                    core.log,
+                    Error,
+                    "{error}; trying again in {} s ({held_back} such records held back)",
+                    RETRY.as_secs()
+                );
+            }
             self.retry = Deadline::At(Instant::now() + RETRY);
         }
     }

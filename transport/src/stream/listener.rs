@@ -96,14 +96,25 @@ impl Acceptor {
             }
             match socket::accept(listener.as_fd()) {
                 Ok((socket, from)) => self.admit(core, socket, from),
-                Err(error) if would_block(&error) => return,
+                Err(error) if would_block(&error) => break,
                 Err(error) => {
                     if !self.recover(core, listener, error) {
-                        return;
+                        break;
                     }
                 }
             }
         }
+        self.take_spare();
+    }
+
+    /// Has a spare descriptor again, if there is one to be had.
+    pub fn take_spare(&mut self) {
+        self.spare = self.spare.take().or_else(spare);
+    }
+
+    /// Gives the spare descriptor up for something else; false when there is none.
+    pub fn give_up_spare(&mut self) -> bool {
+        self.spare.take().is_some()
     }
 
     fn admit(&mut self, core: &Arc<Core>, socket: Socket, from: SocketAddrV6) {
@@ -168,18 +179,23 @@ impl Acceptor {
             Some(running) => core.call(&running, |handler| handler(handled)),
             None => core.inbox.push_stream(handled),
         });
-        if let Err(error) = started {
-            reset(stream.socket());
-            core.count_error(&error);
-            core.counters.rare.rejected.resources.increment();
-            if let Some(held_back) = self.failed.pass() {
-                log!(
-                    core.log,
-                    Error,
-                    "reset the stream from {}: {error} ({held_back} such records held back)",
-                    stream.peer()
-                );
-            }
+        let Err(error) = started else {
+            return;
+        };
+        reset(stream.socket());
+        core.count_error(&error);
+        let shutdown = matches!(error, TransportError::Shutdown);
+        if shutdown {
+            return;
+        }
+        core.counters.rare.rejected.resources.increment();
+        if let Some(held_back) = self.failed.pass() {
+            log!(
+                core.log,
+                Error,
+                "reset the stream from {}: {error} ({held_back} such records held back)",
+                stream.peer()
+            );
         }
     }
 
@@ -200,7 +216,29 @@ impl Acceptor {
         if matches!(errno, Some(libc::EINTR | libc::ECONNABORTED | libc::EPROTO)) {
             return true;
         }
-        core.counters.rare.errors.increment();
+        let rare = &core.counters.rare;
+        let mut was_reset = false;
+        if matches!(errno, Some(libc::EMFILE | libc::ENFILE)) && self.give_up_spare() {
+            match socket::accept(listener.as_fd()) {
+                Ok((socket, _)) => {
+                    // Counted before the peer learns of it.
+                    rare.rejected.resources.increment();
+                    rare.errors.increment();
+                    reset(&socket);
+                    was_reset = true;
+                }
+                // The kernel looks for a descriptor first, and then whether there is a connection.
+                Err(nobody) if would_block(&nobody) => {
+                    self.take_spare();
+                    return false;
+                }
+                Err(_) => {}
+            }
+            self.take_spare();
+        }
+        if !was_reset {
+            rare.errors.increment();
+        }
         if let Some(held_back) = self.failed.pass() {
             log!(
                 core.log,
@@ -208,21 +246,9 @@ impl Acceptor {
                 "cannot accept a stream: {error} ({held_back} such records held back)"
             );
         }
-        let out_of_files = matches!(errno, Some(libc::EMFILE | libc::ENFILE));
-        if out_of_files && self.spare.take().is_some() {
-            let taken = socket::accept(listener.as_fd());
-            if let Ok((socket, _)) = &taken {
-                core.counters.rare.rejected.resources.increment();
-                reset(socket);
-            }
-            let went_on = taken.is_ok();
-            drop(taken);
-            self.spare = spare();
-            if went_on && self.spare.is_some() {
-                return true;
-            }
+        if was_reset && self.spare.is_some() {
+            return true;
         }
-        self.spare = self.spare.take().or_else(spare);
         self.paused_until = Some(Instant::now() + PAUSE);
         false
     }

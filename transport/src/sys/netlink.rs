@@ -40,9 +40,8 @@ impl LinkWatch {
         Ok(Self(socket))
     }
 
-    /// Takes the news, so that the next change wakes again.
-    pub fn take(&self) -> News {
-        let mut news = News::default();
+    /// Adds the news to what is known, so that the next change wakes again.
+    pub fn take(&self, news: &mut News) {
         // Enough for every notification: the kernel sends none larger than a page or two.
         let mut buf = vec![0u8; 32 << 10];
         loop {
@@ -55,7 +54,7 @@ impl LinkWatch {
                 // The kernel dropped some: there may be more behind.
                 Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => news.incomplete = true,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return news,
+                Err(_) => return,
             }
         }
     }

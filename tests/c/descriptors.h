@@ -1,0 +1,35 @@
+/* A process without descriptors to spare. */
+#ifndef DESCRIPTORS_H
+#define DESCRIPTORS_H
+
+#include "process.h"
+
+#include <sys/resource.h>
+
+static struct rlimit normal;
+
+/* What was inherited would leave holes. */
+static inline void begin_with_few_descriptors(void)
+{
+    CHECK(close_range(3, ~0u, 0) == 0);
+    CHECK(getrlimit(RLIMIT_NOFILE, &normal) == 0);
+}
+
+static inline void have_descriptors(void)
+{
+    CHECK(setrlimit(RLIMIT_NOFILE, &normal) == 0);
+}
+
+/* Leaves room for `spare` more descriptors. */
+static inline void leave(rlim_t spare)
+{
+    struct rlimit low = normal;
+    have_descriptors();
+    int next = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    CHECK(next >= 0);
+    close(next);
+    low.rlim_cur = (rlim_t)next + spare;
+    CHECK(setrlimit(RLIMIT_NOFILE, &low) == 0);
+}
+
+#endif
