@@ -56,6 +56,10 @@ impl Recent {
             self.entries.clear();
             self.places.clear();
         }
+        // Without memory it is read again the next time.
+        if self.entries.try_reserve(1).is_err() || self.places.try_reserve(1).is_err() {
+            return;
+        }
         self.last = self.entries.len();
         self.places.insert(text.to_owned(), self.last);
         self.entries.push((text.to_owned(), known));

@@ -455,7 +455,9 @@ impl Names {
 
     fn look_up(&mut self, core: &Core, from: SocketAddrV6) -> SenderName {
         let interface = core.link.name();
-        let full = self.known.len() >= Self::LIMIT || memory::is_short();
+        let full = self.known.len() >= Self::LIMIT
+            || memory::is_short()
+            || self.known.try_reserve(1).is_err();
         if self.interface != interface || full {
             self.known.clear();
             self.interface = interface;
