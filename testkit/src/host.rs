@@ -96,12 +96,21 @@ impl Host {
     ///
     /// When it fails; the message has the command and its complaint.
     pub fn ip(&self, arguments: &[&str]) -> String {
+        self.iproute2("ip", arguments)
+    }
+
+    /// Runs `tc` inside this host, as [`ip`](Self::ip) does.
+    pub fn traffic_control(&self, arguments: &[&str]) -> String {
+        self.iproute2("tc", arguments)
+    }
+
+    fn iproute2(&self, program: &str, arguments: &[&str]) -> String {
         let output = self
-            .run(|| Command::new("ip").args(arguments).output())
-            .unwrap_or_else(|error| panic!("cannot run `ip` ({error}): install iproute2"));
+            .run(|| Command::new(program).args(arguments).output())
+            .unwrap_or_else(|error| panic!("cannot run `{program}` ({error}): install iproute2"));
         assert!(
             output.status.success(),
-            "ip {} on {}: {}",
+            "{program} {} on {}: {}",
             arguments.join(" "),
             self.name,
             String::from_utf8_lossy(&output.stderr)
