@@ -140,7 +140,9 @@ impl Acceptor {
                 self.refuse(core, socket, &from, &reasons.max_streams, &error);
             }
             // The transport closes.
-            Err(_) => {}
+            Err(TransportError::Shutdown) => {}
+            // No memory.
+            Err(error) => self.refuse(core, socket, &from, &reasons.resources, &error),
         }
     }
 
