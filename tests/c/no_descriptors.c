@@ -38,11 +38,12 @@ static stream_pair pair;
 static struct sockaddr_in6 address;
 static int acceptor, acceptor_status;
 
-static void find_acceptor(int thread, const char *name, void *unused)
+static void find_acceptor(int thread, const char *name, void *found)
 {
-    (void)unused;
-    if (strcmp(name, "dcf-tb-accept") == 0)
+    if (strcmp(name, "dcf-tb-accept") == 0) {
         acceptor = thread;
+        ++*(int *)found;
+    }
 }
 
 /* How often the accepting thread has gone to sleep or was put to. The file was opened in time. */
@@ -177,7 +178,9 @@ int main(void)
     config.on_log = on_log;
     t = start(&config);
     char path[64];
-    each_library_thread(find_acceptor, NULL); /* the last of that name: t's */
+    /* The last of that name is t's; a thread gives itself its name when it begins to run. */
+    int acceptors = 0;
+    EVENTUALLY((acceptors = 0, each_library_thread(find_acceptor, &acceptors), acceptors == 2));
     snprintf(path, sizeof path, "/proc/self/task/%d/status", acceptor);
     CHECK((acceptor_status = open(path, O_RDONLY | O_CLOEXEC)) >= 0);
     to = peer_strings(t);
