@@ -53,6 +53,9 @@ impl Default for ThunderboltConfig {
     }
 }
 
+/// The kernel takes no longer TCP_USER_TIMEOUT: an int of milliseconds, 24 days.
+pub(crate) const LONGEST_SILENCE: Duration = Duration::from_millis(i32::MAX as u64);
+
 /// Everything that `build` needs to know.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -247,10 +250,11 @@ impl ThunderboltTransportBuilder {
     }
 
     /// How long a peer may leave sent data or keepalives unacknowledged before the stream ends, 10 s
-    /// by default; zero leaves it to the system (TCP_USER_TIMEOUT, tcp(7)). A peer that does not
-    /// read for longer, but whose kernel answers the probes of its window, is not dead.
+    /// by default; zero leaves it to the system (TCP_USER_TIMEOUT, tcp(7)). More than 24 days are 24
+    /// days. A peer that does not read for longer, but whose kernel answers the probes of its
+    /// window, is not dead.
     pub fn stream_dead_after(mut self, time: Duration) -> Self {
-        self.settings.stream_dead_after = time;
+        self.settings.stream_dead_after = time.min(LONGEST_SILENCE);
         self
     }
 

@@ -41,7 +41,10 @@ impl Heard {
         if peers.len() >= LIMIT && !peers.contains_key(from) {
             peers.clear();
         }
-        peers.insert(*from, at);
+        // Without memory it is as if nothing had been heard.
+        if peers.try_reserve(1).is_ok() {
+            peers.insert(*from, at);
+        }
     }
 
     pub fn last(&self, from: &Ipv6Addr) -> Option<Instant> {

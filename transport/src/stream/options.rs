@@ -51,14 +51,12 @@ fn choose_congestion_control(socket: &Socket) {
     }
 }
 
-/// The kernel takes no longer TCP_USER_TIMEOUT: an int of milliseconds, 24 days.
-const LONGEST_SILENCE: Duration = Duration::from_millis(i32::MAX as u64);
-/// Nor, in seconds, a longer TCP_KEEPIDLE and TCP_KEEPINTVL (MAX_TCP_KEEPIDLE in include/net/tcp.h).
+/// The kernel takes no longer TCP_KEEPIDLE and TCP_KEEPINTVL, in seconds (MAX_TCP_KEEPIDLE in include/net/tcp.h).
 const LONGEST_KEEPALIVE: u64 = 32_767;
 
 /// Ends the stream when the peer leaves data unacknowledged for as long as is configured.
 pub(super) fn limit_silence(socket: &Socket, core: &Core) -> Result<()> {
-    let dead_after = core.settings.stream_dead_after.min(LONGEST_SILENCE);
+    let dead_after = core.settings.stream_dead_after;
     if dead_after.is_zero() {
         return Ok(());
     }

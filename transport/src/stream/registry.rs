@@ -19,7 +19,7 @@ use crate::sys::event::EventFd;
 use crate::sys::memory;
 use crate::sys::thread::wait_until;
 
-/// Streams that are ended at a time.
+/// Streams that are visited at a time.
 const SOME: usize = 64;
 
 /// Why a stream takes no more calls.
@@ -163,15 +163,22 @@ impl Streams {
     /// Ends every stream. After `TransportClosed` there are no new ones.
     pub fn end_all(&self, end: End) {
         lock(&self.open).closed |= end == End::TransportClosed;
-        self.end_if(end, |_| true);
+        self.each(|stream| {
+            stream.end(end);
+        });
     }
 
     /// Ends those that are still being opened: there is no carrier to open them over.
     pub fn end_connecting(&self) {
-        self.end_if(End::LinkGone, Shared::is_connecting);
+        self.each(|stream| {
+            if stream.is_connecting() {
+                stream.end(End::LinkGone);
+            }
+        });
     }
 
-    fn end_if(&self, end: End, which: impl Fn(&Shared) -> bool) {
+    /// Visits those that are open.
+    pub fn each(&self, mut visit: impl FnMut(&Shared)) {
         // A few at a time: it has to work without memory. Ending one, and dropping the last reference,
         // takes the lock again.
         let mut some = Vec::with_capacity(SOME);
@@ -189,17 +196,8 @@ impl Streams {
             if some.is_empty() {
                 return;
             }
-            for stream in some.drain(..).filter(|stream| which(stream)) {
-                stream.end(end);
-            }
+            some.drain(..).for_each(|stream| visit(&stream));
         }
-    }
-
-    /// Those that are open now. No lock is held: ending one, and dropping the last reference, takes
-    /// it again.
-    pub fn all(&self) -> Vec<Arc<Shared>> {
-        let open = lock(&self.open);
-        open.streams.values().filter_map(Weak::upgrade).collect()
     }
 
     /// What a thread that waits on a stream waits for besides.

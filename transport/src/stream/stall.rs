@@ -7,9 +7,11 @@
 //! that time, and puts the end off for as long as probes are answered.
 
 use std::collections::HashMap;
+use std::mem;
 use std::time::{Duration, Instant};
 
 use super::shared::Shared;
+use crate::config::LONGEST_SILENCE;
 use crate::core::Core;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sys::poll::Deadline;
@@ -74,31 +76,36 @@ impl Stalls {
 
     /// Whether any stream has data to send.
     fn look_at_all(&mut self, core: &Core, now: Instant) -> bool {
-        let streams = core.streams.all();
-        self.since
-            .retain(|id, _| streams.iter().any(|stream| stream.id() == *id));
-        streams
-            .iter()
-            .filter(|stream| self.look_at(stream, core.settings.stream_dead_after, now))
-            .count()
-            > 0
+        // Those that have ended are not met again.
+        let known = mem::take(&mut self.since);
+        let mut any = false;
+        core.streams.each(|stream| {
+            let known = known.get(&stream.id()).copied();
+            any |= self.look_at(stream, known, core.settings.stream_dead_after, now);
+        });
+        any
     }
 
-    fn look_at(&mut self, stream: &Shared, dead_after: Duration, now: Instant) -> bool {
+    fn look_at(
+        &mut self,
+        stream: &Shared,
+        known: Option<Instant>,
+        dead_after: Duration,
+        now: Instant,
+    ) -> bool {
         // What cannot be asked has ended.
         let Ok(pending) = socket::pending(&stream.socket) else {
             return false;
         };
-        let known = self.since.get(&stream.id()).copied();
         let (since, timeout) = judge(&pending, known, dead_after, now);
         if let Some(timeout) = timeout {
             // Should it fail, the kernel ends the stream as it would have without us.
             let _ = stream.socket.set_tcp_user_timeout(Some(timeout));
         }
-        match since {
-            Some(since) => self.since.insert(stream.id(), since),
-            None => self.since.remove(&stream.id()),
-        };
+        // Without memory the peer gets less time than it could.
+        if let (Some(since), Ok(())) = (since, self.since.try_reserve(1)) {
+            self.since.insert(stream.id(), since);
+        }
         pending.any()
     }
 }
@@ -120,7 +127,8 @@ fn judge(
         .unwrap_or(now);
     let patience = dead_after.max(PATIENCE);
     let alive = pending.last_answer < patience;
-    (Some(since), alive.then(|| now - since + patience))
+    let timeout = (now - since + patience).min(LONGEST_SILENCE);
+    (Some(since), alive.then_some(timeout))
 }
 
 #[cfg(test)]
@@ -146,6 +154,14 @@ mod tests {
         let later = start + Duration::from_secs(100);
         let (still, timeout) = judge(&stalled(1), since, DEAD_AFTER, later);
         assert_eq!((still, timeout), (since, Some(Duration::from_secs(112))));
+    }
+
+    #[test]
+    fn the_kernel_is_asked_for_no_more_time_than_it_counts() {
+        let start = Instant::now() + Duration::from_secs(1000);
+        let later = start + Duration::from_secs(100);
+        let (_, timeout) = judge(&stalled(1), Some(start), LONGEST_SILENCE, later);
+        assert_eq!(timeout, Some(LONGEST_SILENCE));
     }
 
     #[test]
