@@ -1,6 +1,8 @@
 //! Figures for a first look: `cargo test --release benchmark -- --nocapture`. They promise nothing
 //! (both ends share this machine); the comparison with the floor is `bench/`'s.
 
+mod common;
+
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
@@ -11,12 +13,7 @@ use thunderbolt_transport::{
     DataStream, Datagram, PingOptions, ThunderboltTransport, ThunderboltTransportBuilder,
 };
 
-fn builder() -> ThunderboltTransportBuilder {
-    ThunderboltTransportBuilder::new()
-        .interface("lo")
-        .control_port(0)
-        .data_port(0)
-}
+use common::loopback;
 
 fn start(builder: ThunderboltTransportBuilder) -> Arc<ThunderboltTransport> {
     builder.build().expect("a transport on lo")
@@ -24,7 +21,7 @@ fn start(builder: ThunderboltTransportBuilder) -> Arc<ThunderboltTransport> {
 
 #[test]
 fn benchmark_round_trip() {
-    let (near, far) = (start(builder()), start(builder()));
+    let (near, far) = (start(loopback()), start(loopback()));
     let peer = format!("[::1%lo]:{}", far.control_port());
     let options = PingOptions {
         count: 20_000,
@@ -43,10 +40,10 @@ fn benchmark_round_trip() {
 fn benchmark_messages() {
     let count = Arc::new(AtomicU64::new(0));
     let counting = Arc::clone(&count);
-    let far = start(builder().on_message(move |_, _| {
+    let far = start(loopback().on_message(move |_, _| {
         counting.fetch_add(1, Ordering::Relaxed);
     }));
-    let near = start(builder());
+    let near = start(loopback());
     let peer = format!("[::1%lo]:{}", far.control_port());
     for (name, size) in [("64 B", 64), ("1 KiB", 1024), ("8 KiB", 8192)] {
         let data = vec![1; size];
@@ -88,7 +85,7 @@ fn benchmark_messages() {
 fn benchmark_stream() {
     const BYTES: u64 = 2 << 30;
     const PIECE: usize = 256 << 10;
-    let far = start(builder().on_stream(|mut stream: DataStream| {
+    let far = start(loopback().on_stream(|mut stream: DataStream| {
         let mut buf = vec![0; PIECE];
         let mut total = 0u64;
         while let Ok(size @ 1..) = stream.read(&mut buf) {
@@ -96,7 +93,7 @@ fn benchmark_stream() {
         }
         stream.write_all(&total.to_be_bytes()).unwrap();
     }));
-    let near = start(builder());
+    let near = start(loopback());
     let peer = format!("[::1%lo]:{}", far.data_port());
     let mut stream = near.open_data_stream(&peer).unwrap();
     let piece = vec![7; PIECE];

@@ -1,5 +1,7 @@
 //! Connections that break while several calls are on them.
 
+mod common;
+
 use std::io::Write;
 use std::net::{Ipv6Addr, TcpStream};
 use std::sync::Arc;
@@ -7,17 +9,14 @@ use std::thread;
 use std::time::Duration;
 
 use testkit::GENEROUS;
-use thunderbolt_transport::{ThunderboltTransport, ThunderboltTransportBuilder, TransportError};
+use thunderbolt_transport::{ThunderboltTransport, TransportError};
+
+use common::loopback;
 
 const PATIENCE: Option<Duration> = Some(GENEROUS);
 
 fn transport() -> Arc<ThunderboltTransport> {
-    ThunderboltTransportBuilder::new()
-        .interface("lo")
-        .control_port(0)
-        .data_port(0)
-        .build()
-        .expect("a transport on lo")
+    loopback().build().expect("a transport on lo")
 }
 
 /// A peer of which nothing but its socket is left to speak of.

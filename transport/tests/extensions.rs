@@ -1,19 +1,16 @@
 //! For those who put a queue, or a protocol, of their own upon a transport.
 
+mod common;
+
 use std::sync::{mpsc, Arc};
 
 use testkit::GENEROUS;
-use thunderbolt_transport::{
-    DropReason, ThunderboltTransport, ThunderboltTransportBuilder, TransportError,
-};
+use thunderbolt_transport::{DropReason, ThunderboltTransport, TransportError};
+
+use common::loopback;
 
 fn transport() -> Arc<ThunderboltTransport> {
-    ThunderboltTransportBuilder::new()
-        .interface("lo")
-        .control_port(0)
-        .data_port(0)
-        .build()
-        .expect("a transport on lo")
+    loopback().build().expect("a transport on lo")
 }
 
 #[test]

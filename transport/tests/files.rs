@@ -1,5 +1,7 @@
 //! Files of every kind over a stream, in both directions.
 
+mod common;
+
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::fd::AsFd;
@@ -8,9 +10,9 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use testkit::Temporary;
-use thunderbolt_transport::{
-    DataStream, ThunderboltTransport, ThunderboltTransportBuilder, TransportError,
-};
+use thunderbolt_transport::{DataStream, ThunderboltTransport, TransportError};
+
+use common::loopback;
 
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(30));
 
@@ -22,10 +24,7 @@ struct Pair {
 }
 
 fn pair() -> Pair {
-    let transports = [(); 2].map(|()| {
-        let builder = ThunderboltTransportBuilder::new().interface("lo");
-        builder.control_port(0).data_port(0).build().unwrap()
-    });
+    let transports = [(); 2].map(|()| loopback().build().unwrap());
     let peer = format!("[::1%lo]:{}", transports[1].data_port());
     Pair {
         near: transports[0].open_data_stream(&peer).unwrap(),

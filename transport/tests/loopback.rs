@@ -1,26 +1,23 @@
 //! One transport, or two, on the loopback interface.
 
+mod common;
+
 use std::io::{Read, Write};
 use std::sync::{mpsc, Arc};
 use std::time::Duration;
 
 use thunderbolt_transport::{
     Datagram, MessageData, MessageHandler, MessageType, PingOptions, ThunderboltTransport,
-    ThunderboltTransportBuilder, TransportError, MAX_MESSAGE_SIZE,
+    TransportError, MAX_MESSAGE_SIZE,
 };
+
+use common::loopback;
 
 /// Long enough that only a hang exceeds it.
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(20));
 
-fn builder() -> ThunderboltTransportBuilder {
-    ThunderboltTransportBuilder::new()
-        .interface("lo")
-        .control_port(0)
-        .data_port(0)
-}
-
 fn transport() -> Arc<ThunderboltTransport> {
-    builder().build().expect("a transport on lo")
+    loopback().build().expect("a transport on lo")
 }
 
 /// The peer strings of another transport on this host.
@@ -61,7 +58,7 @@ fn test_udp_loopback_echo() {
 
 #[test]
 fn test_tcp_loopback_stream() {
-    let server = builder()
+    let server = loopback()
         .message_handler(|kind, data| {
             if let (MessageType::DataStream, MessageData::Stream(mut stream)) = (kind, data) {
                 let mut received = Vec::new();
@@ -323,7 +320,7 @@ fn a_detached_stream_is_the_callers_and_nobody_reads_from_it() {
 
 #[test]
 fn the_limit_of_streams_holds_in_both_directions() {
-    let server = builder().max_streams(2).build().unwrap();
+    let server = loopback().max_streams(2).build().unwrap();
     let client = transport();
     let peer = data_of(&server);
     let streams = [(); 2].map(|()| client.open_data_stream(&peer).unwrap());
@@ -373,11 +370,7 @@ fn closing_wakes_everybody_and_frees_the_ports() {
             transport.send_message(b"", "::1"),
             Err(TransportError::Shutdown)
         ));
-        let again = ThunderboltTransportBuilder::new()
-            .interface("lo")
-            .control_port(control)
-            .data_port(data)
-            .build();
+        let again = loopback().control_port(control).data_port(data).build();
         again.expect("the ports are free").close();
     }
 }
@@ -385,7 +378,7 @@ fn closing_wakes_everybody_and_frees_the_ports() {
 #[test]
 fn a_transport_can_close_itself_from_inside_its_handler() {
     let (closed, wait) = mpsc::channel();
-    let transport = builder()
+    let transport = loopback()
         .on_closed(move || closed.send(()).unwrap())
         .build()
         .unwrap();
@@ -401,7 +394,7 @@ fn a_transport_can_close_itself_from_inside_its_handler() {
 #[test]
 fn a_panicking_handler_is_counted_and_logged_and_nothing_else() {
     let (sender, records) = mpsc::channel();
-    let transport = builder()
+    let transport = loopback()
         .logger(move |_, text| sender.send(text.to_owned()).unwrap())
         .on_message(|_, _| panic!("broken on purpose"))
         .build()
@@ -422,14 +415,14 @@ fn a_panicking_handler_is_counted_and_logged_and_nothing_else() {
 #[test]
 fn a_taken_port_is_named() {
     let first = transport();
-    let taken = builder()
+    let taken = loopback()
         .control_port(first.control_port())
         .build()
         .unwrap_err();
     let words = taken.to_string();
     assert!(matches!(taken, TransportError::AddressInUse { .. }));
     assert!(words.contains(&first.control_port().to_string()), "{words}");
-    let taken = builder().data_port(first.data_port()).build().unwrap_err();
+    let taken = loopback().data_port(first.data_port()).build().unwrap_err();
     assert!(
         taken.to_string().contains(&first.data_port().to_string()),
         "{taken}"

@@ -1,19 +1,20 @@
 //! What a transport knows of its peers.
 
+mod common;
+
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use testkit::{wait_until, GENEROUS};
-use thunderbolt_transport::{ThunderboltTransport, ThunderboltTransportBuilder, TransportError};
+use thunderbolt_transport::{ThunderboltTransport, TransportError};
+
+use common::loopback;
 
 const PATIENCE: Option<Duration> = Some(GENEROUS);
 
 fn transport(remember: bool) -> Arc<ThunderboltTransport> {
-    ThunderboltTransportBuilder::new()
-        .interface("lo")
-        .control_port(0)
-        .data_port(0)
+    loopback()
         .remember_peers(remember)
         .build()
         .expect("a transport on lo")

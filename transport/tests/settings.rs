@@ -1,18 +1,15 @@
 //! Settings and times at the ends of their ranges.
 
+mod common;
+
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
 use testkit::GENEROUS;
-use thunderbolt_transport::{PingOptions, ThunderboltTransport, ThunderboltTransportBuilder};
+use thunderbolt_transport::{PingOptions, ThunderboltTransport};
 
-fn builder() -> ThunderboltTransportBuilder {
-    ThunderboltTransportBuilder::new()
-        .interface("lo")
-        .control_port(0)
-        .data_port(0)
-}
+use common::loopback;
 
 fn works(transport: &Arc<ThunderboltTransport>) {
     works_within(transport, GENEROUS);
@@ -34,7 +31,7 @@ fn works_within(transport: &Arc<ThunderboltTransport>, limit: Duration) {
 
 #[test]
 fn the_longest_times() {
-    let transport = builder()
+    let transport = loopback()
         .connect_timeout(Duration::MAX)
         .stream_dead_after(Duration::MAX)
         .busy_poll(Duration::from_micros(u32::MAX.into()))
@@ -47,7 +44,7 @@ fn the_longest_times() {
 
 #[test]
 fn the_largest_sizes() {
-    let transport = builder()
+    let transport = loopback()
         .buffer_size(usize::MAX)
         .receive_queue(usize::MAX)
         .max_streams(u32::MAX)
@@ -57,7 +54,7 @@ fn the_largest_sizes() {
 
 #[test]
 fn a_series_of_one_ping_does_not_look_at_the_interval() {
-    let transport = builder().build().unwrap();
+    let transport = loopback().build().unwrap();
     let options = PingOptions {
         count: 1,
         interval: Duration::MAX,

@@ -1,5 +1,7 @@
 //! Data streams on the loopback interface: what the C ABI does not have.
 
+mod common;
+
 use std::io::{IoSlice, Read};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,14 +11,9 @@ use thunderbolt_transport::{
     DataStream, ThunderboltTransport, ThunderboltTransportBuilder, TransportError,
 };
 
-const PATIENCE: Option<Duration> = Some(GENEROUS);
+use common::loopback;
 
-fn builder() -> ThunderboltTransportBuilder {
-    ThunderboltTransportBuilder::new()
-        .interface("lo")
-        .control_port(0)
-        .data_port(0)
-}
+const PATIENCE: Option<Duration> = Some(GENEROUS);
 
 fn start(builder: ThunderboltTransportBuilder) -> Arc<ThunderboltTransport> {
     builder.build().expect("a transport on lo")
@@ -30,7 +27,7 @@ fn connect(a: &ThunderboltTransport, b: &ThunderboltTransport) -> [DataStream; 2
 
 #[test]
 fn pieces_are_written_as_if_they_were_one() {
-    let (a, b) = (start(builder()), start(builder()));
+    let (a, b) = (start(loopback()), start(loopback()));
     let [near, mut far] = connect(&a, &b);
     let reader = std::thread::spawn(move || {
         let mut all = Vec::new();
@@ -52,7 +49,7 @@ fn pieces_are_written_as_if_they_were_one() {
 
 #[test]
 fn pieces_that_do_not_fit_are_counted() {
-    let (a, b) = (start(builder()), start(builder()));
+    let (a, b) = (start(loopback()), start(loopback()));
     let [near, _far] = connect(&a, &b);
     let large = vec![7; 64 << 20];
     let mut pieces = [IoSlice::new(b"head"), IoSlice::new(&large)];
@@ -65,10 +62,10 @@ fn pieces_that_do_not_fit_are_counted() {
 fn a_rejected_stream_is_reset_counted_and_logged_once() {
     let records = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&records);
-    let b = start(builder().logger(move |level, text| {
+    let b = start(loopback().logger(move |level, text| {
         log.lock().unwrap().push(format!("{level} {text}"));
     }));
-    let a = start(builder());
+    let a = start(loopback());
     let [mut near, far] = connect(&a, &b);
     let waiting = far.clone();
     let reader = std::thread::spawn(move || waiting.read_timeout(&mut [0], PATIENCE));
