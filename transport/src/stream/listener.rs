@@ -186,8 +186,7 @@ impl Acceptor {
         };
         reset(stream.socket());
         core.count_error(&error);
-        let shutdown = matches!(error, TransportError::Shutdown);
-        if shutdown {
+        if matches!(error, TransportError::Shutdown) {
             return;
         }
         core.counters.rare.rejected.resources.increment();
