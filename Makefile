@@ -14,6 +14,7 @@ MAJOR   := $(firstword $(subst ., ,$(VERSION)))
 TARGET  := $(or $(CARGO_TARGET_DIR),target)
 RELEASE := $(TARGET)/release
 LIB     := libdcf_thunderbolt
+HEADERS := $(wildcard include/*.h)
 EXAMPLES := $(TARGET)/examples
 PROGRAMS := $(patsubst c_examples/%.c,$(EXAMPLES)/%,$(wildcard c_examples/*.c))
 BENCH := $(TARGET)/bench
@@ -38,13 +39,13 @@ examples: build ## the C examples, in target/examples
 	@$(MAKE) --no-print-directory $(PROGRAMS)
 
 # They find the library next door, wherever the tree lies.
-$(EXAMPLES)/%: c_examples/%.c $(wildcard c_examples/*.h) include/dcf_thunderbolt.h
+$(EXAMPLES)/%: c_examples/%.c $(wildcard c_examples/*.h) $(HEADERS)
 	@mkdir -p $(EXAMPLES)
 	$(CC) -std=c11 $(WARNINGS) $(CFLAGS) -Iinclude -pthread -o $@ $< \
 		-L$(RELEASE) -Wl,-rpath,'$$ORIGIN/../release' $(LDFLAGS) -ldcf_thunderbolt
 
-# Knows the library only when it runs.
-$(EXAMPLES)/dlopen_host: c_examples/dlopen_host.c include/dcf_thunderbolt.h
+# They know the library only when they run.
+$(EXAMPLES)/dlopen_host $(EXAMPLES)/dcf_plugin_host: $(EXAMPLES)/%: c_examples/%.c $(HEADERS)
 	@mkdir -p $(EXAMPLES)
 	$(CC) -std=c11 $(WARNINGS) $(CFLAGS) -Iinclude -o $@ $< \
 		-Wl,-rpath,'$$ORIGIN/../release' $(LDFLAGS) -ldl
@@ -102,19 +103,19 @@ deps: ## whatever make can need
 $(RELEASE)/$(LIB).so $(RELEASE)/$(LIB).a:
 	$(MAKE) build
 
-install: $(RELEASE)/$(LIB).so $(RELEASE)/$(LIB).a ## library and header, under $(DESTDIR)$(PREFIX)
+install: $(RELEASE)/$(LIB).so $(RELEASE)/$(LIB).a ## library and headers, under $(DESTDIR)$(PREFIX)
 	install -d "$(DESTDIR)$(LIBDIR)" "$(DESTDIR)$(INCLUDEDIR)"
 	install -m 755 $(RELEASE)/$(LIB).so "$(DESTDIR)$(LIBDIR)/$(LIB).so.$(VERSION)"
 	ln -sf $(LIB).so.$(VERSION) "$(DESTDIR)$(LIBDIR)/$(LIB).so.$(MAJOR)"
 	ln -sf $(LIB).so.$(MAJOR) "$(DESTDIR)$(LIBDIR)/$(LIB).so"
 	install -m 644 $(RELEASE)/$(LIB).a "$(DESTDIR)$(LIBDIR)/$(LIB).a"
-	install -m 644 include/dcf_thunderbolt.h "$(DESTDIR)$(INCLUDEDIR)/dcf_thunderbolt.h"
+	install -m 644 $(HEADERS) "$(DESTDIR)$(INCLUDEDIR)"
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" -eq 0 ]; then ldconfig; fi
 
 uninstall: ## takes away what install put there
 	rm -f "$(DESTDIR)$(LIBDIR)/$(LIB).so.$(VERSION)" "$(DESTDIR)$(LIBDIR)/$(LIB).so.$(MAJOR)" \
 		"$(DESTDIR)$(LIBDIR)/$(LIB).so" "$(DESTDIR)$(LIBDIR)/$(LIB).a" \
-		"$(DESTDIR)$(INCLUDEDIR)/dcf_thunderbolt.h"
+		$(patsubst include/%,"$(DESTDIR)$(INCLUDEDIR)/%",$(HEADERS))
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" -eq 0 ]; then ldconfig; fi
 
 clean: ## everything that was built

@@ -55,8 +55,9 @@ pub(crate) fn value<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or(otherwise)
 }
 
+/// The same for whoever is a `W`. `body` leaves with whom a panic is to be logged, as soon as it knows.
 #[inline]
-fn in_this_process<W: Witness>(
+pub(crate) fn in_this_process<W: Witness>(
     function: &'static str,
     body: impl FnOnce(&mut Option<W>) -> Outcome,
 ) -> dcf_tb_status {
@@ -66,7 +67,6 @@ fn in_this_process<W: Witness>(
     guarded(function, body)
 }
 
-/// `body` leaves with whom a panic is to be logged, as soon as it knows.
 #[inline]
 fn guarded<W: Witness>(
     function: &'static str,
@@ -81,7 +81,7 @@ fn guarded<W: Witness>(
 }
 
 /// Who can log that a call panicked.
-trait Witness {
+pub(crate) trait Witness {
     fn log(&self, level: LogLevel, record: std::fmt::Arguments<'_>);
 }
 

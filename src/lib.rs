@@ -4,7 +4,7 @@
 //! here. One file per concept: what C sees stands in `types`, `status`, `last_error`, `config`,
 //! `life`, `callbacks`, `control`, `stream`, `stream_file`, `rtt` and `stats`; what makes it safe,
 //! in `boundary` (panics, forks, failures), `fork`, `failure`, `handles`, `live`, `pointers` and
-//! `output`.
+//! `output`. `plugin` is another interface upon the same transport: that of DCF's plugin hosts.
 
 mod boundary;
 mod callbacks;
@@ -17,6 +17,8 @@ mod last_error;
 mod life;
 mod live;
 mod output;
+#[cfg(feature = "plugin")]
+mod plugin;
 mod pointers;
 mod rtt;
 mod stats;
@@ -26,7 +28,8 @@ mod stream_file;
 mod sync;
 mod types;
 
-#[cfg(test)]
+// The header is made by the build script of the root package, which has this feature.
+#[cfg(all(test, feature = "plugin"))]
 mod header_tests;
 
 /// A host without memory gets errors, and is not ended.

@@ -74,14 +74,14 @@ pub unsafe extern "C" fn dcf_tb_init(
         let transport = builder
             .on_closed(on_closed(config.on_closed, user_data, busy))
             .build()
-            .map_err(init_failure)?;
-        handle.set(live::add_transport(transport, streams)?);
+            .map_err(start_failure)?;
+        handle.set(live::add_transport(transport, streams, || ())?);
         Ok(())
     })
 }
 
 /// What is out of range in `build` is a setting.
-fn init_failure(error: TransportError) -> Failure {
+pub(crate) fn start_failure(error: TransportError) -> Failure {
     let setting = matches!(error, TransportError::OutOfRange { .. });
     let mut failure = Failure::from(error);
     if setting {
@@ -110,7 +110,7 @@ fn init_failure(error: TransportError) -> Failure {
 #[no_mangle]
 pub extern "C" fn dcf_tb_close(transport: dcf_tb_transport) -> dcf_tb_status {
     boundary::call("dcf_tb_close", || {
-        live::remove_transport(transport)?.transport.close();
+        live::remove_transport(transport)?.close();
         Ok(())
     })
 }

@@ -17,6 +17,15 @@ static STREAMS: Table<Stream> = Table::new(2);
 pub(crate) struct Owner {
     pub(crate) transport: Arc<ThunderboltTransport>,
     pub(crate) streams: Arc<StreamSet>,
+    closing: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Owner {
+    /// Closes the transport, whose handle is gone already.
+    pub(crate) fn close(&self) {
+        (self.closing)();
+        self.transport.close();
+    }
 }
 
 /// What a stream handle stands for.
@@ -96,14 +105,20 @@ pub(crate) fn stream(handle: u64) -> Result<Arc<Stream>, Failure> {
         .ok_or_else(|| Failure::invalid_handle("stream", handle))
 }
 
-/// Gives a started transport its handle.
+/// Gives a started transport its handle. `closing` is called before it is closed: the close waits for
+/// handlers, and it is to wake those that wait for something else than the transport.
 pub(crate) fn add_transport(
     transport: Arc<ThunderboltTransport>,
     streams: Arc<StreamSet>,
+    closing: impl Fn() + Send + Sync + 'static,
 ) -> Result<u64, Failure> {
     let _busy = Busy::lock();
     let _ = streams.transport.set(Arc::downgrade(&transport));
-    let owner = Arc::new(Owner { transport, streams });
+    let owner = Arc::new(Owner {
+        transport,
+        streams,
+        closing: Box::new(closing),
+    });
     TRANSPORTS.insert(Arc::clone(&owner)).ok_or_else(|| {
         owner.streams.end();
         Failure::out_of_memory("no memory for another transport handle")

@@ -49,6 +49,8 @@ pub const DCF_TB_ERR_NOT_INITIALIZED: i32 = 0x0601;
 /// The transport was closed under way. The functions of this header say `DCF_TB_CANCELLED` or
 /// `DCF_TB_ERR_INVALID_HANDLE` instead.
 pub const DCF_TB_ERR_SHUTDOWN: i32 = 0x0604;
+/// A plugin was set up already, with other values: only in the plugin contracts.
+pub(crate) const ALREADY_INITIALIZED: i32 = 0x0605;
 /// The operating system does not allow it to this user.
 pub const DCF_TB_ERR_PERMISSION_DENIED: i32 = 0x0701;
 /// A peer string that is not an address, or not one on our interface.
@@ -102,6 +104,7 @@ fn text(status: dcf_tb_status) -> &'static CStr {
         DCF_TB_ERR_FORKED => c"forked while a transport was open",
         DCF_TB_ERR_NOT_INITIALIZED => c"not initialized",
         DCF_TB_ERR_SHUTDOWN => c"the transport was closed",
+        ALREADY_INITIALIZED => c"already set up with other values",
         DCF_TB_ERR_PERMISSION_DENIED => c"permission denied",
         DCF_TB_ERR_INVALID_ADDRESS => c"invalid peer address",
         DCF_TB_ERR_OUT_OF_RANGE => c"argument out of range",
@@ -182,6 +185,7 @@ mod tests {
             (DCF_TB_ERR_FORKED, 0x0600),
             (DCF_TB_ERR_NOT_INITIALIZED, 0x0601),
             (DCF_TB_ERR_SHUTDOWN, 0x0604),
+            (ALREADY_INITIALIZED, 0x0605),
             (DCF_TB_ERR_PERMISSION_DENIED, 0x0701),
             (DCF_TB_ERR_INVALID_ADDRESS, 0x0800),
             (DCF_TB_ERR_OUT_OF_RANGE, 0x0801),

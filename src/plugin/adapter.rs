@@ -1,0 +1,323 @@
+//! The one adapter behind all contracts: what a plugin does, in the words of the transport.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use thunderbolt_transport::{LogLevel, ThunderboltTransport, TransportError};
+
+use super::large::incoming::Incoming;
+use super::large::outgoing::Outgoing;
+use super::large::LENGTHS;
+use super::limit::Limit;
+use super::lock;
+use super::params::Settings;
+use super::peer::PeerText;
+use super::queue::{Message, Nothing, Queue};
+use crate::boundary::silence_panics;
+use crate::failure::{Failure, Outcome};
+use crate::fork::Busy;
+use crate::life::start_failure;
+use crate::live::{self, StreamSet};
+use crate::status::*;
+
+/// A peer that was not heard from for longer is not connected.
+const CONNECTED: Duration = Duration::from_secs(10);
+/// How often a health check asks, and how long it waits for each answer: less than 3 s in all, so
+/// that three that fail fit into the 10 s in which DCF wants to know.
+const QUESTIONS: u32 = 3;
+const ANSWER: Duration = Duration::from_millis(900);
+/// How long a datagram waits for room in the kernel's queue at most. It is there within microseconds
+/// while the link works.
+const ROOM: Duration = Duration::from_secs(1);
+
+/// A plugin's state. Before it is set up, and after it was shut down, calls take no lock: only while it
+/// runs is the process marked as one whose forks can do nothing with it.
+#[derive(Default)]
+pub(super) struct Adapter {
+    running: OnceLock<Running>,
+    /// One `setup` at a time.
+    setting_up: Mutex<()>,
+    ended: AtomicBool,
+}
+
+struct Running {
+    settings: Settings,
+    transport: Arc<ThunderboltTransport>,
+    /// The transport's handle in the native interface.
+    handle: u64,
+    inbound: Arc<Inbound>,
+    outgoing: Arc<Outgoing>,
+}
+
+/// What the transport's handlers share with us. They may run before the transport is known.
+struct Inbound {
+    queue: Arc<Queue>,
+    incoming: Incoming,
+    transport: OnceLock<Arc<ThunderboltTransport>>,
+}
+
+impl Adapter {
+    fn running(&self) -> Result<&Running, Failure> {
+        if self.ended.load(Ordering::SeqCst) {
+            return Err(shut_down());
+        }
+        self.running.get().ok_or_else(|| {
+            Failure::new(
+                DCF_TB_ERR_NOT_INITIALIZED,
+                "the plugin was not set up: call setup first",
+            )
+        })
+    }
+
+    /// Starts the transport; gives its native handle. The same settings again: nothing happens.
+    pub(super) fn set_up(&self, settings: Settings) -> Result<u64, Failure> {
+        if self.ended.load(Ordering::SeqCst) {
+            return Err(shut_down());
+        }
+        // From here on there are locks and threads.
+        let _busy = Busy::transport()?;
+        let _one_at_a_time = lock(&self.setting_up);
+        let running = match self.running.get() {
+            Some(running) if running.settings != settings => {
+                return Err(Failure::new(
+                    ALREADY_INITIALIZED,
+                    format!(
+                        "the plugin was set up on {} with the ports {} and {}, or with other \
+                         parameters; destroy it first",
+                        running.settings.interface,
+                        running.settings.control_port,
+                        running.settings.data_port,
+                    ),
+                ));
+            }
+            Some(running) => running,
+            None => {
+                let running = Running::start(settings)?;
+                self.running.get_or_init(|| running)
+            }
+        };
+        Ok(running.handle)
+    }
+
+    /// Sends a message, as a datagram or over a connection, whole or not at all.
+    pub(super) fn send(&self, data: &[u8], recipient: &str, timeout: Option<Duration>) -> Outcome {
+        let running = self.running()?;
+        if data.len() > *LENGTHS.end() {
+            return Err(Failure::new(
+                DCF_TB_ERR_MESSAGE_TOO_LARGE,
+                format!(
+                    "message of {} bytes is too large: {} are the most",
+                    data.len(),
+                    LENGTHS.end()
+                ),
+            ));
+        }
+        let limit = Limit::after(timeout);
+        let sent = match data.len() < *LENGTHS.start() {
+            true => running.send_datagram(data, recipient, limit),
+            false => running.send_large(data, recipient, limit),
+        };
+        sent.map_err(|error| failure(error, limit))
+    }
+
+    /// Takes the oldest message that has come.
+    pub(super) fn receive(&self, timeout: Option<Duration>) -> Result<Message, Failure> {
+        let queue = &self.running()?.inbound.queue;
+        let limit = Limit::after(timeout);
+        queue.take(limit).map_err(|nothing| match nothing {
+            Nothing::Closed => shut_down(),
+            Nothing::InTime => limit.expired(|| "receive".to_owned()).into(),
+        })
+    }
+
+    /// Whether the peer was heard from lately.
+    pub(super) fn is_connected(&self, peer: &str) -> Result<bool, Failure> {
+        let transport = &self.running()?.transport;
+        if !transport.is_running() {
+            return Err(shut_down());
+        }
+        let last = transport.last_heard(peer)?;
+        Ok(last.is_some_and(|last| last.elapsed() <= CONNECTED))
+    }
+
+    /// Forgets a peer, and closes what is open to it and from it.
+    pub(super) fn disconnect(&self, peer: &str) -> Outcome {
+        let running = self.running()?;
+        let address = running.transport.resolve(peer)?;
+        running.outgoing.disconnect(address.ip());
+        running.inbound.incoming.disconnect(address.ip());
+        // Last: what was still read until then is not news of it.
+        Ok(running.transport.forget(peer)?)
+    }
+
+    /// Measures a round trip.
+    pub(super) fn health_check(&self, peer: &str) -> Result<Duration, Failure> {
+        let transport = &self.running()?.transport;
+        let began = Instant::now();
+        for _ in 0..QUESTIONS {
+            match transport.round_trip(peer, Some(ANSWER)) {
+                Err(TransportError::Timeout { .. }) => {}
+                answer => return answer.map_err(|error| failure(error, Limit::after(None))),
+            }
+        }
+        Err(Failure::new(
+            DCF_TB_ERR_TIMEOUT,
+            format!(
+                "no answer from {peer} to {QUESTIONS} pings within {} ms",
+                began.elapsed().as_millis()
+            ),
+        ))
+    }
+
+    /// A descriptor that is readable exactly while `receive` would return at once.
+    pub(super) fn descriptor(&self) -> Result<i32, Failure> {
+        // After the shutdown too: it returns at once then.
+        let running = match self.running.get() {
+            Some(running) => running,
+            None => self.running()?,
+        };
+        running
+            .inbound
+            .queue
+            .descriptor()
+            .ok_or_else(|| Failure::os(DCF_TB_ERR_TOO_MANY_FILES, "cannot make an eventfd"))
+    }
+
+    /// Closes the transport, for good, and wakes who waits.
+    pub(super) fn shut_down(&self) -> Outcome {
+        let running = self.running()?;
+        if self.ended.swap(true, Ordering::SeqCst) {
+            return Err(shut_down());
+        }
+        running.close();
+        Ok(())
+    }
+
+    /// The same at the end: no matter in what state it is.
+    pub(super) fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+        if let Some(running) = self.running.get() {
+            running.close();
+        }
+    }
+
+    pub(super) fn log(&self, level: LogLevel, record: std::fmt::Arguments<'_>) {
+        if let Some(running) = self.running.get() {
+            running.transport.log(level, record);
+        }
+    }
+}
+
+impl Running {
+    fn start(settings: Settings) -> Result<Self, Failure> {
+        silence_panics();
+        let busy = Busy::lock();
+        let number = |key| settings.option(key) as usize;
+        let inbound = Arc::new(Inbound {
+            queue: Queue::new(number("receive_queue"), number("receive_queue_bytes")),
+            incoming: Incoming::default(),
+            transport: OnceLock::new(),
+        });
+        let connect_within = Duration::from_millis(settings.option("connect_timeout_ms"));
+        let [messages, streams] = [0; 2].map(|_| Arc::clone(&inbound));
+        let queue = Arc::clone(&inbound.queue);
+        let transport = settings
+            .builder()
+            .remember_peers(true)
+            .on_message(move |data, sender| messages.take(data, sender.as_str()))
+            .on_stream(move |stream| {
+                let Inbound {
+                    queue,
+                    incoming,
+                    transport,
+                } = &*streams;
+                incoming.serve(&stream, queue, transport);
+            })
+            .on_closed(move || drop(busy))
+            .build()
+            .map_err(start_failure)?;
+        inbound.transport.get_or_init(|| Arc::clone(&transport));
+        // Whoever closes it by its native handle closes the queue too, before it waits for threads
+        // that wait for the queue.
+        let handle = live::add_transport(Arc::clone(&transport), StreamSet::new(), move || {
+            queue.close();
+        });
+        let handle = handle.inspect_err(|_| transport.close())?;
+        Ok(Self {
+            settings,
+            transport,
+            handle,
+            inbound,
+            outgoing: Outgoing::new(connect_within),
+        })
+    }
+
+    fn send_datagram(
+        &self,
+        data: &[u8],
+        recipient: &str,
+        limit: Limit,
+    ) -> Result<(), TransportError> {
+        let room = limit.left_of(ROOM);
+        let sent = self
+            .transport
+            .send_message_timeout(data, recipient, Some(room));
+        match sent {
+            // It was not the queue that had its time, but the caller's that was up.
+            Err(TransportError::QueueFull { .. }) if room < ROOM => {
+                Err(limit.expired(|| format!("room for a message to {recipient}")))
+            }
+            sent => sent.map(drop),
+        }
+    }
+
+    fn send_large(&self, data: &[u8], recipient: &str, limit: Limit) -> Result<(), TransportError> {
+        let transport = &self.transport;
+        let to = transport.resolve(recipient)?;
+        // Who names a port names the control port, and the data port is as far from it as ours.
+        let step = i32::from(self.settings.data_port) - i32::from(self.settings.control_port);
+        let port = u16::try_from(i32::from(to.port()) + step).ok();
+        let Some(port) = port.filter(|&port| port > 0) else {
+            return Err(TransportError::InvalidAddress {
+                address: recipient.to_owned(),
+                reason: format!("no data port is {step} away from its control port"),
+            });
+        };
+        self.outgoing.send(transport, (*to.ip(), port), data, limit)
+    }
+
+    fn close(&self) {
+        match live::remove_transport(self.handle) {
+            Ok(owner) => owner.close(),
+            // The host did so by the native handle. This waits until it is done.
+            Err(_) => self.transport.close(),
+        }
+    }
+}
+
+impl Inbound {
+    /// Takes a datagram.
+    fn take(&self, data: &[u8], sender: &str) {
+        let Err(reason) = self.queue.push(data, PeerText::new(sender)) else {
+            return;
+        };
+        if let Some(transport) = self.transport.get() {
+            transport.count_dropped(reason, 1);
+        }
+    }
+}
+
+#[cold]
+fn shut_down() -> Failure {
+    Failure::new(DCF_TB_ERR_SHUTDOWN, "the plugin was shut down")
+}
+
+/// The contracts tell a shutdown from a cancelled call, and a time that is up from one that was 0.
+fn failure(error: TransportError, limit: Limit) -> Failure {
+    match error {
+        TransportError::Shutdown => shut_down(),
+        TransportError::WouldBlock => limit.expired(|| "send".to_owned()).into(),
+        error => error.into(),
+    }
+}

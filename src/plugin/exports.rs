@@ -1,0 +1,51 @@
+//! The names by which DCF's loaders look for a plugin. They have no prefix, so they are in the
+//! shared library only: the static one is built without this module.
+
+use std::ffi::{c_char, c_void};
+
+use super::object::Object;
+use super::v1::{self, DCFTransportV1};
+use super::v1_1::{self, DCFTransportV1_1};
+use super::v2::ITransport;
+use crate::boundary;
+
+/// A plugin for hosts of the contracts v1 and 1.1, or NULL.
+#[no_mangle]
+pub extern "C" fn create_plugin() -> *mut c_void {
+    create().cast()
+}
+
+/// A plugin for hosts of the contract v2, or NULL.
+#[no_mangle]
+pub extern "C" fn create_plugin_v2() -> *mut ITransport {
+    match create() {
+        object if object.is_null() => std::ptr::null_mut(),
+        // SAFETY: it was made just now.
+        object => unsafe { Object::v2(object) },
+    }
+}
+
+/// The contract that loaders compare with theirs.
+#[no_mangle]
+pub extern "C" fn get_plugin_version() -> *const c_char {
+    c"1.0".as_ptr()
+}
+
+/// The functions of the contract v1, for the object of `create_plugin`.
+#[no_mangle]
+#[allow(non_upper_case_globals)]
+pub static iface: DCFTransportV1 = v1::TABLE;
+
+/// The functions of the design document, for the object of `create_plugin`.
+#[no_mangle]
+#[allow(non_upper_case_globals)]
+pub static iface_v1_1: DCFTransportV1_1 = v1_1::TABLE;
+
+fn create() -> *mut Object {
+    let mut object = std::ptr::null_mut();
+    boundary::call("create_plugin", || {
+        object = Object::create();
+        Ok(())
+    });
+    object
+}

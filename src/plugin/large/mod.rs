@@ -1,0 +1,8 @@
+//! Messages that are too large for a datagram: each goes over a connection to the peer's data port.
+
+mod format;
+pub(super) mod incoming;
+pub(super) mod outgoing;
+mod turn;
+
+pub(super) use format::{Store, LENGTHS};

@@ -1,0 +1,257 @@
+//! Sending large messages: one connection to each peer, used again until it is idle.
+
+use std::collections::HashMap;
+use std::io::IoSlice;
+use std::net::Ipv6Addr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use thunderbolt_transport::{DataStream, ThunderboltTransport, TransportError};
+
+use super::format::header;
+use super::turn::Turn;
+use crate::plugin::limit::Limit;
+use crate::plugin::lock;
+
+/// A connection on which nothing was sent for so long is closed.
+const IDLE: Duration = Duration::from_secs(10);
+/// How long the peer may take to read the rest of what was sent before an idle connection closes.
+const LINGER: Duration = Duration::from_secs(2);
+/// An idle connection that is just being used is looked at again after this.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// The connections that we opened.
+pub(in crate::plugin) struct Outgoing {
+    lines: Mutex<HashMap<Target, Arc<Line>>>,
+    connect_within: Duration,
+}
+
+/// A peer's address and data port.
+type Target = (Ipv6Addr, u16);
+
+/// What leads to one peer.
+struct Line {
+    /// Whose message is under way: they are whole, and in the order of the calls.
+    turn: Turn,
+    connection: Mutex<Option<Connection>>,
+}
+
+struct Connection {
+    stream: Arc<DataStream>,
+    used: Instant,
+}
+
+impl Outgoing {
+    pub(in crate::plugin) fn new(connect_within: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            lines: Mutex::default(),
+            connect_within,
+        })
+    }
+
+    /// Sends a message to a data port: whole, or not at all.
+    ///
+    /// It has left when the kernel has taken all of it. When the time is up before, the connection
+    /// ends after what was sent: the peer drops the beginning, and nothing else can follow it.
+    pub(in crate::plugin) fn send(
+        self: &Arc<Self>,
+        transport: &ThunderboltTransport,
+        to: Target,
+        data: &[u8],
+        limit: Limit,
+    ) -> Result<(), TransportError> {
+        let line = self.line(to);
+        let sent = self.send_over(transport, to, &line, data, limit);
+        if sent.is_err() {
+            // Nobody who is not there is remembered.
+            self.forget(to, line);
+        }
+        sent
+    }
+
+    fn send_over(
+        self: &Arc<Self>,
+        transport: &ThunderboltTransport,
+        to: Target,
+        line: &Arc<Line>,
+        data: &[u8],
+        limit: Limit,
+    ) -> Result<(), TransportError> {
+        let Some(_held) = line.turn.take(limit) else {
+            return Err(limit.expired(|| format!("waiting for other messages to {}", to.0)));
+        };
+        if let Some(stream) = line.ready() {
+            match line.write(&stream, data, limit) {
+                // It has ended a moment ago, and nothing of the message is there then.
+                Err(error) if is_lost(&error) => {}
+                sent => return sent,
+            }
+        }
+        let stream = self.open(transport, to, line, limit.left_of(self.connect_within))?;
+        line.write(&stream, data, limit)
+    }
+
+    fn line(&self, to: Target) -> Arc<Line> {
+        let mut lines = lock(&self.lines);
+        Arc::clone(lines.entry(to).or_insert_with(|| {
+            Arc::new(Line {
+                turn: Turn::default(),
+                connection: Mutex::new(None),
+            })
+        }))
+    }
+
+    /// Opens a connection, with a thread that watches for its end.
+    fn open(
+        self: &Arc<Self>,
+        transport: &ThunderboltTransport,
+        to: Target,
+        line: &Arc<Line>,
+        within: Duration,
+    ) -> Result<Arc<DataStream>, TransportError> {
+        let peer = format!("[{}]:{}", to.0, to.1);
+        let stream = Arc::new(transport.open_data_stream_timeout(&peer, Some(within))?);
+        *lock(&line.connection) = Some(Connection {
+            stream: Arc::clone(&stream),
+            used: Instant::now(),
+        });
+        let (outgoing, watched) = (Arc::clone(self), Arc::clone(line));
+        let connection = Arc::clone(&stream);
+        let started = transport.spawn("dcf-tb-plugin", move || {
+            watched.watch(&connection);
+            watched.drop_connection(&connection);
+            outgoing.forget(to, watched);
+        });
+        if let Err(error) = started {
+            line.drop_connection(&stream);
+            return Err(error);
+        }
+        Ok(stream)
+    }
+
+    /// Forgets a line that nobody uses.
+    fn forget(&self, to: Target, line: Arc<Line>) {
+        let mut lines = lock(&self.lines);
+        // Everybody gets it under this lock, so nobody gets it now: it is the map's and ours.
+        let unused = Arc::strong_count(&line) == 2 && lock(&line.connection).is_none();
+        if unused && lines.get(&to).is_some_and(|own| Arc::ptr_eq(own, &line)) {
+            lines.remove(&to);
+        }
+    }
+
+    /// Closes the connections to an address. What is being sent over them fails.
+    pub(in crate::plugin) fn disconnect(&self, address: &Ipv6Addr) {
+        let lines: Vec<_> = {
+            let lines = lock(&self.lines);
+            let to_it = lines.iter().filter(|((to, _), _)| to == address);
+            to_it.map(|(_, line)| Arc::clone(line)).collect()
+        };
+        for line in lines {
+            if let Some(connection) = lock(&line.connection).take() {
+                connection.stream.close();
+            }
+        }
+    }
+}
+
+impl Line {
+    /// The connection, if there is one that the peer has not ended.
+    fn ready(&self) -> Option<Arc<DataStream>> {
+        let stream = Arc::clone(&lock(&self.connection).as_ref()?.stream);
+        match stream.read_timeout(&mut [0], Some(Duration::ZERO)) {
+            Err(TransportError::WouldBlock) => Some(stream),
+            // It has ended, or says what it must not.
+            _ => {
+                self.drop_connection(&stream);
+                None
+            }
+        }
+    }
+
+    /// Writes a whole message, or takes the connection out of use: nothing could follow on it.
+    fn write(
+        &self,
+        stream: &Arc<DataStream>,
+        data: &[u8],
+        limit: Limit,
+    ) -> Result<(), TransportError> {
+        let header = header(data.len());
+        let mut pieces = [IoSlice::new(&header), IoSlice::new(data)];
+        let written = stream.write_vectored_timeout(&mut pieces, limit.left());
+        if written.outcome.is_err() {
+            self.drop_connection(stream);
+        } else if let Some(connection) = lock(&self.connection).as_mut() {
+            connection.used = Instant::now();
+        }
+        written.outcome
+    }
+
+    /// Takes the connection out of use. What was sent still reaches the peer.
+    fn drop_connection(&self, stream: &Arc<DataStream>) {
+        let mut connection = lock(&self.connection);
+        if connection
+            .as_ref()
+            .is_some_and(|own| Arc::ptr_eq(&own.stream, stream))
+        {
+            *connection = None;
+        }
+        drop(connection);
+        stream.close();
+    }
+
+    /// Returns when the connection has ended, or is idle and was closed.
+    fn watch(&self, stream: &Arc<DataStream>) {
+        let mut wait = IDLE;
+        loop {
+            match stream.read_timeout(&mut [0], Some(wait)) {
+                Err(TransportError::Timeout { .. }) => {}
+                // Nothing ever comes from there but the end.
+                _ => return,
+            }
+            match self.idle() {
+                Some(idle) if idle < IDLE => wait = IDLE - idle,
+                Some(_) => {
+                    if self.close_gently(stream) {
+                        return;
+                    }
+                    wait = LOOK_AGAIN;
+                }
+                None => return,
+            }
+        }
+    }
+
+    /// How long nothing has been sent; `None` when the connection is gone.
+    fn idle(&self) -> Option<Duration> {
+        Some(lock(&self.connection).as_ref()?.used.elapsed())
+    }
+
+    /// Closes an idle connection and waits until the peer has read all of it: what comes over the next
+    /// one is then behind it. False when it is not idle any more.
+    fn close_gently(&self, stream: &Arc<DataStream>) -> bool {
+        let Some(_held) = self.turn.take(Limit::after(Some(Duration::ZERO))) else {
+            return false;
+        };
+        if self.idle().is_some_and(|idle| idle < IDLE) {
+            return false;
+        }
+        if stream.finish().is_ok() {
+            // Its end is the answer.
+            let _ = stream.read_timeout(&mut [0], Some(LINGER));
+        }
+        self.drop_connection(stream);
+        true
+    }
+}
+
+/// Whether the connection broke, as one that the peer had ended already.
+fn is_lost(error: &TransportError) -> bool {
+    use std::io::ErrorKind as Kind;
+    let TransportError::ConnectionFailed { source, .. } = error else {
+        return false;
+    };
+    matches!(
+        source.kind(),
+        Kind::ConnectionReset | Kind::BrokenPipe | Kind::NotConnected
+    )
+}

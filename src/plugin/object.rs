@@ -1,0 +1,205 @@
+//! What a host holds: one object with a face for each contract, and the way from its pointer to the
+//! adapter.
+
+use std::ffi::{c_char, c_int, c_void, CStr};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use thunderbolt_transport::LogLevel;
+
+use super::adapter::Adapter;
+use super::host::interface_of;
+use super::params::Settings;
+use super::v1::{self, DCFTransportV1};
+use super::v2::{self, ITransport};
+use crate::boundary::{self, Witness};
+use crate::failure::{Failure, Outcome};
+use crate::pointers::{bytes, peer};
+use crate::status::{dcf_tb_status, DCF_TB_ERR_CONFIG_INVALID};
+
+/// The object behind all contracts. A v1 host uses its first four words as its functions.
+#[repr(C)]
+pub(super) struct Object {
+    v1: DCFTransportV1,
+    /// The native handle of the transport, for hosts that know this library; 0 before the setup.
+    transport: AtomicU64,
+    v2: ITransport,
+    /// Calls under way.
+    users: AtomicUsize,
+    adapter: Adapter,
+}
+
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    use std::mem::{offset_of, size_of};
+    assert!(size_of::<DCFTransportV1>() == 32);
+    assert!(size_of::<ITransport>() == 88);
+    assert!(offset_of!(Object, transport) == 32);
+};
+
+impl Object {
+    /// A new one, for whoever destroys it.
+    pub(super) fn create() -> *mut Self {
+        let object = Box::into_raw(Box::new(Self {
+            v1: v1::TABLE,
+            transport: AtomicU64::new(0),
+            v2: v2::table(std::ptr::null_mut()),
+            users: AtomicUsize::new(0),
+            adapter: Adapter::default(),
+        }));
+        // SAFETY: it was made just now, and nobody else knows it.
+        unsafe { (*object).v2 = v2::table(object.cast()) };
+        object
+    }
+
+    /// The part of it that a v2 host holds.
+    ///
+    /// # Safety
+    ///
+    /// `object` is from `create`.
+    pub(super) unsafe fn v2(object: *mut Self) -> *mut ITransport {
+        // SAFETY: the caller's promise.
+        unsafe { &raw mut (*object).v2 }
+    }
+}
+
+/// A call under way, until it is dropped.
+struct Call(NonNull<Object>);
+
+impl Call {
+    /// # Safety
+    ///
+    /// `object` is NULL or from `create`, and nobody destroys it before this call has begun.
+    unsafe fn begin(object: *mut c_void) -> Result<Self, Failure> {
+        let object = NonNull::new(object.cast::<Object>()).ok_or_else(|| Failure::null("self"))?;
+        // SAFETY: not NULL, and the caller's promise.
+        unsafe { object.as_ref() }
+            .users
+            .fetch_add(1, Ordering::SeqCst);
+        Ok(Self(object))
+    }
+
+    fn object(&self) -> &Object {
+        // SAFETY: who destroys it waits for us.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.object().users.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Witness for Call {
+    fn log(&self, level: LogLevel, record: std::fmt::Arguments<'_>) {
+        self.object().adapter.log(level, record);
+    }
+}
+
+/// Runs the body of a plugin's function.
+///
+/// # Safety
+///
+/// `object` is NULL or from [`Object::create`], and not destroyed yet.
+pub(super) unsafe fn on(
+    function: &'static str,
+    object: *mut c_void,
+    body: impl FnOnce(&Adapter) -> Outcome,
+) -> dcf_tb_status {
+    boundary::in_this_process(function, |known: &mut Option<Call>| {
+        // SAFETY: the caller's promise.
+        let call = known.insert(unsafe { Call::begin(object) }?);
+        body(&call.object().adapter)
+    })
+}
+
+/// Starts the transport, whichever way its settings were given.
+///
+/// # Safety
+///
+/// As for [`on`].
+pub(super) unsafe fn set_up(
+    object: *mut c_void,
+    settings: impl FnOnce() -> Result<Settings, Failure>,
+) -> dcf_tb_status {
+    boundary::in_this_process("setup", |known: &mut Option<Call>| {
+        // SAFETY: the caller's promise.
+        let object = known.insert(unsafe { Call::begin(object) }?).object();
+        let handle = object.adapter.set_up(settings()?)?;
+        object.transport.store(handle, Ordering::SeqCst);
+        Ok(())
+    })
+}
+
+/// The settings of a host that knows only a host string and a port.
+///
+/// # Safety
+///
+/// `host` is NULL or a NUL-terminated string.
+pub(super) unsafe fn settings_of(host: *const c_char, port: c_int) -> Result<Settings, Failure> {
+    let invalid = |text: String| Failure::new(DCF_TB_ERR_CONFIG_INVALID, text);
+    let mut settings = Settings::on_port(port.into()).map_err(invalid)?;
+    if !host.is_null() {
+        // SAFETY: not NULL, and the caller's promise.
+        let host = unsafe { CStr::from_ptr(host) };
+        let text = host
+            .to_str()
+            .map_err(|_| invalid(format!("host {host:?} is not UTF-8")))?;
+        settings.interface = interface_of(text).map_err(invalid)?;
+    }
+    Ok(settings)
+}
+
+/// Sends a message.
+///
+/// # Safety
+///
+/// As for [`on`]; `data` is NULL or leads to `size` bytes, `recipient` is NULL or a NUL-terminated
+/// string, and nobody changes them meanwhile.
+pub(super) unsafe fn send(
+    object: *mut c_void,
+    data: *const u8,
+    size: usize,
+    recipient: *const c_char,
+    timeout: Option<Duration>,
+) -> dcf_tb_status {
+    let body = |adapter: &Adapter| {
+        // SAFETY: the caller's promise about `recipient`.
+        let recipient = unsafe { peer(recipient, "the recipient") }?;
+        // SAFETY: the caller's promise about `data` and `size`.
+        let data = unsafe { bytes(data, size, "data") }?;
+        adapter.send(data, recipient, timeout)
+    };
+    // SAFETY: the caller's promise about `object`.
+    unsafe { on("send", object, body) }
+}
+
+/// Ends the transport and frees the object. Nothing happens in a forked child: the threads that it
+/// would wait for are not there.
+///
+/// # Safety
+///
+/// As for [`on`]; no other call begins any more.
+pub(super) unsafe fn destroy(object: *mut c_void) {
+    boundary::call("destroy", || {
+        let Some(object) = NonNull::new(object.cast::<Object>()) else {
+            return Ok(());
+        };
+        {
+            // SAFETY: not NULL, and the caller's promise.
+            let object = unsafe { object.as_ref() };
+            object.adapter.end();
+            // Calls under way end now: they were woken.
+            while object.users.load(Ordering::SeqCst) > 0 {
+                std::thread::sleep(Duration::from_micros(100));
+            }
+            // A setup may have been among them.
+            object.adapter.end();
+        }
+        // SAFETY: from `Box::into_raw`, and nobody uses it any more.
+        drop(unsafe { Box::from_raw(object.as_ptr()) });
+        Ok(())
+    });
+}

@@ -1,0 +1,314 @@
+//! What has come and waits for the host to ask for it: datagrams and large messages, in one row.
+//!
+//! Datagrams that find no room are dropped, as UDP is. Large messages wait outside, and TCP makes their
+//! senders wait. The memory of those that arrive is taken as they do: when together they have
+//! as much as they may, all but the oldest wait. It alone goes on, as long as the host leaves nothing
+//! lying: so a message always gets through, and all of them together never have more
+//! than the limit and one message.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use thunderbolt_transport::DropReason;
+
+use super::event::Event;
+use super::large::{Store, LENGTHS};
+use super::limit::Limit;
+use super::lock;
+use super::memory::Buffer;
+use super::peer::PeerText;
+
+/// A message that has come whole.
+pub(super) struct Message {
+    pub(super) data: Buffer,
+    pub(super) sender: PeerText,
+}
+
+impl Message {
+    /// By its size, as everywhere.
+    fn is_large(&self) -> bool {
+        self.data.len() >= *LENGTHS.start()
+    }
+}
+
+/// Why there is no message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Nothing {
+    InTime,
+    Closed,
+}
+
+/// Why a large message does not go on arriving.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoMore {
+    Memory,
+    Closed,
+}
+
+pub(super) struct Queue {
+    state: Mutex<State>,
+    /// A message came that somebody waits for, or the queue was closed.
+    came: Condvar,
+    /// A large message left, or is no longer arriving.
+    room: Condvar,
+    /// Made when somebody first asks for it.
+    event: OnceLock<Event>,
+    max_datagrams: usize,
+    /// Bytes that datagrams may have together, and as many that large messages may.
+    max_bytes: usize,
+}
+
+#[derive(Default)]
+struct State {
+    messages: VecDeque<Message>,
+    datagrams: Taken,
+    large: Taken,
+    /// Large messages that are arriving, by age. Their memory is counted in `large`, they are not.
+    arriving: BTreeSet<u64>,
+    next_arriving: u64,
+    closed: bool,
+    /// Threads that wait for a message; telling nobody would cost a system call all the same.
+    waiting: usize,
+    /// Whether `event` is readable.
+    signalled: bool,
+}
+
+/// What messages of one kind take.
+#[derive(Default)]
+struct Taken {
+    messages: usize,
+    bytes: usize,
+}
+
+impl Queue {
+    pub(super) fn new(max_datagrams: usize, max_bytes: usize) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::default(),
+            came: Condvar::new(),
+            room: Condvar::new(),
+            event: OnceLock::new(),
+            max_datagrams,
+            max_bytes,
+        })
+    }
+
+    /// Queues a copy of a datagram.
+    pub(super) fn push(
+        &self,
+        data: &[u8],
+        sender: PeerText,
+    ) -> std::result::Result<(), DropReason<'static>> {
+        let mut state = lock(&self.state);
+        if state.closed || state.datagrams.messages >= self.max_datagrams {
+            return Err(DropReason::Full);
+        }
+        if state.datagrams.bytes + data.len() > self.max_bytes {
+            return Err(DropReason::Memory);
+        }
+        let data = Buffer::copy_of(data).ok_or(DropReason::Memory)?;
+        state.datagrams.messages += 1;
+        state.datagrams.bytes += data.len();
+        self.add(&mut state, Message { data, sender });
+        Ok(())
+    }
+
+    fn add(&self, state: &mut State, message: Message) {
+        state.messages.push_back(message);
+        if state.waiting > 0 {
+            self.came.notify_one();
+        }
+        self.update_event(state);
+    }
+
+    /// Takes the oldest message.
+    pub(super) fn take(&self, limit: Limit) -> Result<Message, Nothing> {
+        let mut state = lock(&self.state);
+        loop {
+            if state.closed {
+                return Err(Nothing::Closed);
+            }
+            if let Some(message) = state.messages.pop_front() {
+                self.taken(&mut state, &message);
+                return Ok(message);
+            }
+            let left = limit.left();
+            if left.is_some_and(|left| left.is_zero()) {
+                return Err(Nothing::InTime);
+            }
+            state.waiting += 1;
+            state = match left {
+                None => wait(&self.came, state),
+                Some(left) => {
+                    let waited = self.came.wait_timeout(state, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+            state.waiting -= 1;
+        }
+    }
+
+    fn taken(&self, state: &mut State, message: &Message) {
+        let kind = match message.is_large() {
+            true => &mut state.large,
+            false => &mut state.datagrams,
+        };
+        kind.messages -= 1;
+        kind.bytes -= message.data.len();
+        if message.is_large() {
+            self.room.notify_all();
+        }
+        self.update_event(state);
+    }
+
+    /// A large message begins to arrive.
+    pub(super) fn arriving(self: &Arc<Self>) -> Arriving {
+        let mut state = lock(&self.state);
+        let number = state.next_arriving;
+        state.next_arriving += 1;
+        state.arriving.insert(number);
+        Arriving {
+            queue: Arc::clone(self),
+            number,
+            reserved: 0,
+            data: None,
+        }
+    }
+
+    /// Takes memory for a message that is arriving; waits until it may.
+    fn reserve(&self, number: u64, bytes: usize) -> Result<(), NoMore> {
+        let mut state = lock(&self.state);
+        loop {
+            if state.closed {
+                return Err(NoMore::Closed);
+            }
+            let first = state.arriving.first() == Some(&number) && state.large.messages == 0;
+            if state.large.bytes + bytes <= self.max_bytes || first {
+                state.large.bytes += bytes;
+                return Ok(());
+            }
+            state = wait(&self.room, state);
+        }
+    }
+
+    /// A descriptor that is readable exactly while `take` would not wait; `None`: there is none left.
+    pub(super) fn descriptor(&self) -> Option<i32> {
+        if self.event.get().is_none() {
+            // Under the lock, so that two threads do not make two.
+            let mut state = lock(&self.state);
+            if self.event.get().is_none() {
+                let _ = self.event.set(Event::new()?);
+                self.update_event(&mut state);
+            }
+        }
+        self.event.get().map(Event::number)
+    }
+
+    fn update_event(&self, state: &mut State) {
+        let Some(event) = self.event.get() else {
+            return;
+        };
+        // Closed counts as ready: who polls learns it from the next call.
+        let ready = state.closed || !state.messages.is_empty();
+        if ready != state.signalled {
+            state.signalled = ready;
+            match ready {
+                true => event.signal(),
+                false => event.clear(),
+            }
+        }
+    }
+
+    /// Wakes everybody who waits, and drops what is queued.
+    pub(super) fn close(&self) {
+        let mut state = lock(&self.state);
+        state.closed = true;
+        state.messages.clear();
+        self.came.notify_all();
+        self.room.notify_all();
+        self.update_event(&mut state);
+    }
+}
+
+fn wait<'a>(condition: &Condvar, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    condition
+        .wait(state)
+        .unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A large message on its way into the queue. Dropped before it is whole, it leaves nothing behind.
+pub(super) struct Arriving {
+    queue: Arc<Queue>,
+    number: u64,
+    reserved: usize,
+    data: Option<Buffer>,
+}
+
+/// Memory that a message gets at first, and at least at each step after: with twice as much each
+/// time it never has more than double what has come.
+const STEP: usize = 256 << 10;
+
+impl Arriving {
+    /// Puts the whole message at the end of the queue.
+    pub(super) fn deliver(mut self, sender: PeerText) {
+        let Some(data) = self.data.take() else {
+            return;
+        };
+        let mut state = lock(&self.queue.state);
+        if state.closed {
+            return;
+        }
+        // From now on it is counted as one that waits, with what it really has.
+        state.large.bytes -= self.reserved - data.len();
+        state.large.messages += 1;
+        self.reserved = 0;
+        self.queue.add(&mut state, Message { data, sender });
+    }
+}
+
+impl Store for Arriving {
+    type Refusal = NoMore;
+
+    fn room(&mut self, missing: usize) -> Result<&mut [u8], NoMore> {
+        let (len, capacity) = match &self.data {
+            Some(data) => (data.len(), data.capacity()),
+            None => (0, 0),
+        };
+        if len == capacity {
+            let grown = (2 * capacity).max(STEP).min(len + missing);
+            self.queue.reserve(self.number, grown - capacity)?;
+            self.reserved = grown;
+            let there = match &mut self.data {
+                Some(data) => data.grow(grown),
+                None => {
+                    self.data = Buffer::with_capacity(grown);
+                    self.data.is_some()
+                }
+            };
+            if !there {
+                return Err(NoMore::Memory);
+            }
+        }
+        // Pieces of this size go through the cache, and cost no more calls than larger ones.
+        let data = self.data.as_mut().ok_or(NoMore::Memory)?;
+        Ok(data.room(STEP))
+    }
+
+    fn filled(&mut self, count: usize) {
+        if let Some(data) = &mut self.data {
+            data.filled(count);
+        }
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        let mut state = lock(&self.queue.state);
+        state.arriving.remove(&self.number);
+        state.large.bytes -= self.reserved;
+        self.queue.room.notify_all();
+    }
+}
+
+#[cfg(test)]
+#[path = "queue_tests.rs"]
+mod tests;

@@ -1,0 +1,175 @@
+use std::time::Duration;
+
+use super::*;
+
+const LARGE: usize = 65_508;
+const MAX_BYTES: usize = 1 << 20;
+
+fn queue() -> Arc<Queue> {
+    Queue::new(2, MAX_BYTES)
+}
+
+fn peer() -> PeerText {
+    PeerText::new("fe80::1%lo")
+}
+
+fn now() -> Limit {
+    Limit::after(Some(Duration::ZERO))
+}
+
+/// Lets a message of `length` bytes arrive until `bytes` of it are there.
+fn come(arriving: &mut Arriving, bytes: usize, length: usize) -> Result<(), NoMore> {
+    loop {
+        let got = arriving.data.as_ref().map_or(0, Buffer::len);
+        if got >= bytes {
+            return Ok(());
+        }
+        let count = arriving.room(length - got)?.len().min(bytes - got);
+        arriving.filled(count);
+    }
+}
+
+/// A whole one, delivered.
+fn deliver(queue: &Arc<Queue>, length: usize) {
+    let mut arriving = queue.arriving();
+    come(&mut arriving, length, length).unwrap();
+    arriving.deliver(peer());
+}
+
+fn bytes(queue: &Queue) -> usize {
+    lock(&queue.state).large.bytes
+}
+
+#[test]
+fn messages_come_out_in_the_order_in_which_they_came() {
+    let queue = queue();
+    queue.push(b"a", peer()).unwrap();
+    deliver(&queue, LARGE);
+    queue.push(b"", peer()).unwrap();
+    for length in [1, LARGE, 0] {
+        let message = queue
+            .take(now())
+            .unwrap_or_else(|_| panic!("one of {length}"));
+        assert_eq!(message.data.len(), length);
+        assert_eq!(message.sender.with_nul(), b"fe80::1%lo\0");
+    }
+    assert_eq!(queue.take(now()).err(), Some(Nothing::InTime));
+    assert_eq!(bytes(&queue), 0);
+}
+
+#[test]
+fn datagrams_that_find_no_room_are_dropped() {
+    let queue = queue();
+    queue.push(b"1", peer()).unwrap();
+    let too_much = queue.push(&vec![0; MAX_BYTES], peer());
+    assert!(matches!(too_much, Err(DropReason::Memory)));
+    queue.push(b"2", peer()).unwrap();
+    assert!(matches!(queue.push(b"3", peer()), Err(DropReason::Full)));
+    // Large ones are counted for themselves.
+    deliver(&queue, LARGE);
+    queue.take(now()).unwrap();
+    queue.push(b"3", peer()).unwrap();
+}
+
+#[test]
+fn memory_grows_with_what_has_come_and_not_with_what_is_claimed() {
+    let queue = Queue::new(1, 1 << 30);
+    let mut arriving = queue.arriving();
+    assert_eq!(bytes(&queue), 0);
+    let length = *LENGTHS.end();
+    let mut most = 0;
+    for _ in 0..64 {
+        let had = arriving.data.as_ref().map_or(0, Buffer::len);
+        arriving.room(length - had).unwrap();
+        arriving.filled(1000);
+        most = most.max(bytes(&queue));
+    }
+    assert_eq!(most, STEP, "of 64000 bytes that came");
+    come(&mut arriving, 1 << 20, length).unwrap();
+    assert!(bytes(&queue) <= 4 << 20, "{}", bytes(&queue));
+    drop(arriving);
+    assert_eq!(bytes(&queue), 0);
+}
+
+#[test]
+fn of_those_that_exceed_the_memory_the_oldest_goes_on() {
+    let queue = queue();
+    let length = 10 * MAX_BYTES;
+    let (mut first, mut second) = (queue.arriving(), queue.arriving());
+    come(&mut first, STEP, length).unwrap();
+    come(&mut second, 2 * STEP, length).unwrap();
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(move || {
+            come(&mut second, length, length).unwrap();
+            second.deliver(peer());
+        });
+        // This one may have more than there is.
+        come(&mut first, length, length).unwrap();
+        assert!(!waits.is_finished(), "it has to wait for the first one");
+        first.deliver(peer());
+        // It is the oldest now, but something waits for the host, who can make room.
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(!waits.is_finished());
+        assert!(bytes(&queue) <= length + MAX_BYTES);
+        assert_eq!(queue.take(now()).unwrap().data.len(), length);
+        waits.join().unwrap();
+    });
+    assert_eq!(queue.take(now()).unwrap().data.len(), length);
+    assert_eq!(bytes(&queue), 0);
+}
+
+#[test]
+fn the_descriptor_is_readable_exactly_while_there_is_something_to_take() {
+    let queue = queue();
+    let readable = || {
+        let fd = queue.descriptor().expect("a descriptor");
+        let mut poll = libc::pollfd {
+            fd,
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: one pollfd, and it is ours.
+        unsafe { libc::poll(&mut poll, 1, 0) == 1 }
+    };
+    queue.push(b"before anybody asked", peer()).unwrap();
+    assert!(readable());
+    queue.take(now()).unwrap();
+    assert!(!readable());
+    let mut arriving = queue.arriving();
+    come(&mut arriving, LARGE - 1, LARGE).unwrap();
+    assert!(!readable(), "half a message is none");
+    come(&mut arriving, LARGE, LARGE).unwrap();
+    arriving.deliver(peer());
+    assert!(readable());
+    queue.take(now()).unwrap();
+    assert!(!readable());
+    queue.close();
+    assert!(readable(), "the next call says that it is closed");
+}
+
+#[test]
+fn a_close_wakes_everybody() {
+    let queue = Queue::new(1, 0);
+    std::thread::scope(|scope| {
+        let (takes, arrives) = (Arc::clone(&queue), Arc::clone(&queue));
+        let takes = scope.spawn(move || takes.take(Limit::after(None)).err());
+        let arrives = scope.spawn(move || {
+            // Not the oldest, so it waits.
+            let _older = arrives.arriving();
+            come(&mut arrives.arriving(), 1, LARGE)
+        });
+        std::thread::sleep(Duration::from_millis(10));
+        queue.close();
+        assert_eq!(takes.join().unwrap(), Some(Nothing::Closed));
+        assert_eq!(arrives.join().unwrap(), Err(NoMore::Closed));
+    });
+    assert!(queue.push(b"late", peer()).is_err());
+    deliver_late(&queue);
+    assert_eq!(queue.take(now()).err(), Some(Nothing::Closed));
+}
+
+fn deliver_late(queue: &Arc<Queue>) {
+    let mut arriving = queue.arriving();
+    assert_eq!(come(&mut arriving, 1, LARGE), Err(NoMore::Closed));
+    arriving.deliver(peer());
+}
