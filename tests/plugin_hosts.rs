@@ -1,0 +1,108 @@
+//! Two DCF nodes on two hosts, by the library as their plugin.
+
+use testkit::{CProgram, Cable, Dialect, Running};
+
+/// The node on host b, and what a program on host a may have done to it and to the cable.
+struct Stage {
+    cable: Cable,
+    far: Option<Running>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        Self {
+            cable: Cable::new(),
+            far: None,
+        }
+    }
+
+    fn start_far(&mut self, role: &str) {
+        let mut far = CProgram::new("plugin_far", Dialect::C11)
+            .arg(role)
+            .arg(self.cable.a().address())
+            .on(self.cable.b())
+            .start();
+        assert_eq!(far.question(), "ready");
+        self.far = Some(far);
+    }
+
+    fn act(&mut self, request: &str) -> String {
+        match request {
+            "kill" => self.far = None,
+            "unplug" => self.cable.unplug(),
+            "plug" => self.cable.plug(),
+            "start" => self.start_far("echo"),
+            other => match other.strip_prefix("start ") {
+                Some(role) => self.start_far(role),
+                None => panic!("asked for {other}"),
+            },
+        }
+        "done".to_owned()
+    }
+
+    /// Runs a program on host a to its end, and does what it asks for meanwhile.
+    fn play(mut self, program: &str, arguments: &[&str]) {
+        let mut near = CProgram::new(program, Dialect::C11);
+        for argument in arguments {
+            near = near.arg(*argument);
+        }
+        let near = near
+            .arg(self.cable.b().address())
+            .on(self.cable.a())
+            .start();
+        near.serve(|request| self.act(request));
+        if let Some(mut far) = self.far.take() {
+            far.answer("end");
+            far.finish();
+        }
+    }
+}
+
+/// A scene of traffic with a node that echoes.
+fn traffic(scene: &str) {
+    let mut stage = Stage::new();
+    stage.start_far("echo");
+    stage.play("plugin_traffic", &[scene]);
+}
+
+#[test]
+fn frames() {
+    traffic("frames");
+}
+
+#[test]
+fn envelopes() {
+    traffic("envelopes");
+}
+
+#[test]
+fn pipes() {
+    traffic("pipes");
+}
+
+#[test]
+fn audio() {
+    traffic("audio");
+}
+
+#[test]
+fn ping_rounds_to_128_peers() {
+    let mut stage = Stage::new();
+    for number in 1..=128 {
+        let address = format!("fe80::d:{number:x}/64");
+        let add = ["address", "add", &address, "dev", "thunderbolt0", "nodad"];
+        stage.cable.b().ip(&add);
+    }
+    stage.start_far("echo");
+    stage.play("plugin_traffic", &["ping rounds"]);
+}
+
+#[test]
+fn health_checks_find_a_dead_peer() {
+    traffic("health");
+}
+
+#[test]
+fn peers_that_die_in_the_middle_of_a_large_message() {
+    Stage::new().play("plugin_death", &[]);
+}
