@@ -182,7 +182,8 @@ static void idle(void)
         CHECK(stats(a).streams_open == 1 && stats(b).streams_open == 1);
         CHECK(stats(a).connections_initiated == round + 1);
         EVENTUALLY(stats(a).streams_open == 0 && stats(b).streams_open == 0);
-        EVENTUALLY(count_descriptors() == descriptors && count_threads() == threads);
+        /* Fewer: a transport that has just started asks about its interface once more. */
+        EVENTUALLY(count_descriptors() <= descriptors && count_threads() <= threads);
     }
     CHECK(stats(b).rejected == 0 && stats(b).messages_dropped == 0);
 
