@@ -29,7 +29,7 @@ BENCH_NEEDS := gcc libc6-dev iproute2 util-linux valgrind rust
 # Other tools to compare with. What cannot be had is left out.
 BENCH_PEERS := $(shell cat bench/peers/packages)
 
-.PHONY: build examples demo test bench bench-quick bench-check bench-peers bench-programs lint docs install uninstall clean deps help
+.PHONY: build examples demo test models bench bench-quick bench-check bench-peers bench-programs lint docs install uninstall clean deps help
 
 build: ## the library, shared and static, in target/release (the default)
 	$(CARGO) build --release
@@ -59,6 +59,10 @@ test: ## every test (installs what it needs)
 	@scripts/require-packages $(TEST_NEEDS)
 	@$(MAKE) --no-print-directory --silent examples
 	@scripts/test
+
+models: ## hand-written concurrency in every order of its threads, by loom, a minute
+	@scripts/require-packages rust gcc libc6-dev
+	@scripts/models
 
 bench: bench-peers bench-programs ## speed against C and other tools, 20 minutes (BENCH_ARGS="--rows rtt")
 	@scripts/bench $(TARGET) $(REPORTS) $(BENCH_ARGS)

@@ -245,9 +245,13 @@ const fn place(index: u32) -> (usize, usize) {
     (chunk, n - chunk_len(chunk))
 }
 
+#[cfg(all(loom, test))]
+mod models;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::AtomicU64;
 
     #[test]
     fn a_handle_finds_its_value_until_it_is_removed() {

@@ -95,7 +95,7 @@ impl Core {
     }
 
     /// A transport without sockets and threads.
-    fn new(builder: ThunderboltTransportBuilder) -> Result<Arc<Self>> {
+    pub fn new(builder: ThunderboltTransportBuilder) -> Result<Arc<Self>> {
         let ThunderboltTransportBuilder {
             settings,
             on_message,
@@ -354,3 +354,6 @@ impl Core {
         }
     }
 }
+
+#[cfg(all(loom, test))]
+mod models;

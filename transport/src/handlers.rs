@@ -325,6 +325,9 @@ pub(crate) fn inside_handler() -> bool {
     DEPTH.with(Cell::get) > 0
 }
 
+#[cfg(all(loom, test))]
+mod models;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::net::Ipv6Addr;
-use std::sync::Mutex;
 use std::time::Instant;
 
 use foldhash::fast::RandomState;
 
 use crate::handlers::lock;
+use crate::sync::Mutex;
 
 /// Peers that are remembered; more than a mesh has. Beyond that it begins anew, so that spoofed
 /// sources cost no memory.

@@ -78,6 +78,8 @@ mod heard;
 mod link;
 mod log;
 mod message;
+#[cfg(all(loom, test))]
+mod models;
 mod recent;
 mod rtt;
 mod spin;

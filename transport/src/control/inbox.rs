@@ -288,6 +288,9 @@ impl Drop for Filling<'_> {
     }
 }
 
+#[cfg(all(loom, test))]
+mod models;
+
 #[cfg(test)]
 mod tests {
     use super::*;

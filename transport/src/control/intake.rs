@@ -172,11 +172,10 @@ impl StandIn {
     }
 
     /// Whether to read in the receiver's place, and until when that holds.
-    pub fn look(&mut self, intake: &Intake) -> (bool, Deadline) {
+    pub fn look(&mut self, intake: &Intake, now: Instant) -> (bool, Deadline) {
         if !intake.watched.load(Ordering::SeqCst) {
             return (false, Deadline::Never);
         }
-        let now = Instant::now();
         if now >= self.next_look && !self.look_again(intake, now) {
             return (false, Deadline::Never);
         }
@@ -206,6 +205,9 @@ impl StandIn {
     }
 }
 
+#[cfg(all(loom, test))]
+mod models;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,12 +216,12 @@ mod tests {
     fn the_stand_in_is_needed_when_one_call_outlasts_a_tick() {
         let intake = Intake::default();
         let mut stand_in = StandIn::new();
-        assert_eq!(stand_in.look(&intake), (false, Deadline::Never));
+        let start = stand_in.next_look;
+        assert_eq!(stand_in.look(&intake, start), (false, Deadline::Never));
 
         intake.watched.store(true, Ordering::SeqCst);
         intake.busy.store(true, Ordering::SeqCst);
         intake.count_call();
-        let start = stand_in.next_look;
         assert!(stand_in.look_again(&intake, start));
         assert!(!stand_in.needed, "the call may have just begun");
         assert!(stand_in.look_again(&intake, start + TICK));

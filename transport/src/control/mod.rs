@@ -209,3 +209,6 @@ pub(crate) fn enlarge_buffer(socket: &Socket, option: BufferOption, wanted: usiz
     };
     granted()
 }
+
+#[cfg(all(loom, test))]
+mod models;

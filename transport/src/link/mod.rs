@@ -146,7 +146,7 @@ impl Link {
         self.with(|current| current.name.clone())
     }
 
-    fn set(&self, new: Current) {
+    pub fn set(&self, new: Current) {
         let up = new.state == LinkState::Up;
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         // Most news are of other interfaces, and what was concluded still holds.
@@ -165,6 +165,9 @@ fn next_epoch() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     LAST.fetch_add(1, Ordering::Relaxed)
 }
+
+#[cfg(all(loom, test))]
+mod models;
 
 #[cfg(test)]
 mod tests {

@@ -93,7 +93,7 @@ impl Watcher {
             let (mut changed, mut connection, mut message) = (false, false, false);
             {
                 let look_at_streams = self.stalls.look(core);
-                let (stand_in, look_again) = self.stand_in.look(&core.intake);
+                let (stand_in, look_again) = self.stand_in.look(&core.intake, Instant::now());
                 let control = core.control.socket().filter(|_| stand_in);
                 let listener = self.listener.as_ref().filter(|_| self.acceptor.is_ready());
                 let mut interests = vec![
@@ -306,3 +306,6 @@ fn reserve_ports(core: &Core) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(all(loom, test))]
+mod models;

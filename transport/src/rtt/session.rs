@@ -230,3 +230,6 @@ impl Drop for Session<'_> {
         self.core.rtt.ports.give_back(&self.port);
     }
 }
+
+#[cfg(all(loom, test))]
+mod models;

@@ -498,3 +498,6 @@ impl Waited {
             .get_or_insert_with(|| Deadline::after(self.timeout))
     }
 }
+
+#[cfg(all(loom, test))]
+mod models;

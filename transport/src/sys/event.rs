@@ -82,3 +82,6 @@ impl AsFd for Wake {
         self.event.as_fd()
     }
 }
+
+#[cfg(all(loom, test))]
+mod models;

@@ -7,6 +7,7 @@ use crate::sync::thread;
 
 /// Signals that a fault of the thread itself raises. They stay open: a blocked one kills the
 /// process, and some runtimes (SBCL) use them on every thread that calls into them.
+#[cfg_attr(loom, allow(dead_code))]
 const SYNCHRONOUS: [libc::c_int; 6] = [
     libc::SIGSEGV,
     libc::SIGBUS,
@@ -17,6 +18,7 @@ const SYNCHRONOUS: [libc::c_int; 6] = [
 ];
 
 /// What threads of the library block.
+#[cfg_attr(loom, allow(dead_code))] // the threads of a model are loom's
 pub(super) fn asynchronous_signals() -> libc::sigset_t {
     let mut set = MaybeUninit::uninit();
     // SAFETY: sigfillset initializes the set; sigdelset gets an initialized set and valid numbers.
@@ -107,8 +109,10 @@ extern "C" {
 struct FloatingPointEnvironment([u8; 64]);
 
 /// FE_DFL_ENV of glibc and musl on every architecture that Thunderbolt comes with.
+#[cfg_attr(loom, allow(dead_code))]
 const DEFAULT_ENVIRONMENT: *const FloatingPointEnvironment = usize::MAX as *const _;
 
+#[cfg_attr(loom, allow(dead_code))]
 pub(super) fn default_floating_point() {
     // SAFETY: FE_DFL_ENV is a value that fesetenv knows and does not dereference.
     unsafe { fesetenv(DEFAULT_ENVIRONMENT) };

@@ -1,0 +1,41 @@
+use super::*;
+use crate::models::{check, core, Presence};
+use loom::thread::spawn;
+use std::net::{Ipv6Addr, SocketAddrV6};
+
+/// A send over the control socket, and one over a lane that is made for it, while the sockets are
+/// taken out of use: when that has returned no send uses any of them, and the port is free.
+#[test]
+fn when_closing_returns_no_socket_is_in_use_and_none_is_made() {
+    check(Some(3), || {
+        let core = core(|settings| settings.control_port(0));
+        let socket = core.control.bind("lo", &core.settings).unwrap();
+        core.control.open(socket);
+        let sending = Arc::new(Presence::default());
+        let threads = [false, true].map(|over_lane| {
+            let (core, sending) = (Arc::clone(&core), Arc::clone(&sending));
+            spawn(move || {
+                let to = SocketAddrV6::new(Ipv6Addr::LOCALHOST, 9, 0, 1);
+                let socket = match over_lane {
+                    true => core
+                        .open_lane(&to, core.link.epoch())
+                        .and_then(|lane| lane.upgrade()),
+                    false => core.control.socket(),
+                };
+                if let Some(socket) = socket {
+                    sending.during(|| ());
+                    drop(socket);
+                }
+            })
+        });
+        core.control.close_and_wait(&core.counters);
+        assert!(!sending.is_anybody());
+        assert!(core.control.socket().is_none());
+        assert!(core.control.lanes.close().is_empty());
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        let port = core.control.port();
+        socket::bind_port(&socket::udp("lo").unwrap(), port).expect("the port is free");
+    });
+}

@@ -1,0 +1,125 @@
+use super::*;
+use crate::models::{check, Presence};
+use crate::sync::thread::JoinHandle;
+use loom::cell::UnsafeCell;
+use loom::thread::spawn;
+
+type Handler = Box<dyn Fn()>;
+
+/// What a handler works with, and its owner frees when the handler is removed: loom finds a free
+/// that does not come after every use.
+#[derive(Clone)]
+struct UserData(Arc<UnsafeCell<()>>);
+
+impl UserData {
+    fn new() -> Self {
+        Self(Arc::new(UnsafeCell::new(())))
+    }
+
+    fn handler(&self) -> Handler {
+        let data = self.clone();
+        Box::new(move || data.0.with(|_| ()))
+    }
+
+    fn free(&self) {
+        self.0.with_mut(|_| ());
+    }
+}
+
+/// A thread that calls the handler for one event after another, as the receiver does.
+fn caller(slot: &Arc<Slot<Handler>>, events: usize) -> JoinHandle<()> {
+    let slot = Arc::clone(slot);
+    spawn(move || {
+        let Some(running) = slot.enter() else { return };
+        for _ in 0..events {
+            if running.is_retired() {
+                return;
+            }
+            assert_eq!(running.call(|handler| handler()), None);
+        }
+    })
+}
+
+#[test]
+fn when_set_returns_the_old_handler_runs_nowhere_and_never_will_again() {
+    check(Some(3), || {
+        let (old, new) = (UserData::new(), UserData::new());
+        let slot = Arc::new(Slot::new(Some(old.handler())));
+        let callers = [caller(&slot, 2), caller(&slot, 1)];
+        slot.set(Some(new.handler())).unwrap();
+        old.free();
+        slot.close();
+        new.free();
+        assert!(slot.set(None).is_err() && slot.enter().is_none());
+        for caller in callers {
+            caller.join().unwrap();
+        }
+    });
+}
+
+/// Who replaces second waits as well for the handler that was replaced first.
+#[test]
+fn of_two_that_replace_at_once_both_wait_for_the_handler_before_them() {
+    check(Some(2), || {
+        let inside = Arc::new(Presence::default());
+        let noted = Arc::clone(&inside);
+        let slot: Arc<Slot<Handler>> = Arc::new(Slot::new(Some(Box::new(move || {
+            noted.during(|| ());
+        }))));
+        let caller = caller(&slot, 1);
+        let other = Arc::clone(&slot);
+        let other = spawn(move || other.set(Some(Box::new(|| ()))).unwrap());
+        slot.set(None).unwrap();
+        assert!(!inside.is_anybody());
+        caller.join().unwrap();
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn a_handler_that_removes_itself_does_not_wait_for_itself_but_others_do() {
+    check(Some(3), || {
+        let data = UserData::new();
+        let slot = Arc::new(Slot::new(None));
+        let (inside, used) = (Arc::downgrade(&slot), data.handler());
+        let handler: Handler = Box::new(move || {
+            // It fails when the slot was closed before.
+            let _ = inside.upgrade().unwrap().set(None);
+            used();
+        });
+        slot.set(Some(handler)).unwrap();
+        let caller = caller(&slot, 2);
+        slot.close();
+        data.free();
+        caller.join().unwrap();
+    });
+}
+
+/// Handlers that remove one another in a circle, all of them at once.
+fn a_circle_ends<const N: usize>(preemptions: usize) {
+    check(Some(preemptions), || {
+        let slots: Arc<[Arc<Slot<Handler>>; N]> =
+            Arc::new(std::array::from_fn(|_| Arc::new(Slot::new(None))));
+        for own in 0..N {
+            let next = Arc::downgrade(&slots[(own + 1) % N]);
+            let handler: Handler = Box::new(move || next.upgrade().unwrap().set(None).unwrap());
+            slots[own].set(Some(handler)).unwrap();
+        }
+        let callers: Vec<_> = slots.iter().map(|slot| caller(slot, 1)).collect();
+        for caller in callers {
+            caller.join().unwrap();
+        }
+        assert!(slots.iter().any(|slot| !slot.is_set()));
+        assert!(lock(&WAITING).is_empty());
+    });
+}
+
+#[test]
+fn two_handlers_that_remove_one_another_do_not_wait_for_ever() {
+    a_circle_ends::<2>(3);
+}
+
+#[test]
+fn nor_do_three_in_a_circle() {
+    a_circle_ends::<3>(2);
+}

@@ -1,0 +1,29 @@
+use super::*;
+use crate::link::LinkState;
+use crate::models::{check, core, link};
+use loom::thread::spawn;
+use std::os::unix::net::UnixDatagram;
+
+/// The pong of a peer whose application answers by hand lies in the control socket, which the
+/// receiver does not read, because it is about to call the message handler, which goes on until the
+/// round trip is done.
+#[test]
+fn a_round_trip_does_not_sleep_through_the_receivers_absence() {
+    check(Some(3), || {
+        let core = core(|settings| settings);
+        core.link.set(link(LinkState::Up, 1));
+        let (near, far) = UnixDatagram::pair().unwrap();
+        let mut session =
+            Session::begin(&core, SocketAddrV6::new([0; 16].into(), 0, 0, 0), None).unwrap();
+        session.port.expect(7).unwrap();
+        far.send(&wire::pong(7)).unwrap();
+        core.control.open(near.into());
+        let handling = {
+            let core = Arc::clone(&core);
+            spawn(move || core.intake.begin(&core))
+        };
+        let pong = session.pong(Deadline::Never).unwrap().unwrap();
+        assert_eq!(pong.token, 7);
+        handling.join().unwrap();
+    });
+}
