@@ -13,10 +13,12 @@
  *
  * WITH DCF'S OWN HEADERS
  *
- * Include dcf_types.h (and dcf_plugin_manager.h) before this header; dcf_transport_v1.h in any order.
- * What they define is then theirs. Where a header of yours defines the types in another way, define
- * DCF_PLUGIN_NO_V1 (DCFTransportV1) or DCF_PLUGIN_NO_V2 (ITransport) before including this one,
- * and DCF_PLUGIN_NO_PROTOTYPES if a name such as `iface` is taken.
+ * dcf_transport_v1.h and dcf_types.h may come before this header or after it, as long as the compiler
+ * finds dcf_types.h on its own: it is included here then, because a type that is defined twice
+ * is an error. A dcf_plugin_manager.h has to come before. What they define is theirs. Where
+ * a header of yours defines the types in another way, define DCF_PLUGIN_NO_V1 (DCFTransportV1) or
+ * DCF_PLUGIN_NO_V2 (ITransport) before including this one, and DCF_PLUGIN_NO_PROTOTYPES if a name such
+ * as `iface` is taken.
  *
  * RULES FOR ALL OF THEM
  *
@@ -42,6 +44,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#if !defined(DCF_PLUGIN_NO_V2) && !defined(DCF_TYPES_H) && !defined(DCF_PLUGIN_MANAGER_H) && \
+    defined(__has_include)
+#if __has_include("dcf_types.h")
+#include "dcf_types.h"
+#endif
+#endif
 
 /* The largest message that a plugin's send takes, in bytes. */
 #define DCF_TB_PLUGIN_MAX_MESSAGE_SIZE 67108864
@@ -129,7 +138,9 @@ typedef struct dcf_tb_plugin {
 #ifndef DCF_PLUGIN_NO_PROTOTYPES
 /* A plugin that is not set up yet, or NULL. */
 void *create_plugin(void);
+#if !defined(DCF_PLUGIN_NO_V2) && (defined(DCF_TYPES_H) || !defined(DCF_PLUGIN_MANAGER_H))
 struct ITransport *create_plugin_v2(void);
+#endif
 /* "1.0" */
 const char *get_plugin_version(void);
 /* The functions for the object of create_plugin. They are constant. */

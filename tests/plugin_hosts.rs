@@ -48,6 +48,7 @@ impl Stage {
         }
         let near = near
             .arg(self.cable.b().address())
+            .arg(self.cable.a().address())
             .on(self.cable.a())
             .start();
         near.serve(|request| self.act(request));

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use thunderbolt_transport::{LogLevel, ThunderboltTransport, TransportError};
 
+use super::host::is_own;
 use super::large::incoming::Incoming;
 use super::large::outgoing::Outgoing;
 use super::large::LENGTHS;
@@ -80,7 +81,7 @@ impl Adapter {
         let _busy = Busy::transport()?;
         let _one_at_a_time = lock(&self.setting_up);
         let running = match self.running.get() {
-            Some(running) if running.settings != settings => {
+            Some(running) if !running.settings.agree_with(&settings) => {
                 return Err(Failure::new(
                     ALREADY_INITIALIZED,
                     format!(
@@ -92,8 +93,15 @@ impl Adapter {
                     ),
                 ));
             }
-            Some(running) => running,
+            Some(running) => {
+                // The address that it was set up with may be gone for the moment, with the cable.
+                if running.settings.address != settings.address {
+                    check_address(&settings)?;
+                }
+                running
+            }
             None => {
+                check_address(&settings)?;
                 let running = Running::start(settings)?;
                 self.running.get_or_init(|| running)
             }
@@ -306,6 +314,17 @@ impl Inbound {
         if let Some(transport) = self.transport.get() {
             transport.count_dropped(reason, 1);
         }
+    }
+}
+
+fn check_address(settings: &Settings) -> Outcome {
+    let interface = &settings.interface;
+    match settings.address {
+        Some(address) if !is_own(&address, interface) => Err(Failure::new(
+            DCF_TB_ERR_CONFIG_INVALID,
+            format!("host {address}%{interface} is not an address of this host"),
+        )),
+        _ => Ok(()),
     }
 }
 

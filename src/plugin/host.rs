@@ -1,46 +1,62 @@
-//! The host string of a `setup`: which interface it means.
+//! The host string of a `setup`: which interface it means, and whether its address is ours.
 
 use std::ffi::{CStr, CString};
 use std::net::Ipv6Addr;
 
 use super::params::is_interface_name;
 
-/// The name of the interface that `host` means: one of our own IPv6 addresses with its scope
-/// (`fe80::1%thunderbolt0`, `::1%lo`), or the name itself.
-pub(super) fn interface_of(host: &str) -> Result<String, String> {
-    let Some((address, zone)) = host.split_once('%') else {
-        return interface_named(host);
-    };
-    let address: Ipv6Addr = address
-        .parse()
-        .map_err(|_| format!("host \"{host}\" is not an IPv6 address with its interface"))?;
-    let interface = match zone.parse() {
-        Ok(index) => name_of(index).ok_or_else(|| {
-            format!("host \"{host}\" is on the interface with the index {index}, and there is none")
-        })?,
-        Err(_) => zone.to_owned(),
-    };
-    if is_own(&address, &interface) {
-        return Ok(interface);
-    }
-    Err(format!(
-        "host \"{host}\" is not an address of this host on an interface \"{interface}\""
-    ))
+/// What a host string says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Host {
+    pub(super) interface: String,
+    /// Whether it is one of ours is [`is_own`]'s question.
+    pub(super) address: Option<Ipv6Addr>,
 }
 
-fn interface_named(host: &str) -> Result<String, String> {
-    if host.parse::<Ipv6Addr>().is_ok() {
-        return Err(format!(
-            "host \"{host}\" does not say which interface it is on, as \"{host}%thunderbolt0\" does"
-        ));
+impl Host {
+    /// One of our own IPv6 addresses with its scope (`fe80::1%thunderbolt0`, `::1%lo`), or the name of
+    /// an interface.
+    pub(super) fn parse(host: &str) -> Result<Self, String> {
+        let Some((address, zone)) = host.split_once('%') else {
+            return Self::named(host);
+        };
+        let address: Ipv6Addr = address
+            .parse()
+            .map_err(|_| format!("host \"{host}\" is not an IPv6 address with its interface"))?;
+        let interface = match zone.parse() {
+            Ok(index) => name_of(index).ok_or_else(|| {
+                format!("host \"{host}\": there is no interface with the index {index}")
+            })?,
+            Err(_) if is_interface_name(zone) => zone.to_owned(),
+            Err(_) => {
+                return Err(format!(
+                    "host \"{host}\" does not end with the name of an interface"
+                ))
+            }
+        };
+        Ok(Self {
+            interface,
+            address: Some(address),
+        })
     }
-    if is_interface_name(host) {
+
+    fn named(host: &str) -> Result<Self, String> {
+        if host.parse::<Ipv6Addr>().is_ok() {
+            return Err(format!(
+                "host \"{host}\" does not say which interface it is on, as \"{host}%thunderbolt0\" does"
+            ));
+        }
+        if !is_interface_name(host) {
+            return Err(format!(
+                "host \"{host}\" is neither an interface nor an IPv6 address with its interface"
+            ));
+        }
         // Whether it exists is found out when it is bound to.
-        return Ok(host.to_owned());
+        Ok(Self {
+            interface: host.to_owned(),
+            address: None,
+        })
     }
-    Err(format!(
-        "host \"{host}\" is neither an interface nor an IPv6 address with its interface"
-    ))
 }
 
 fn name_of(index: u32) -> Option<String> {
@@ -55,7 +71,7 @@ fn name_of(index: u32) -> Option<String> {
 }
 
 /// Whether the interface has this address, also while it is being checked for duplicates.
-fn is_own(address: &Ipv6Addr, interface: &str) -> bool {
+pub(super) fn is_own(address: &Ipv6Addr, interface: &str) -> bool {
     let Ok(interface) = CString::new(interface) else {
         return false;
     };
@@ -98,12 +114,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_own_addresses_and_names_mean_an_interface() {
-        for host in ["lo", "::1%lo", "0::1%lo", "::1%1"] {
-            assert_eq!(interface_of(host).as_deref(), Ok("lo"), "{host}");
+    fn addresses_with_a_scope_and_names_mean_an_interface() {
+        let loopback = Some(Ipv6Addr::LOCALHOST);
+        for (host, interface, address) in [
+            ("lo", "lo", None),
+            ("::1%lo", "lo", loopback),
+            ("0::1%lo", "lo", loopback),
+            ("::1%1", "lo", loopback),
+            // Whether there is one is another question.
+            ("thunderbolt7", "thunderbolt7", None),
+            ("::1%thunderbolt7", "thunderbolt7", loopback),
+        ] {
+            let interface = interface.to_owned();
+            let expected = Host { interface, address };
+            assert_eq!(Host::parse(host), Ok(expected), "{host}");
         }
-        // Whether there is one is another question.
-        assert_eq!(interface_of("thunderbolt7").as_deref(), Ok("thunderbolt7"));
+    }
+
+    #[test]
+    fn what_is_ours_is_known() {
+        assert!(is_own(&Ipv6Addr::LOCALHOST, "lo"));
+        let others = Ipv6Addr::from([0xfe80, 0, 0, 0, 0, 0, 0x1234, 0x5678]);
+        for (address, interface) in [
+            (others, "lo"),
+            (Ipv6Addr::LOCALHOST, "none0"),
+            (Ipv6Addr::LOCALHOST, "lo "),
+            (Ipv6Addr::LOCALHOST, "l\0"),
+        ] {
+            assert!(!is_own(&address, interface), "{address}%{interface}");
+        }
     }
 
     #[test]
@@ -112,17 +151,15 @@ mod tests {
             "",
             "::1",
             "fe80::1",
-            "fe80::1234:5678%lo",
-            "::1%none0",
             "::1%",
             "::1%999999",
-            "::1%lo ",
+            "::1%a-name-of-sixteen",
             "127.0.0.1%lo",
             "%lo",
             "a-name-of-sixteen",
             "lo\0",
         ] {
-            let error = interface_of(host).unwrap_err();
+            let error = Host::parse(host).unwrap_err();
             assert!(error.contains(host), "{error}");
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use thunderbolt_transport::LogLevel;
 
 use super::adapter::Adapter;
-use super::host::interface_of;
+use super::host::Host;
 use super::params::Settings;
 use super::v1::{self, DCFTransportV1};
 use super::v2::{self, ITransport};
@@ -147,7 +147,9 @@ pub(super) unsafe fn settings_of(host: *const c_char, port: c_int) -> Result<Set
         let text = host
             .to_str()
             .map_err(|_| invalid(format!("host {host:?} is not UTF-8")))?;
-        settings.interface = interface_of(text).map_err(invalid)?;
+        let host = Host::parse(text).map_err(invalid)?;
+        settings.interface = host.interface;
+        settings.address = host.address;
     }
     Ok(settings)
 }

@@ -3,6 +3,7 @@
 //! Nothing here knows the rest of this crate, so that it can be tried on any text.
 
 use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use thunderbolt_transport::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Settings {
     pub(crate) interface: String,
+    /// An address that the interface has to have at the start.
+    pub(crate) address: Option<Ipv6Addr>,
     /// From 1; never any free one, because both ends have to have the same.
     pub(crate) control_port: u16,
     pub(crate) data_port: u16,
@@ -139,6 +142,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             interface: DEFAULT_INTERFACE.to_owned(),
+            address: None,
             control_port: DEFAULT_CONTROL_PORT,
             data_port: DEFAULT_CONTROL_PORT + 1,
             options: OPTIONS.map(|option| option.default),
@@ -201,6 +205,15 @@ impl Settings {
             }
         }
         Ok(settings)
+    }
+
+    /// Whether these are the same, in the same words or in others.
+    pub(crate) fn agree_with(&self, other: &Self) -> bool {
+        let own = Self {
+            address: other.address,
+            ..self.clone()
+        };
+        own == *other
     }
 
     /// The value of one of [`OPTIONS`].

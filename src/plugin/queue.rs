@@ -2,9 +2,10 @@
 //!
 //! Datagrams that find no room are dropped, as UDP is. Large messages wait outside, and TCP makes their
 //! senders wait. The memory of those that arrive is taken as they do: when together they have
-//! as much as they may, all but the oldest wait. It alone goes on, as long as the host leaves nothing
-//! lying: so a message always gets through, and all of them together never have more
-//! than the limit and one message.
+//! as much as they may, they wait. The one that waits longest goes on alone, *beyond* the limit, as soon as the
+//! host leaves nothing lying: so a message always gets through, and all of them together never have
+//! more than the limit and one message. What goes on beyond it is not counted, so if its sender
+//! stalls it is in nobody's way.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -49,7 +50,7 @@ pub(super) struct Queue {
     state: Mutex<State>,
     /// A message came that somebody waits for, or the queue was closed.
     came: Condvar,
-    /// A large message left, or is no longer arriving.
+    /// A large message left, arrived, or is no longer arriving.
     room: Condvar,
     /// Made when somebody first asks for it.
     event: OnceLock<Event>,
@@ -62,9 +63,12 @@ pub(super) struct Queue {
 struct State {
     messages: VecDeque<Message>,
     datagrams: Taken,
+    /// What large messages have that wait for the host, and the memory of those that are arriving.
     large: Taken,
-    /// Large messages that are arriving, by age. Their memory is counted in `large`, they are not.
-    arriving: BTreeSet<u64>,
+    /// Large messages that wait for memory, by age.
+    starving: BTreeSet<u64>,
+    /// The one that has more than the limit. None of its memory is in `large` until it is whole.
+    beyond: Option<u64>,
     next_arriving: u64,
     closed: bool,
     /// Threads that wait for a message; telling nobody would cost a system call all the same.
@@ -105,6 +109,9 @@ impl Queue {
         if state.datagrams.bytes + data.len() > self.max_bytes {
             return Err(DropReason::Memory);
         }
+        if state.messages.try_reserve(1).is_err() {
+            return Err(DropReason::Memory);
+        }
         let data = Buffer::copy_of(data).ok_or(DropReason::Memory)?;
         state.datagrams.messages += 1;
         state.datagrams.bytes += data.len();
@@ -112,6 +119,7 @@ impl Queue {
         Ok(())
     }
 
+    /// There is room in the row already: its growth may fail.
     fn add(&self, state: &mut State, message: Message) {
         state.messages.push_back(message);
         if state.waiting > 0 {
@@ -165,7 +173,6 @@ impl Queue {
         let mut state = lock(&self.state);
         let number = state.next_arriving;
         state.next_arriving += 1;
-        state.arriving.insert(number);
         Arriving {
             queue: Arc::clone(self),
             number,
@@ -174,20 +181,46 @@ impl Queue {
         }
     }
 
-    /// Takes memory for a message that is arriving; waits until it may.
-    fn reserve(&self, number: u64, bytes: usize) -> Result<(), NoMore> {
+    /// Takes memory for a message that is arriving and has some; waits until it may.
+    fn reserve(&self, number: u64, has: usize, more: usize) -> Result<(), NoMore> {
         let mut state = lock(&self.state);
         loop {
             if state.closed {
                 return Err(NoMore::Closed);
             }
-            let first = state.arriving.first() == Some(&number) && state.large.messages == 0;
-            if state.large.bytes + bytes <= self.max_bytes || first {
-                state.large.bytes += bytes;
+            if state.beyond == Some(number) {
                 return Ok(());
             }
+            let longest = state.starving.first().is_none_or(|first| *first >= number);
+            // Nobody is overtaken who waits for the host only.
+            let turn = longest || state.beyond.is_some();
+            if turn && state.large.bytes + more <= self.max_bytes {
+                state.large.bytes += more;
+                break;
+            }
+            if longest && state.beyond.is_none() && state.large.messages == 0 {
+                state.beyond = Some(number);
+                state.large.bytes -= has;
+                break;
+            }
+            state.starving.insert(number);
             state = wait(&self.room, state);
         }
+        if state.starving.remove(&number) {
+            // The next one may be who has waited longest now.
+            self.room.notify_all();
+        }
+        Ok(())
+    }
+
+    /// A message no longer arrives that has taken `reserved` bytes.
+    fn give_back(&self, state: &mut State, number: u64, reserved: usize) {
+        state.starving.remove(&number);
+        match state.beyond == Some(number) {
+            true => state.beyond = None,
+            false => state.large.bytes -= reserved,
+        }
+        self.room.notify_all();
     }
 
     /// A descriptor that is readable exactly while `take` would not wait; `None`: there is none left.
@@ -243,25 +276,32 @@ pub(super) struct Arriving {
     data: Option<Buffer>,
 }
 
-/// Memory that a message gets at first, and at least at each step after: with twice as much each
-/// time it never has more than double what has come.
-const STEP: usize = 256 << 10;
+/// Memory that a message gets at first: as much as each needs. With twice as much each time it never
+/// has more than double what has come.
+const FIRST: usize = *LENGTHS.start();
+
+/// What is read at once at most. Pieces of this size go through the cache, and cost no more calls than
+/// larger ones.
+const PIECE: usize = 256 << 10;
 
 impl Arriving {
     /// Puts the whole message at the end of the queue.
-    pub(super) fn deliver(mut self, sender: PeerText) {
-        let Some(data) = self.data.take() else {
-            return;
-        };
-        let mut state = lock(&self.queue.state);
+    pub(super) fn deliver(mut self, sender: PeerText) -> Result<(), NoMore> {
+        let data = self.data.take().ok_or(NoMore::Memory)?;
+        let queue = Arc::clone(&self.queue);
+        let mut state = lock(&queue.state);
         if state.closed {
-            return;
+            return Err(NoMore::Closed);
+        }
+        if state.messages.try_reserve(1).is_err() {
+            return Err(NoMore::Memory);
         }
         // From now on it is counted as one that waits, with what it really has.
-        state.large.bytes -= self.reserved - data.len();
+        queue.give_back(&mut state, self.number, std::mem::take(&mut self.reserved));
+        state.large.bytes += data.len();
         state.large.messages += 1;
-        self.reserved = 0;
-        self.queue.add(&mut state, Message { data, sender });
+        queue.add(&mut state, Message { data, sender });
+        Ok(())
     }
 }
 
@@ -274,8 +314,9 @@ impl Store for Arriving {
             None => (0, 0),
         };
         if len == capacity {
-            let grown = (2 * capacity).max(STEP).min(len + missing);
-            self.queue.reserve(self.number, grown - capacity)?;
+            let grown = (2 * capacity).max(FIRST).min(len + missing);
+            self.queue
+                .reserve(self.number, capacity, grown - capacity)?;
             self.reserved = grown;
             let there = match &mut self.data {
                 Some(data) => data.grow(grown),
@@ -288,9 +329,8 @@ impl Store for Arriving {
                 return Err(NoMore::Memory);
             }
         }
-        // Pieces of this size go through the cache, and cost no more calls than larger ones.
         let data = self.data.as_mut().ok_or(NoMore::Memory)?;
-        Ok(data.room(STEP))
+        Ok(data.room(PIECE))
     }
 
     fn filled(&mut self, count: usize) {
@@ -303,9 +343,7 @@ impl Store for Arriving {
 impl Drop for Arriving {
     fn drop(&mut self) {
         let mut state = lock(&self.queue.state);
-        state.arriving.remove(&self.number);
-        state.large.bytes -= self.reserved;
-        self.queue.room.notify_all();
+        self.queue.give_back(&mut state, self.number, self.reserved);
     }
 }
 

@@ -33,7 +33,7 @@ fn come(arriving: &mut Arriving, bytes: usize, length: usize) -> Result<(), NoMo
 fn deliver(queue: &Arc<Queue>, length: usize) {
     let mut arriving = queue.arriving();
     come(&mut arriving, length, length).unwrap();
-    arriving.deliver(peer());
+    arriving.deliver(peer()).unwrap();
 }
 
 fn bytes(queue: &Queue) -> usize {
@@ -84,7 +84,7 @@ fn memory_grows_with_what_has_come_and_not_with_what_is_claimed() {
         arriving.filled(1000);
         most = most.max(bytes(&queue));
     }
-    assert_eq!(most, STEP, "of 64000 bytes that came");
+    assert_eq!(most, FIRST, "of 64000 bytes that came");
     come(&mut arriving, 1 << 20, length).unwrap();
     assert!(bytes(&queue) <= 4 << 20, "{}", bytes(&queue));
     drop(arriving);
@@ -92,22 +92,22 @@ fn memory_grows_with_what_has_come_and_not_with_what_is_claimed() {
 }
 
 #[test]
-fn of_those_that_exceed_the_memory_the_oldest_goes_on() {
+fn one_may_exceed_the_memory_when_the_host_leaves_nothing_lying() {
     let queue = queue();
     let length = 10 * MAX_BYTES;
     let (mut first, mut second) = (queue.arriving(), queue.arriving());
-    come(&mut first, STEP, length).unwrap();
-    come(&mut second, 2 * STEP, length).unwrap();
+    come(&mut second, MAX_BYTES / 2, length).unwrap();
     std::thread::scope(|scope| {
-        let waits = scope.spawn(move || {
-            come(&mut second, length, length).unwrap();
-            second.deliver(peer());
-        });
         // This one may have more than there is.
         come(&mut first, length, length).unwrap();
-        assert!(!waits.is_finished(), "it has to wait for the first one");
-        first.deliver(peer());
-        // It is the oldest now, but something waits for the host, who can make room.
+        let waits = scope.spawn(move || {
+            come(&mut second, length, length).unwrap();
+            second.deliver(peer()).unwrap();
+        });
+        wait_until(|| lock(&queue.state).starving.len() == 1);
+        first.deliver(peer()).unwrap();
+        // It waits longest now, but something waits for the host, who can make room.
+        wait_until(|| lock(&queue.state).beyond.is_none());
         std::thread::sleep(Duration::from_millis(20));
         assert!(!waits.is_finished());
         assert!(bytes(&queue) <= length + MAX_BYTES);
@@ -116,6 +116,71 @@ fn of_those_that_exceed_the_memory_the_oldest_goes_on() {
     });
     assert_eq!(queue.take(now()).unwrap().data.len(), length);
     assert_eq!(bytes(&queue), 0);
+}
+
+#[test]
+fn one_that_stalls_is_in_nobodys_way() {
+    let queue = queue();
+    let most = *LENGTHS.end();
+    // Those that have sent a byte hold up none that needs all there is.
+    let _stalled: Vec<_> = (0..10)
+        .map(|_| {
+            let mut stalled = queue.arriving();
+            come(&mut stalled, 1, most).unwrap();
+            stalled
+        })
+        .collect();
+    deliver(&queue, most);
+    assert_eq!(queue.take(now()).unwrap().data.len(), most);
+    // Nor does one that has more than the limit, as long as they are within it.
+    let mut stalled = queue.arriving();
+    come(&mut stalled, 5 * MAX_BYTES, most).unwrap();
+    assert!(lock(&queue.state).beyond.is_some());
+    for _ in 0..3 {
+        deliver(&queue, 2 * LARGE);
+    }
+    drop(stalled);
+    for _ in 0..3 {
+        queue.take(now()).unwrap();
+    }
+    assert!(lock(&queue.state).beyond.is_none());
+    deliver(&queue, most);
+}
+
+#[test]
+fn nobody_is_overtaken_who_waits_for_the_host() {
+    let queue = queue();
+    deliver(&queue, 600_000);
+    let (mut older, mut newer) = (queue.arriving(), queue.arriving());
+    let (length, starving) = (MAX_BYTES, || lock(&queue.state).starving.len());
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            come(&mut older, length, length).unwrap();
+            older.deliver(peer()).unwrap();
+        });
+        wait_until(|| starving() == 1);
+        assert!(bytes(&queue) + LARGE <= MAX_BYTES, "there were room for it");
+        scope.spawn(move || {
+            come(&mut newer, LARGE, LARGE).unwrap();
+            newer.deliver(peer()).unwrap();
+        });
+        wait_until(|| starving() == 2);
+        for _ in 0..3 {
+            let soon = Limit::after(Some(Duration::from_secs(30)));
+            assert!(queue.take(soon).is_ok());
+        }
+    });
+    assert_eq!(bytes(&queue), 0);
+}
+
+/// Threads get there in the end.
+#[track_caller]
+fn wait_until(condition: impl Fn() -> bool) {
+    let began = std::time::Instant::now();
+    while !condition() {
+        assert!(began.elapsed() < Duration::from_secs(30));
+        std::thread::yield_now();
+    }
 }
 
 #[test]
@@ -139,7 +204,7 @@ fn the_descriptor_is_readable_exactly_while_there_is_something_to_take() {
     come(&mut arriving, LARGE - 1, LARGE).unwrap();
     assert!(!readable(), "half a message is none");
     come(&mut arriving, LARGE, LARGE).unwrap();
-    arriving.deliver(peer());
+    arriving.deliver(peer()).unwrap();
     assert!(readable());
     queue.take(now()).unwrap();
     assert!(!readable());
@@ -154,22 +219,30 @@ fn a_close_wakes_everybody() {
         let (takes, arrives) = (Arc::clone(&queue), Arc::clone(&queue));
         let takes = scope.spawn(move || takes.take(Limit::after(None)).err());
         let arrives = scope.spawn(move || {
-            // Not the oldest, so it waits.
-            let _older = arrives.arriving();
+            // Another one has more than there is, so it waits.
+            let mut other = arrives.arriving();
+            come(&mut other, 1, LARGE).unwrap();
             come(&mut arrives.arriving(), 1, LARGE)
         });
-        std::thread::sleep(Duration::from_millis(10));
+        wait_until(|| {
+            let state = lock(&queue.state);
+            state.waiting == 1 && state.starving.len() == 1
+        });
         queue.close();
         assert_eq!(takes.join().unwrap(), Some(Nothing::Closed));
         assert_eq!(arrives.join().unwrap(), Err(NoMore::Closed));
     });
     assert!(queue.push(b"late", peer()).is_err());
-    deliver_late(&queue);
+    let late = come(&mut queue.arriving(), 1, LARGE);
+    assert_eq!(late, Err(NoMore::Closed));
     assert_eq!(queue.take(now()).err(), Some(Nothing::Closed));
 }
 
-fn deliver_late(queue: &Arc<Queue>) {
+#[test]
+fn a_message_that_was_whole_too_late_is_refused() {
+    let queue = queue();
     let mut arriving = queue.arriving();
-    assert_eq!(come(&mut arriving, 1, LARGE), Err(NoMore::Closed));
-    arriving.deliver(peer());
+    come(&mut arriving, LARGE, LARGE).unwrap();
+    queue.close();
+    assert_eq!(arriving.deliver(peer()), Err(NoMore::Closed));
 }

@@ -1,9 +1,9 @@
-/* Peers and cables that go in the middle of a large message. Argument: the other host's address. */
+/* Peers and cables that go in the middle of a large message. Arguments: the other host's address, our own. */
 #include "plugin.h"
 
 enum { LARGE = 20000000 };
 
-static const char *peer;
+static const char *peer, *own;
 static ITransport *self;
 
 /* Sends until the other side takes no more, and tells with which number it failed in the end. */
@@ -57,6 +57,7 @@ static void receivers(void)
 {
     TOPIC("the receiver dies in the middle: the send says so, and the next one finds its successor");
     int status = in_the_middle("kill");
+    printf("  the send failed with 0x%04x\n", (unsigned)status);
     /* A connection that broke is tried once more, and then nobody is there. */
     CHECK(status == DCF_TB_ERR_CONNECTION_RESET || status == DCF_TB_ERR_BROKEN_PIPE ||
           status == DCF_TB_ERR_CONNECTION_REFUSED);
@@ -73,6 +74,9 @@ static void receivers(void)
     TOPIC("the cable is pulled in the middle");
     GIVES(DCF_TB_ERR_LINK_DOWN, in_the_middle("unplug"));
     GIVES(DCF_TB_ERR_LINK_DOWN, v2_send(self, peer, LARGE, 1, GENEROUS_MS));
+
+    TOPIC("the same setup again is well, although its address is gone with the cable");
+    OK(self->setup(self, own, 5000));
     request("plug");
     request("kill");
     request("start echo");
@@ -136,9 +140,11 @@ static void others(void)
 
 int main(int count, char **arguments)
 {
-    CHECK(count == 2);
+    CHECK(count == 3);
     peer = arguments[1];
-    self = v2_on(NULL, 5000);
+    own = arguments[2];
+    self = v2_on(own, 5000);
+    OK(self->setup(self, NULL, 5000)); /* in other words */
     receivers();
     senders();
     others();

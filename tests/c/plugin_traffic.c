@@ -1,4 +1,4 @@
-/* What DCF's nodes send each other. Arguments: the scene, and the address of a node that echoes. */
+/* What DCF's nodes send each other. Arguments: the scene, the address of a node that echoes, our own. */
 #include "plugin.h"
 
 static const char *peer;
@@ -183,9 +183,9 @@ int main(int count, char **arguments)
         {"audio", audio},   {"ping rounds", ping_rounds}, {"health", health},
     };
     int played = 0;
-    CHECK(count == 3);
+    CHECK(count == 4);
     peer = arguments[2];
-    self = v1_on(NULL, 5000);
+    self = v1_on(arguments[3], 5000);
     for (size_t i = 0; i < sizeof scenes / sizeof scenes[0]; i++)
         if (strcmp(scenes[i].name, arguments[1]) == 0) {
             scenes[i].play();

@@ -235,6 +235,33 @@ static void shutdowns(void)
     self->destroy(self);
 }
 
+static void forks(void)
+{
+    TOPIC("in the child of a fork every call fails at once, and destroy does nothing");
+    ITransport *self = v2_on("lo", 5000);
+    OK(v2_send(self, "::1", 5, 1, 1000));
+    pid_t child = fork();
+    if (child == 0) {
+        int rtt;
+        GIVES(DCF_TB_ERR_FORKED, self->send(self, NULL, 0, "::1", 1000));
+        gives_nothing(self, DCF_TB_ERR_FORKED, DCF_TB_WAIT_FOREVER);
+        GIVES(DCF_TB_ERR_FORKED, self->setup(self, "lo", 6000));
+        GIVES(DCF_TB_ERR_FORKED, self->disconnect(self, "::1"));
+        GIVES(DCF_TB_ERR_FORKED, self->shutdown(self));
+        CHECK(!self->is_connected(self, "::1") && self->get_fd(self) == -1);
+        CHECK(!iface_v1_1.health_check(self->ctx, "::1", &rtt));
+        CHECK(create_plugin_v2() == NULL && create_plugin() == NULL);
+        self->destroy(self);
+        CHECK(strcmp(self->get_name(self), "thunderbolt") == 0); /* it is still there */
+        fflush(stdout);
+        _exit(0);
+    }
+    int status = -1;
+    CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+    v2_expect(self, NULL, 5, 1);
+    self->destroy(self);
+}
+
 int main(void)
 {
     before_setup();
@@ -242,5 +269,6 @@ int main(void)
     descriptor();
     peers();
     shutdowns();
+    forks();
     return 0;
 }

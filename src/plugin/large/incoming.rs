@@ -79,7 +79,9 @@ fn read_messages(stream: &DataStream, queue: &Arc<Queue>, drop_message: impl Fn(
             Ok(None) => return,
             Err(trouble) => return give_up(stream, trouble, any, drop_message),
         };
-        message.deliver(sender);
+        if let Err(refusal) = message.deliver(sender) {
+            return give_up(stream, Trouble::Refused(refusal), any, drop_message);
+        }
         any = true;
         source.next = IDLE;
     }

@@ -39,6 +39,9 @@ struct Line {
 struct Connection {
     stream: Arc<DataStream>,
     used: Instant,
+    /// The last message was cut when its time was over, so it ended there. What is sent next waits
+    /// until the peer has read all that came before.
+    cut: bool,
 }
 
 impl Outgoing {
@@ -52,7 +55,7 @@ impl Outgoing {
     /// Sends a message to a data port: whole, or not at all.
     ///
     /// It has left when the kernel has taken all of it. When the time is up before, the connection
-    /// ends after what was sent: the peer drops the beginning, and nothing else can follow it.
+    /// ends after what was sent: the peer drops the beginning, and the next message goes over another.
     pub(in crate::plugin) fn send(
         self: &Arc<Self>,
         transport: &ThunderboltTransport,
@@ -80,7 +83,7 @@ impl Outgoing {
         let Some(_held) = line.turn.take(limit) else {
             return Err(limit.expired(|| format!("waiting for other messages to {}", to.0)));
         };
-        if let Some(stream) = line.ready() {
+        if let Some(stream) = line.ready(limit)? {
             match line.write(&stream, data, limit) {
                 // It has ended a moment ago, and nothing of the message is there then.
                 Err(error) if is_lost(&error) => {}
@@ -114,12 +117,15 @@ impl Outgoing {
         *lock(&line.connection) = Some(Connection {
             stream: Arc::clone(&stream),
             used: Instant::now(),
+            cut: false,
         });
         let (outgoing, watched) = (Arc::clone(self), Arc::clone(line));
         let connection = Arc::clone(&stream);
         let started = transport.spawn("dcf-tb-plugin", move || {
             watched.watch(&connection);
-            watched.drop_connection(&connection);
+            // Whoever is sending over it finds out why it ended, so it is not closed under way.
+            watched.take_out(&connection);
+            drop(connection);
             outgoing.forget(to, watched);
         });
         if let Err(error) = started {
@@ -155,20 +161,32 @@ impl Outgoing {
 }
 
 impl Line {
-    /// The connection, if there is one that the peer has not ended.
-    fn ready(&self) -> Option<Arc<DataStream>> {
-        let stream = Arc::clone(&lock(&self.connection).as_ref()?.stream);
-        match stream.read_timeout(&mut [0], Some(Duration::ZERO)) {
-            Err(TransportError::WouldBlock) => Some(stream),
+    /// The connection, if there is one that the peer has not ended. One that ends with half a message
+    /// is waited for.
+    fn ready(&self, limit: Limit) -> Result<Option<Arc<DataStream>>, TransportError> {
+        let (stream, cut) = match lock(&self.connection).as_ref() {
+            Some(connection) => (Arc::clone(&connection.stream), connection.cut),
+            None => return Ok(None),
+        };
+        let wait = if cut {
+            limit.left()
+        } else {
+            Some(Duration::ZERO)
+        };
+        match stream.read_timeout(&mut [0], wait) {
+            Err(TransportError::WouldBlock | TransportError::Timeout { .. }) if cut => {
+                Err(limit.expired(|| format!("{} does not read", stream.peer())))
+            }
+            Err(TransportError::WouldBlock) => Ok(Some(stream)),
             // It has ended, or says what it must not.
             _ => {
                 self.drop_connection(&stream);
-                None
+                Ok(None)
             }
         }
     }
 
-    /// Writes a whole message, or takes the connection out of use: nothing could follow on it.
+    /// Writes a whole message. After a part of one nothing can follow on the connection.
     fn write(
         &self,
         stream: &Arc<DataStream>,
@@ -178,16 +196,40 @@ impl Line {
         let header = header(data.len());
         let mut pieces = [IoSlice::new(&header), IoSlice::new(data)];
         let written = stream.write_vectored_timeout(&mut pieces, limit.left());
-        if written.outcome.is_err() {
-            self.drop_connection(stream);
-        } else if let Some(connection) = lock(&self.connection).as_mut() {
-            connection.used = Instant::now();
+        match &written.outcome {
+            Ok(()) => {
+                if let Some(connection) = lock(&self.connection).as_mut() {
+                    connection.used = Instant::now();
+                }
+            }
+            Err(TransportError::Timeout { .. } | TransportError::WouldBlock) => {
+                if written.count > 0 {
+                    self.cut(stream);
+                }
+            }
+            Err(_) => self.drop_connection(stream),
         }
         written.outcome
     }
 
-    /// Takes the connection out of use. What was sent still reaches the peer.
+    /// Ends the connection after what was sent.
+    fn cut(&self, stream: &Arc<DataStream>) {
+        if stream.finish().is_err() {
+            return self.drop_connection(stream);
+        }
+        if let Some(connection) = lock(&self.connection).as_mut() {
+            connection.cut = true;
+        }
+    }
+
+    /// Closes the connection. What was sent still reaches the peer.
     fn drop_connection(&self, stream: &Arc<DataStream>) {
+        self.take_out(stream);
+        stream.close();
+    }
+
+    /// Takes the connection out of use. It closes when nobody uses it any more.
+    fn take_out(&self, stream: &Arc<DataStream>) {
         let mut connection = lock(&self.connection);
         if connection
             .as_ref()
@@ -195,8 +237,6 @@ impl Line {
         {
             *connection = None;
         }
-        drop(connection);
-        stream.close();
     }
 
     /// Returns when the connection has ended, or is idle and was closed.
@@ -221,9 +261,15 @@ impl Line {
         }
     }
 
-    /// How long nothing has been sent; `None` when the connection is gone.
+    /// How long nothing has been sent; `None` when the connection is gone. One that was cut is not idle,
+    /// however long its peer takes to read.
     fn idle(&self) -> Option<Duration> {
-        Some(lock(&self.connection).as_ref()?.used.elapsed())
+        let connection = lock(&self.connection);
+        let connection = connection.as_ref()?;
+        Some(match connection.cut {
+            true => Duration::ZERO,
+            false => connection.used.elapsed(),
+        })
     }
 
     /// Closes an idle connection and waits until the peer has read all of it: what comes over the next
