@@ -1,7 +1,8 @@
-//! The header: clean in every language mode, alone and twice, with the fixed numbers and layouts.
+//! The headers: clean in every language mode, alone and twice, with the fixed numbers and layouts.
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::PathBuf;
 
 use testkit::{package_root, Dialect};
 
@@ -46,6 +47,147 @@ fn compiles_alone_and_twice_in_every_dialect() {
         let once = "#include <dcf_thunderbolt.h>\n";
         compile(dialect, &format!("{once}int unused;\n"), &["-S"]);
         compile(dialect, &format!("{once}{once}int unused;\n"), &["-S"]);
+        let both = "#include <dcf_plugin.h>\n#include <dcf_thunderbolt.h>\n";
+        for plugin in ["#include <dcf_plugin.h>\n", both] {
+            compile(dialect, &format!("{plugin}int unused;\n"), &["-S"]);
+            compile(dialect, &format!("{plugin}{plugin}int unused;\n"), &["-S"]);
+        }
+    }
+}
+
+/// What has to hold whoever defined the types.
+const PLUGIN_TYPES: &str = "
+typedef char v1_is_four_words[sizeof(DCFTransportV1) == 4 * sizeof(void *) ? 1 : -1];
+typedef char v1_1_is_five_words[sizeof(DCFTransportV1_1) == 5 * sizeof(void *) ? 1 : -1];
+typedef char v2_is_eleven_words[sizeof(ITransport) == 11 * sizeof(void *) ? 1 : -1];
+typedef char the_last_is_get_fd[offsetof(ITransport, get_fd) == 10 * sizeof(void *) ? 1 : -1];
+typedef char the_handle_follows[offsetof(dcf_tb_plugin, transport) == sizeof(DCFTransportV1) ? 1 : -1];
+int use_all(void);
+int use_all(void)
+{
+    ITransport *v2 = create_plugin_v2();
+    int rtt = 0, fd = v2->get_fd(v2);
+    void *v1 = create_plugin();
+    bool up = iface.setup(v1, NULL, 5000);
+    return fd + up + iface_v1_1.health_check(v1, \"::1\", &rtt) + get_plugin_version()[0];
+}
+";
+
+/// Their guards and types, in our words.
+const DCF_HEADERS: [(&str, &str); 2] = [
+    (
+        "dcf_transport_v1.h",
+        "#ifndef DCF_TRANSPORT_V1_H
+#define DCF_TRANSPORT_V1_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+typedef struct {
+    bool (*setup)(void *, const char *, int);
+    bool (*send)(void *, const uint8_t *, size_t, const char *);
+    uint8_t *(*receive)(void *, size_t *);
+    void (*destroy)(void *);
+} DCFTransportV1;
+#endif
+",
+    ),
+    (
+        "dcf_types.h",
+        "#ifndef DCF_TYPES_H
+#define DCF_TYPES_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+typedef struct ITransport {
+    void *ctx;
+    int (*setup)(struct ITransport *, const char *, int);
+    int (*send)(struct ITransport *, const uint8_t *, size_t, const char *, uint32_t);
+    int (*receive)(struct ITransport *, uint8_t **, size_t *, char **, uint32_t);
+    bool (*is_connected)(struct ITransport *, const char *);
+    int (*disconnect)(struct ITransport *, const char *);
+    int (*shutdown)(struct ITransport *);
+    void (*destroy)(struct ITransport *);
+    const char *(*get_name)(struct ITransport *);
+    const char *(*get_version)(struct ITransport *);
+    int (*get_fd)(struct ITransport *);
+} ITransport;
+typedef enum DCFError { DCF_SUCCESS = 0, DCF_ERR_ALREADY_INITIALIZED = 0x0605 } DCFError;
+#endif
+",
+    ),
+];
+
+/// A directory that goes away with the value.
+struct Directory(PathBuf);
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn dcf_headers() -> Directory {
+    let name = format!("dcf-tb-headers-{}", std::process::id());
+    let directory = Directory(std::env::temp_dir().join(name));
+    fs::create_dir_all(&directory.0).expect("a new directory");
+    for (name, text) in DCF_HEADERS {
+        fs::write(directory.0.join(name), text).expect("room on the disk");
+    }
+    directory
+}
+
+#[test]
+fn the_plugin_header_goes_with_those_of_dcf_in_any_order() {
+    let directory = dcf_headers();
+    let path = directory.0.to_str().expect("paths here are UTF-8");
+    let (v1, v2, own) = ("dcf_transport_v1.h", "dcf_types.h", "dcf_plugin.h");
+    let orders: [&[&str]; 9] = [
+        &[own],
+        &[v1, own],
+        &[own, v1],
+        &[v2, own],
+        &[own, v2],
+        &[v1, v2, own],
+        &[v2, own, v1],
+        &[own, v1, v2],
+        &[own, "dcf_thunderbolt.h", v2, v1, own],
+    ];
+    for dialect in DIALECTS {
+        for order in orders {
+            let includes = order.iter().map(|name| format!("#include <{name}>\n"));
+            let source = includes.collect::<String>() + PLUGIN_TYPES;
+            compile(dialect, &source, &["-S", "-I", path]);
+        }
+        // Without them it has the types itself.
+        let alone = format!("#include <dcf_plugin.h>\n{PLUGIN_TYPES}");
+        compile(dialect, &alone, &["-S"]);
+    }
+}
+
+#[test]
+fn the_plugin_header_leaves_out_what_it_is_told_to() {
+    let others = "
+#define DCF_PLUGIN_NO_V1
+#define DCF_PLUGIN_NO_V2
+#define DCF_PLUGIN_NO_PROTOTYPES
+#include <dcf_plugin.h>
+typedef struct { int other; } DCFTransportV1;
+typedef struct { int other; } ITransport;
+static int iface, create_plugin;
+int use_both(void);
+int use_both(void) { DCFTransportV1 a = {1}; ITransport b = {2}; return a.other + b.other + iface + create_plugin; }
+";
+    // As an old header of DCF's had it.
+    let manager = "
+#define DCF_PLUGIN_MANAGER_H
+typedef struct { int other; } ITransport;
+#include <dcf_plugin.h>
+void *use_it(void);
+void *use_it(void) { ITransport b = {2}; return b.other ? create_plugin() : NULL; }
+";
+    for dialect in DIALECTS {
+        compile(dialect, others, &["-S"]);
+        compile(dialect, manager, &["-S"]);
     }
 }
 

@@ -71,11 +71,48 @@ fn exactly_the_listed_symbols_are_exported() {
 
 #[test]
 fn the_header_declares_what_is_exported() {
-    let exported: BTreeSet<String> = exported()
+    let (own, plugin): (BTreeSet<_>, BTreeSet<_>) = exported()
         .into_iter()
-        .filter(|name| name.starts_with("dcf_tb_"))
+        .partition(|name| name.starts_with("dcf_tb_"));
+    assert_eq!(declared(), own);
+    assert_eq!(plugin, PLUGIN.map(str::to_owned).into());
+    let header = read("include/dcf_plugin.h");
+    for name in PLUGIN {
+        assert!(
+            [format!("{name}("), format!(" {name};")]
+                .iter()
+                .any(|declaration| header.contains(declaration)),
+            "{name} is not declared"
+        );
+    }
+}
+
+/// What DCF's loaders look for.
+const PLUGIN: [&str; 5] = [
+    "create_plugin",
+    "create_plugin_v2",
+    "get_plugin_version",
+    "iface",
+    "iface_v1_1",
+];
+
+/// A program that links the static library has all names that it has.
+#[test]
+fn the_static_library_has_no_names_of_plugins() {
+    let library = library_directory().join("libdcf_thunderbolt.a");
+    let output = Command::new("nm")
+        .args(["--defined-only", "--extern-only", "--format=posix"])
+        .arg(library)
+        .output()
+        .expect("binutils");
+    let names: BTreeSet<String> = String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| line.split(' ').next().map(str::to_owned))
         .collect();
-    assert_eq!(declared(), exported);
+    assert!(declared().is_subset(&names), "it has what the header has");
+    for name in PLUGIN {
+        assert!(!names.contains(name), "{name}");
+    }
 }
 
 /// A function that no test calls could do anything.
