@@ -18,11 +18,12 @@
 #include <dlfcn.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MANY_TRIES = 50, DEFAULT_ROUNDS = 20, WAIT_MS = 1000 };
+enum { MANY_TRIES = 50, DEFAULT_ROUNDS = 20, WAIT_MS = 1000, MAX_DATAGRAM = 65507 };
 
 /* A frame, an envelope, audio, pipes; the largest datagram; the smallest and the largest message that
    go over a connection. The last one is sent in the first round only. */
@@ -32,6 +33,22 @@ enum { SIZES = sizeof sizes / sizeof sizes[0] };
 
 static const char *library_path, *host;
 static int port;
+
+/* Of each contract, the first round tells what it does. */
+static int first_round;
+
+static void tell(const char *format, ...)
+{
+    va_list values;
+
+    if (!first_round)
+        return;
+    va_start(values, format);
+    printf("  ");
+    vprintf(format, values);
+    printf("\n");
+    va_end(values);
+}
 
 /* The last error of this thread, which the shared library keeps for every contract. */
 static size_t (*last_error)(char *, size_t);
@@ -67,6 +84,7 @@ static void *load(void)
         fprintf(stderr, "%s\n", dlerror());
         exit(EXIT_FAILURE);
     }
+    tell("dlopen(\"%s\", RTLD_LAZY)", library_path);
     find(library, "dcf_tb_last_error", &last_error);
     return library;
 }
@@ -75,6 +93,7 @@ static void unload(void *library)
 {
     last_error = NULL;
     dlclose(library);
+    tell("destroy; dlclose");
 }
 
 /* A plugin, and what this program needs of it, whatever its contract. */
@@ -112,12 +131,13 @@ static uint8_t *receive_message(plugin *p, size_t *size)
     return data;
 }
 
-/* One message to the peer and back. What is lost, as datagrams may be, is sent again. */
+/* One message to the peer and back. What is lost, as datagrams may be, is sent again; what goes over a
+   connection is not lost, so it is only waited for. */
 static void exchange(plugin *p, const char *peer, size_t size)
 {
     uint8_t *out = malloc(size);
     size_t i;
-    int tries;
+    int tries, silent, patience = size > MAX_DATAGRAM ? MANY_TRIES : 1;
 
     if (out == NULL)
         fail("malloc");
@@ -128,9 +148,15 @@ static void exchange(plugin *p, const char *peer, size_t size)
         uint8_t *in;
 
         send_message(p, out, size, peer);
-        while ((in = receive_message(p, &length)) != NULL) {
-            bool same = length == size && memcmp(in, out, size) == 0;
+        for (silent = 0; silent < patience;) {
+            bool same;
 
+            in = receive_message(p, &length);
+            if (in == NULL) {
+                silent++;
+                continue;
+            }
+            same = length == size && memcmp(in, out, size) == 0;
             free(in);
             if (same) {
                 free(out);
@@ -149,8 +175,8 @@ static void exchange_all(plugin *p, const char *peer, int round)
 
     for (i = 0; i < count; i++)
         exchange(p, peer, sizes[i]);
-    if (round == 0)
-        printf("  %d messages of %zu to %zu bytes came back\n", count, sizes[0], sizes[count - 1]);
+    tell("send, receive, free: %d messages of %zu to %zu bytes came back", count, sizes[0],
+         sizes[count - 1]);
 }
 
 /* As loaders do that read the host from a configuration: NULL, or a copy that goes at once. */
@@ -166,13 +192,30 @@ static char *copy_of_host(void)
     return strcpy(copy, host);
 }
 
+/* Setting up twice is what DCF does: its plugin manager once, and its client once more. The host string is
+   gone after each. */
+static void set_up_twice(plugin *p)
+{
+    int i;
+
+    for (i = 0; i < 2; i++) {
+        char *name = copy_of_host();
+        bool well = p->v2 != NULL ? p->v2->setup(p->v2, name, port) == 0
+                                  : p->v1.setup(p->self, name, port);
+
+        if (!well)
+            fail(i == 0 ? "setup" : "the second setup");
+        tell("setup(%s, %d)%s", name == NULL ? "NULL" : name, port, i == 0 ? "" : " again");
+        free(name);
+    }
+}
+
 /* The old loader: what create_plugin gives is used as a table of four functions. */
 static plugin open_by_old_loader(void)
 {
     plugin p = {0};
     void *(*create)(void);
     const char *(*version)(void);
-    char *name = copy_of_host();
 
     p.library = load();
     find(p.library, "create_plugin", &create);
@@ -182,15 +225,9 @@ static plugin open_by_old_loader(void)
     p.self = create();
     if (p.self == NULL)
         fail("create_plugin");
+    tell("get_plugin_version: \"1.0\"; create_plugin: an object that begins with its functions");
     memcpy(&p.v1, p.self, sizeof p.v1);
-    if (!p.v1.setup(p.self, name, port))
-        fail("setup");
-    free(name);
-    /* The client sets it up once more, with the same values. */
-    name = copy_of_host();
-    if (!p.v1.setup(p.self, name, port))
-        fail("the second setup");
-    free(name);
+    set_up_twice(&p);
     return p;
 }
 
@@ -201,7 +238,6 @@ static plugin open_by_v1(void)
     void *(*create)(void);
     const char *(*version)(void);
     DCFTransportV1 *table;
-    char *name = copy_of_host();
 
     p.library = load();
     find(p.library, "create_plugin", &create);
@@ -210,10 +246,11 @@ static plugin open_by_v1(void)
     if (strcmp(version(), "1.0") != 0)
         fail("get_plugin_version");
     p.self = create();
+    if (p.self == NULL)
+        fail("create_plugin");
+    tell("get_plugin_version: \"1.0\"; create_plugin; its functions are in the symbol iface");
     p.v1 = *table;
-    if (p.self == NULL || !p.v1.setup(p.self, name, port) || !p.v1.setup(p.self, name, port))
-        fail("setup");
-    free(name);
+    set_up_twice(&p);
     return p;
 }
 
@@ -245,6 +282,8 @@ static plugin open_by_design_document(void)
              interface_name(), port, port + 1);
     if (p.self == NULL || !p.v1_1.setup(p.self, params, 5000) || !p.v1_1.setup(p.self, params, 0))
         fail("setup");
+    tell("create_plugin; its functions are in the symbol iface_v1_1");
+    tell("setup(%s), and again", params);
     p.v1.send = p.v1_1.send;
     p.v1.receive = p.v1_1.receive;
     p.v1.destroy = p.v1_1.destroy;
@@ -255,15 +294,14 @@ static plugin open_by_v2(void)
 {
     plugin p = {0};
     ITransport *(*create)(void);
-    char *name = copy_of_host();
 
     p.library = load();
     find(p.library, "create_plugin_v2", &create);
     p.v2 = create();
-    if (p.v2 == NULL || p.v2->get_fd(p.v2) != -1 || p.v2->setup(p.v2, name, port) != 0 ||
-        p.v2->setup(p.v2, name, port) != 0)
-        fail("setup");
-    free(name);
+    if (p.v2 == NULL || p.v2->get_fd(p.v2) != -1)
+        fail("create_plugin_v2");
+    tell("create_plugin_v2: an ITransport; no descriptor yet");
+    set_up_twice(&p);
     return p;
 }
 
@@ -277,47 +315,63 @@ static void close_plugin(plugin *p)
 }
 
 /* What only some contracts have. */
-static void check_health(plugin *p, const char *peer, int round)
+static void check_health(plugin *p, const char *peer)
 {
     int rtt_ms = 0;
 
     if (!p->v1_1.health_check(p->self, peer, &rtt_ms))
         fail("health_check");
-    if (round == 0)
-        printf("  health check: %d ms\n", rtt_ms);
+    tell("health_check: %d ms", rtt_ms);
 }
 
-static void use_v2(plugin *p, const char *peer, int round)
+/* Takes what lies there, until the descriptor says that nothing does. */
+static void drain(ITransport *v2, int fd)
 {
     struct pollfd ready = {0};
     uint8_t *data;
     size_t length;
     char *sender;
+    int tries;
 
-    if (!p->v2->is_connected(p->v2, peer))
-        fail("is_connected");
-    /* An echo that came twice may be lying there. */
-    while (p->v2->receive(p->v2, &data, &length, &sender, 0) == 0) {
-        free(data);
-        free(sender);
-    }
-    ready.fd = p->v2->get_fd(p->v2);
+    ready.fd = fd;
     ready.events = POLLIN;
-    if (ready.fd < 0 || poll(&ready, 1, 0) != 0)
+    for (tries = 0; tries < MANY_TRIES; tries++) {
+        /* An echo that came twice may be there, and another one may come now. */
+        while (v2->receive(v2, &data, &length, &sender, 0) == 0) {
+            free(data);
+            free(sender);
+        }
+        if (poll(&ready, 1, 0) == 0)
+            return;
+    }
+    fail("get_fd");
+}
+
+static void use_v2(plugin *p, const char *peer)
+{
+    ITransport *v2 = p->v2;
+    int fd = v2->get_fd(v2), tries = 0;
+
+    if (!v2->is_connected(v2, peer))
+        fail("is_connected");
+    if (fd < 0)
         fail("get_fd");
-    if (round == 0)
-        printf("  %s %s: connected; descriptor %d is quiet\n", p->v2->get_name(p->v2),
-               p->v2->get_version(p->v2), ready.fd);
-    if (p->v2->disconnect(p->v2, peer) != 0 || p->v2->is_connected(p->v2, peer))
-        fail("disconnect");
-    if (p->v2->shutdown(p->v2) != 0)
+    drain(v2, fd);
+    tell("%s %s; is_connected; the descriptor of get_fd is quiet", v2->get_name(v2),
+         v2->get_version(v2));
+    do /* something late may come between the two */
+        if (v2->disconnect(v2, peer) != 0 || ++tries > MANY_TRIES)
+            fail("disconnect");
+    while (v2->is_connected(v2, peer));
+    if (v2->shutdown(v2) != 0)
         fail("shutdown");
+    tell("disconnect; shutdown");
 }
 
 static const struct {
     const char *name;
     plugin (*open)(void);
-    void (*use)(plugin *, const char *, int);
+    void (*use)(plugin *, const char *);
 } contracts[] = {
     {"old loader", open_by_old_loader, NULL},
     {"v1", open_by_v1, NULL},
@@ -379,14 +433,16 @@ int main(int argc, char **argv)
     for (i = 0; i < sizeof contracts / sizeof contracts[0]; i++) {
         printf("%s\n", contracts[i].name);
         for (round = 0; round < rounds; round++) {
-            plugin p = contracts[i].open();
+            plugin p;
 
+            first_round = round == 0;
+            p = contracts[i].open();
             exchange_all(&p, argv[4], round);
             if (contracts[i].use != NULL)
-                contracts[i].use(&p, argv[4], round);
+                contracts[i].use(&p, argv[4]);
             close_plugin(&p);
         }
-        printf("  loaded, set up twice, used, destroyed and unloaded: %d times\n", rounds);
+        printf("  all of it %d times\n", rounds);
         fflush(stdout);
     }
     return EXIT_SUCCESS;

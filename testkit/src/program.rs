@@ -75,7 +75,7 @@ impl Dialect {
     }
 }
 
-/// A test program from `tests/c`, compiled, and how to run it.
+/// A test program from `tests/c`, or an example, compiled, and how to run it.
 #[derive(Debug)]
 pub struct CProgram<'a> {
     binary: PathBuf,
@@ -93,12 +93,13 @@ impl<'a> CProgram<'a> {
     ///
     /// When it does not compile without a warning; the message has the compiler's.
     pub fn new(name: &str, dialect: Dialect) -> Self {
-        Self::build(name, dialect, "", &["-ldcf_thunderbolt"])
+        Self::build("tests/c", name, dialect, "", &["-ldcf_thunderbolt"])
     }
 
     /// Compiles it and links it with the static library.
     pub fn with_static_library(name: &str, dialect: Dialect) -> Self {
         Self::build(
+            "tests/c",
             name,
             dialect,
             "-static",
@@ -108,15 +109,26 @@ impl<'a> CProgram<'a> {
 
     /// Compiles a program that loads the library by itself, with `dlopen`.
     pub fn without_library(name: &str, dialect: Dialect) -> Self {
-        Self::build(name, dialect, "", &[])
+        Self::build("tests/c", name, dialect, "", &[])
+    }
+
+    /// Compiles `c_examples/<name>.c`, one that loads the library by itself.
+    pub fn example(name: &str, dialect: Dialect) -> Self {
+        Self::build("c_examples", name, dialect, "", &[])
     }
 
     /// `kind` tells the programs of one source and dialect apart.
-    fn build(name: &str, dialect: Dialect, kind: &str, libraries: &[&str]) -> Self {
+    fn build(
+        directory: &str,
+        name: &str,
+        dialect: Dialect,
+        kind: &str,
+        libraries: &[&str],
+    ) -> Self {
+        let source = package_root().join(directory).join(format!("{name}.c"));
         let library = library_directory();
         let directory = profile_directory().join("c-tests");
         let binary = directory.join(format!("{name}-{}{kind}", dialect.standard()));
-        let source = package_root().join("tests/c").join(format!("{name}.c"));
         if !is_current(&binary, &source) {
             static NUMBER: AtomicU32 = AtomicU32::new(0);
             let number = NUMBER.fetch_add(1, Ordering::Relaxed);
