@@ -582,7 +582,8 @@ typedef struct dcf_tb_stats {
     uint64_t messages_dropped;
     /**
      * Datagrams dropped by the kernel because the socket buffer was full, or because they arrived
-     * damaged (their checksum was wrong).
+     * damaged (their checksum was wrong), pings included. Those of a batch that it handled in one
+     * piece, up to 64, count as one.
      */
     uint64_t kernel_drops;
     /**

@@ -39,7 +39,8 @@ pub struct dcf_tb_stats {
     /// Control messages dropped because the receive queue was full; counted as received too.
     pub messages_dropped: u64,
     /// Datagrams dropped by the kernel because the socket buffer was full, or because they arrived
-    /// damaged (their checksum was wrong).
+    /// damaged (their checksum was wrong), pings included. Those of a batch that it handled in one
+    /// piece, up to 64, count as one.
     pub kernel_drops: u64,
     /// What was refused: by its source, by a limit, or because it was malformed.
     pub rejected: u64,

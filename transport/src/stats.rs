@@ -147,7 +147,8 @@ pub struct Stats {
     /// [`DropReason`](crate::DropReason) has.
     pub messages_dropped: u64,
     /// Datagrams that the kernel dropped because the socket buffer was full, or because they arrived
-    /// damaged (their checksum was wrong).
+    /// damaged (their checksum was wrong), pings included. Those of a batch that it handled in one
+    /// piece, up to 64, count as one.
     pub kernel_drops: u64,
     /// Datagrams and connections that were refused: the sum of the five below.
     pub rejected: u64,
