@@ -19,6 +19,10 @@ EXAMPLES := $(TARGET)/examples
 PROGRAMS := $(patsubst c_examples/%.c,$(EXAMPLES)/%,$(wildcard c_examples/*.c))
 BENCH := $(TARGET)/bench
 BENCH_PROGRAMS := $(patsubst bench/c/%.c,$(BENCH)/%,$(wildcard bench/c/*.c))
+SOAK := $(TARGET)/soak
+SOAK_SECONDS ?= 3600
+# Random, unless it is given.
+SOAK_SEED ?=
 REPORTS = --html $(BENCH)/report.html --markdown $(BENCH)/report.md --json $(BENCH)/report.json
 WARNINGS := -Wall -Wextra -Wpedantic -Werror
 
@@ -26,10 +30,11 @@ DEMO_NEEDS := gcc libc6-dev iproute2 util-linux coreutils rust
 TEST_NEEDS := $(DEMO_NEEDS) g++ binutils valgrind
 LINT_NEEDS := gcc libc6-dev rust rustfmt clippy shellcheck
 BENCH_NEEDS := gcc libc6-dev iproute2 util-linux valgrind rust
+SOAK_NEEDS := gcc libc6-dev iproute2 util-linux rust
 # Other tools to compare with. What cannot be had is left out.
 BENCH_PEERS := $(shell cat bench/peers/packages)
 
-.PHONY: build examples demo test models bench bench-quick bench-check bench-peers bench-programs lint docs install uninstall clean deps help
+.PHONY: build examples demo test models bench bench-quick bench-check bench-peers bench-programs soak soak-check soak-program lint docs install uninstall clean deps help
 
 build: ## the library, shared and static, in target/release (the default)
 	$(CARGO) build --release
@@ -89,6 +94,23 @@ $(BENCH)/%: bench/c/%.c $(wildcard bench/c/*.h) include/dcf_thunderbolt.h
 	@mkdir -p $(BENCH)
 	$(CC) -std=c11 $(WARNINGS) $(CFLAGS) -Iinclude -pthread -o $@ $< \
 		-L$(RELEASE) -Wl,-rpath,'$$ORIGIN/../release' $(LDFLAGS) -Wl,--as-needed -ldcf_thunderbolt
+
+soak: soak-program ## an hour of work and faults on two hosts, and nothing lost (SOAK_SECONDS, SOAK_SEED, SOAK_ARGS)
+	@scripts/soak $(TARGET) --seconds $(SOAK_SECONDS) $(if $(SOAK_SEED),--seed $(SOAK_SEED)) $(SOAK_ARGS)
+
+soak-check: soak-program ## the same for two minutes, always with the same faults, for CI
+	@scripts/soak $(TARGET) --seconds 120 --seed $(or $(SOAK_SEED),1) $(SOAK_ARGS)
+
+soak-program: ## the two hosts of the soak, and who handles their cable (installs what it needs)
+	@scripts/require-packages $(SOAK_NEEDS)
+	@$(MAKE) --no-print-directory --silent build
+	@$(MAKE) --no-print-directory --silent $(SOAK)/soak_host
+	@$(CARGO) build --quiet --release --package dcf_soak
+
+$(SOAK)/soak_host: $(wildcard soak/c/*.c) $(wildcard soak/c/*.h) tests/c/check.h include/dcf_thunderbolt.h
+	@mkdir -p $(SOAK)
+	$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) -Iinclude -Itests/c -pthread -o $@ $(filter %.c,$^) \
+		-L$(RELEASE) -Wl,-rpath,'$$ORIGIN/../release' $(LDFLAGS) -ldcf_thunderbolt
 
 lint: ## formatting, clippy, the C examples as C99, shellcheck
 	@scripts/require-packages $(LINT_NEEDS)

@@ -78,6 +78,12 @@ impl Running {
         self.child.id()
     }
 
+    /// Gives it a new time limit, and forgets what it printed so far: for programs that talk for hours.
+    pub fn go_on(&mut self, limit: Duration) {
+        self.deadline = Instant::now() + limit;
+        self.printed.clear();
+    }
+
     /// Waits until it asks something, and gives the question. Answer with [`Running::answer`].
     #[track_caller]
     pub fn question(&mut self) -> String {

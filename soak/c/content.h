@@ -1,0 +1,46 @@
+/* Bytes that are known by their place: whoever receives some can tell whether they are the right ones. */
+#ifndef CONTENT_H
+#define CONTENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Spreads a number over all 64 bits (the finalizer of SplitMix64, which is in the public domain). */
+static inline uint64_t mix(uint64_t number)
+{
+    number += 0x9E3779B97F4A7C15u;
+    number = (number ^ number >> 30) * 0xBF58476D1CE4E5B9u;
+    number = (number ^ number >> 27) * 0x94D049BB133111EBu;
+    return number ^ number >> 31;
+}
+
+/* The bytes from `position` on of the endless content that `seed` stands for. */
+static inline void content_fill(uint8_t *data, size_t length, uint64_t seed, uint64_t position)
+{
+    uint64_t word = 0;
+    for (size_t i = 0; i < length; i++, position++) {
+        if (i == 0 || position % 8 == 0)
+            word = mix(seed + position / 8);
+        data[i] = (uint8_t)(word >> position % 8 * 8);
+    }
+}
+
+/* Whether `data` is what content_fill would have made. */
+static inline int content_matches(const uint8_t *data, size_t length, uint64_t seed,
+                                  uint64_t position)
+{
+    uint8_t expected[4096];
+    while (length > 0) {
+        size_t part = length < sizeof expected ? length : sizeof expected;
+        content_fill(expected, part, seed, position);
+        if (memcmp(data, expected, part) != 0)
+            return 0;
+        data += part;
+        length -= part;
+        position += part;
+    }
+    return 1;
+}
+
+#endif

@@ -1,0 +1,162 @@
+#include "crew.h"
+
+#include "content.h"
+#include "counts.h"
+
+enum { WORKERS = 32 };
+
+static struct worker workers[WORKERS];
+static int hired;
+static uint64_t seed_of_all;
+
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t gate_opens = PTHREAD_COND_INITIALIZER;
+static int paused = 1, busy, dismissed;
+static int interrupting, stalled;
+
+uint64_t below(struct worker *self, uint64_t limit)
+{
+    self->random = mix(self->random);
+    return self->random % limit;
+}
+
+int once_in(struct worker *self, uint64_t times)
+{
+    return below(self, times) == 0;
+}
+
+static void sleep_us(uint64_t time)
+{
+    struct timespec left = {(time_t)(time / 1000000), (long)(time % 1000000) * 1000};
+    nanosleep(&left, NULL);
+}
+
+void rest(struct worker *self, unsigned most_ms)
+{
+    sleep_us(below(self, (uint64_t)most_ms * 1000) + 1);
+}
+
+/* Waits until there is work; false when there will be none. */
+static int begin_turn(const struct worker *self)
+{
+    CHECK(pthread_mutex_lock(&gate) == 0);
+    while (self->pauses && paused && !dismissed)
+        CHECK(pthread_cond_wait(&gate_opens, &gate) == 0);
+    int go = !dismissed;
+    busy += go && self->pauses;
+    CHECK(pthread_mutex_unlock(&gate) == 0);
+    return go;
+}
+
+static void end_turn(const struct worker *self)
+{
+    CHECK(pthread_mutex_lock(&gate) == 0);
+    busy -= self->pauses;
+    CHECK(pthread_mutex_unlock(&gate) == 0);
+}
+
+static void *work(void *worker)
+{
+    struct worker *self = (struct worker *)worker;
+    while (begin_turn(self)) {
+        self->turn(self);
+        end_turn(self);
+    }
+    free(self->memory);
+    self->memory = NULL;
+    return NULL;
+}
+
+void crew_seed(uint64_t seed)
+{
+    seed_of_all = mix(seed);
+}
+
+void crew_hire(void (*turn)(struct worker *), int pauses)
+{
+    CHECK(hired < WORKERS);
+    struct worker *worker = &workers[hired++];
+    worker->turn = turn;
+    worker->pauses = pauses;
+    worker->random = mix(seed_of_all + (uint64_t)hired);
+    worker->thread = start_thread(work, worker);
+}
+
+static void change(int *what, int value)
+{
+    CHECK(pthread_mutex_lock(&gate) == 0);
+    *what = value;
+    CHECK(pthread_cond_broadcast(&gate_opens) == 0);
+    CHECK(pthread_mutex_unlock(&gate) == 0);
+}
+
+void crew_pause(void)
+{
+    change(&paused, 1);
+}
+
+void crew_go_on(void)
+{
+    change(&paused, 0);
+}
+
+void crew_dismiss(void)
+{
+    set(&stalled, 0);
+    change(&dismissed, 1);
+    while (hired > 0)
+        join(workers[--hired].thread);
+}
+
+int crew_busy(void)
+{
+    CHECK(pthread_mutex_lock(&gate) == 0);
+    int now = busy;
+    CHECK(pthread_mutex_unlock(&gate) == 0);
+    return now;
+}
+
+static void on_signal(int number)
+{
+    (void)number;
+    count(COUNT_interruptions, 1);
+}
+
+/* A worker that interrupts the others. It lives from the first command to its end. */
+static void *interrupt(void *unused)
+{
+    struct worker self = {.random = mix(seed_of_all)};
+    while (value(&interrupting)) {
+        CHECK(pthread_kill(workers[below(&self, (uint64_t)hired)].thread, SIGUSR1) == 0);
+        rest(&self, 2);
+    }
+    return unused;
+}
+
+void crew_interrupt(int on)
+{
+    static pthread_t thread;
+    if (on == value(&interrupting))
+        return;
+    set(&interrupting, on);
+    if (on) {
+        struct sigaction action;
+        memset(&action, 0, sizeof action); /* no SA_RESTART: calls are interrupted */
+        action.sa_handler = on_signal;
+        CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+        thread = start_thread(interrupt, NULL);
+    } else {
+        join(thread);
+    }
+}
+
+void crew_stall_readers(int on)
+{
+    set(&stalled, on);
+}
+
+void crew_stall(void)
+{
+    while (value(&stalled))
+        sleep_us(5000);
+}

@@ -1,0 +1,183 @@
+/*
+ * One of the two hosts of the soak: works with the other one through libdcf_thunderbolt in every way that there is,
+ * and keeps count. It does what it is told (see `commands`), one command for each answer to its question; the question
+ * is its report on the command before.
+ *
+ *   soak_host PEER INCARNATION SEED LOG
+ */
+#include "arrivals.h"
+#include "conversation.h"
+#include "crew.h"
+#include "counts.h"
+#include "guests.h"
+#include "home.h"
+#include "messages.h"
+#include "opening.h"
+#include "serving.h"
+#include "trips.h"
+
+#include <malloc.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+static int home_is_open;
+
+/* Memory that is in use, as the allocator knows it: it does not depend on what it keeps for later. */
+static uint64_t heap_in_use(void)
+{
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
+
+static void print_statistics(void)
+{
+    dcf_tb_stats stats = {0};
+    stats.struct_size = sizeof stats;
+    if (!home_is_open || dcf_tb_get_stats(home(), &stats) != DCF_TB_OK)
+        return; /* at the moment it is being reopened */
+#define SAY(member) printf(" library.%s=%" PRIu64, #member, (uint64_t)stats.member)
+    SAY(link_up);
+    SAY(messages_sent);
+    SAY(messages_received);
+    SAY(bytes_sent);
+    SAY(bytes_received);
+    SAY(connections_accepted);
+    SAY(connections_initiated);
+    SAY(errors);
+    SAY(messages_dropped);
+    SAY(kernel_drops);
+    SAY(rejected);
+    SAY(stream_bytes_sent);
+    SAY(stream_bytes_received);
+    SAY(streams_open);
+    SAY(pings_sent);
+    SAY(pongs_received);
+    SAY(pings_answered);
+    SAY(link_changes);
+    SAY(callback_failures);
+#undef SAY
+}
+
+static void open_home(uint32_t round)
+{
+    messages_reset(round);
+    conversations_prepare();
+    home_open();
+    home_is_open = 1;
+    crew_hire(steward, 1);
+    crew_hire(send_messages, 1);
+    crew_hire(send_batches, 1);
+    crew_hire(make_round_trips, 1);
+    crew_hire(discover_peers, 1);
+    crew_hire(read_statistics, 1);
+    crew_hire(have_guest, 1);
+    for (int i = 0; i < 3; i++)
+        crew_hire(open_streams, 1);
+    crew_hire(take_messages, 0);
+    for (int i = 0; i < 4; i++)
+        crew_hire(take_streams, 0);
+}
+
+static void close_home(void)
+{
+    home_quiet();
+    crew_dismiss();
+    home_close();
+    home_is_open = 0;
+    conversations_end();
+    malloc_trim(0);
+}
+
+/* Every host is at rest: what comes now belongs to the next round. */
+static void settle(uint32_t round)
+{
+    dcf_tb_stats stats = {0};
+    stats.struct_size = sizeof stats;
+    OK(dcf_tb_reset_stats(home()));
+    OK(dcf_tb_get_stats(home(), &stats));
+    CHECK(stats.messages_sent == 0 && stats.messages_received == 0 && stats.bytes_sent == 0 &&
+          stats.bytes_received == 0 && stats.stream_bytes_sent == 0 &&
+          stats.stream_bytes_received == 0 && stats.connections_accepted == 0 &&
+          stats.connections_initiated == 0 && stats.messages_dropped == 0 &&
+          stats.kernel_drops == 0 && stats.pings_sent == 0 && stats.pongs_received == 0);
+    counts_reset();
+    arrivals_reset();
+    messages_reset(round);
+    malloc_trim(0);
+}
+
+/* Leaves room for so many descriptors more; a negative number: for as many as there were. */
+static void limit_descriptors(int more)
+{
+    static struct rlimit usual;
+    struct rlimit limit;
+    if (usual.rlim_cur == 0)
+        CHECK(getrlimit(RLIMIT_NOFILE, &usual) == 0);
+    limit = usual;
+    if (more >= 0) {
+        int lowest = dup(0);
+        CHECK(lowest >= 0 && close(lowest) == 0);
+        limit.rlim_cur = (rlim_t)(lowest + more);
+    }
+    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+}
+
+static void report(void)
+{
+    printf("? busy=%d serving=%d heap=%" PRIu64, crew_busy(), serving_now(), heap_in_use());
+    counts_print(stdout);
+    print_statistics();
+    putchar('\n');
+    fflush(stdout);
+}
+
+/* False at the end. */
+static int obey(const char *command, int argument)
+{
+    if (strcmp(command, "open") == 0)
+        open_home((uint32_t)argument);
+    else if (strcmp(command, "go") == 0)
+        crew_go_on();
+    else if (strcmp(command, "pause") == 0)
+        crew_pause();
+    else if (strcmp(command, "mark") == 0)
+        send_mark();
+    else if (strcmp(command, "settle") == 0)
+        settle((uint32_t)argument);
+    else if (strcmp(command, "stall") == 0)
+        crew_stall_readers(argument);
+    else if (strcmp(command, "interrupt") == 0)
+        crew_interrupt(argument);
+    else if (strcmp(command, "descriptors") == 0)
+        limit_descriptors(argument);
+    else if (strcmp(command, "reopen") == 0)
+        home_reopen();
+    else if (strcmp(command, "close") == 0)
+        close_home();
+    else if (strcmp(command, "end") == 0)
+        return 0;
+    else
+        CHECK(strcmp(command, "report") == 0);
+    return 1;
+}
+
+int main(int count, char **arguments)
+{
+    char line[64], command[32];
+    int argument = 0;
+    CHECK(count == 5);
+    /* Also when it stands still: it ends with whoever tells it what to do. */
+    CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
+    peer = arguments[1];
+    incarnation = (uint32_t)strtoul(arguments[2], NULL, 10);
+    crew_seed(strtoull(arguments[3], NULL, 10) + incarnation);
+    counts_log_to(arguments[4]);
+    do {
+        report();
+        if (fgets(line, sizeof line, stdin) == NULL)
+            return 1;
+        argument = 0;
+        CHECK(sscanf(line, "%31s %d", command, &argument) >= 1);
+    } while (obey(command, argument));
+    return 0;
+}
