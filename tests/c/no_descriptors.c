@@ -106,7 +106,9 @@ static void what_needs_one_says_so(void)
     no_files_said(dcf_tb_measure_rtt(t, "[::1%lo]:9", 1, &rtt));
     no_files_said(dcf_tb_ping(t, "[::1%lo]:9", 1, 0, 1, &summary));
     no_files_said(dcf_tb_discover(t, 1, &found, 1, &count));
+    uint64_t errors = stats_of(other).errors;
     no_files_said(dcf_tb_stream_detach(pair.near_end, &fd));
+    CHECK(stats_of(other).errors == errors + 1);
     CHECK(none == 77 && stream == 77 && rtt == 77 && fd == -77);
 }
 

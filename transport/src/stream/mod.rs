@@ -233,6 +233,10 @@ impl DataStream {
     /// [`receive_file`](Self::receive_file) left: read them first;
     /// [`TooManyFiles`](TransportError::TooManyFiles); [`Cancelled`](TransportError::Cancelled).
     pub fn detach(&self) -> Result<OwnedFd> {
+        self.shared.core.count(self.take_out())
+    }
+
+    fn take_out(&self) -> Result<OwnedFd> {
         let shared = &self.shared;
         drop(shared.enter()?);
         if !shared.leftover.is_empty() {
