@@ -80,12 +80,15 @@ impl StreamSet {
         Ok(handle)
     }
 
-    /// Ends all of its handles, and lets no new one come.
+    /// Ends all of its handles and streams, and lets no new one come. Letting go of a connection is not
+    /// enough for its peer to learn of it: a forked child may have it as well.
     fn end(&self) {
         let handles = self.open().take();
-        for handle in handles.into_iter().flatten() {
-            drop(STREAMS.remove(handle));
-        }
+        let removed = handles
+            .into_iter()
+            .flatten()
+            .map(|handle| STREAMS.remove(handle));
+        removed.flatten().for_each(|stream| stream.data.close());
     }
 }
 

@@ -250,9 +250,10 @@ impl Core {
     }
 
     fn wake_everybody(&self) {
+        // Those that wait in the inbox, too.
+        self.streams.end_all(End::TransportClosed);
         self.inbox.close();
         self.rtt.wake_all();
-        self.streams.end_all(End::TransportClosed);
         self.control.wake.signal();
         self.accept_wake.signal();
     }

@@ -1,6 +1,7 @@
 //! The accepting thread: it waits for connections, for news of the interface and for the stop
 //! signal at once, and opens the sockets anew when a cable is plugged in again.
 
+use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -138,6 +139,10 @@ impl Watcher {
                 self.acceptor.accept(core, listener);
             }
             self.acceptor.hand_over_queued(core);
+        }
+        if let Some(listener) = &self.listener {
+            // A forked child may have it as well, and nobody would ever answer those who connect.
+            let _ = listener.shutdown(Shutdown::Both);
         }
     }
 
