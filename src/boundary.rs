@@ -188,7 +188,7 @@ mod tests {
     }
 
     /// Keeps each record in the `Mutex<Vec<String>>` that it is given.
-    unsafe extern "C" fn keep(level: i32, message: *const c_char, records: *mut c_void) {
+    unsafe extern "C-unwind" fn keep(level: i32, message: *const c_char, records: *mut c_void) {
         // SAFETY: what the test below passes.
         let (message, records) = unsafe {
             let records = &*records.cast::<Mutex<Vec<String>>>();

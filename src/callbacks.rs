@@ -15,10 +15,11 @@ use crate::types::{dcf_tb_stream, dcf_tb_transport};
 /// A control message came. `message` has `message_len` bytes and no NUL; `sender` can be handed
 /// back as a peer, and is at most `DCF_TB_PEER_SIZE` bytes with its NUL. Both live for the call only.
 ///
-/// Runs on the receiver thread: the messages of one peer come in order, and no two calls overlap.
+/// Runs on the receiver thread: the messages of one peer come in order, and no two calls overlap. It may
+/// take long: meanwhile pings are answered, and messages wait, as many as fit into `buffer_size` bytes.
 #[allow(non_camel_case_types)]
 pub type dcf_tb_message_callback = Option<
-    unsafe extern "C" fn(
+    unsafe extern "C-unwind" fn(
         message: *const u8,
         message_len: usize,
         sender: *const c_char,
@@ -29,29 +30,34 @@ pub type dcf_tb_message_callback = Option<
 /// A peer opened a data stream. The handle is the callee's, which may keep it beyond the call, and
 /// closes it with `dcf_tb_stream_close`. `peer` is the bare address and lives for the call only.
 ///
-/// Each call has a thread of its own, so it may read and write to the end.
+/// Each call has a thread of its own, so it may read and write to the end. Where no thread can be
+/// started the stream is reset, counted under `errors`, and logged.
 #[allow(non_camel_case_types)]
 pub type dcf_tb_stream_callback = Option<
-    unsafe extern "C" fn(stream: dcf_tb_stream, peer: *const c_char, user_data: *mut c_void),
+    unsafe extern "C-unwind" fn(stream: dcf_tb_stream, peer: *const c_char, user_data: *mut c_void),
 >;
 
 /// A log record: `level` is one of `DCF_TB_LOG_*`; `message` is one line without its end, and lives
 /// for the call only.
 ///
-/// Runs on whichever thread has something to say, several at once too.
+/// Runs on whichever thread has something to say, several at once too; on the one that accepts streams
+/// and watches the link, for example: they wait for it.
 #[allow(non_camel_case_types)]
 pub type dcf_tb_log_callback =
-    Option<unsafe extern "C" fn(level: i32, message: *const c_char, user_data: *mut c_void)>;
+    Option<unsafe extern "C-unwind" fn(level: i32, message: *const c_char, user_data: *mut c_void)>;
 
 /// The link changed. `up` is 1 when the interface can carry traffic again (after a replug too), and
 /// 0 when it cannot. `interface_name` lives for the call only.
+///
+/// Runs on the thread that accepts streams and watches the link: they wait for it.
 #[allow(non_camel_case_types)]
-pub type dcf_tb_link_callback =
-    Option<unsafe extern "C" fn(up: i32, interface_name: *const c_char, user_data: *mut c_void)>;
+pub type dcf_tb_link_callback = Option<
+    unsafe extern "C-unwind" fn(up: i32, interface_name: *const c_char, user_data: *mut c_void),
+>;
 
 /// The transport has closed. This is the last call of all for it: `user_data` may be freed.
 #[allow(non_camel_case_types)]
-pub type dcf_tb_closed_callback = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
+pub type dcf_tb_closed_callback = Option<unsafe extern "C-unwind" fn(user_data: *mut c_void)>;
 
 /// The caller's pointer, on its way back to the caller.
 #[derive(Clone, Copy)]
@@ -71,7 +77,7 @@ impl UserData {
 }
 
 pub(crate) fn on_message(
-    callback: unsafe extern "C" fn(*const u8, usize, *const c_char, *mut c_void),
+    callback: unsafe extern "C-unwind" fn(*const u8, usize, *const c_char, *mut c_void),
     user_data: UserData,
 ) -> impl Fn(&[u8], &Sender<'_>) + Send + Sync {
     move |message, sender| {
@@ -82,7 +88,7 @@ pub(crate) fn on_message(
 }
 
 pub(crate) fn on_stream(
-    callback: unsafe extern "C" fn(dcf_tb_stream, *const c_char, *mut c_void),
+    callback: unsafe extern "C-unwind" fn(dcf_tb_stream, *const c_char, *mut c_void),
     user_data: UserData,
     streams: std::sync::Arc<StreamSet>,
 ) -> impl Fn(DataStream) + Send + Sync {
@@ -97,7 +103,7 @@ pub(crate) fn on_stream(
 }
 
 pub(crate) fn on_log(
-    callback: unsafe extern "C" fn(i32, *const c_char, *mut c_void),
+    callback: unsafe extern "C-unwind" fn(i32, *const c_char, *mut c_void),
     user_data: UserData,
 ) -> impl Fn(LogLevel, &str) + Send + Sync {
     move |level, message| {
@@ -108,7 +114,7 @@ pub(crate) fn on_log(
 }
 
 pub(crate) fn on_link(
-    callback: unsafe extern "C" fn(i32, *const c_char, *mut c_void),
+    callback: unsafe extern "C-unwind" fn(i32, *const c_char, *mut c_void),
     user_data: UserData,
 ) -> impl Fn(&LinkEvent<'_>) + Send + Sync {
     move |event| {
