@@ -30,6 +30,11 @@ fn dlclose_with_a_transport_open() {
 }
 
 #[test]
+fn dlclose_while_a_callback_runs_and_from_inside_one() {
+    unloads("callback");
+}
+
+#[test]
 fn dlclose_and_dlopen_again_and_again() {
     unloads("reload");
 }
@@ -52,6 +57,21 @@ fn exit_after_dlclose_with_a_transport_open() {
 #[test]
 fn fork() {
     passes("forks");
+}
+
+#[test]
+fn fork_inside_and_beside_callbacks() {
+    passes("forks_inside");
+}
+
+#[test]
+fn programs_started_beside_transports() {
+    passes("spawns");
+}
+
+#[test]
+fn ways_out_of_a_callback_that_are_none() {
+    CProgram::new("leaving", Dialect::Cpp17).run();
 }
 
 #[test]

@@ -54,16 +54,31 @@ static void on_message(const uint8_t *message, size_t length, const char *sender
     __atomic_add_fetch(&received, 1, __ATOMIC_SEQ_CST);
 }
 
-static dcf_tb_transport start(void)
+static dcf_tb_transport start_with(dcf_tb_message_callback callback)
 {
     dcf_tb_config config;
     dcf_tb_transport transport = 0;
     CHECK(config_init(&config, sizeof config) == DCF_TB_OK);
     config.interface_name = "lo";
     config.control_port = config.data_port = 0;
-    config.on_message = on_message;
+    config.on_message = callback;
     CHECK(init(&config, &transport) == DCF_TB_OK);
     return transport;
+}
+
+static dcf_tb_transport start(void)
+{
+    return start_with(on_message);
+}
+
+/* Whether a counter gets to `target` before long. */
+static int gets_to(const int *counter, int target)
+{
+    for (int i = 0; i < 30000 && __atomic_load_n(counter, __ATOMIC_SEQ_CST) < target; i++) {
+        struct timespec time = {0, 1000000};
+        nanosleep(&time, NULL);
+    }
+    return __atomic_load_n(counter, __ATOMIC_SEQ_CST) == target;
 }
 
 /* Has the library's threads work, and waits until they did. */
@@ -72,11 +87,7 @@ static void exchange(dcf_tb_transport transport)
     int target = __atomic_load_n(&received, __ATOMIC_SEQ_CST) + 10;
     for (int i = 0; i < 10; i++)
         CHECK(send_message(transport, "::1%lo", (const uint8_t *)"x", 1) == DCF_TB_OK);
-    for (int i = 0; i < 30000 && __atomic_load_n(&received, __ATOMIC_SEQ_CST) < target; i++) {
-        struct timespec time = {0, 1000000};
-        nanosleep(&time, NULL);
-    }
-    CHECK(__atomic_load_n(&received, __ATOMIC_SEQ_CST) == target);
+    CHECK(gets_to(&received, target));
 }
 
 static void with_transport_open(void)
@@ -130,6 +141,35 @@ static void thread_ends_later(void)
     CHECK(pthread_join(thread, NULL) == 0);
 }
 
+static void *loaded;
+static int inside, let_go;
+
+/* The first call stays; the second unloads the library that it was called from. */
+static void stay_or_unload(const uint8_t *message, size_t length, const char *sender, void *data)
+{
+    (void)message, (void)length, (void)sender, (void)data;
+    if (__atomic_add_fetch(&inside, 1, __ATOMIC_SEQ_CST) == 1)
+        CHECK(gets_to(&let_go, 1));
+    else
+        CHECK(dlclose(loaded) == 0);
+    __atomic_add_fetch(&received, 1, __ATOMIC_SEQ_CST);
+}
+
+static void callback_runs(void)
+{
+    loaded = load();
+    dcf_tb_transport transport = start_with(stay_or_unload);
+    CHECK(send_message(transport, "::1%lo", (const uint8_t *)"stay", 4) == DCF_TB_OK);
+    CHECK(gets_to(&inside, 1));
+    CHECK(dlclose(loaded) == 0);
+    __atomic_store_n(&let_go, 1, __ATOMIC_SEQ_CST);
+    CHECK(gets_to(&received, 1)); /* it has returned into the library */
+    loaded = load();
+    CHECK(send_message(transport, "::1%lo", (const uint8_t *)"unload", 6) == DCF_TB_OK);
+    CHECK(gets_to(&received, 2));
+    CHECK(close_transport(transport) == DCF_TB_OK);
+}
+
 int main(int count, char **arguments)
 {
     CHECK(count == 2);
@@ -137,6 +177,8 @@ int main(int count, char **arguments)
         with_transport_open();
     else if (strcmp(arguments[1], "reload") == 0)
         closed_and_reloaded();
+    else if (strcmp(arguments[1], "callback") == 0)
+        callback_runs();
     else if (strcmp(arguments[1], "thread") == 0)
         thread_ends_later();
     else if (strcmp(arguments[1], "exit") == 0)

@@ -392,27 +392,6 @@ fn a_transport_can_close_itself_from_inside_its_handler() {
 }
 
 #[test]
-fn a_panicking_handler_is_counted_and_logged_and_nothing_else() {
-    let (sender, records) = mpsc::channel();
-    let transport = loopback()
-        .logger(move |_, text| sender.send(text.to_owned()).unwrap())
-        .on_message(|_, _| panic!("broken on purpose"))
-        .build()
-        .unwrap();
-    for _ in 0..3 {
-        transport.send_message(b"", "::1").unwrap();
-    }
-    testkit::wait_until("three failures", Duration::from_secs(20), || {
-        transport.get_stats().callback_failures == 3
-    });
-    assert!(transport.round_trip("::1", PATIENCE).is_ok());
-    transport.close();
-    assert!(records
-        .iter()
-        .any(|text| text.contains("broken on purpose")));
-}
-
-#[test]
 fn a_taken_port_is_named() {
     let first = transport();
     let taken = loopback()
