@@ -78,3 +78,13 @@ fn a_clock_that_jumps() {
 fn interruptions_of_every_call_that_blocks() {
     passes_on_a_host("interruptions");
 }
+
+#[test]
+fn callbacks_that_block() {
+    passes_on_a_host("held");
+}
+
+#[test]
+fn many_transports() {
+    passes("many");
+}
