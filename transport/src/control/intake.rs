@@ -26,6 +26,9 @@ use crate::wire::{self, Kind};
 const BATCH: usize = 4;
 /// What a message that is left behind costs besides its bytes.
 const OVERHEAD: usize = 128;
+/// Messages for which there is room all the time. A handler that stood still for long can have left many
+/// more behind; the room that they took is given back.
+const KEPT: usize = 1024;
 /// A handler call that outlasts this is one that takes long.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -85,6 +88,9 @@ impl Intake {
                 Some(message)
             }
             None => {
+                if pumped.messages.capacity() > KEPT {
+                    pumped.messages = VecDeque::new();
+                }
                 self.busy.store(false, Ordering::SeqCst);
                 None
             }
@@ -211,6 +217,33 @@ mod models;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::{Ipv6Addr, SocketAddrV6};
+
+    #[test]
+    fn the_room_of_many_messages_is_given_back_when_they_are_delivered() {
+        let intake = Intake::default();
+        let from = SocketAddrV6::new(Ipv6Addr::LOCALHOST, 5000, 0, 1);
+        let leave_behind = |count: usize| {
+            intake.busy.store(true, Ordering::SeqCst);
+            let mut pumped = lock(&intake.pumped);
+            for _ in 0..count {
+                let message = Queued::copy(b"left behind", from).unwrap();
+                pumped.size += message.data.len() + OVERHEAD;
+                pumped.messages.push_back(message);
+            }
+            pumped.messages.capacity()
+        };
+        let deliver = || {
+            while intake.next_or_end().is_some() {}
+            let pumped = lock(&intake.pumped);
+            assert_eq!(pumped.size, 0);
+            pumped.messages.capacity()
+        };
+        let usual = leave_behind(KEPT / 2);
+        assert_eq!(deliver(), usual, "a little room is kept");
+        assert!(leave_behind(10 * KEPT) > KEPT);
+        assert_eq!(deliver(), 0);
+    }
 
     #[test]
     fn the_stand_in_is_needed_when_one_call_outlasts_a_tick() {
