@@ -3,7 +3,8 @@
 mod common;
 
 use std::io::{Read, Write};
-use std::sync::{mpsc, Arc};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{mpsc, Arc, Mutex};
 use std::time::Duration;
 
 use thunderbolt_transport::{
@@ -389,6 +390,36 @@ fn a_transport_can_close_itself_from_inside_its_handler() {
     transport.send_message(b"close", "::1").unwrap();
     wait.recv_timeout(PATIENCE.unwrap()).expect("on_closed");
     assert!(!transport.is_running());
+}
+
+#[test]
+fn a_handler_that_closes_the_transport_is_not_called_again() {
+    let (closed, wait_closed) = mpsc::channel();
+    let transport = loopback()
+        .on_closed(move || closed.send(()).unwrap())
+        .build()
+        .unwrap();
+    let (go, wait) = mpsc::channel();
+    let wait = Mutex::new(wait);
+    let calls = Arc::new(AtomicUsize::new(0));
+    let (weak, count) = (Arc::downgrade(&transport), Arc::clone(&calls));
+    transport
+        .set_message_handler(Some(Box::new(move |_, _| {
+            match count.fetch_add(1, Ordering::SeqCst) {
+                // Meanwhile the others come, to be received at once.
+                0 => wait.lock().unwrap().recv().unwrap(),
+                _ => weak.upgrade().unwrap().close(),
+            }
+        })))
+        .unwrap();
+    for _ in 0..8 {
+        transport.send_message(b"one of many", "::1").unwrap();
+    }
+    go.send(()).unwrap();
+    wait_closed
+        .recv_timeout(PATIENCE.unwrap())
+        .expect("on_closed");
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
 }
 
 #[test]

@@ -404,6 +404,10 @@ impl<'a> Delivery<'a> {
         let Target::Handler(running) = &self.target else {
             return false;
         };
+        // The last call may have closed the transport: what is left is nobody's.
+        if self.core.is_closing() {
+            return true;
+        }
         if running.is_retired() {
             return false;
         }
