@@ -1,3 +1,9 @@
+use std::ffi::CString;
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
 use super::*;
 use crate::last_error;
 use crate::status::{DCF_TB_ERR_NULL_POINTER, DCF_TB_OK};
@@ -28,6 +34,11 @@ impl Sized {
         // SAFETY: the struct is as large as its size says.
         unsafe { dcf_tb_config::read(self.pointer()) }
     }
+}
+
+fn bytes_of(config: &dcf_tb_config) -> &[u8] {
+    // SAFETY: the same memory as bytes; the members have no padding between them.
+    unsafe { std::slice::from_raw_parts(std::ptr::from_ref(config).cast(), SIZE) }
 }
 
 #[test]
@@ -142,5 +153,58 @@ fn bad_settings_are_quoted() {
         };
         // SAFETY: NULL or a static string.
         assert!(unsafe { config.builder() }.is_ok());
+    }
+}
+
+/// Bytes of which most are 0, as those beyond what this version knows have to be.
+fn mostly_zero(size: usize) -> impl Strategy<Value = Vec<u8>> {
+    let odd = (0..size.max(1), any::<u8>());
+    (vec(any::<u8>(), size.min(SIZE)), option::of(odd)).prop_map(move |(mut bytes, odd)| {
+        bytes.resize(size, 0);
+        if let Some(byte) = odd.and_then(|(at, value)| Some((bytes.get_mut(at)?, value))) {
+            *byte.0 = byte.1;
+        }
+        bytes
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_of_any_size_are_read_member_by_member_or_refused(
+        bytes in (4..=MAX_SIZE).prop_flat_map(mostly_zero)
+    ) {
+        let size = bytes.len();
+        let mut config = Sized::new(size);
+        config.bytes()[4..size].copy_from_slice(&bytes[4..]);
+        let unknown = bytes.get(SIZE..).unwrap_or_default();
+        prop_assert_eq!(config.read().is_ok(), unknown.iter().all(|&byte| byte == 0));
+        if let Ok(read) = config.read() {
+            let defaults = dcf_tb_config::default();
+            for &(start, end) in &MEMBERS[1..] {
+                let expected = if end <= size { &bytes } else { bytes_of(&defaults) };
+                prop_assert_eq!(&bytes_of(&read)[start..end], &expected[start..end]);
+            }
+        }
+    }
+
+    #[test]
+    fn any_interface_name_and_any_level_are_taken_or_quoted(
+        name in vec(1..=u8::MAX, 0..20), log_level in -2..8_i32
+    ) {
+        let name = CString::new(name).expect("no NUL");
+        let config = dcf_tb_config { interface_name: name.as_ptr(), log_level, ..Default::default() };
+        let name_is_one = name.to_str().is_ok_and(|text| (1..16).contains(&text.len()));
+        // SAFETY: the name lives longer.
+        match unsafe { config.builder() } {
+            Ok(_) => prop_assert!(name_is_one && (1..=4).contains(&log_level)),
+            Err(failure) => {
+                let quoted = match name_is_one {
+                    true => format!("log_level is {log_level}"),
+                    false => format!("interface_name is {name:?}"),
+                };
+                prop_assert_eq!(failure.status, DCF_TB_ERR_CONFIG_INVALID);
+                prop_assert!(failure.text.starts_with(&quoted), "{}", failure.text);
+            }
+        }
     }
 }

@@ -31,6 +31,8 @@ mod types;
 // The header is made by the build script of the root package, which has this feature.
 #[cfg(all(test, feature = "plugin"))]
 mod header_tests;
+#[cfg(test)]
+mod property_tests;
 
 /// A host without memory gets errors, and is not ended.
 #[global_allocator]

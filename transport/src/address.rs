@@ -143,6 +143,8 @@ pub(crate) fn is_local(ip: &Ipv6Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     fn lo() -> Scope<'static> {
         Scope {
@@ -229,13 +231,64 @@ mod tests {
         ));
     }
 
-    #[test]
-    fn what_is_written_is_read_back() {
-        for port in [5000, 6000] {
-            let address = SocketAddrV6::new("fe80::a:b".parse().unwrap(), port, 0, 1);
-            let text = format(&address, "lo", 5000);
-            assert!(text.len() <= MAX_PEER_TEXT);
-            assert_eq!(parse(&text, lo(), 5000).unwrap(), address);
+    /// Pieces of peer strings, and what does not belong there.
+    fn piece() -> impl Strategy<Value = String> {
+        let known = [
+            "[",
+            "]",
+            "]:",
+            ":",
+            "%",
+            "%lo",
+            "%1",
+            "::1",
+            "fe80::1",
+            "fe80::a:b",
+            "0",
+            "6000",
+            "65536",
+            "+1",
+            "127.0.0.1",
+            "::ffff:1.2.3.4",
+            "ff02::1",
+            "\0",
+            " ",
+        ];
+        prop_oneof![
+            4 => proptest::sample::select(known.map(str::to_owned).to_vec()),
+            1 => any::<char>().prop_map(String::from),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_string_means_what_it_is_written_as_or_is_quoted(pieces in vec(piece(), 0..6)) {
+            let text = pieces.concat();
+            match parse(&text, lo(), 5000) {
+                Ok(address) => {
+                    prop_assert_ne!(address.port(), 0);
+                    prop_assert_eq!(address.scope_id(), 1);
+                    let written = format(&address, "lo", 5000);
+                    prop_assert_eq!(parse(&written, lo(), 5000).ok(), Some(address));
+                }
+                Err(TransportError::InvalidAddress { address, .. }) => prop_assert_eq!(address, text),
+                Err(TransportError::InterfaceNotFound { interface, .. }) => {
+                    prop_assert!(text.contains(&interface));
+                }
+                Err(other) => prop_assert!(false, "{:?}", other),
+            }
+        }
+
+        #[test]
+        fn any_address_on_any_interface_is_read_back(
+            ip: u128, port in 1..=u16::MAX, own_port: u16, interface in "[^/:%\\s\\x00]{1,3}"
+        ) {
+            let scope = Scope { interface: &interface, index: Some(7) };
+            let address = SocketAddrV6::new(ip.into(), port, 0, 7);
+            prop_assume!(!address.ip().is_unspecified() && address.ip().to_ipv4_mapped().is_none());
+            let text = format(&address, &interface, own_port);
+            prop_assert!(text.len() <= MAX_PEER_TEXT);
+            prop_assert_eq!(parse(&text, scope, own_port).ok(), Some(address), "{}", text);
         }
     }
 }

@@ -59,6 +59,7 @@ fn with_magic(magic: [u8; 8], token: u64) -> [u8; PING_SIZE] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn the_bytes_are_those_of_the_protocol() {
@@ -75,5 +76,27 @@ mod tests {
         assert_eq!(classify(&[&ping(7)[..], &[0]].concat()), Kind::Message);
         assert_eq!(classify(&[0; 16]), Kind::Message);
         assert_eq!(classify(&[]), Kind::Message);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_token_is_it_comes_back(token: u64) {
+            prop_assert_eq!(classify(&ping(token)), Kind::Ping(token));
+            prop_assert_eq!(classify(&pong(token)), Kind::Pong(token));
+        }
+
+        #[test]
+        fn a_byte_more_or_less_or_another_makes_it_a_message(
+            token: u64, is_ping: bool, more: u8, at in 0..8_usize, change in 1..=u8::MAX
+        ) {
+            let whole = if is_ping { ping(token) } else { pong(token) };
+            prop_assert_eq!(classify(&whole[..15]), Kind::Message);
+            prop_assert_eq!(classify(&[&whole[..], &[more]].concat()), Kind::Message);
+            let mut other = whole;
+            other[at] ^= change;
+            // The two magics differ in one byte.
+            let turned = at == 7 && change == PING[7] ^ PONG[7];
+            prop_assert_eq!(classify(&other) == Kind::Message, !turned);
+        }
     }
 }
