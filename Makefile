@@ -1,8 +1,11 @@
 # libdcf_thunderbolt: build, try, test, install. `make help` lists the targets.
 
 PREFIX  ?= /usr/local
+BINDIR  ?= $(PREFIX)/bin
 LIBDIR  ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
+DATADIR ?= $(PREFIX)/share
+MANDIR  ?= $(DATADIR)/man
 DESTDIR ?=
 CARGO   ?= cargo
 CC      ?= cc
@@ -15,6 +18,7 @@ TARGET  := $(or $(CARGO_TARGET_DIR),target)
 RELEASE := $(TARGET)/release
 LIB     := libdcf_thunderbolt
 HEADERS := $(wildcard include/*.h)
+MAN3    := $(TARGET)/man/man3
 EXAMPLES := $(TARGET)/examples
 PROGRAMS := $(patsubst c_examples/%.c,$(EXAMPLES)/%,$(wildcard c_examples/*.c))
 BENCH := $(TARGET)/bench
@@ -29,6 +33,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Werror
 DEMO_NEEDS := gcc libc6-dev iproute2 util-linux coreutils rust
 TEST_NEEDS := $(DEMO_NEEDS) g++ binutils valgrind
 LINT_NEEDS := gcc libc6-dev rust rustfmt clippy shellcheck
+DOCS_NEEDS := mandoc
 BENCH_NEEDS := gcc libc6-dev iproute2 util-linux valgrind rust
 SOAK_NEEDS := gcc libc6-dev iproute2 util-linux rust
 # Other tools to compare with. What cannot be had is left out.
@@ -36,9 +41,14 @@ BENCH_PEERS := $(shell cat bench/peers/packages)
 
 .PHONY: build examples demo test models bench bench-quick bench-check bench-peers bench-programs soak soak-check soak-program lint docs install uninstall clean deps help
 
-build: ## the library, shared and static, in target/release (the default)
+build: ## the library, shared and static, in target/release, and its man pages (the default)
 	$(CARGO) build --release
+	$(if $(wildcard cli),$(CARGO) build --release --workspace --bin dcf-tb)
 	@ln -sf $(LIB).so $(RELEASE)/$(LIB).so.$(MAJOR)
+	@$(MAKE) --no-print-directory $(MAN3)/dcf_thunderbolt.3
+
+$(MAN3)/dcf_thunderbolt.3: include/dcf_thunderbolt.h $(wildcard reference/src/*.rs)
+	$(CARGO) run --quiet --package dcf_reference -- include/dcf_thunderbolt.h $(MAN3)
 
 examples: build ## the C examples, in target/examples
 	@$(MAKE) --no-print-directory $(PROGRAMS)
@@ -119,30 +129,31 @@ lint: ## formatting, clippy, the C examples as C99, shellcheck
 	for f in c_examples/*.c; do $(CC) -std=c99 $(WARNINGS) -Iinclude -fsyntax-only $$f || exit 1; done
 	shellcheck -x $(wildcard scripts/*) .ci/run bench/instructions bench/peers/build bench/peers/peer
 
-docs: ## the Rust documentation, in target/doc
+docs: $(MAN3)/dcf_thunderbolt.3 ## the Rust documentation, in target/doc; the C reference, in target/doc/c
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
+	@scripts/require-packages $(DOCS_NEEDS)
+	@mkdir -p $(TARGET)/doc/c
+	@for page in $$(cd $(MAN3) && find . -type f -name '*.3'); do \
+		mandoc -T html -O man=%N.html,toc -W error "$(MAN3)/$$page" >"$(TARGET)/doc/c/$${page%.3}.html" || exit; \
+	done
+	@ln -sf dcf_thunderbolt.html $(TARGET)/doc/c/index.html
 
 deps: ## whatever make can need
-	@scripts/require-packages $(TEST_NEEDS) $(LINT_NEEDS)
+	@scripts/require-packages $(TEST_NEEDS) $(LINT_NEEDS) $(DOCS_NEEDS)
 
 # Builds only what is not there, so that `make && sudo make install` builds nothing as root.
 $(RELEASE)/$(LIB).so $(RELEASE)/$(LIB).a:
 	$(MAKE) build
 
-install: $(RELEASE)/$(LIB).so $(RELEASE)/$(LIB).a ## library and headers, under $(DESTDIR)$(PREFIX)
-	install -d "$(DESTDIR)$(LIBDIR)" "$(DESTDIR)$(INCLUDEDIR)"
-	install -m 755 $(RELEASE)/$(LIB).so "$(DESTDIR)$(LIBDIR)/$(LIB).so.$(VERSION)"
-	ln -sf $(LIB).so.$(VERSION) "$(DESTDIR)$(LIBDIR)/$(LIB).so.$(MAJOR)"
-	ln -sf $(LIB).so.$(MAJOR) "$(DESTDIR)$(LIBDIR)/$(LIB).so"
-	install -m 644 $(RELEASE)/$(LIB).a "$(DESTDIR)$(LIBDIR)/$(LIB).a"
-	install -m 644 $(HEADERS) "$(DESTDIR)$(INCLUDEDIR)"
-	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" -eq 0 ]; then ldconfig; fi
+INSTALL = DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" BINDIR="$(BINDIR)" LIBDIR="$(LIBDIR)" \
+	INCLUDEDIR="$(INCLUDEDIR)" DATADIR="$(DATADIR)" MANDIR="$(MANDIR)" \
+	VERSION="$(VERSION)" BUILT="$(RELEASE)" MAN3="$(MAN3)" scripts/install
 
-uninstall: ## takes away what install put there
-	rm -f "$(DESTDIR)$(LIBDIR)/$(LIB).so.$(VERSION)" "$(DESTDIR)$(LIBDIR)/$(LIB).so.$(MAJOR)" \
-		"$(DESTDIR)$(LIBDIR)/$(LIB).so" "$(DESTDIR)$(LIBDIR)/$(LIB).a" \
-		$(patsubst include/%,"$(DESTDIR)$(INCLUDEDIR)/%",$(HEADERS))
-	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" -eq 0 ]; then ldconfig; fi
+install: $(RELEASE)/$(LIB).so $(RELEASE)/$(LIB).a $(MAN3)/dcf_thunderbolt.3 ## all of it, under $(DESTDIR)$(PREFIX)
+	@$(INSTALL) install
+
+uninstall: $(MAN3)/dcf_thunderbolt.3 ## takes away what install put there
+	@$(INSTALL) uninstall
 
 clean: ## everything that was built
 	$(CARGO) clean
