@@ -313,6 +313,6 @@ pub unsafe extern "C" fn dcf_tb_config_init(
     })
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "plugin"))] // the root package: what is tested
 #[path = "config_tests.rs"]
 mod tests;
