@@ -127,10 +127,11 @@ static void addresses(void)
     EVENTUALLY(value(&downs) == 1);
     GIVES(DCF_TB_ERR_LINK_DOWN, dcf_tb_send(t, peer, (const uint8_t *)"x", 1));
     CHECK(error_says("switched off"));
+    /* On the way back up there are other reasons for a moment. */
+    CHECK(strstr(last_down, "switched off") != NULL);
     request("on");
     EVENTUALLY(value(&ups) == 1);
     (void)works(t);
-    CHECK(strstr(last_down, "switched off") != NULL);
     OK(dcf_tb_close(t));
 }
 
