@@ -1,3 +1,6 @@
+// All threads of a model are one thread of the system, and loom's cells are not made for more.
+#![expect(clippy::arc_with_non_send_sync)]
+
 use super::*;
 use crate::models::{check, Presence};
 use crate::sync::thread::JoinHandle;

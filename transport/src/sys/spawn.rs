@@ -8,7 +8,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
-use super::thread::{asynchronous_signals, default_floating_point, SignalMask};
+use super::thread::{fesetenv, FloatingPointEnvironment, SignalMask};
 
 /// Enough for handlers that are written as usual; a process may have many of them.
 const STACK: usize = 2 << 20;
@@ -101,6 +101,38 @@ impl Drop for Thread {
         // SAFETY: the thread was neither joined nor detached yet.
         unsafe { libc::pthread_detach(self.id) };
     }
+}
+
+/// Signals that a fault of the thread itself raises. They stay open: a blocked one kills the
+/// process, and some runtimes (SBCL) use them on every thread that calls into them.
+const SYNCHRONOUS: [libc::c_int; 6] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGILL,
+    libc::SIGFPE,
+    libc::SIGTRAP,
+    libc::SIGSYS,
+];
+
+/// What threads of the library block.
+fn asynchronous_signals() -> libc::sigset_t {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: sigfillset initializes the set; sigdelset gets an initialized set and valid numbers.
+    unsafe {
+        libc::sigfillset(set.as_mut_ptr());
+        for signal in SYNCHRONOUS {
+            libc::sigdelset(set.as_mut_ptr(), signal);
+        }
+        set.assume_init()
+    }
+}
+
+/// FE_DFL_ENV of glibc and musl on every architecture that Thunderbolt comes with.
+const DEFAULT_ENVIRONMENT: *const FloatingPointEnvironment = usize::MAX as *const _;
+
+fn default_floating_point() {
+    // SAFETY: FE_DFL_ENV is a value that fesetenv knows and does not dereference.
+    unsafe { fesetenv(DEFAULT_ENVIRONMENT) };
 }
 
 extern "C" {

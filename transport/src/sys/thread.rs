@@ -1,35 +1,9 @@
-//! The signal and floating-point state of threads, ours and those of callers.
+//! The signal and floating-point state of threads.
 
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
 use crate::sync::thread;
-
-/// Signals that a fault of the thread itself raises. They stay open: a blocked one kills the
-/// process, and some runtimes (SBCL) use them on every thread that calls into them.
-#[cfg_attr(loom, allow(dead_code))]
-const SYNCHRONOUS: [libc::c_int; 6] = [
-    libc::SIGSEGV,
-    libc::SIGBUS,
-    libc::SIGILL,
-    libc::SIGFPE,
-    libc::SIGTRAP,
-    libc::SIGSYS,
-];
-
-/// What threads of the library block.
-#[cfg_attr(loom, allow(dead_code))] // the threads of a model are loom's
-pub(super) fn asynchronous_signals() -> libc::sigset_t {
-    let mut set = MaybeUninit::uninit();
-    // SAFETY: sigfillset initializes the set; sigdelset gets an initialized set and valid numbers.
-    unsafe {
-        libc::sigfillset(set.as_mut_ptr());
-        for signal in SYNCHRONOUS {
-            libc::sigdelset(set.as_mut_ptr(), signal);
-        }
-        set.assume_init()
-    }
-}
 
 /// Another signal mask on this thread, until it is dropped.
 pub(super) struct SignalMask(libc::sigset_t);
@@ -101,22 +75,12 @@ fn is_pending(signal: libc::c_int) -> bool {
 extern "C" {
     // In libm, which std links. The libc crate does not declare them.
     fn feholdexcept(environment: *mut FloatingPointEnvironment) -> libc::c_int;
-    fn fesetenv(environment: *const FloatingPointEnvironment) -> libc::c_int;
+    pub(super) fn fesetenv(environment: *const FloatingPointEnvironment) -> libc::c_int;
 }
 
 /// `fenv_t`: 28 bytes and the MXCSR on x86-64, 8 bytes on AArch64, 4 to 16 elsewhere.
 #[repr(C, align(16))]
-struct FloatingPointEnvironment([u8; 64]);
-
-/// FE_DFL_ENV of glibc and musl on every architecture that Thunderbolt comes with.
-#[cfg_attr(loom, allow(dead_code))]
-const DEFAULT_ENVIRONMENT: *const FloatingPointEnvironment = usize::MAX as *const _;
-
-#[cfg_attr(loom, allow(dead_code))]
-pub(super) fn default_floating_point() {
-    // SAFETY: FE_DFL_ENV is a value that fesetenv knows and does not dereference.
-    unsafe { fesetenv(DEFAULT_ENVIRONMENT) };
-}
+pub(super) struct FloatingPointEnvironment([u8; 64]);
 
 /// Runs floating-point arithmetic on a caller's thread without raising what the caller traps
 /// (SBCL traps overflow, invalid and division by zero), and without leaving a flag behind.
