@@ -100,7 +100,7 @@ bench-programs: ## what competes in the benchmark, in target/bench (installs wha
 	@$(CARGO) build --quiet --release --package dcf_bench
 
 # Yardsticks do not load the library.
-$(BENCH)/%: bench/c/%.c $(wildcard bench/c/*.h) include/dcf_thunderbolt.h
+$(BENCH)/%: bench/c/%.c $(wildcard bench/c/*.h) $(HEADERS)
 	@mkdir -p $(BENCH)
 	$(CC) -std=c11 $(WARNINGS) $(CFLAGS) -Iinclude -pthread -o $@ $< \
 		-L$(RELEASE) -Wl,-rpath,'$$ORIGIN/../release' $(LDFLAGS) -Wl,--as-needed -ldcf_thunderbolt

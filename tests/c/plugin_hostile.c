@@ -116,8 +116,9 @@ static void cut(void)
     struct linger now = {1, 0};
     header good = header_of(65508);
     int fd = connection();
+    uint64_t received = stats_of(native(self)).stream_bytes_received;
     say(fd, good.bytes, sizeof good);
-    EVENTUALLY(stats_of(native(self)).stream_bytes_received >= 16);
+    EVENTUALLY(stats_of(native(self)).stream_bytes_received == received + sizeof good);
     CHECK(setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now) == 0);
     close(fd);
     before++;
@@ -129,7 +130,9 @@ static void cut(void)
     say(fd, good.bytes, 15);
     close(fd);
     EVENTUALLY(rejected() == malformed_before + 1);
+    uint64_t accepted = stats_of(native(self)).connections_accepted;
     close(connection());
+    EVENTUALLY(stats_of(native(self)).connections_accepted > accepted);
     EVENTUALLY(stats_of(native(self)).streams_open == 0);
     CHECK(rejected() == malformed_before + 1 && dropped() == before);
 }

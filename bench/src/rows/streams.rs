@@ -3,20 +3,22 @@
 use crate::figure::Figure;
 use crate::work::{limit, ratio, row, size, work, Builder, Goal, Size, Work};
 
-/// Streams, files, connections.
+/// Streams, files, messages of plugins, connections.
 pub fn works(b: &Builder) -> Vec<Work> {
     let mut works = transfers(b);
+    works.extend(plugins(b));
     works.extend(connections(b));
     works
 }
 
+/// What the checked run moves: every byte is looked at, so it is slow.
+const CHECKED: Size = Size {
+    name: "bytes",
+    full: 1 << 30,
+    quick: 1 << 28,
+};
+
 fn transfers(b: &Builder) -> Vec<Work> {
-    /// What the checked run moves: every byte is looked at, so it is slow.
-    const CHECKED: Size = Size {
-        name: "bytes",
-        full: 1 << 30,
-        quick: 1 << 28,
-    };
     let stream = |id, title: &str, name, with: &str, bytes: Size, rows| {
         let contestants = |more: &str| {
             let with = format!("{with} {more}");
@@ -98,6 +100,44 @@ fn transfers(b: &Builder) -> Vec<Work> {
                     ratio("C", 1.1, 1.0),
                 ),
             ],
+        ),
+    ]
+}
+
+/// Large messages of a DCF plugin, against the stream that could have carried them.
+fn plugins(b: &Builder) -> Vec<Work> {
+    const STREAM: &str = "a stream of the library";
+    let messages = |id, title: &str, bytes: u32, name| {
+        let contestants = |more: &str| {
+            let message = format!("piece={bytes} {more}");
+            vec![
+                b.library("plugin_dcf", &message, &message),
+                b.yardstick(STREAM, "stream_dcf", more, more),
+            ]
+        };
+        Work {
+            checks: contestants(&format!("verify=1 {}", b.length(CHECKED))),
+            ..work(
+                id,
+                title,
+                contestants(""),
+                vec![row(id, name, Figure::StreamRate, ratio(STREAM, 0.7, 1.0))],
+            )
+            .lasting(b.length(size("bytes", 8 << 30, 2 << 30)))
+        }
+    };
+    vec![
+        messages(
+            "plugin-1m",
+            "Messages of 1 MiB between DCF plugins",
+            1 << 20,
+            "plugin, 1 MiB messages",
+        ),
+        messages(
+            "plugin-64m",
+            "Messages of 64 MiB between DCF plugins",
+            64 << 20,
+            "plugin, 64 MiB messages",
         ),
     ]
 }
