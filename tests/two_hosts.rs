@@ -3,7 +3,7 @@
 mod common;
 
 use common::FarHost;
-use testkit::{CProgram, Cable, Dialect, Host};
+use testkit::{CProgram, Cable, Dialect, Faults, Host, LossyCable};
 
 fn main_things(dialect: Dialect) {
     let cable = Cable::new();
@@ -51,4 +51,39 @@ fn who_is_served() {
         host.ip(&["address", "add", address, "dev", "lo", "nodad"]);
     }
     CProgram::new("sources", Dialect::C11).on(&host).run();
+}
+
+#[test]
+fn a_link_that_loses_spoils_and_falls_silent() {
+    let cable = LossyCable::new();
+    cable.introduce();
+    let far = FarHost::start(cable.b());
+    let program = CProgram::new("faulty_link", Dialect::C11)
+        .arg(cable.b().address())
+        .on(cable.a());
+    program.serve(|request| {
+        match request {
+            "lose" => cable.set_faults(Faults {
+                drop: 0.1,
+                corrupt: 0.02,
+                duplicate: 0.05,
+                reorder: 0.05,
+                delay: 0.02,
+                seed: 77,
+            }),
+            "cut" => cable.cut(),
+            "mend" => {
+                cable.set_faults(Faults::default());
+                cable.mend();
+            }
+            unknown => panic!("asked for {unknown}"),
+        }
+        "done".to_owned()
+    });
+    let udp = cable.a_to_b().record().udp;
+    assert!(
+        udp.dropped > 0 && udp.corrupted > 0 && udp.cut > 0,
+        "{udp:?}"
+    );
+    far.stop();
 }
