@@ -18,8 +18,8 @@ const ENOUGH: usize = 12;
 const NAMES: u64 = 4096 * 176;
 /// Growth that is none, between the first and the last third of a process's life: of memory in use,
 /// where streams that ended lately are still remembered and queues keep some room, and of resident
-/// memory, of which the allocator keeps some. An hour has some twenty million messages and a hundred
-/// thousand streams: a few bytes that each of them leaves behind are more.
+/// memory, of which the allocator keeps some. An hour has some sixteen million messages and three
+/// hundred thousand streams: a few bytes that each of them leaves behind are more.
 const HEAP_ALLOWANCE: u64 = (384 << 10) + NAMES;
 const ANONYMOUS_ALLOWANCE: u64 = 4 << 20;
 /// What the library may keep for ever, once it was used: registers of handles, names of threads.

@@ -12,6 +12,10 @@ use crate::report::Report;
 /// A process that doesn't answer for so long hangs: its commands take milliseconds.
 const ANSWER: Duration = Duration::from_secs(60);
 
+/// What the C library keeps for later would look like memory in use: freed blocks of each thread, and
+/// the stacks of threads that ended.
+const NOTHING_KEPT: &str = "glibc.malloc.tcache_count=0:glibc.pthread.stack_cache_size=0";
+
 /// A host's process, from its start to its end.
 pub struct Side {
     name: &'static str,
@@ -32,10 +36,7 @@ impl Side {
         arguments: &[String],
     ) -> Result<Self, String> {
         let mut command = host.command(&program.to_string_lossy());
-        command
-            .args(arguments)
-            // What threads keep for themselves would look like memory in use.
-            .env("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0");
+        command.args(arguments).env("GLIBC_TUNABLES", NOTHING_KEPT);
         let mut process = Running::start(name, command, ANSWER);
         let bare_heap = Report::parse(&process.question())?.get("heap");
         let bare = Facts::of(process.id());
