@@ -191,6 +191,13 @@ void *use_it(void) { ITransport b = {2}; return b.other ? create_plugin() : NULL
     }
 }
 
+#[test]
+fn the_cpp_wrapper_compiles_alone_and_twice() {
+    let once = "#include <dcf_thunderbolt.hpp>\n";
+    compile(Dialect::Cpp17, once, &["-S", "-Wshadow", "-Weffc++"]);
+    compile(Dialect::Cpp17, &format!("{once}{once}"), &["-S"]);
+}
+
 /// The numbers, the sizes and the offsets, checked by the compiler.
 #[test]
 fn numbers_and_layouts_are_the_fixed_ones() {

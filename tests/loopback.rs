@@ -76,6 +76,12 @@ in_every_dialect! {
     wire;
 }
 
+/// The C++ header: errors, ownership, handlers, and exceptions that stay where they are.
+#[test]
+fn the_cpp_wrapper() {
+    CProgram::new("wrapper", Dialect::Cpp17).run();
+}
+
 /// A host may link the library into itself.
 #[test]
 fn from_the_static_library() {

@@ -87,7 +87,7 @@ pub struct CProgram<'a> {
 }
 
 impl<'a> CProgram<'a> {
-    /// Compiles `tests/c/<name>.c` and links it with the shared library.
+    /// Compiles `tests/c/<name>.c`, or `.cpp` if there is that, and links it with the shared library.
     ///
     /// # Panics
     ///
@@ -125,7 +125,12 @@ impl<'a> CProgram<'a> {
         kind: &str,
         libraries: &[&str],
     ) -> Self {
-        let source = package_root().join(directory).join(format!("{name}.c"));
+        let sources = package_root().join(directory);
+        let source = ["c", "cpp"]
+            .map(|extension| sources.join(format!("{name}.{extension}")))
+            .into_iter()
+            .find(|source| source.exists())
+            .unwrap_or_else(|| panic!("there is no {name}.c in {}", sources.display()));
         let library = library_directory();
         let directory = profile_directory().join("c-tests");
         let binary = directory.join(format!("{name}-{}{kind}", dialect.standard()));
@@ -147,7 +152,7 @@ impl<'a> CProgram<'a> {
                 .unwrap_or_else(|error| panic!("{}: {error}", dialect.compiler()));
             assert!(
                 output.status.success(),
-                "{name}.c does not compile as {dialect:?}:\n{}",
+                "{name} does not compile as {dialect:?}:\n{}",
                 String::from_utf8_lossy(&output.stderr)
             );
             // In one step: the same program may be running in another test.
@@ -251,7 +256,10 @@ fn is_current(binary: &Path, source: &Path) -> bool {
         inputs.extend(
             entries
                 .filter_map(|entry| Some(entry.ok()?.path()))
-                .filter(|path| path.extension().is_some_and(|extension| extension == "h")),
+                .filter(|path| {
+                    let extension = path.extension();
+                    extension.is_some_and(|extension| extension == "h" || extension == "hpp")
+                }),
         );
     }
     inputs

@@ -1,0 +1,439 @@
+/*
+ * dcf_thunderbolt.hpp: dcf_thunderbolt.h for C++17. Optional and thin: everything is inline, nothing of it is in
+ * the library, so it has no ABI of its own. What a call does, how long it waits, and what it may return is in the
+ * C header; here is only what differs:
+ *
+ * Errors     A status that is neither success nor an outcome named below is thrown as dcf_tb::error, with the
+ *            status, the words of dcf_tb_last_error and the errno.
+ * Ownership  transport and stream close what they hold when they go away. They are moved, not copied. A moved-from
+ *            one holds nothing: its calls throw DCF_TB_ERR_INVALID_HANDLE. transport_ref is a transport that somebody else
+ *            owns, and may be copied.
+ * Time       std::chrono::milliseconds; dcf_tb::forever = no limit. What is waited for in vain (DCF_TB_WOULD_BLOCK,
+ *            DCF_TB_ERR_TIMEOUT) is an empty std::optional of recv, accept and measure_rtt, and an error of streams.
+ * Handlers   std::function. They get a transport_ref, so they need not wait until they know the handle. No exception
+ *            leaves them: it goes to handlers::on_exception, and without one nowhere.
+ */
+#ifndef DCF_TB_THUNDERBOLT_HPP
+#define DCF_TB_THUNDERBOLT_HPP
+
+#include <dcf_thunderbolt.h>
+
+#if !defined(__cplusplus) || (__cplusplus < 201703L && (!defined(_MSVC_LANG) || _MSVC_LANG < 201703L))
+#error "dcf_thunderbolt.hpp needs C++17; dcf_thunderbolt.h does not"
+#endif
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace dcf_tb {
+
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+
+/** As a timeout: no limit. */
+inline constexpr milliseconds forever = milliseconds::max();
+
+/** A call that failed. what() has the words. */
+class error : public std::runtime_error {
+public:
+    /** Of this thread's last failure. `done`: what had been moved before it. */
+    explicit error(dcf_tb_status status, std::uint64_t done = 0)
+        : std::runtime_error(words(status)), status_(status), os_error_(dcf_tb_last_errno()), done_(done) {}
+
+    /** One of DCF_TB_WOULD_BLOCK to DCF_TB_ERR_PANIC. */
+    dcf_tb_status code() const noexcept { return status_; }
+    /** The errno behind it, or 0. */
+    std::int32_t os_error() const noexcept { return os_error_; }
+    /** Of a write or a file: the bytes that were moved before it failed. */
+    std::uint64_t done() const noexcept { return done_; }
+
+private:
+    static std::string words(dcf_tb_status status) {
+        std::string text(dcf_tb_last_error(nullptr, 0) + 1, '\0');
+        text.resize(std::min(dcf_tb_last_error(text.data(), text.size()), text.size() - 1));
+        return std::string(dcf_tb_status_string(status)) + ": " + text;
+    }
+
+    dcf_tb_status status_;
+    std::int32_t os_error_;
+    std::uint64_t done_;
+};
+
+/** Throws dcf_tb::error unless it is DCF_TB_OK. */
+inline void check(dcf_tb_status status, std::uint64_t done = 0) {
+    if (status != DCF_TB_OK) throw error(status, done);
+}
+
+namespace detail {
+
+/** Milliseconds as the C API has them: below 0 is 0, and too many to count is no limit. */
+inline std::uint32_t timeout(milliseconds time) {
+    if (time.count() < 0) return 0;
+    return time.count() < std::int64_t{DCF_TB_WAIT_FOREVER} ? static_cast<std::uint32_t>(time.count())
+                                                             : DCF_TB_WAIT_FOREVER;
+}
+
+/** False: it was waited for in vain. */
+inline bool came(dcf_tb_status status) {
+    if (status == DCF_TB_WOULD_BLOCK || status == DCF_TB_ERR_TIMEOUT) return false;
+    check(status);
+    return true;
+}
+
+inline const std::uint8_t *bytes(const void *data) { return static_cast<const std::uint8_t *>(data); }
+
+/** A name of any length, by a function that says how long it is. */
+template <typename Function, typename Handle>
+std::string name(Function function, Handle handle) {
+    char text[DCF_TB_PEER_SIZE]; // interfaces have shorter ones
+    std::size_t length = 0;
+    check(function(handle, text, sizeof text, &length));
+    return std::string(text, length);
+}
+
+} // namespace detail
+
+/** A data stream. It is closed when it goes away. */
+class stream {
+public:
+    stream() noexcept = default;
+    /** Takes over a handle of the C API. */
+    explicit stream(dcf_tb_stream handle) noexcept : handle_(handle) {}
+    stream(stream &&other) noexcept : handle_(other.release()) {}
+    stream &operator=(stream &&other) noexcept {
+        if (this != &other) reset(other.release());
+        return *this;
+    }
+    ~stream() { reset(); }
+
+    /** The handle for the C API; it stays ours. 0: none. */
+    dcf_tb_stream get() const noexcept { return handle_; }
+    /** Gives the handle away without closing it. */
+    dcf_tb_stream release() noexcept { return std::exchange(handle_, 0); }
+    /** Closes what it holds. */
+    void reset(dcf_tb_stream handle = 0) noexcept {
+        if (handle_ != 0) dcf_tb_stream_close(handle_);
+        handle_ = handle;
+    }
+    /** Whether it holds a stream. */
+    explicit operator bool() const noexcept { return handle_ != 0; }
+
+    /** Writes all of it; else error::done() says how much. */
+    void write(const void *data, std::size_t size, milliseconds wait = forever) {
+        std::size_t written = 0;
+        auto status = dcf_tb_stream_write(handle_, detail::bytes(data), size, detail::timeout(wait), &written);
+        check(status, written);
+    }
+    void write(std::string_view data, milliseconds wait = forever) { write(data.data(), data.size(), wait); }
+
+    /** Reads what is there, one byte at least; 0: the peer has ended the stream. */
+    std::size_t read(void *data, std::size_t size, milliseconds wait = forever) {
+        std::size_t got = 0;
+        auto status = dcf_tb_stream_read(handle_, static_cast<std::uint8_t *>(data), size, detail::timeout(wait), &got);
+        if (status == DCF_TB_EOF) return 0;
+        check(status);
+        return got;
+    }
+    /** Reads exactly so much, and waits up to `wait` for each piece. An earlier end is an error with DCF_TB_EOF. */
+    void read_all(void *data, std::size_t size, milliseconds wait = forever) {
+        for (std::size_t have = 0; have < size;) {
+            auto got = read(static_cast<std::uint8_t *>(data) + have, size - have, wait);
+            if (got == 0) throw error(DCF_TB_EOF, have);
+            have += got;
+        }
+    }
+
+    /** Sends part of a file; an earlier end of it is an error with DCF_TB_EOF. */
+    void send_file(int fd, std::uint64_t offset, std::uint64_t count, milliseconds wait = forever) {
+        std::uint64_t sent = 0;
+        auto status = dcf_tb_stream_send_file(handle_, fd, offset, count, detail::timeout(wait), &sent);
+        check(status, sent);
+    }
+    /** Receives into a file; an earlier end of the stream is an error with DCF_TB_EOF. */
+    void receive_file(int fd, std::uint64_t offset, std::uint64_t count, milliseconds wait = forever) {
+        std::uint64_t received = 0;
+        auto status = dcf_tb_stream_receive_file(handle_, fd, offset, count, detail::timeout(wait), &received);
+        check(status, received);
+    }
+
+    /** Ends our direction: the peer reads the end, we may still read. */
+    void finish() { check(dcf_tb_stream_finish(handle_)); }
+    /** The peer's address. */
+    std::string peer() const { return detail::name(dcf_tb_stream_peer, handle_); }
+    /** For poll; the library still owns it. */
+    int fd() const {
+        std::int32_t fd = -1;
+        check(dcf_tb_stream_fd(handle_, &fd));
+        return fd;
+    }
+    /** The descriptor is now the caller's, and the stream is gone from here. */
+    int detach() {
+        std::int32_t fd = -1;
+        check(dcf_tb_stream_detach(handle_, &fd));
+        handle_ = 0;
+        return fd;
+    }
+
+private:
+    dcf_tb_stream handle_ = 0;
+};
+
+/** A control message and who sent it: a peer for every call. */
+struct message {
+    std::vector<std::uint8_t> data{};
+    std::string sender{};
+
+    /** The bytes as text. */
+    std::string_view text() const noexcept { return {reinterpret_cast<const char *>(data.data()), data.size()}; }
+};
+
+/** dcf_tb_config with the defaults. What it points to must live until the transport is made; the callbacks and
+    user_data in it are the transport's own: set handlers instead. */
+struct config : dcf_tb_config {
+    config() : dcf_tb_config() { check(dcf_tb_config_init(this, sizeof(dcf_tb_config))); }
+};
+
+/** A transport that somebody else owns. Whether it is still open, its calls say. */
+class transport_ref {
+public:
+    transport_ref() noexcept = default;
+    explicit transport_ref(dcf_tb_transport handle) noexcept : handle_(handle) {}
+
+    /** The handle for the C API. 0: none. */
+    dcf_tb_transport get() const noexcept { return handle_; }
+    /** Whether it holds a transport. */
+    explicit operator bool() const noexcept { return handle_ != 0; }
+
+    /** True until the close begins. */
+    bool is_running() const {
+        std::uint8_t running = 0;
+        check(dcf_tb_is_running(handle_, &running));
+        return running != 0;
+    }
+    /** The interface that it is bound to. */
+    std::string interface_name() const { return detail::name(dcf_tb_interface, handle_); }
+    /** The ports that it really has. */
+    std::uint16_t control_port() const { return ports().first; }
+    std::uint16_t data_port() const { return ports().second; }
+
+    /** One datagram, whole or an error. */
+    void send(const std::string &peer, const void *data, std::size_t size) const {
+        check(dcf_tb_send(handle_, peer.c_str(), detail::bytes(data), size));
+    }
+    void send(const std::string &peer, std::string_view data) const { send(peer, data.data(), data.size()); }
+    /** How many were sent; an error only if it was none. */
+    std::size_t send_batch(const dcf_tb_datagram *datagrams, std::size_t count) const {
+        std::size_t sent = 0;
+        auto status = dcf_tb_send_batch(handle_, datagrams, count, &sent);
+        if (sent == 0) check(status);
+        return sent;
+    }
+    /** The oldest message; nothing if none came in time. While no on_message is set. */
+    std::optional<message> recv(milliseconds wait = forever) const {
+        message received;
+        received.data.resize(2048);
+        char sender[DCF_TB_PEER_SIZE];
+        std::size_t size = 0;
+        auto take = [&] {
+            return dcf_tb_recv(handle_, received.data.data(), received.data.size(), &size, sender, sizeof sender,
+                               detail::timeout(wait));
+        };
+        auto status = take();
+        while (status == DCF_TB_ERR_BUFFER_TOO_SMALL) { // another thread may take it meanwhile
+            received.data.resize(size);
+            status = take();
+        }
+        if (!detail::came(status)) return std::nullopt;
+        received.data.resize(size);
+        received.sender = sender;
+        return received;
+    }
+    /** Readable while recv or accept would not wait; never read or close it. */
+    int event_fd() const {
+        std::int32_t fd = -1;
+        check(dcf_tb_event_fd(handle_, &fd));
+        return fd;
+    }
+
+    /** A wait of 0 is the configured connect_timeout_ms. */
+    stream open_stream(const std::string &peer, milliseconds wait = milliseconds(0)) const {
+        dcf_tb_stream opened = 0;
+        check(dcf_tb_open_stream(handle_, peer.c_str(), detail::timeout(wait), &opened));
+        return stream(opened);
+    }
+    /** The oldest stream that a peer opened; nothing if none came in time. While no on_stream is set. */
+    std::optional<stream> accept(milliseconds wait = forever) const {
+        dcf_tb_stream accepted = 0;
+        if (!detail::came(dcf_tb_accept(handle_, detail::timeout(wait), &accepted))) return std::nullopt;
+        return stream(accepted);
+    }
+
+    /** One round trip; nothing if no answer came in time. */
+    std::optional<nanoseconds> measure_rtt(const std::string &peer, milliseconds wait) const {
+        std::uint64_t rtt = 0;
+        if (!detail::came(dcf_tb_measure_rtt(handle_, peer.c_str(), detail::timeout(wait), &rtt))) return std::nullopt;
+        return nanoseconds(rtt);
+    }
+    /** A series. No answer at all is an error with DCF_TB_ERR_TIMEOUT. */
+    dcf_tb_rtt ping(const std::string &peer, std::uint32_t count, std::chrono::microseconds interval,
+                    milliseconds wait) const {
+        dcf_tb_rtt summary{};
+        summary.struct_size = sizeof summary;
+        auto gap = std::min<std::int64_t>(std::max<std::int64_t>(interval.count(), 0),
+                                          std::numeric_limits<std::uint32_t>::max());
+        check(dcf_tb_ping(handle_, peer.c_str(), count, static_cast<std::uint32_t>(gap), detail::timeout(wait),
+                          &summary));
+        return summary;
+    }
+    /** Everybody who answered in this time. */
+    std::vector<dcf_tb_peer> discover(milliseconds wait) const {
+        std::vector<dcf_tb_peer> peers(16);
+        std::size_t count = 0;
+        auto ask = [&] { return dcf_tb_discover(handle_, detail::timeout(wait), peers.data(), peers.size(), &count); };
+        auto status = ask();
+        while (status == DCF_TB_ERR_BUFFER_TOO_SMALL) {
+            peers.resize(count + 16);
+            status = ask();
+        }
+        check(status);
+        peers.resize(count);
+        return peers;
+    }
+
+    /** What it has done. */
+    dcf_tb_stats stats() const {
+        dcf_tb_stats stats{};
+        stats.struct_size = sizeof stats;
+        check(dcf_tb_get_stats(handle_, &stats));
+        return stats;
+    }
+    /** Sets the counts to 0. */
+    void reset_stats() const { check(dcf_tb_reset_stats(handle_)); }
+
+protected:
+    dcf_tb_transport handle_ = 0;
+
+private:
+    std::pair<std::uint16_t, std::uint16_t> ports() const {
+        std::uint16_t control = 0, data = 0;
+        check(dcf_tb_ports(handle_, &control, &data));
+        return {control, data};
+    }
+};
+
+/** What a transport calls, each on a thread of the library; all may be empty. They are destroyed when the
+    transport has closed and none of them runs any more. */
+struct handlers {
+    /** A message came; its bytes and the sender live for the call only. */
+    std::function<void(transport_ref, std::string_view data, const char *sender)> on_message{};
+    /** A peer opened a stream; the call has a thread of its own. */
+    std::function<void(transport_ref, stream, const char *peer)> on_stream{};
+    /** A log record; `level` is one of DCF_TB_LOG_*. May be called on several threads at once. */
+    std::function<void(std::int32_t level, const char *text)> on_log{};
+    /** The link came (true) or went. */
+    std::function<void(bool up, const char *interface_name)> on_link{};
+    /** One of the others threw this. May be called on several threads at once. */
+    std::function<void(std::exception_ptr)> on_exception{};
+};
+
+/** A transport. It is closed when it goes away; in a handler that returns at once, else when all is done. */
+class transport : public transport_ref {
+public:
+    /** Holds nothing. */
+    transport() noexcept = default;
+    explicit transport(config settings, handlers called = {}) {
+        auto kept = std::make_unique<context>(std::move(called));
+        settings.on_message = nullptr;
+        settings.on_stream = nullptr;
+        settings.on_log = kept->called.on_log ? log : nullptr;
+        settings.on_link = kept->called.on_link ? link : nullptr;
+        settings.on_closed = closed;
+        settings.user_data = kept.get();
+        check(dcf_tb_init(&settings, &handle_));
+        auto *shared = kept.release(); // from now on on_closed deletes it
+        // These two need the handle. What comes meanwhile waits.
+        shared->self = transport_ref(handle_);
+        auto status = shared->called.on_message ? dcf_tb_set_message_callback(handle_, arrived, shared) : DCF_TB_OK;
+        if (status == DCF_TB_OK && shared->called.on_stream)
+            status = dcf_tb_set_stream_callback(handle_, opened, shared);
+        if (status != DCF_TB_OK) {
+            error failure(status); // its words, before the close
+            reset();
+            throw failure;
+        }
+    }
+    transport(transport &&other) noexcept : transport_ref(other.release()) {}
+    transport &operator=(transport &&other) noexcept {
+        if (this != &other) {
+            reset();
+            handle_ = other.release();
+        }
+        return *this;
+    }
+    transport(const transport &) = delete;
+    transport &operator=(const transport &) = delete;
+    ~transport() { reset(); }
+
+    /** Gives the handle away without closing it. */
+    dcf_tb_transport release() noexcept { return std::exchange(handle_, 0); }
+    /** Closes it. */
+    void reset() noexcept {
+        if (handle_ != 0) dcf_tb_close(release());
+    }
+    /** Closes it, and says what went wrong. */
+    void close() { check(dcf_tb_close(release())); }
+
+private:
+    struct context {
+        explicit context(handlers given) : called(std::move(given)) {}
+        handlers called;
+        transport_ref self{};
+    };
+
+    /** Runs a handler; what it throws goes no further than to on_exception. */
+    template <typename Call>
+    static void guarded(void *user_data, Call call) noexcept {
+        auto *shared = static_cast<context *>(user_data);
+        try {
+            try {
+                call(*shared);
+            } catch (...) {
+                if (shared->called.on_exception) shared->called.on_exception(std::current_exception());
+            }
+        } catch (...) { // it threw itself: there is nobody left to tell
+        }
+    }
+
+    static void arrived(const std::uint8_t *data, std::size_t size, const char *sender, void *user_data) noexcept {
+        guarded(user_data, [&](context &shared) {
+            shared.called.on_message(shared.self, {reinterpret_cast<const char *>(data), size}, sender);
+        });
+    }
+    static void opened(dcf_tb_stream handle, const char *peer, void *user_data) noexcept {
+        stream taken(handle);
+        guarded(user_data, [&](context &shared) { shared.called.on_stream(shared.self, std::move(taken), peer); });
+    }
+    static void log(std::int32_t level, const char *text, void *user_data) noexcept {
+        guarded(user_data, [&](context &shared) { shared.called.on_log(level, text); });
+    }
+    static void link(std::int32_t up, const char *interface_name, void *user_data) noexcept {
+        guarded(user_data, [&](context &shared) { shared.called.on_link(up != 0, interface_name); });
+    }
+    static void closed(void *user_data) noexcept { delete static_cast<context *>(user_data); }
+};
+
+} // namespace dcf_tb
+
+#endif

@@ -1,0 +1,331 @@
+/* dcf_thunderbolt.hpp: errors, ownership, outcomes, handlers, and exceptions that stay where they are. */
+#include "check.h"
+
+#include <dcf_thunderbolt.hpp>
+
+#include <atomic>
+#include <mutex>
+#include <netinet/in.h>
+#include <type_traits>
+
+using ms = std::chrono::milliseconds;
+
+static_assert(!std::is_copy_constructible_v<dcf_tb::transport> && !std::is_copy_assignable_v<dcf_tb::transport>);
+static_assert(!std::is_copy_constructible_v<dcf_tb::stream> && !std::is_copy_assignable_v<dcf_tb::stream>);
+static_assert(std::is_nothrow_move_constructible_v<dcf_tb::transport>);
+static_assert(std::is_nothrow_move_assignable_v<dcf_tb::transport>);
+static_assert(std::is_nothrow_move_constructible_v<dcf_tb::stream>);
+static_assert(std::is_nothrow_move_assignable_v<dcf_tb::stream>);
+static_assert(std::is_base_of_v<std::runtime_error, dcf_tb::error>);
+/* Thin: a handle and nothing else. */
+static_assert(sizeof(dcf_tb::transport) == sizeof(dcf_tb_transport));
+static_assert(sizeof(dcf_tb::stream) == sizeof(dcf_tb_stream));
+
+namespace {
+
+constexpr ms generous(GENEROUS_MS);
+
+dcf_tb::config loopback()
+{
+    dcf_tb::config config;
+    config.interface_name = "lo";
+    config.control_port = 0;
+    config.data_port = 0;
+    return config;
+}
+
+/* The peer string of a transport on the loopback interface. */
+std::string peer_of(const dcf_tb::transport_ref &transport, bool data = false)
+{
+    return "[::1%lo]:" + std::to_string(data ? transport.data_port() : transport.control_port());
+}
+
+/* The call must throw an error with this status. */
+template <typename Call>
+dcf_tb::error fails(dcf_tb_status expected, Call call)
+{
+    try {
+        call();
+    } catch (const dcf_tb::error &error) {
+        GIVES(expected, error.code());
+        return error;
+    }
+    GIVES(expected, DCF_TB_OK);
+    abort();
+}
+
+void errors()
+{
+    TOPIC("an error has the status, the words and the errno");
+    auto error = fails(DCF_TB_ERR_INTERFACE_NOT_FOUND, [] {
+        auto config = loopback();
+        config.interface_name = "no-such-if0";
+        dcf_tb::transport transport(config);
+    });
+    CHECK(std::string(error.what()).find("no-such-if0") != std::string::npos);
+    CHECK(std::string(error.what()).find(dcf_tb_status_string(error.code())) == 0);
+
+    dcf_tb::transport transport(loopback());
+    error = fails(DCF_TB_ERR_INVALID_ADDRESS, [&] { transport.send("10.0.0.1", "x"); });
+    CHECK(std::string(error.what()).find("10.0.0.1") != std::string::npos);
+    error = fails(DCF_TB_ERR_CONNECTION_REFUSED, [&] { transport.open_stream("[::1%lo]:1"); });
+    CHECK(error.os_error() == ECONNREFUSED);
+    CHECK(error.done() == 0);
+}
+
+void ownership()
+{
+    TOPIC("a transport is closed when it goes away, and when another one takes its place");
+    dcf_tb::config config = loopback();
+    dcf_tb_transport handle = 0;
+    uint8_t running = 0;
+    {
+        dcf_tb::transport transport(config);
+        handle = transport.get();
+        CHECK(transport.is_running() && transport.interface_name() == "lo");
+    }
+    GIVES(DCF_TB_ERR_INVALID_HANDLE, dcf_tb_is_running(handle, &running));
+    dcf_tb::transport first(config);
+    handle = first.get();
+    first = dcf_tb::transport(config);
+    GIVES(DCF_TB_ERR_INVALID_HANDLE, dcf_tb_is_running(handle, &running));
+
+    TOPIC("moving leaves nothing behind, and closes nothing");
+    handle = first.get();
+    dcf_tb::transport second(std::move(first));
+    CHECK(!first && second && second.get() == handle && second.is_running());
+    fails(DCF_TB_ERR_INVALID_HANDLE, [&] { first.is_running(); });
+    fails(DCF_TB_ERR_INVALID_HANDLE, [&] { first.close(); });
+
+    TOPIC("a handle goes out of a wrapper and comes back as the C API's");
+    handle = second.release();
+    OK(dcf_tb_is_running(handle, &running));
+    OK(dcf_tb_close(handle));
+    dcf_tb::transport third(config);
+    third.close();
+    CHECK(!third);
+    fails(DCF_TB_ERR_INVALID_HANDLE, [&] { third.close(); });
+}
+
+void messages()
+{
+    TOPIC("messages of every size come, and none is an outcome");
+    dcf_tb::transport transport(loopback());
+    auto peer = peer_of(transport);
+    CHECK(!transport.recv(ms(0)));
+    CHECK(!transport.recv(ms(20)));
+    for (std::size_t size : {std::size_t{0}, std::size_t{5}, std::size_t{2048}, std::size_t{2049},
+                             std::size_t{DCF_TB_MAX_MESSAGE_SIZE}}) {
+        std::string data(size, 'm');
+        transport.send(peer, data);
+        auto message = transport.recv(generous);
+        CHECK(message && message->text() == data);
+        transport.send(message->sender, "again");
+        CHECK(transport.recv(generous)->text() == "again");
+    }
+    fails(DCF_TB_ERR_MESSAGE_TOO_LARGE,
+          [&] { transport.send(peer, std::string(DCF_TB_MAX_MESSAGE_SIZE + 1, 'm')); });
+
+    TOPIC("a batch");
+    dcf_tb_datagram batch[2] = {{peer.c_str(), dcf_tb::detail::bytes("one"), 3},
+                                {peer.c_str(), dcf_tb::detail::bytes("two"), 3}};
+    CHECK(transport.send_batch(batch, 2) == 2);
+    CHECK(transport.recv(generous)->text() == "one");
+    CHECK(transport.recv(generous)->text() == "two");
+    CHECK(transport.event_fd() >= 0);
+
+    TOPIC("statistics");
+    CHECK(transport.stats().messages_received == transport.stats().messages_sent);
+    transport.reset_stats();
+    CHECK(transport.stats().messages_received == 0);
+}
+
+void round_trips()
+{
+    TOPIC("round trips, and none");
+    dcf_tb::transport transport(loopback());
+    auto peer = peer_of(transport);
+    CHECK(transport.measure_rtt(peer, generous)->count() > 0);
+    auto summary = transport.ping(peer, 3, std::chrono::microseconds(0), generous);
+    CHECK(summary.sent == 3 && summary.received == 3);
+    CHECK(transport.discover(ms(1)).empty());
+    /* A socket that is bound, and answers nothing. */
+    int mute = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    sockaddr_in6 address{};
+    socklen_t length = sizeof address;
+    address.sin6_family = AF_INET6;
+    address.sin6_addr.s6_addr[15] = 1;
+    CHECK(bind(mute, reinterpret_cast<sockaddr *>(&address), sizeof address) == 0);
+    CHECK(getsockname(mute, reinterpret_cast<sockaddr *>(&address), &length) == 0);
+    peer = "[::1%lo]:" + std::to_string(ntohs(address.sin6_port));
+    CHECK(!transport.measure_rtt(peer, ms(20)));
+    fails(DCF_TB_ERR_TIMEOUT, [&] { transport.ping(peer, 1, std::chrono::microseconds(0), ms(20)); });
+    close(mute);
+}
+
+void streams()
+{
+    TOPIC("a stream: bytes, the end, ownership");
+    dcf_tb::transport transport(loopback());
+    CHECK(!transport.accept(ms(0)));
+    dcf_tb::stream near = transport.open_stream(peer_of(transport, true));
+    dcf_tb::stream far = *transport.accept(generous);
+    CHECK(near && far && near.peer() == "::1%lo" && near.fd() >= 0);
+    fails(DCF_TB_ERR_TIMEOUT, [&] { char none; far.read(&none, 1, ms(20)); });
+    near.write("hello");
+    char text[5];
+    far.read_all(text, sizeof text);
+    CHECK(std::string_view(text, sizeof text) == "hello");
+    far.write(std::string("world"));
+    near.finish();
+    CHECK(far.read(text, sizeof text) == 0);
+    CHECK(fails(DCF_TB_EOF, [&] { near.read_all(text, 0); far.read_all(text, 1); }).done() == 0);
+    near.read_all(text, sizeof text);
+    CHECK(std::string_view(text, sizeof text) == "world");
+
+    TOPIC("how much was written before it failed");
+    std::vector<char> much(64 << 20, 'x');
+    auto error = fails(DCF_TB_ERR_TIMEOUT, [&] { far.write(much.data(), much.size(), ms(100)); });
+    CHECK(error.done() > 0 && error.done() < much.size());
+
+    TOPIC("a stream is closed when it goes away");
+    near.reset();
+    far = dcf_tb::stream();
+    EVENTUALLY(transport.stats().streams_open == 0);
+    fails(DCF_TB_ERR_INVALID_HANDLE, [&] { far.write("x"); });
+
+    TOPIC("a detached descriptor is the caller's");
+    near = transport.open_stream(peer_of(transport, true));
+    far = *transport.accept(generous);
+    int fd = near.detach();
+    CHECK(!near && write(fd, "raw", 3) == 3);
+    far.read_all(text, 3);
+    CHECK(std::string_view(text, 3) == "raw");
+    close(fd);
+
+    TOPIC("files");
+    char path[] = "/tmp/dcf-tb-wrapper-XXXXXX";
+    int file = mkstemp(path);
+    CHECK(file >= 0 && unlink(path) == 0 && write(file, "content", 7) == 7);
+    near = transport.open_stream(peer_of(transport, true));
+    far = *transport.accept(generous);
+    near.send_file(file, 0, 7);
+    far.receive_file(file, 7, 7);
+    char copy[14];
+    CHECK(pread(file, copy, sizeof copy, 0) == 14 && std::string_view(copy, 14) == "contentcontent");
+    CHECK(fails(DCF_TB_EOF, [&] { near.send_file(file, 0, 100); }).done() == 14);
+    close(file);
+}
+
+void called_back()
+{
+    TOPIC("handlers get messages, streams and log records, and the transport");
+    std::atomic<int> logged{0}, streams{0};
+    dcf_tb::handlers handlers;
+    handlers.on_message = [](dcf_tb::transport_ref self, std::string_view data, const char *sender) {
+        self.send(sender, data);
+    };
+    handlers.on_stream = [&](dcf_tb::transport_ref, dcf_tb::stream stream, const char *) {
+        char text[64];
+        while (std::size_t got = stream.read(text, sizeof text)) stream.write(text, got);
+        streams++;
+    };
+    handlers.on_log = [&](std::int32_t, const char *) { logged++; };
+    dcf_tb::transport echo(loopback(), std::move(handlers)), transport(loopback());
+    transport.send(peer_of(echo), "echo");
+    CHECK(transport.recv(generous)->text() == "echo");
+    auto stream = transport.open_stream(peer_of(echo, true));
+    stream.write("echo");
+    stream.finish();
+    char text[4];
+    stream.read_all(text, sizeof text);
+    CHECK(std::string_view(text, 4) == "echo" && stream.read(text, 1) == 0);
+    EVENTUALLY(streams == 1);
+    CHECK(logged > 0);
+}
+
+void exceptions_stay()
+{
+    TOPIC("an exception leaves no handler, and the next call comes");
+    std::atomic<int> calls{0}, told{0};
+    dcf_tb::handlers handlers;
+    handlers.on_message = [&](dcf_tb::transport_ref, std::string_view data, const char *) {
+        calls++;
+        if (data == "int") throw 42;
+        throw std::runtime_error(std::string(data));
+    };
+    handlers.on_stream = [](dcf_tb::transport_ref, dcf_tb::stream, const char *) { throw std::logic_error("stream"); };
+    handlers.on_log = [](std::int32_t, const char *) { throw std::logic_error("log"); };
+    handlers.on_exception = [&](std::exception_ptr thrown) {
+        told++;
+        std::rethrow_exception(thrown); /* even this one */
+    };
+    dcf_tb::transport transport(loopback(), std::move(handlers));
+    CHECK(told > 0); /* of the log */
+    int before = told;
+    for (auto text : {"one", "int", "two"}) transport.send(peer_of(transport), text);
+    EVENTUALLY(calls == 3);
+    auto stream = transport.open_stream(peer_of(transport, true));
+    char none;
+    CHECK(stream.read(&none, 1, generous) == 0); /* the other end went with the handler */
+    EVENTUALLY(told >= before + 4);
+    CHECK(transport.is_running());
+}
+
+void life_of_handlers()
+{
+    TOPIC("handlers are destroyed with the transport");
+    auto alive = std::make_shared<int>(0);
+    auto with = [](std::shared_ptr<int> kept) {
+        dcf_tb::handlers handlers;
+        handlers.on_message = [kept](dcf_tb::transport_ref, std::string_view, const char *) {};
+        return handlers;
+    };
+    {
+        dcf_tb::transport transport(loopback(), with(alive));
+        CHECK(alive.use_count() == 2);
+    }
+    CHECK(alive.use_count() == 1);
+
+    TOPIC("handlers are destroyed when the transport could not begin");
+    fails(DCF_TB_ERR_INTERFACE_NOT_FOUND, [&] {
+        auto config = loopback();
+        config.interface_name = "no-such-if0";
+        dcf_tb::transport transport(config, with(alive));
+    });
+    CHECK(alive.use_count() == 1);
+
+    TOPIC("a transport may go away inside its own handler, which runs to its end");
+    std::mutex guard;
+    dcf_tb::transport transport;
+    std::atomic<bool> ended{false};
+    dcf_tb::handlers handlers;
+    handlers.on_message = [&, alive](dcf_tb::transport_ref, std::string_view, const char *) {
+        { std::lock_guard lock(guard); transport = dcf_tb::transport(); }
+        CHECK(*alive == 0); /* what it holds is still there */
+        ended = true;
+    };
+    std::string peer;
+    {
+        std::lock_guard lock(guard);
+        transport = dcf_tb::transport(loopback(), std::move(handlers));
+        peer = peer_of(transport);
+    }
+    dcf_tb::transport(loopback()).send(peer, "go");
+    EVENTUALLY(ended && alive.use_count() == 1);
+}
+
+} // namespace
+
+int main()
+{
+    errors();
+    ownership();
+    messages();
+    round_trips();
+    streams();
+    called_back();
+    exceptions_stay();
+    life_of_handlers();
+    return 0;
+}
