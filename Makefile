@@ -31,7 +31,7 @@ REPORTS = --html $(BENCH)/report.html --markdown $(BENCH)/report.md --json $(BEN
 WARNINGS := -Wall -Wextra -Wpedantic -Werror
 
 DEMO_NEEDS := gcc libc6-dev iproute2 util-linux coreutils rust
-TEST_NEEDS := $(DEMO_NEEDS) g++ binutils valgrind
+TEST_NEEDS := $(DEMO_NEEDS) g++ binutils valgrind cmake pkg-config
 LINT_NEEDS := gcc libc6-dev rust rustfmt clippy shellcheck
 DOCS_NEEDS := mandoc
 BENCH_NEEDS := gcc libc6-dev iproute2 util-linux valgrind rust
@@ -39,13 +39,16 @@ SOAK_NEEDS := gcc libc6-dev iproute2 util-linux rust
 # Other tools to compare with. What cannot be had is left out.
 BENCH_PEERS := $(shell cat bench/peers/packages)
 
-.PHONY: build examples demo test models bench bench-quick bench-check bench-peers bench-programs soak soak-check soak-program lint docs install uninstall clean deps help
+# What `make help` lists.
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 build: ## the library, shared and static, in target/release, and its man pages (the default)
 	$(CARGO) build --release
 	$(if $(wildcard cli),$(CARGO) build --release --workspace --bin dcf-tb)
 	@ln -sf $(LIB).so $(RELEASE)/$(LIB).so.$(MAJOR)
-	@$(MAKE) --no-print-directory $(MAN3)/dcf_thunderbolt.3
+	@$(MAKE) --no-print-directory man
+
+man: $(MAN3)/dcf_thunderbolt.3 ## the man pages of the C API, in target/man
 
 $(MAN3)/dcf_thunderbolt.3: include/dcf_thunderbolt.h $(wildcard reference/src/*.rs)
 	$(CARGO) run --quiet --package dcf_reference -- include/dcf_thunderbolt.h $(MAN3)

@@ -6,6 +6,9 @@ use std::sync::mpsc::{channel, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{kill, Signal};
+use nix::unistd::Pid;
+
 /// A line that begins so is a question to the test; a line from the test answers it.
 const QUESTION: &str = "? ";
 
@@ -97,6 +100,27 @@ impl Running {
             "{} ended ({status}) instead of asking. It printed:\n{}",
             self.name, self.printed
         )
+    }
+
+    /// Waits for a line that has `words` in it.
+    #[track_caller]
+    pub fn until(&mut self, words: &str) {
+        while let Some(line) = self.line() {
+            if line.contains(words) {
+                return;
+            }
+        }
+        let status = self.end();
+        panic!(
+            "{} ended ({status}) without saying \"{words}\". It printed:\n{}",
+            self.name, self.printed
+        )
+    }
+
+    /// Asks it to end (SIGTERM).
+    pub fn terminate(&self) {
+        let id = self.id().try_into().expect("a process number");
+        kill(Pid::from_raw(id), Signal::SIGTERM).expect("our own child");
     }
 
     /// Answers the last question.
