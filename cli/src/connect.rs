@@ -1,0 +1,270 @@
+//! From the common options to a transport, and from what the user wrote to a peer.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thunderbolt_transport::{
+    DiscoveredPeer, LogLevel, ThunderboltTransport, ThunderboltTransportBuilder,
+};
+
+use crate::exit::{Exit, Failure};
+use crate::interrupt;
+use crate::options::Common;
+use crate::output::{self, Verbosity};
+use crate::units::plural;
+
+/// How long the others on the link have for their answer: tens of times what a cable takes.
+pub const DISCOVERY: Duration = Duration::from_millis(500);
+
+/// Interface names that mean "find it".
+const AUTO: &str = "auto";
+
+/// A peer, and the ports that it is reached at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// As the user wrote it, or as it was found; without a port, if it is the usual one.
+    pub name: String,
+    /// For messages and round trips.
+    pub control: String,
+    /// For streams.
+    pub data: String,
+}
+
+impl Peer {
+    /// A bare address is at the ports of the options. One in brackets names its port itself.
+    pub fn new(text: &str, common: &Common) -> Self {
+        let (control, data) = match text.starts_with('[') {
+            true => (text.to_owned(), text.to_owned()),
+            false => (
+                format!("[{text}]:{}", common.control_port),
+                format!("[{text}]:{}", common.data_port),
+            ),
+        };
+        Self {
+            name: text.to_owned(),
+            control,
+            data,
+        }
+    }
+
+    /// One that discovery found: its address comes with the control port that was asked.
+    pub fn found(peer: &DiscoveredPeer, common: &Common) -> Self {
+        Self::new(without_port(&peer.address), common)
+    }
+}
+
+/// `[fe80::1%tb0]:5000` as `fe80::1%tb0`.
+fn without_port(address: &str) -> &str {
+    let inside = address
+        .strip_prefix('[')
+        .and_then(|rest| rest.split(']').next());
+    inside.unwrap_or(address)
+}
+
+/// Whether a word on the command line is meant as a peer: an IPv6 address, perhaps with an
+/// interface, in brackets with a port.
+pub fn looks_like_peer(text: &str) -> bool {
+    let address = without_port(text).split('%').next().unwrap_or_default();
+    address.parse::<std::net::Ipv6Addr>().is_ok()
+}
+
+/// The interface to use: what was asked for, or else the one that the peer's address names.
+fn interface(common: &Common, peer: Option<&str>) -> String {
+    let zone = peer.and_then(|peer| without_port(peer).split_once('%'));
+    match zone {
+        Some((_, zone)) if common.interface == AUTO => named(zone),
+        _ => common.interface.clone(),
+    }
+}
+
+/// The name of an interface that may have been given as an index.
+fn named(zone: &str) -> String {
+    if zone.is_empty() || !zone.bytes().all(|byte| byte.is_ascii_digit()) {
+        return zone.to_owned();
+    }
+    let all = fs::read_dir("/sys/class/net")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let has_index = |path: &Path| {
+        fs::read_to_string(path.join("ifindex")).is_ok_and(|index| index.trim() == zone)
+    };
+    all.map(|entry| entry.path())
+        .find(|path| has_index(path))
+        .and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
+        .unwrap_or_else(|| zone.to_owned())
+}
+
+/// A builder with what all transports of this program have.
+fn builder(interface: String) -> ThunderboltTransportBuilder {
+    let level = if output::wants(Verbosity::Everything) {
+        LogLevel::Debug
+    } else if output::wants(Verbosity::Verbose) {
+        LogLevel::Info
+    } else if output::wants(Verbosity::Normal) {
+        LogLevel::Warn
+    } else {
+        LogLevel::Error
+    };
+    ThunderboltTransportBuilder::new()
+        .interface(interface)
+        .log_level(level)
+        .logger(|level, text| output::error(&format!("{level}: {text}")))
+}
+
+fn started(builder: ThunderboltTransportBuilder) -> Result<Arc<ThunderboltTransport>, Failure> {
+    let transport = builder.build()?;
+    interrupt::closes(Arc::downgrade(&transport));
+    Ok(transport)
+}
+
+/// A transport that asks others. It takes any free ports, so that another program on this host may
+/// hold the usual ones.
+pub fn client(common: &Common, peer: Option<&str>) -> Result<Arc<ThunderboltTransport>, Failure> {
+    client_with(common, peer, |builder| builder)
+}
+
+/// The same with other settings.
+pub fn client_with(
+    common: &Common,
+    peer: Option<&str>,
+    more: impl FnOnce(ThunderboltTransportBuilder) -> ThunderboltTransportBuilder,
+) -> Result<Arc<ThunderboltTransport>, Failure> {
+    let builder = builder(interface(common, peer))
+        .control_port(0)
+        .data_port(0);
+    started(more(builder))
+}
+
+/// A transport that others find, at the ports of the options.
+pub fn server(
+    common: &Common,
+    more: impl FnOnce(ThunderboltTransportBuilder) -> ThunderboltTransportBuilder,
+) -> Result<Arc<ThunderboltTransport>, Failure> {
+    let builder = builder(interface(common, None))
+        .control_port(common.control_port)
+        .data_port(common.data_port)
+        .wait_for_interface(true);
+    started(more(builder))
+}
+
+/// Says where a server is to be found, as soon as its interface is there.
+pub fn say_who_listens(transport: &ThunderboltTransport) {
+    let interface = transport.interface();
+    if transport.get_stats().link_up {
+        output::note(&format!(
+            "listening on {interface}: control port {}, data port {}",
+            transport.control_port(),
+            transport.data_port()
+        ));
+    } else {
+        output::note(&format!(
+            "waiting for the link on {interface}; `dcf-tb doctor` says what is missing"
+        ));
+        let said = transport.set_link_handler(Some(Box::new(|event| {
+            let state = if event.up { "up" } else { "down" };
+            output::note(&format!("{} is {state}", event.interface));
+        })));
+        // It fails for a transport that was closed meanwhile.
+        drop(said);
+    }
+}
+
+/// The peer that the user named, or the only one there is.
+pub fn peer(
+    transport: &ThunderboltTransport,
+    common: &Common,
+    named: Option<&str>,
+) -> Result<Peer, Failure> {
+    if let Some(text) = named {
+        return Ok(Peer::new(text, common));
+    }
+    let found = transport.discover_port(common.control_port, Some(DISCOVERY))?;
+    match &found[..] {
+        [only] => {
+            let peer = Peer::found(only, common);
+            output::detail(&format!("found {}", peer.name));
+            Ok(peer)
+        }
+        [] => Err(nobody(transport, common)),
+        several => {
+            let names: Vec<_> = several
+                .iter()
+                .map(|peer| Peer::found(peer, common).name)
+                .collect();
+            Err(Failure::new(
+                Exit::Peer,
+                format!(
+                    "{} answered on {}: {}",
+                    plural(several.len() as u64, "peer", "peers"),
+                    transport.interface(),
+                    names.join(", ")
+                ),
+            )
+            .advise("name one of them"))
+        }
+    }
+}
+
+/// The failure of a search that found nobody.
+pub fn nobody(transport: &ThunderboltTransport, common: &Common) -> Failure {
+    Failure::new(
+        Exit::Peer,
+        format!(
+            "nobody answered on {}, control port {}",
+            transport.interface(),
+            common.control_port
+        ),
+    )
+    .advise(
+        "start `dcf-tb receive DIR` or `dcf-tb listen` over there; if it runs, `dcf-tb doctor` on \
+         both sides finds a firewall that drops the answer",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn common() -> Common {
+        Common {
+            interface: AUTO.to_owned(),
+            control_port: 5000,
+            data_port: 5001,
+            quiet: false,
+            verbose: 0,
+        }
+    }
+
+    #[test]
+    fn a_bare_peer_gets_the_ports_of_the_options() {
+        let peer = Peer::new("fe80::1%tb0", &common());
+        assert_eq!(peer.control, "[fe80::1%tb0]:5000");
+        assert_eq!(peer.data, "[fe80::1%tb0]:5001");
+        let peer = Peer::new("[fe80::1%tb0]:7000", &common());
+        assert_eq!((&peer.control, &peer.data), (&peer.name, &peer.name));
+    }
+
+    #[test]
+    fn peers_are_told_from_paths() {
+        for peer in ["fe80::1", "fe80::1%thunderbolt0", "[fe80::1%2]:5001", "::1"] {
+            assert!(looks_like_peer(peer), "{peer}");
+        }
+        for path in ["weights", "./fe80::1", "a:b", "", "fe80", "host%if"] {
+            assert!(!looks_like_peer(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_peers_interface_is_meant_when_none_is_named() {
+        let mut options = common();
+        assert_eq!(interface(&options, Some("fe80::1%tb7")), "tb7");
+        assert_eq!(interface(&options, Some("[fe80::1%tb7]:1")), "tb7");
+        assert_eq!(interface(&options, Some("::1%1")), "lo", "by its index");
+        assert_eq!(interface(&options, Some("fe80::1")), AUTO);
+        options.interface = "tb1".to_owned();
+        assert_eq!(interface(&options, Some("fe80::1%tb7")), "tb1");
+    }
+}

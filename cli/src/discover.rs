@@ -1,0 +1,136 @@
+//! `dcf-tb discover`: who is on the cable.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde::Serialize;
+use thunderbolt_transport::{ThunderboltTransport, TransportError};
+
+use crate::connect::{self, Peer};
+use crate::exit::{Exit, Failure};
+use crate::interrupt;
+use crate::options::{seconds, Common};
+use crate::output;
+use crate::units::{microseconds, short_time};
+
+/// List who is on the cable: one address a line, to be pasted anywhere.
+///
+/// Everybody answers who runs `dcf-tb receive`, `dcf-tb listen` or any program with this transport on the same
+/// control port.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// How long to wait for answers.
+    #[arg(long, short, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    wait: Duration,
+
+    /// Go on looking: a line for each peer that comes. Who goes is said on standard error.
+    #[arg(long)]
+    watch: bool,
+
+    /// Print JSON, with round trips; with --watch an object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Found<'a> {
+    address: &'a str,
+    rtt_us: f64,
+}
+
+/// A peer that missed so many rounds of `--watch` is gone: one answer may be lost.
+const MISSES: u32 = 2;
+
+pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
+    interrupt::take_signals();
+    if options.watch {
+        return watch(common, options);
+    }
+    let transport = connect::client(common, None)?;
+    let found = look(&transport, common, options.wait)?;
+    if options.json {
+        let found: Vec<_> = found
+            .iter()
+            .map(|(address, rtt)| Found {
+                address,
+                rtt_us: microseconds(*rtt),
+            })
+            .collect();
+        output::line(&serde_json::to_string_pretty(&found).expect("plain data"));
+    } else {
+        for (address, rtt) in &found {
+            output::detail(&format!("{address} answered in {}", short_time(*rtt)));
+            output::line(address);
+        }
+    }
+    if found.is_empty() {
+        return Err(connect::nobody(&transport, common));
+    }
+    Ok(Exit::Done)
+}
+
+fn look(
+    transport: &ThunderboltTransport,
+    common: &Common,
+    wait: Duration,
+) -> Result<BTreeMap<String, Duration>, TransportError> {
+    let found = transport.discover_port(common.control_port, Some(wait))?;
+    Ok(found
+        .iter()
+        .map(|peer| (Peer::found(peer, common).name, peer.rtt))
+        .collect())
+}
+
+fn watch(common: &Common, options: &Options) -> Result<Exit, Failure> {
+    let transport = connect::client_with(common, None, |builder| builder.wait_for_interface(true))?;
+    let mut known: BTreeMap<String, u32> = BTreeMap::new();
+    let mut link_was_up = true;
+    while !interrupt::is_interrupted() {
+        let started = Instant::now();
+        let found = match look(&transport, common, options.wait) {
+            Ok(found) => {
+                link_was_up = true;
+                found
+            }
+            Err(TransportError::LinkDown { reason, .. }) => {
+                if std::mem::replace(&mut link_was_up, false) {
+                    output::note(&format!("the link is down: {reason}"));
+                }
+                BTreeMap::new()
+            }
+            Err(TransportError::Shutdown) => break,
+            Err(error) => return Err(error.into()),
+        };
+        for (address, rtt) in &found {
+            if known.insert(address.clone(), 0).is_none() {
+                say(address, *rtt, options.json);
+            }
+        }
+        known.retain(|address, missed| {
+            *missed += u32::from(!found.contains_key(address));
+            let stays = *missed <= MISSES && link_was_up;
+            if !stays {
+                output::note(&format!("{address} is gone"));
+            }
+            stays
+        });
+        // A link that is down makes no answer wait.
+        interrupt::sleep(
+            options
+                .wait
+                .max(Duration::from_millis(100))
+                .saturating_sub(started.elapsed()),
+        );
+    }
+    Ok(Exit::Done)
+}
+
+fn say(address: &str, rtt: Duration, json: bool) {
+    if json {
+        let rtt_us = microseconds(rtt);
+        output::line(&serde_json::to_string(&Found { address, rtt_us }).expect("plain data"));
+    } else {
+        output::line(address);
+    }
+}

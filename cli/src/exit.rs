@@ -1,0 +1,162 @@
+//! How it ends: exit codes for scripts, and failures in words.
+
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use thunderbolt_transport::TransportError;
+
+use crate::output;
+
+/// What a script learns. The man page lists them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Everything asked for was done.
+    Done = 0,
+    /// It failed in a way that has no number of its own.
+    Failed = 1,
+    /// The command line is wrong (clap's own number).
+    Usage = 2,
+    /// No interface, or the link is down.
+    Link = 3,
+    /// No peer, several, or one that does not serve this.
+    Peer = 4,
+    /// The receiver has a file of that name already.
+    Exists = 5,
+    /// The receiver's disk is full.
+    DiskFull = 6,
+    /// A file did not arrive as it was, or changed meanwhile.
+    Damaged = 7,
+    /// The receiver does not take something for what it is called or what it is.
+    Refused = 8,
+}
+
+/// Each with its meaning, for the man page.
+pub const MEANINGS: [(&str, &str); 13] = [
+    (
+        "0",
+        "everything asked for was done; doctor: no more than notes",
+    ),
+    (
+        "1",
+        "it failed in a way that has no number of its own; ping: no answer",
+    ),
+    ("2", "the command line is wrong"),
+    ("3", "no such interface, or the link is down"),
+    (
+        "4",
+        "no peer, several of them, or one that does not serve this",
+    ),
+    ("5", "the receiver has a file of that name already"),
+    ("6", "the receiver's disk is full"),
+    ("7", "a file did not arrive as it was, or changed meanwhile"),
+    ("8", "the receiver refused a name or a kind of file"),
+    ("10", "doctor: something could not be found out"),
+    ("11", "doctor: a warning is the worst"),
+    ("12", "doctor: a problem is the worst"),
+    (
+        "130",
+        "interrupted by Ctrl-C or another signal that ends programs",
+    ),
+];
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why it did not work, and what to do.
+#[derive(Debug)]
+pub struct Failure {
+    pub exit: Exit,
+    pub text: String,
+    pub advice: Option<String>,
+}
+
+impl Failure {
+    pub fn new(exit: Exit, text: impl Into<String>) -> Self {
+        Self {
+            exit,
+            text: text.into(),
+            advice: None,
+        }
+    }
+
+    #[must_use]
+    pub fn advise(mut self, advice: impl Into<String>) -> Self {
+        self.advice = Some(advice.into());
+        self
+    }
+
+    /// Puts the words for what was being done in front.
+    #[must_use]
+    pub fn during(mut self, what: impl std::fmt::Display) -> Self {
+        self.text = format!("{what}: {}", self.text);
+        self
+    }
+
+    pub fn report(&self) {
+        let red = Style::new().fg_color(Some(AnsiColor::Red.into())).bold();
+        output::error(&format!("{red}dcf-tb:{red:#} {}", self.text));
+        if let Some(advice) = &self.advice {
+            output::error(&format!("        {advice}"));
+        }
+    }
+}
+
+impl From<TransportError> for Failure {
+    fn from(error: TransportError) -> Self {
+        let exit = match &error {
+            TransportError::InterfaceNotFound { .. } | TransportError::LinkDown { .. } => {
+                Exit::Link
+            }
+            TransportError::ConnectionFailed { .. } => Exit::Peer,
+            TransportError::InvalidAddress { .. } => Exit::Usage,
+            TransportError::Shutdown | TransportError::Cancelled => {
+                crate::interrupt::end_if_interrupted();
+                Exit::Failed
+            }
+            _ => Exit::Failed,
+        };
+        let advice = match &error {
+            TransportError::InterfaceNotFound { .. } | TransportError::LinkDown { .. } => {
+                Some("`dcf-tb doctor` says what is missing")
+            }
+            TransportError::AddressInUse { protocol, .. } if protocol.starts_with("UDP") => {
+                Some("--control-port takes another one; the other side then needs the same")
+            }
+            TransportError::AddressInUse { .. } => {
+                Some("--data-port takes another one; the other side then needs the same")
+            }
+            _ => None,
+        };
+        Self {
+            exit,
+            text: error.to_string(),
+            advice: advice.map(str::to_owned),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_has_a_meaning() {
+        for exit in [
+            Exit::Done,
+            Exit::Failed,
+            Exit::Usage,
+            Exit::Link,
+            Exit::Peer,
+            Exit::Exists,
+            Exit::DiskFull,
+            Exit::Damaged,
+            Exit::Refused,
+        ] {
+            let number = (exit as u8).to_string();
+            assert!(MEANINGS.iter().any(|(code, _)| *code == number), "{number}");
+        }
+    }
+}

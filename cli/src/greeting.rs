@@ -1,0 +1,169 @@
+//! How one `dcf-tb` asks another for something over a data stream: docs/DCF-TB.md, "Greeting".
+//!
+//! A data stream has no preamble of its own, and any program may listen at the data port. So what
+//! speaks a protocol of this tool begins with 16 bytes that say so, and goes on only when 16 bytes
+//! come back that no echo could have made.
+
+use std::time::{Duration, Instant};
+
+use thunderbolt_transport::{DataStream, TransportError};
+
+use crate::exit::{Exit, Failure};
+
+/// Who asks.
+pub const ASK: [u8; 8] = *b"DCFTBASK";
+/// Who answers.
+pub const ANSWER: [u8; 8] = *b"DCFTBANS";
+/// What both speak.
+const VERSION: u8 = 1;
+/// A greeting or its answer, in bytes.
+pub const SIZE: usize = 16;
+/// How long the other side has for it.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Service {
+    /// Taking files.
+    Push = 1,
+    /// Sending back what comes.
+    Echo = 2,
+    /// Checking what comes.
+    Sink = 3,
+    /// Sending a pattern.
+    Source = 4,
+    /// Counting control messages.
+    Messages = 5,
+}
+
+/// What the answer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Welcome {
+    Granted = 1,
+    /// This program does not do that.
+    NotServed = 2,
+    /// It speaks another version.
+    OtherVersion = 3,
+    /// It does that for somebody else at the moment.
+    Busy = 4,
+}
+
+/// What a stream began with.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// A greeting.
+    Asked(Service),
+    /// A greeting that this version cannot serve, and how to answer it.
+    Unknown(Welcome),
+    /// Something else: these bytes are the user's.
+    Other(Vec<u8>),
+}
+
+fn greeting(magic: [u8; 8], what: u8) -> [u8; SIZE] {
+    let mut bytes = [0; SIZE];
+    bytes[..8].copy_from_slice(&magic);
+    bytes[8] = VERSION;
+    bytes[9] = what;
+    bytes
+}
+
+/// Asks for a service; `Busy` is for the caller to deal with, all else that is not a welcome fails.
+pub fn ask(stream: &DataStream, service: Service) -> Result<Welcome, Failure> {
+    let written = stream.write_timeout(&greeting(ASK, service as u8), Some(PATIENCE));
+    written.outcome?;
+    let mut answer = [0; SIZE];
+    let read = read_exactly(stream, &mut answer, PATIENCE)?;
+    let stranger = |what: &str| {
+        Failure::new(
+            Exit::Peer,
+            format!(
+                "{} {what}: no dcf-tb listens at its data port",
+                stream.peer()
+            ),
+        )
+        .advise("start `dcf-tb receive DIR` over there for push, `dcf-tb listen` for bench")
+    };
+    if answer[..8] != ANSWER {
+        return Err(stranger(match read {
+            0 => "ended the stream without a word",
+            _ if answer[..8] == ASK => "sends back what it gets",
+            _ => "says something else",
+        }));
+    }
+    match (answer[8], answer[9]) {
+        (VERSION, what) if what == Welcome::Granted as u8 => Ok(Welcome::Granted),
+        (VERSION, what) if what == Welcome::Busy as u8 => Ok(Welcome::Busy),
+        (VERSION, what) if what == Welcome::NotServed as u8 => Err(Failure::new(
+            Exit::Peer,
+            format!("the dcf-tb at {} does not serve this", stream.peer()),
+        )
+        .advise("push needs `dcf-tb receive DIR` over there, bench needs `dcf-tb listen`")),
+        (version, _) => Err(Failure::new(
+            Exit::Peer,
+            format!(
+                "the dcf-tb at {} speaks version {version} of the protocol, this one {VERSION}",
+                stream.peer()
+            ),
+        )
+        .advise("install the same version on both sides")),
+    }
+}
+
+/// Says whether it is granted.
+pub fn answer(stream: &DataStream, welcome: Welcome) -> Result<(), TransportError> {
+    let bytes = greeting(ANSWER, welcome as u8);
+    stream.write_timeout(&bytes, Some(PATIENCE)).outcome
+}
+
+/// Reads how a stream begins. No byte is read beyond a greeting, and none of somebody else's is lost.
+/// Without `limit` the first byte may take as long as it likes.
+pub fn opening(stream: &DataStream, limit: Option<Duration>) -> Result<Opening, TransportError> {
+    let mut bytes = [0; SIZE];
+    let mut have = 0;
+    let begin = Instant::now();
+    while have < SIZE {
+        // The rest of a greeting follows at once.
+        let limit = if have == 0 { limit } else { Some(PATIENCE) };
+        let left = limit.map(|limit| limit.saturating_sub(begin.elapsed()));
+        let left = left.map(|left| left.max(Duration::from_millis(1)));
+        let read = stream.read_timeout(&mut bytes[have..], left)?;
+        have += read;
+        let compared = have.min(ASK.len());
+        if read == 0 || bytes[..compared] != ASK[..compared] {
+            return Ok(Opening::Other(bytes[..have].to_vec()));
+        }
+    }
+    let services = [
+        Service::Push,
+        Service::Echo,
+        Service::Sink,
+        Service::Source,
+        Service::Messages,
+    ];
+    let asked = services
+        .into_iter()
+        .find(|service| *service as u8 == bytes[9]);
+    Ok(match asked {
+        _ if bytes[8] != VERSION => Opening::Unknown(Welcome::OtherVersion),
+        Some(service) => Opening::Asked(service),
+        None => Opening::Unknown(Welcome::NotServed),
+    })
+}
+
+/// Fills `buf`, or reads to the end of the stream; gives how much there was.
+pub fn read_exactly(
+    stream: &DataStream,
+    buf: &mut [u8],
+    limit: Duration,
+) -> Result<usize, TransportError> {
+    let mut have = 0;
+    while have < buf.len() {
+        match stream.read_timeout(&mut buf[have..], Some(limit))? {
+            0 => break,
+            read => have += read,
+        }
+    }
+    Ok(have)
+}

@@ -1,0 +1,197 @@
+//! Times: their percentiles, and how they are distributed, drawn in the terminal.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use crate::units::{count, microseconds, short_time};
+
+/// Any number of times in bounded memory, within 0.1 %.
+pub struct Times {
+    histogram: Histogram<u64>,
+    total: f64,
+    squares: f64,
+}
+
+/// What they come to, in microseconds. All are zero when there are none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Summary {
+    pub count: u64,
+    pub min_us: f64,
+    pub mean_us: f64,
+    pub deviation_us: f64,
+    pub p50_us: f64,
+    pub p90_us: f64,
+    pub p99_us: f64,
+    pub p999_us: f64,
+    pub max_us: f64,
+}
+
+/// A range of times and how many lie in it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Bin {
+    pub from_us: f64,
+    pub to_us: f64,
+    pub count: u64,
+}
+
+/// Lines of a drawn histogram at most.
+const LINES: usize = 16;
+/// The longest bar, in characters.
+const WIDTH: usize = 40;
+
+impl Times {
+    pub fn new() -> Self {
+        Self {
+            // Two digits and more is what the type is made for: three cannot fail.
+            histogram: Histogram::new(3).expect("three digits are allowed"),
+            total: 0.0,
+            squares: 0.0,
+        }
+    }
+
+    pub fn add(&mut self, time: Duration) {
+        // It grows as needed.
+        let _ = self.histogram.record(time.as_nanos() as u64);
+        let us = microseconds(time);
+        self.total += us;
+        self.squares += us * us;
+    }
+
+    pub fn summary(&self) -> Summary {
+        let count = self.histogram.len();
+        if count == 0 {
+            return Summary::default();
+        }
+        let at = |quantile| self.histogram.value_at_quantile(quantile) as f64 / 1e3;
+        let mean = self.total / count as f64;
+        Summary {
+            count,
+            min_us: self.histogram.min() as f64 / 1e3,
+            mean_us: mean,
+            deviation_us: (self.squares / count as f64 - mean * mean).max(0.0).sqrt(),
+            p50_us: at(0.5),
+            p90_us: at(0.9),
+            p99_us: at(0.99),
+            p999_us: at(0.999),
+            max_us: self.histogram.max() as f64 / 1e3,
+        }
+    }
+
+    /// Bins whose width grows with the time, so that both the usual and the rare are seen.
+    pub fn bins(&self) -> Vec<Bin> {
+        if self.histogram.is_empty() {
+            return Vec::new();
+        }
+        let low = (self.histogram.min() as f64).max(1.0);
+        let high = (self.histogram.max() as f64).max(low);
+        let factor = [1.05_f64, 1.1, 1.2, 1.5, 2.0, 4.0, 10.0, 100.0]
+            .into_iter()
+            .find(|factor| (high / low).ln() / factor.ln() < (LINES - 1) as f64)
+            .unwrap_or(1000.0);
+        let mut bins: Vec<Bin> = Vec::new();
+        let mut from = low;
+        while from <= high {
+            let to = from * factor;
+            bins.push(Bin {
+                from_us: from / 1e3,
+                to_us: to / 1e3,
+                count: 0,
+            });
+            from = to;
+        }
+        for value in self.histogram.iter_recorded() {
+            let at = (value.value_iterated_to() as f64).clamp(low, high);
+            let index = ((at / low).ln() / factor.ln()) as usize;
+            let last = bins.len() - 1;
+            bins[index.min(last)].count += value.count_at_value();
+        }
+        bins
+    }
+
+    /// The bins as bars, one a line.
+    pub fn drawn(&self) -> Vec<String> {
+        let bins = self.bins();
+        let most = bins.iter().map(|bin| bin.count).max().unwrap_or(1).max(1);
+        let label = |us: f64| short_time(Duration::from_nanos((us * 1e3) as u64));
+        let draw = |bin: &Bin| {
+            format!(
+                "{:>9} – {:<9} {:>9}  {}",
+                label(bin.from_us),
+                label(bin.to_us),
+                count(bin.count),
+                bar(bin.count as f64 / most as f64)
+            )
+        };
+        bins.iter()
+            .map(|bin| draw(bin).trim_end().to_owned())
+            .collect()
+    }
+}
+
+/// A bar in eighths of a character. What is not nothing is seen.
+fn bar(share: f64) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let eighths = (share * (WIDTH * 8) as f64).round() as usize;
+    let eighths = if share > 0.0 { eighths.max(1) } else { 0 };
+    "█".repeat(eighths / 8) + EIGHTHS[eighths % 8]
+}
+
+impl Summary {
+    /// As two lines in the manner of ping(8).
+    pub fn lines(&self) -> [String; 2] {
+        [
+            format!(
+                "rtt min/avg/max/mdev = {:.1}/{:.1}/{:.1}/{:.1} µs",
+                self.min_us, self.mean_us, self.max_us, self.deviation_us
+            ),
+            format!(
+                "rtt p50/p90/p99/p99.9 = {:.1}/{:.1}/{:.1}/{:.1} µs",
+                self.p50_us, self.p90_us, self.p99_us, self.p999_us
+            ),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn times(us: impl IntoIterator<Item = u64>) -> Times {
+        let mut times = Times::new();
+        us.into_iter()
+            .for_each(|us| times.add(Duration::from_micros(us)));
+        times
+    }
+
+    #[test]
+    fn percentiles_are_those_of_the_times() {
+        let summary = times(1..=1000).summary();
+        let near = |value: f64, wanted: f64| (value / wanted - 1.0).abs() < 0.002;
+        assert!(near(summary.p50_us, 500.0) && near(summary.p99_us, 990.0));
+        assert!(near(summary.min_us, 1.0) && near(summary.max_us, 1000.0));
+        assert!(near(summary.mean_us, 500.5) && near(summary.deviation_us, 288.7));
+        assert_eq!(Times::new().summary(), Summary::default());
+    }
+
+    #[test]
+    fn every_time_lies_in_a_bin() {
+        for values in [vec![5], vec![1, 1_000_000], (1..500).collect()] {
+            let total = values.len() as u64;
+            let bins = times(values).bins();
+            assert_eq!(bins.iter().map(|bin| bin.count).sum::<u64>(), total);
+            assert!(bins.len() <= LINES, "{}", bins.len());
+        }
+        assert!(Times::new().bins().is_empty());
+        assert!(Times::new().drawn().is_empty());
+    }
+
+    #[test]
+    fn bars_show_the_share() {
+        assert_eq!(bar(1.0).chars().count(), WIDTH);
+        assert_eq!(bar(0.5).chars().count(), WIDTH / 2);
+        assert_eq!(bar(0.0), "");
+        assert_eq!(bar(1e-9), "▏");
+    }
+}

@@ -1,0 +1,106 @@
+//! Ctrl-C, and the other signals that ask a program to end.
+//!
+//! They are blocked in every thread and taken by one of their own, so that no code runs inside a
+//! signal handler. The first one ends what is under way in good order: transports close, and every
+//! call that waits on one returns. The second ends the program at once.
+
+use std::process;
+use std::sync::{Condvar, Mutex, MutexGuard, Weak};
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::{SigSet, Signal};
+use thunderbolt_transport::ThunderboltTransport;
+
+/// As shells give it for SIGINT: 128 and its number.
+pub const INTERRUPTED: i32 = 130;
+
+struct State {
+    interrupted: bool,
+    transports: Vec<Weak<ThunderboltTransport>>,
+}
+
+static STATE: Mutex<State> = Mutex::new(State {
+    interrupted: false,
+    transports: Vec::new(),
+});
+static CHANGED: Condvar = Condvar::new();
+
+fn state() -> MutexGuard<'static, State> {
+    STATE.lock().unwrap_or_else(|error| error.into_inner())
+}
+
+/// Takes the signals from now on. Called before any thread is started.
+pub fn take_signals() {
+    let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
+        .into_iter()
+        .collect();
+    // It fails for no valid set.
+    let _ = signals.thread_block();
+    let waiter = move || {
+        while signals.wait().is_ok() {
+            if state().interrupted {
+                process::exit(INTERRUPTED);
+            }
+            interrupt();
+        }
+    };
+    // Without that thread signals would be lost; they then end us as they always did.
+    if thread::Builder::new()
+        .name("signals".into())
+        .spawn(waiter)
+        .is_err()
+    {
+        let _ = signals.thread_unblock();
+    }
+}
+
+fn interrupt() {
+    let transports = {
+        let mut state = state();
+        state.interrupted = true;
+        std::mem::take(&mut state.transports)
+    };
+    CHANGED.notify_all();
+    for transport in transports.iter().filter_map(Weak::upgrade) {
+        transport.close();
+    }
+}
+
+/// Has this transport closed by the first signal.
+pub fn closes(transport: Weak<ThunderboltTransport>) {
+    let mut state = state();
+    state.transports.retain(|known| known.strong_count() > 0);
+    if !state.interrupted {
+        state.transports.push(transport);
+    } else if let Some(transport) = transport.upgrade() {
+        drop(state);
+        transport.close();
+    }
+}
+
+pub fn is_interrupted() -> bool {
+    state().interrupted
+}
+
+/// Ends the program when the reason for a failure was the user's wish. Results are printed by then.
+pub fn end_if_interrupted() {
+    if is_interrupted() {
+        process::exit(INTERRUPTED);
+    }
+}
+
+/// Waits for a time, or until a signal comes. Says whether one did.
+pub fn sleep(time: Duration) -> bool {
+    let waited = CHANGED.wait_timeout_while(state(), time, |state| !state.interrupted);
+    waited
+        .unwrap_or_else(|error| error.into_inner())
+        .0
+        .interrupted
+}
+
+/// Waits for a signal.
+pub fn wait() {
+    let waited = CHANGED.wait_while(state(), |state| !state.interrupted);
+    drop(waited.unwrap_or_else(|error| error.into_inner()));
+}

@@ -1,0 +1,158 @@
+//! `dcf-tb listen`: prints the messages that come, and takes streams.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde::Serialize;
+use thunderbolt_transport::{DataStream, ThunderboltTransport, TransportError, MAX_MESSAGE_SIZE};
+
+use crate::connect;
+use crate::exit::{Exit, Failure};
+use crate::greeting::{self, Opening, Welcome};
+use crate::interrupt;
+use crate::options::Common;
+use crate::output;
+use crate::units::{bytes, plural, rate_of};
+
+/// Print the messages that peers send, and serve `dcf-tb bench`, until Ctrl-C.
+///
+/// While it runs this host answers to ping and discover. A stream of something else than dcf-tb is read to its
+/// end and counted, or sent back with --echo.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Stop after so many messages.
+    #[arg(long, short, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+
+    /// Print the bytes as hexadecimal digits.
+    #[arg(long)]
+    hex: bool,
+
+    /// Print an object of JSON a line, with the bytes as hexadecimal digits.
+    #[arg(long, conflicts_with = "hex")]
+    json: bool,
+
+    /// Send messages back to their senders, and streams too.
+    #[arg(long)]
+    echo: bool,
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    from: &'a str,
+    size: usize,
+    hex: String,
+    text: Option<&'a str>,
+}
+
+/// Bytes of a stream that are read at a time.
+const PIECE: usize = 256 << 10;
+
+pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
+    interrupt::take_signals();
+    let streams = Arc::new(AtomicU64::new(0));
+    let echo = options.echo;
+    let transport = connect::server(common, |builder| {
+        let streams = Arc::clone(&streams);
+        builder.on_stream(move |stream| {
+            let number = streams.fetch_add(1, Ordering::Relaxed) + 1;
+            serve(&stream, number, echo);
+        })
+    })?;
+    connect::say_who_listens(&transport);
+    let outcome = messages(&transport, options);
+    interrupt::end_if_interrupted();
+    outcome.map(|()| Exit::Done)
+}
+
+fn messages(transport: &ThunderboltTransport, options: &Options) -> Result<(), Failure> {
+    let mut buf = vec![0; MAX_MESSAGE_SIZE];
+    let mut taken = 0;
+    while options.count.is_none_or(|count| taken < count) {
+        let (size, from) = match transport.recv(&mut buf, None) {
+            Ok(received) => received,
+            Err(TransportError::Shutdown) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        taken += 1;
+        print(&buf[..size], &from, options);
+        if options.echo {
+            if let Err(error) = transport.send_message(&buf[..size], &from) {
+                output::note(&format!("cannot answer {from}: {error}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn print(message: &[u8], from: &str, options: &Options) {
+    let hex = || message.iter().map(|byte| format!("{byte:02x}")).collect();
+    let line = if options.json {
+        serde_json::to_string(&Json {
+            from,
+            size: message.len(),
+            hex: hex(),
+            text: std::str::from_utf8(message).ok(),
+        })
+        .expect("plain data")
+    } else if options.hex {
+        format!("{from}: {}", hex())
+    } else {
+        format!("{from}: {}", output::harmless(message))
+    };
+    output::line(&line);
+}
+
+/// One stream to its end.
+fn serve(stream: &DataStream, number: u64, echo: bool) {
+    let outcome = match greeting::opening(stream, None) {
+        Ok(Opening::Asked(_)) => greeting::answer(stream, Welcome::NotServed),
+        Ok(Opening::Unknown(welcome)) => greeting::answer(stream, welcome),
+        Ok(Opening::Other(first)) => other(stream, number, &first, echo),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = outcome {
+        if !matches!(error, TransportError::Shutdown | TransportError::Cancelled) {
+            output::note(&format!("stream {number} from {}: {error}", stream.peer()));
+        }
+    }
+}
+
+/// A stream of the user's own.
+fn other(stream: &DataStream, number: u64, first: &[u8], echo: bool) -> Result<(), TransportError> {
+    let begin = Instant::now();
+    let mut total = first.len() as u64;
+    if echo {
+        stream.write_timeout(first, None).outcome?;
+    }
+    let mut buf = vec![0; PIECE];
+    while total > 0 {
+        match stream.read_timeout(&mut buf, None)? {
+            0 => break,
+            read => {
+                total += read as u64;
+                if echo {
+                    stream.write_timeout(&buf[..read], None).outcome?;
+                }
+            }
+        }
+    }
+    if echo {
+        stream.finish()?;
+    }
+    let time = begin.elapsed().max(Duration::from_nanos(1));
+    output::note(&format!(
+        "stream {number} from {}: {} in {:.3} s, {}",
+        stream.peer(),
+        if total < 1024 {
+            plural(total, "byte", "bytes")
+        } else {
+            bytes(total)
+        },
+        time.as_secs_f64(),
+        rate_of(total, time)
+    ));
+    Ok(())
+}

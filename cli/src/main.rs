@@ -1,0 +1,50 @@
+//! `dcf-tb`: what people want when two machines are joined by a Thunderbolt cable.
+//!
+//! Each subcommand is a module with its options and a `run`; what they share stands beside them.
+//! Results go to standard output, everything else to standard error.
+#![expect(dead_code, reason = "push, receive and bench use the rest")]
+
+mod connect;
+mod discover;
+mod exit;
+mod greeting;
+mod histogram;
+mod interrupt;
+mod listen;
+mod options;
+mod output;
+mod pages;
+mod ping;
+mod send;
+mod units;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use exit::{Exit, Failure};
+use options::{Command, Options};
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    output::set_verbosity(options.common.verbosity());
+    match run(options) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            failure.report();
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(options: Options) -> Result<Exit, Failure> {
+    let common = &options.common;
+    match options.command {
+        Command::Discover(options) => discover::run(common, &options),
+        Command::Ping(options) => ping::run(common, &options),
+        Command::Listen(options) => listen::run(common, &options),
+        Command::Send(options) => send::run(common, &options),
+        Command::Completions { shell } => pages::completions(shell),
+        Command::Man { directory } => pages::man(&directory),
+    }
+}

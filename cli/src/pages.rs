@@ -1,0 +1,63 @@
+//! Man pages and shell completions, made from the command line's own description.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+use clap_mangen::roff::{bold, roman, Roff};
+use clap_mangen::Man;
+
+use crate::exit::{Exit, Failure, MEANINGS};
+use crate::options::Options;
+
+/// Prints a completion script.
+pub fn completions(shell: Shell) -> Result<Exit, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Options::command(), "dcf-tb", &mut script);
+    crate::output::bytes(&script);
+    Ok(Exit::Done)
+}
+
+/// Writes `dcf-tb.1` and a page for each subcommand.
+pub fn man(directory: &Path) -> Result<Exit, Failure> {
+    let failed = |error: io::Error| {
+        Failure::new(
+            Exit::Failed,
+            format!("cannot write man pages to {}: {error}", directory.display()),
+        )
+    };
+    fs::create_dir_all(directory).map_err(failed)?;
+    let mut root = Options::command();
+    root.build();
+    page(&root, directory).map_err(failed)?;
+    for command in root.get_subcommands() {
+        if !command.is_hide_set() && command.get_name() != "help" {
+            // As the page is called, so it says `dcf-tb-ping(1)` everywhere.
+            let name: &'static str = format!("dcf-tb-{}", command.get_name()).leak();
+            page(&command.clone().name(name), directory).map_err(failed)?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn page(command: &clap::Command, directory: &Path) -> io::Result<()> {
+    let man = Man::new(command.clone()).manual("dcf_thunderbolt");
+    let mut page = Vec::new();
+    man.render(&mut page)?;
+    exit_status().to_writer(&mut page)?;
+    fs::write(directory.join(man.get_filename()), page)
+}
+
+/// Every page has it: scripts need it.
+fn exit_status() -> Roff {
+    let mut roff = Roff::new();
+    roff.control("SH", ["EXIT STATUS"]);
+    for (number, meaning) in MEANINGS {
+        roff.control("TP", []);
+        roff.text([bold(number)]);
+        roff.text([roman(meaning)]);
+    }
+    roff
+}

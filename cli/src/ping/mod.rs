@@ -1,0 +1,114 @@
+//! `dcf-tb ping`: round trips, as ping(8) shows them, and how they are distributed.
+
+mod report;
+
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use thunderbolt_transport::{ThunderboltTransport, TransportError};
+
+use crate::connect;
+use crate::exit::{Exit, Failure};
+use crate::interrupt;
+use crate::options::{seconds, Common};
+use crate::output;
+use crate::units::short_time;
+use report::Series;
+
+/// Measure round trips to a peer, like ping(8): until Ctrl-C, one a second.
+///
+/// The other side answers by itself while any program with this transport runs there. In the end come the
+/// percentiles and a histogram.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The peer; without it the only one on the cable.
+    peer: Option<String>,
+
+    /// Stop after so many pings.
+    #[arg(long, short, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+
+    /// Time from one ping to the next. 0: each leaves when the one before it was answered.
+    #[arg(long, short, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    interval: Duration,
+
+    /// How long to wait for an answer.
+    #[arg(long, short = 'W', value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    timeout: Duration,
+
+    /// Print the result as JSON, and nothing else.
+    #[arg(long)]
+    json: bool,
+}
+
+/// With shorter intervals than this a line for each would scroll by unread.
+const READABLE: Duration = Duration::from_millis(2);
+
+pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
+    interrupt::take_signals();
+    let transport = connect::client(common, options.peer.as_deref())?;
+    let peer = connect::peer(&transport, common, options.peer.as_deref())?;
+    let live = !options.json && !common.quiet && options.interval >= READABLE;
+    if !options.json {
+        output::note(&format!(
+            "ping {} over {}, 16 bytes",
+            peer.name,
+            transport.interface()
+        ));
+    }
+    let mut series = Series::new(peer.name.clone(), transport.interface());
+    let outcome = measure(&transport, &peer.control, options, live, &mut series);
+    if options.json {
+        output::line(&series.json());
+    } else {
+        series.lines().iter().for_each(|line| output::line(line));
+    }
+    outcome?;
+    Ok(if series.received() > 0 {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
+}
+
+fn measure(
+    transport: &ThunderboltTransport,
+    to: &str,
+    options: &Options,
+    live: bool,
+    series: &mut Series,
+) -> Result<(), Failure> {
+    // An address that is wrong, or a link that is down from the start, is no lost answer.
+    let mut answered_before = false;
+    let begin = Instant::now();
+    while options.count.is_none_or(|count| series.sent() < count) {
+        let due = options.interval * u32::try_from(series.sent()).unwrap_or(u32::MAX);
+        if interrupt::sleep(due.saturating_sub(begin.elapsed())) {
+            break;
+        }
+        let number = series.sent() + 1;
+        let time = match transport.round_trip(to, Some(options.timeout)) {
+            Ok(time) => Some(time),
+            Err(TransportError::Timeout { .. } | TransportError::WouldBlock) => None,
+            Err(TransportError::Shutdown | TransportError::Cancelled) => break,
+            Err(error @ TransportError::LinkDown { .. }) if answered_before => {
+                output::note(&error.to_string());
+                None
+            }
+            Err(error) => return Err(error.into()),
+        };
+        answered_before |= time.is_some();
+        series.add(time);
+        if live {
+            output::line(&match time {
+                Some(time) => format!(
+                    "16 bytes from {}: seq={number} time={}",
+                    series.peer,
+                    short_time(time)
+                ),
+                None => format!("no answer from {}: seq={number}", series.peer),
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! What a series of pings came to.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::histogram::{Bin, Summary, Times};
+use crate::units::count;
+
+/// Fewer times than this are quicker read than drawn.
+const WORTH_DRAWING: u64 = 10;
+
+/// The series.
+pub struct Series {
+    pub peer: String,
+    interface: String,
+    sent: u64,
+    times: Times,
+    begin: Instant,
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    peer: &'a str,
+    interface: &'a str,
+    sent: u64,
+    received: u64,
+    duration_s: f64,
+    rtt: Summary,
+    histogram: Vec<Bin>,
+}
+
+impl Series {
+    pub fn new(peer: String, interface: String) -> Self {
+        Self {
+            peer,
+            interface,
+            sent: 0,
+            times: Times::new(),
+            begin: Instant::now(),
+        }
+    }
+
+    /// A ping that came back after a time, or did not.
+    pub fn add(&mut self, time: Option<Duration>) {
+        self.sent += 1;
+        if let Some(time) = time {
+            self.times.add(time);
+        }
+    }
+
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    pub fn received(&self) -> u64 {
+        self.times.summary().count
+    }
+
+    pub fn lines(&self) -> Vec<String> {
+        let summary = self.times.summary();
+        let lost = (self.sent - summary.count) as f64 / self.sent.max(1) as f64 * 100.0;
+        let mut lines = vec![
+            format!("--- {} ping statistics ---", self.peer),
+            format!(
+                "{} sent, {} answered, {lost:.3}% lost, time {:.2} s",
+                count(self.sent),
+                count(summary.count),
+                self.begin.elapsed().as_secs_f64()
+            ),
+        ];
+        if summary.count > 0 {
+            lines.extend(summary.lines());
+        }
+        if summary.count >= WORTH_DRAWING {
+            lines.extend(self.times.drawn());
+        }
+        lines
+    }
+
+    pub fn json(&self) -> String {
+        let rtt = self.times.summary();
+        let json = Json {
+            peer: &self.peer,
+            interface: &self.interface,
+            sent: self.sent,
+            received: rtt.count,
+            duration_s: self.begin.elapsed().as_secs_f64(),
+            rtt,
+            histogram: self.times.bins(),
+        };
+        serde_json::to_string_pretty(&json).expect("plain data")
+    }
+}

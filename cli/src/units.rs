@@ -1,0 +1,83 @@
+//! Quantities as people read them.
+
+use std::time::Duration;
+
+/// Bytes with a binary unit: `1.50 GiB`.
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if count < 1024 {
+        return format!("{count} B");
+    }
+    let mut value = count as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1000.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.2} {}", UNITS[unit])
+}
+
+/// A rate as networks and disks are sold: `1.17 GB/s (9.4 Gb/s)`.
+pub fn rate(bytes_per_second: f64) -> String {
+    format!(
+        "{:.2} GB/s ({:.1} Gb/s)",
+        bytes_per_second / 1e9,
+        bytes_per_second * 8.0 / 1e9
+    )
+}
+
+/// The rate of so many bytes in a time.
+pub fn rate_of(bytes: u64, time: Duration) -> String {
+    rate(bytes as f64 / time.as_secs_f64().max(1e-9))
+}
+
+pub fn microseconds(time: Duration) -> f64 {
+    time.as_nanos() as f64 / 1e3
+}
+
+/// A time that is microseconds or milliseconds: `43.2 µs`, `1.52 ms`.
+pub fn short_time(time: Duration) -> String {
+    let us = microseconds(time);
+    match us {
+        _ if us < 1000.0 => format!("{us:.1} µs"),
+        _ if us < 1e6 => format!("{:.2} ms", us / 1e3),
+        _ => format!("{:.2} s", us / 1e6),
+    }
+}
+
+/// Whole numbers with separators: `1,234,567`.
+pub fn count(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// One thing, or so many.
+pub fn plural(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities_are_short() {
+        assert_eq!(bytes(1023), "1023 B");
+        assert_eq!(bytes(1536 << 20), "1.50 GiB");
+        assert_eq!(bytes(1023 << 20), "1.00 GiB");
+        assert_eq!(bytes(u64::MAX), "16.00 EiB");
+        assert_eq!(rate(1.175e9), "1.18 GB/s (9.4 Gb/s)");
+        assert_eq!(short_time(Duration::from_nanos(43_210)), "43.2 µs");
+        assert_eq!(short_time(Duration::from_micros(1520)), "1.52 ms");
+        assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(count(123), "123");
+        assert_eq!(plural(1, "file", "files"), "1 file");
+    }
+}
