@@ -28,6 +28,8 @@ pub enum Exit {
     Damaged = 7,
     /// The receiver does not take something for what it is called or what it is.
     Refused = 8,
+    /// Ctrl-C, or another signal: 128 and the number of SIGINT, as shells give it.
+    Interrupted = 130,
 }
 
 /// Each with its meaning, for the man page.
@@ -58,6 +60,24 @@ pub const MEANINGS: [(&str, &str); 13] = [
         "interrupted by Ctrl-C or another signal that ends programs",
     ),
 ];
+
+impl Exit {
+    /// From what the other side said.
+    pub fn from_code(code: u8) -> Self {
+        [
+            Self::Done,
+            Self::Link,
+            Self::Peer,
+            Self::Exists,
+            Self::DiskFull,
+            Self::Damaged,
+            Self::Refused,
+        ]
+        .into_iter()
+        .find(|exit| *exit as u8 == code)
+        .unwrap_or(Self::Failed)
+    }
+}
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
@@ -95,7 +115,11 @@ impl Failure {
         self
     }
 
+    /// Says it. Who interrupted us knows.
     pub fn report(&self) {
+        if self.exit == Exit::Interrupted {
+            return;
+        }
         let red = Style::new().fg_color(Some(AnsiColor::Red.into())).bold();
         output::error(&format!("{red}dcf-tb:{red:#} {}", self.text));
         if let Some(advice) = &self.advice {
@@ -112,9 +136,10 @@ impl From<TransportError> for Failure {
             }
             TransportError::ConnectionFailed { .. } => Exit::Peer,
             TransportError::InvalidAddress { .. } => Exit::Usage,
-            TransportError::Shutdown | TransportError::Cancelled => {
-                crate::interrupt::end_if_interrupted();
-                Exit::Failed
+            TransportError::Shutdown | TransportError::Cancelled
+                if crate::interrupt::is_interrupted() =>
+            {
+                Exit::Interrupted
             }
             _ => Exit::Failed,
         };
@@ -154,6 +179,7 @@ mod tests {
             Exit::DiskFull,
             Exit::Damaged,
             Exit::Refused,
+            Exit::Interrupted,
         ] {
             let number = (exit as u8).to_string();
             assert!(MEANINGS.iter().any(|(code, _)| *code == number), "{number}");

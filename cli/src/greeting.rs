@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use thunderbolt_transport::{DataStream, TransportError};
 
 use crate::exit::{Exit, Failure};
+use crate::transfer::trouble;
 
 /// Who asks.
 pub const ASK: [u8; 8] = *b"DCFTBASK";
@@ -46,8 +47,6 @@ pub enum Welcome {
     NotServed = 2,
     /// It speaks another version.
     OtherVersion = 3,
-    /// It does that for somebody else at the moment.
-    Busy = 4,
 }
 
 /// What a stream began with.
@@ -69,21 +68,23 @@ fn greeting(magic: [u8; 8], what: u8) -> [u8; SIZE] {
     bytes
 }
 
-/// Asks for a service; `Busy` is for the caller to deal with, all else that is not a welcome fails.
-pub fn ask(stream: &DataStream, service: Service) -> Result<Welcome, Failure> {
+/// Asks for a service.
+pub fn ask(stream: &DataStream, service: Service) -> trouble::Result<()> {
     let written = stream.write_timeout(&greeting(ASK, service as u8), Some(PATIENCE));
     written.outcome?;
     let mut answer = [0; SIZE];
     let read = read_exactly(stream, &mut answer, PATIENCE)?;
     let stranger = |what: &str| {
-        Failure::new(
+        let failure = Failure::new(
             Exit::Peer,
             format!(
                 "{} {what}: no dcf-tb listens at its data port",
                 stream.peer()
             ),
-        )
-        .advise("start `dcf-tb receive DIR` over there for push, `dcf-tb listen` for bench")
+        );
+        failure
+            .advise("start `dcf-tb receive DIR` over there for push, `dcf-tb listen` for bench")
+            .into()
     };
     if answer[..8] != ANSWER {
         return Err(stranger(match read {
@@ -93,13 +94,13 @@ pub fn ask(stream: &DataStream, service: Service) -> Result<Welcome, Failure> {
         }));
     }
     match (answer[8], answer[9]) {
-        (VERSION, what) if what == Welcome::Granted as u8 => Ok(Welcome::Granted),
-        (VERSION, what) if what == Welcome::Busy as u8 => Ok(Welcome::Busy),
+        (VERSION, what) if what == Welcome::Granted as u8 => Ok(()),
         (VERSION, what) if what == Welcome::NotServed as u8 => Err(Failure::new(
             Exit::Peer,
             format!("the dcf-tb at {} does not serve this", stream.peer()),
         )
-        .advise("push needs `dcf-tb receive DIR` over there, bench needs `dcf-tb listen`")),
+        .advise("push needs `dcf-tb receive DIR` over there, bench needs `dcf-tb listen`")
+        .into()),
         (version, _) => Err(Failure::new(
             Exit::Peer,
             format!(
@@ -107,7 +108,8 @@ pub fn ask(stream: &DataStream, service: Service) -> Result<Welcome, Failure> {
                 stream.peer()
             ),
         )
-        .advise("install the same version on both sides")),
+        .advise("install the same version on both sides")
+        .into()),
     }
 }
 

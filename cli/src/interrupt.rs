@@ -12,8 +12,7 @@ use std::time::Duration;
 use nix::sys::signal::{SigSet, Signal};
 use thunderbolt_transport::ThunderboltTransport;
 
-/// As shells give it for SIGINT: 128 and its number.
-pub const INTERRUPTED: i32 = 130;
+use crate::exit::Exit;
 
 struct State {
     interrupted: bool,
@@ -40,7 +39,7 @@ pub fn take_signals() {
     let waiter = move || {
         while signals.wait().is_ok() {
             if state().interrupted {
-                process::exit(INTERRUPTED);
+                process::exit(Exit::Interrupted as i32);
             }
             interrupt();
         }
@@ -83,13 +82,6 @@ pub fn is_interrupted() -> bool {
     state().interrupted
 }
 
-/// Ends the program when the reason for a failure was the user's wish. Results are printed by then.
-pub fn end_if_interrupted() {
-    if is_interrupted() {
-        process::exit(INTERRUPTED);
-    }
-}
-
 /// Waits for a time, or until a signal comes. Says whether one did.
 pub fn sleep(time: Duration) -> bool {
     let waited = CHANGED.wait_timeout_while(state(), time, |state| !state.interrupted);
@@ -103,4 +95,12 @@ pub fn sleep(time: Duration) -> bool {
 pub fn wait() {
     let waited = CHANGED.wait_while(state(), |state| !state.interrupted);
     drop(waited.unwrap_or_else(|error| error.into_inner()));
+}
+
+/// How a program ends that went on until somebody stopped it.
+pub fn exit() -> Exit {
+    match is_interrupted() {
+        true => Exit::Interrupted,
+        false => Exit::Done,
+    }
 }

@@ -62,9 +62,8 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         })
     })?;
     connect::say_who_listens(&transport);
-    let outcome = messages(&transport, options);
-    interrupt::end_if_interrupted();
-    outcome.map(|()| Exit::Done)
+    messages(&transport, options)?;
+    Ok(interrupt::exit())
 }
 
 fn messages(transport: &ThunderboltTransport, options: &Options) -> Result<(), Failure> {

@@ -2,7 +2,6 @@
 //!
 //! Each subcommand is a module with its options and a `run`; what they share stands beside them.
 //! Results go to standard output, everything else to standard error.
-#![expect(dead_code, reason = "push, receive and bench use the rest")]
 
 mod connect;
 mod discover;
@@ -15,7 +14,10 @@ mod options;
 mod output;
 mod pages;
 mod ping;
+mod push;
+mod receive;
 mod send;
+mod transfer;
 mod units;
 
 use std::process::ExitCode;
@@ -44,6 +46,8 @@ fn run(options: Options) -> Result<Exit, Failure> {
         Command::Ping(options) => ping::run(common, &options),
         Command::Listen(options) => listen::run(common, &options),
         Command::Send(options) => send::run(common, &options),
+        Command::Receive(options) => receive::run(common, options),
+        Command::Push(options) => push::run(common, &options),
         Command::Completions { shell } => pages::completions(shell),
         Command::Man { directory } => pages::man(&directory),
     }

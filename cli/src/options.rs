@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::output::Verbosity;
-use crate::{discover, listen, ping, send};
+use crate::{discover, listen, ping, push, receive, send};
 
 /// Two machines on a Thunderbolt or USB4 cable: find, measure, check, and copy files at link speed.
 ///
@@ -30,6 +30,8 @@ pub struct Options {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Discover(discover::Options),
+    Receive(receive::Options),
+    Push(push::Options),
     Ping(ping::Options),
     Listen(listen::Options),
     Send(send::Options),

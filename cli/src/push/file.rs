@@ -1,0 +1,179 @@
+//! One file on its way.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::line::Line;
+use super::pass::Pass;
+use crate::exit::Exit;
+use crate::transfer::entry::Entry;
+use crate::transfer::message::{Pusher, Want};
+use crate::transfer::sums::{sum, SumsAhead};
+use crate::transfer::trouble::{Result, Trouble};
+use crate::transfer::{piece_at, pieces, PATIENCE, PIECE, SMALL};
+
+const CHANGED: &str = "it changed since it was announced";
+
+/// Pushes one file. What is wrong with the file is between the two sides; what fails here ends the stream.
+pub fn push(pass: &Pass<'_>, line: &mut Line<'_>, index: u32) -> Result<()> {
+    let entry = &pass.tree.entries[index as usize];
+    let place = &pass.tree.places[index as usize];
+    pass.progress.name(&entry.shown());
+    let file = match open(place, entry) {
+        Ok(file) => Arc::new(file),
+        Err(error) => return line.skip(index, Exit::Failed, format!("cannot be read: {error}")),
+    };
+    line.say(&Pusher::File(index))?;
+    let sent = Sending { pass, entry, file }.all(line, pass.wants[index as usize]);
+    match sent {
+        Ok(()) => Ok(()),
+        Err(Stopped::Stream(trouble)) => Err(trouble),
+        // The receiver gives the result, as of every file that was begun.
+        Err(Stopped::File(error)) => {
+            let why = format!("cannot be read: {error}");
+            line.say(&Pusher::Skipped { index, why })
+        }
+    }
+}
+
+/// Opens it if it is still what was announced. Never waits for a pipe that took its place.
+fn open(place: &Path, entry: &Entry) -> io::Result<File> {
+    let mut options = File::options();
+    let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let file = options.read(true).custom_flags(flags).open(place)?;
+    unchanged(&file, entry)?;
+    Ok(file)
+}
+
+fn unchanged(file: &File, entry: &Entry) -> io::Result<()> {
+    let metadata = file.metadata()?;
+    let modified = (metadata.mtime(), metadata.mtime_nsec() as u32);
+    let same = (metadata.len(), modified) == (entry.size, entry.modified);
+    match metadata.is_file() && same {
+        true => Ok(()),
+        false => Err(io::Error::other(CHANGED)),
+    }
+}
+
+enum Stopped {
+    Stream(Trouble),
+    File(io::Error),
+}
+
+impl From<Trouble> for Stopped {
+    fn from(trouble: Trouble) -> Self {
+        Self::Stream(trouble)
+    }
+}
+
+impl From<io::Error> for Stopped {
+    fn from(error: io::Error) -> Self {
+        Self::File(error)
+    }
+}
+
+struct Sending<'a> {
+    pass: &'a Pass<'a>,
+    entry: &'a Entry,
+    file: Arc<File>,
+}
+
+impl Sending<'_> {
+    fn all(&self, line: &mut Line<'_>, want: Want) -> std::result::Result<(), Stopped> {
+        let size = self.entry.size;
+        let offset = match want {
+            Want::Nothing | Want::Content { have: 0 } => 0,
+            Want::Content { have } => {
+                let same = self.same(line, have)?;
+                self.pass.progress.take_back(have - same);
+                line.say(&Pusher::Start(same))?;
+                same
+            }
+            Want::Comparison => {
+                let same = self.same(line, size)?;
+                line.say(&Pusher::Start(same))?;
+                return Ok(());
+            }
+        };
+        if size - offset <= SMALL {
+            return self.small(line, offset);
+        }
+        self.large(line, offset)
+    }
+
+    /// How much of what the receiver has is right, in whole pieces, by its checksums.
+    fn same(&self, line: &mut Line<'_>, have: u64) -> std::result::Result<u64, Stopped> {
+        let ours = SumsAhead::of(&self.file, 0, have)?;
+        let (mut compared, mut same) = (0, 0);
+        let mut is_same = true;
+        while compared < pieces(have) {
+            for theirs in line.sums()? {
+                if compared == pieces(have) {
+                    return Err(Trouble::protocol("more checksums than pieces").into());
+                }
+                // After the first difference nothing counts, and nothing need be read.
+                is_same = is_same && ours.next()? == theirs;
+                if is_same {
+                    same += piece_at(compared * PIECE, have);
+                }
+                compared += 1;
+            }
+            line.say(&Pusher::Alive)?;
+            line.write()?;
+        }
+        Ok(same)
+    }
+
+    /// Gathered with what comes before and after it.
+    fn small(&self, line: &mut Line<'_>, offset: u64) -> std::result::Result<(), Stopped> {
+        let mut data = vec![0; (self.entry.size - offset) as usize];
+        if data.is_empty() {
+            return Ok(());
+        }
+        self.file.read_exact_at(&mut data, offset)?;
+        unchanged(&self.file, self.entry)?;
+        line.say(&Pusher::Data {
+            length: data.len() as u64,
+            sum: sum(&data),
+        })?;
+        line.append(&data)?;
+        self.pass.sent(data.len() as u64);
+        Ok(())
+    }
+
+    /// From the file into the socket, inside the kernel.
+    fn large(&self, line: &mut Line<'_>, mut offset: u64) -> std::result::Result<(), Stopped> {
+        let size = self.entry.size;
+        let sums = SumsAhead::of(&self.file, offset, size)?;
+        while offset < size {
+            let length = piece_at(offset, size);
+            let sum = sums.next()?;
+            if offset + length == size {
+                unchanged(&self.file, self.entry)?;
+            }
+            line.say(&Pusher::Data { length, sum })?;
+            line.flush()?;
+            self.piece(line, offset, length)?;
+            offset += length;
+        }
+        Ok(())
+    }
+
+    fn piece(&self, line: &mut Line<'_>, offset: u64, length: u64) -> Result<()> {
+        let file = self.file.as_fd();
+        let sent = line.stream.send_file(file, offset, length, Some(PATIENCE));
+        self.pass.sent(sent.count);
+        sent.outcome.map_err(|error| line.reason(error.into()))?;
+        if sent.count < length {
+            // It became shorter. The promised bytes have to come; their checksum is wrong.
+            let zeros = vec![0; (length - sent.count) as usize];
+            line.append(&zeros)?;
+            line.flush()?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,157 @@
+//! One stream to the receiver: what is said on it, and what comes back.
+
+use thunderbolt_transport::DataStream;
+
+use super::tally::Tally;
+use super::tree::Tree;
+use crate::exit::{Exit, Failure};
+use crate::output::harmless;
+use crate::transfer::frame::{self, Frame};
+use crate::transfer::message::{Pusher, Receiver, BUSY};
+use crate::transfer::sums::Sum;
+use crate::transfer::trouble::{Result, Trouble};
+
+/// Bytes that are gathered before they are written.
+const GATHERED: usize = 256 << 10;
+
+pub struct Line<'a> {
+    pub stream: DataStream,
+    tree: &'a Tree,
+    tally: &'a Tally,
+    gathered: Vec<u8>,
+}
+
+impl<'a> Line<'a> {
+    pub fn new(stream: DataStream, tree: &'a Tree, tally: &'a Tally) -> Self {
+        Self {
+            stream,
+            tree,
+            tally,
+            gathered: Vec::new(),
+        }
+    }
+
+    /// Says something, soon.
+    pub fn say(&mut self, message: &Pusher) -> Result<()> {
+        message.frame().append_to(&mut self.gathered);
+        self.flush_full()
+    }
+
+    /// Sends bytes behind what was said.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.gathered.extend_from_slice(bytes);
+        self.flush_full()
+    }
+
+    fn flush_full(&mut self) -> Result<()> {
+        match self.gathered.len() < GATHERED {
+            true => Ok(()),
+            false => self.flush(),
+        }
+    }
+
+    /// Writes what was gathered, and takes the results that have come back.
+    pub fn flush(&mut self) -> Result<()> {
+        self.write()?;
+        self.listen()
+    }
+
+    /// Writes what was gathered, where an answer is waited for next.
+    pub fn write(&mut self) -> Result<()> {
+        if self.gathered.is_empty() {
+            return Ok(());
+        }
+        let written = frame::write(&self.stream, &self.gathered);
+        self.gathered.clear();
+        written.map_err(|trouble| self.reason(trouble))
+    }
+
+    /// What has come back, without waiting.
+    pub fn listen(&mut self) -> Result<()> {
+        while let Some(frame) = Frame::read_if_there(&self.stream)? {
+            match self.heard(Receiver::from_frame(&frame)?)? {
+                None => {}
+                Some(other) => return Err(out_of_turn(&other)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The next message that is no result of a file.
+    fn next(&mut self) -> Result<Receiver> {
+        self.write()?;
+        loop {
+            let message = Receiver::from_frame(&Frame::read(&self.stream)?)?;
+            if let Some(message) = self.heard(message)? {
+                return Ok(message);
+            }
+        }
+    }
+
+    fn heard(&self, message: Receiver) -> Result<Option<Receiver>> {
+        match message {
+            Receiver::Result { index, code, why } => {
+                let entry = self.tree.entries.get(index as usize);
+                let entry = entry.ok_or_else(|| Trouble::protocol("a result of no file"))?;
+                self.tally.result(index, &entry.shown(), code, &why);
+                Ok(None)
+            }
+            Receiver::Refused { code: BUSY, .. } => Err(Trouble::Busy),
+            Receiver::Refused { code, why } => {
+                let why = harmless(why.as_bytes());
+                let text = format!("refused by {}: {why}", self.stream.peer());
+                Err(Failure::new(Exit::from_code(code), text).into())
+            }
+            other => Ok(Some(other)),
+        }
+    }
+
+    /// A stream that cannot be written to any more may have said why before.
+    pub fn reason(&mut self, trouble: Trouble) -> Trouble {
+        match trouble {
+            Trouble::Broken(failure) => match self.listen() {
+                Err(said @ (Trouble::Fatal(_) | Trouble::Busy)) => said,
+                _ => Trouble::Broken(failure),
+            },
+            other => other,
+        }
+    }
+
+    /// What the receiver wants of each entry, and the name of the push.
+    pub fn plan(&mut self) -> Result<Receiver> {
+        match self.next()? {
+            plan @ (Receiver::Plan { .. } | Receiver::Ready(_)) => Ok(plan),
+            other => Err(out_of_turn(&other)),
+        }
+    }
+
+    /// Checksums of what the receiver has.
+    pub fn sums(&mut self) -> Result<Vec<Sum>> {
+        match self.next()? {
+            Receiver::Sums(sums) if !sums.is_empty() => Ok(sums),
+            other => Err(out_of_turn(&other)),
+        }
+    }
+
+    /// Says that nothing more comes, and waits until all is in its place.
+    pub fn finish(mut self) -> Result<()> {
+        self.say(&Pusher::Finished)?;
+        match self.next()? {
+            Receiver::Done => Ok(()),
+            other => Err(out_of_turn(&other)),
+        }
+    }
+
+    /// What became of a file that never got as far as the receiver.
+    pub fn skip(&mut self, index: u32, code: Exit, why: String) -> Result<()> {
+        let name = self.tree.entries[index as usize].shown();
+        self.tally.result(index, &name, code as u8, &why);
+        self.say(&Pusher::Skipped { index, why })
+    }
+}
+
+fn out_of_turn(message: &Receiver) -> Trouble {
+    let text = format!("{message:?}");
+    let name: String = text.chars().take_while(|c| c.is_alphanumeric()).collect();
+    Trouble::protocol(format!("{name} out of turn"))
+}

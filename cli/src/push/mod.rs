@@ -1,0 +1,182 @@
+//! `dcf-tb push`: files and folders to the other machine.
+
+mod climb;
+mod file;
+mod line;
+mod pass;
+mod tally;
+mod tree;
+
+use std::ffi::OsString;
+use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use thunderbolt_transport::ThunderboltTransport;
+
+use crate::connect::{self, looks_like_peer, Peer};
+use crate::exit::{Exit, Failure};
+use crate::interrupt;
+use crate::options::{seconds, Common};
+use crate::output;
+use crate::transfer::trouble::Trouble;
+use crate::transfer::MOST_STREAMS;
+use tally::Tally;
+use tree::Tree;
+
+/// Copy files and folders to `dcf-tb receive` on the other machine.
+///
+/// As `cp -r` does, `push DIR` makes DIR there; `push DIR/.` copies what is in it. Each file is checked by
+/// checksums, and gets its name over there when all of it has arrived. When the connection breaks, the push waits
+/// and goes on; pushing again goes on where an earlier one stopped.
+#[derive(Debug, Args)]
+#[command(override_usage = "dcf-tb push [OPTIONS] <PATH>... [PEER]")]
+pub struct Options {
+    /// What to copy. The last word may be the peer; without it the only one on the cable is meant.
+    #[arg(value_name = "PATH", required = true)]
+    words: Vec<OsString>,
+
+    /// Copy what links point to. Otherwise those within folders are left out.
+    #[arg(long, short = 'L')]
+    dereference: bool,
+
+    /// Streams side by side. Without it one, and more while that makes it faster.
+    #[arg(long, value_name = "COUNT", value_parser = streams)]
+    streams: Option<NonZeroU16>,
+
+    /// How long to wait for a broken connection to come back, or for somebody else's push to end.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    wait: Duration,
+}
+
+/// Between two tries to connect.
+const AGAIN: Duration = Duration::from_millis(250);
+
+fn streams(text: &str) -> Result<NonZeroU16, String> {
+    match text.parse::<NonZeroU16>() {
+        Ok(count) if count.get() <= MOST_STREAMS => Ok(count),
+        _ => Err(format!("from 1 to {MOST_STREAMS}")),
+    }
+}
+
+/// What to copy, and to whom if that was said.
+fn split(words: &[OsString]) -> (Vec<PathBuf>, Option<&str>) {
+    let last = words.last().and_then(|word| word.to_str());
+    let peer = last.filter(|word| looks_like_peer(word) && !Path::new(word).exists());
+    let count = words.len() - usize::from(peer.is_some());
+    (words[..count].iter().map(PathBuf::from).collect(), peer)
+}
+
+pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
+    interrupt::take_signals();
+    let (paths, peer) = split(&options.words);
+    if paths.is_empty() {
+        return Err(Failure::new(
+            Exit::Usage,
+            "nothing to push: only a peer was named",
+        ));
+    }
+    let tree = Tree::read(&paths, options.dereference)?;
+    let transport = connect::client(common, peer)?;
+    let peer = connect::peer(&transport, common, peer)?;
+    let tally = Tally::new(&tree);
+    push(&transport, &peer, &tree, &tally, options)?;
+    tally.report(&peer.name);
+    Ok(tally.exit())
+}
+
+/// Until all is there, however often the connection breaks.
+fn push(
+    transport: &ThunderboltTransport,
+    peer: &Peer,
+    tree: &Tree,
+    tally: &Tally,
+    options: &Options,
+) -> Result<(), Failure> {
+    let mut wait = Waiting::default();
+    loop {
+        let accepted = tally.accepted();
+        let trouble = match pass::run(transport, peer, tree, tally, options.streams) {
+            Ok(()) => return Ok(()),
+            Err(trouble) => trouble,
+        };
+        if interrupt::is_interrupted() {
+            return Err(Failure::new(Exit::Interrupted, "interrupted"));
+        }
+        let why = match &trouble {
+            Trouble::Busy => "another push is under way over there".to_owned(),
+            // Nobody ever answered: more likely a mistake than a cable.
+            Trouble::Broken(failure) if tally.accepted() > 0 => failure.text.clone(),
+            _ => return Err(trouble.into()),
+        };
+        if !wait.go_on(tally.accepted() > accepted, options.wait) {
+            let gave_up = Failure::from(trouble);
+            return Err(gave_up.advise("push the same again to go on from here"));
+        }
+        if wait.is_new() {
+            output::note(&format!(
+                "{why}; waiting for up to {:.0} s",
+                options.wait.as_secs_f64()
+            ));
+        }
+        interrupt::sleep(AGAIN);
+    }
+}
+
+/// How long it has been waiting.
+#[derive(Default)]
+struct Waiting {
+    since: Option<Instant>,
+    tries: u32,
+}
+
+impl Waiting {
+    /// Whether to try again. The time begins anew when there was a connection.
+    fn go_on(&mut self, connected: bool, limit: Duration) -> bool {
+        if connected {
+            *self = Self::default();
+        }
+        self.tries += 1;
+        self.since.get_or_insert_with(Instant::now).elapsed() < limit
+    }
+
+    fn is_new(&self) -> bool {
+        self.tries == 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[&str]) -> Vec<OsString> {
+        words.iter().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn the_last_word_may_be_the_peer() {
+        let given = words(&["a", "b c", "fe80::1%tb0"]);
+        let (paths, peer) = split(&given);
+        assert_eq!(paths, [Path::new("a"), Path::new("b c")]);
+        assert_eq!(peer, Some("fe80::1%tb0"));
+        assert_eq!(split(&words(&["a", "b"])).1, None);
+        assert_eq!(split(&words(&["fe80::1"])).0.len(), 0);
+    }
+
+    #[test]
+    fn waiting_begins_anew_with_a_connection() {
+        let mut wait = Waiting::default();
+        assert!(!wait.go_on(false, Duration::ZERO) && wait.is_new());
+        assert!(wait.go_on(false, Duration::MAX) && !wait.is_new());
+        assert!(wait.go_on(true, Duration::MAX) && wait.is_new());
+    }
+
+    #[test]
+    fn streams_are_counted_within_bounds() {
+        assert_eq!(streams("16").unwrap().get(), 16);
+        for wrong in ["0", "17", "x", "-1"] {
+            assert!(streams(wrong).is_err(), "{wrong}");
+        }
+    }
+}

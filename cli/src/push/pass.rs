@@ -1,0 +1,282 @@
+//! One connection's worth of a push: from the announcement to the last result, over one stream or several.
+
+use std::num::NonZeroU16;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use thunderbolt_transport::{DataStream, ThunderboltTransport};
+
+use super::climb::{Climb, Step};
+use super::file;
+use super::line::Line;
+use super::tally::Tally;
+use super::tree::Tree;
+use crate::connect::Peer;
+use crate::greeting::{self, Service};
+use crate::transfer::entry::Kind;
+use crate::transfer::message::{Pusher, Receiver, Want, ENTRIES_AT_ONCE};
+use crate::transfer::progress::Progress;
+use crate::transfer::trouble::{Result, Trouble};
+use crate::transfer::{missing, SessionId, PATIENCE};
+
+/// Over which the rate is taken, to see whether another stream helps.
+const PERIOD: Duration = Duration::from_secs(1);
+/// Streams that are tried without being asked for.
+const WORTH_TRYING: u16 = 4;
+/// A stream that has nothing to say says that it lives.
+const ALIVE: Duration = PATIENCE.checked_div(6).expect("not by zero");
+
+/// The part that all its streams share.
+pub struct Pass<'a> {
+    transport: &'a ThunderboltTransport,
+    peer: &'a Peer,
+    pub tree: &'a Tree,
+    tally: &'a Tally,
+    pub wants: Vec<Want>,
+    id: SessionId,
+    pub progress: Progress,
+    /// The files to be sent, and the next of them.
+    files: Vec<u32>,
+    next: AtomicUsize,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Streams that send files.
+    sending: usize,
+    /// To be closed when one of them fails.
+    streams: Vec<DataStream>,
+    trouble: Option<Trouble>,
+}
+
+/// Pushes what the receiver wants of a tree.
+pub fn run(
+    transport: &ThunderboltTransport,
+    peer: &Peer,
+    tree: &Tree,
+    tally: &Tally,
+    streams: Option<NonZeroU16>,
+) -> Result<()> {
+    let mut line = Line::new(open(transport, peer)?, tree, tally);
+    let (wants, id) = announce(&mut line, tree)?;
+    tally.accept();
+    let total: u64 = tree.entries.iter().map(|entry| entry.size).sum();
+    let files = (0..tree.entries.len() as u32)
+        .filter(|index| tree.entries[*index as usize].kind == Kind::File)
+        .filter(|index| wants[*index as usize] != Want::Nothing)
+        .collect();
+    let pass = Pass {
+        transport,
+        peer,
+        tree,
+        tally,
+        progress: Progress::new(total - missing(&tree.entries, &wants), total),
+        wants,
+        id,
+        files,
+        next: AtomicUsize::new(0),
+        state: Mutex::default(),
+        changed: Condvar::new(),
+    };
+    pass.all(line, streams)
+}
+
+fn open(transport: &ThunderboltTransport, peer: &Peer) -> Result<DataStream> {
+    let stream = transport.open_data_stream(&peer.data)?;
+    greeting::ask(&stream, Service::Push)?;
+    Ok(stream)
+}
+
+/// Says what there is, and hears what is wanted.
+fn announce(line: &mut Line<'_>, tree: &Tree) -> Result<(Vec<Want>, SessionId)> {
+    for some in tree.entries.chunks(ENTRIES_AT_ONCE) {
+        line.say(&Pusher::Entries(some.to_vec()))?;
+    }
+    line.say(&Pusher::Announced {
+        entries: tree.entries.len() as u32,
+        bytes: tree.entries.iter().map(|entry| entry.size).sum(),
+    })?;
+    let mut wants = Vec::with_capacity(tree.entries.len());
+    loop {
+        match line.plan()? {
+            Receiver::Plan { first, wants: more } if first as usize == wants.len() => {
+                wants.extend(more);
+            }
+            Receiver::Ready(id) => {
+                let fits = |(want, entry): (&Want, &crate::transfer::entry::Entry)| match want {
+                    Want::Content { have } => *have <= entry.size,
+                    _ => true,
+                };
+                let all = wants.len() == tree.entries.len();
+                if !all || !wants.iter().zip(&tree.entries).all(fits) {
+                    return Err(Trouble::protocol("a plan that does not fit"));
+                }
+                return Ok((wants, id));
+            }
+            _ => return Err(Trouble::protocol("a plan out of order")),
+        }
+    }
+}
+
+impl Pass<'_> {
+    /// Bytes that left.
+    pub fn sent(&self, count: u64) {
+        self.tally.add_sent(count);
+        self.progress.add(count);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|error| error.into_inner())
+    }
+
+    fn all(&self, line: Line<'_>, streams: Option<NonZeroU16>) -> Result<()> {
+        let retired = AtomicBool::new(false);
+        let first = thread::scope(|scope| {
+            // All are counted before the first one can end the push.
+            let others = streams.map_or(0, |count| usize::from(count.get()) - 1);
+            {
+                let mut state = self.state();
+                state.sending = 1 + others;
+                state.streams.push(line.stream.clone());
+            }
+            let first = scope.spawn(|| self.first(line));
+            let more = || {
+                scope.spawn(|| self.more(&retired));
+            };
+            match streams {
+                Some(_) => (0..others).for_each(|_| more()),
+                None => self.climb(more, &retired),
+            }
+            first.join()
+        });
+        match (first, self.state().trouble.take()) {
+            (_, Some(trouble)) => Err(trouble),
+            (Ok(Some(())), None) => Ok(()),
+            _ => Err(Trouble::ended()),
+        }
+    }
+
+    /// Adds streams while that makes it faster.
+    fn climb(&self, more: impl Fn(), retired: &AtomicBool) {
+        let mut climb = Climb::new(WORTH_TRYING);
+        let mut before = self.tally.sent();
+        let mut begin = Instant::now();
+        loop {
+            let waited = self
+                .changed
+                .wait_timeout_while(self.state(), PERIOD, |state| {
+                    state.sending > 0 && state.trouble.is_none()
+                });
+            let mut state = waited.unwrap_or_else(|error| error.into_inner()).0;
+            // A stream of its own for the last file gains nothing.
+            let left = self
+                .files
+                .len()
+                .saturating_sub(self.next.load(Ordering::Relaxed));
+            if state.sending == 0 || state.trouble.is_some() || left < 2 {
+                return;
+            }
+            let now = self.tally.sent();
+            match climb.rate((now - before) as f64 / begin.elapsed().as_secs_f64()) {
+                Step::Stay => {}
+                Step::Add => {
+                    state.sending += 1;
+                    more();
+                }
+                Step::Remove => {
+                    retired.store(true, Ordering::Relaxed);
+                    return;
+                }
+            }
+            drop(state);
+            (before, begin) = (now, Instant::now());
+        }
+    }
+
+    /// The stream that announced the push: it ends it, too.
+    fn first(&self, mut line: Line<'_>) -> Option<()> {
+        let sent = self.files(&mut line, || false);
+        self.leave();
+        let ended = sent.and_then(|()| {
+            self.wait_for_others(&mut line)?;
+            line.finish()
+        });
+        self.note(ended)
+    }
+
+    /// Another one, until there is nothing left for it, or it is not worth its while.
+    fn more(&self, retired: &AtomicBool) -> Option<()> {
+        let joined = self.join();
+        let ended = joined.and_then(|mut line| {
+            // Only the one that was added last is taken away: whoever sees it first.
+            self.files(&mut line, || retired.swap(false, Ordering::Relaxed))?;
+            line.finish()
+        });
+        self.leave();
+        self.note(ended)
+    }
+
+    fn join(&self) -> Result<Line<'_>> {
+        let stream = open(self.transport, self.peer)?;
+        self.state().streams.push(stream.clone());
+        let mut line = Line::new(stream, self.tree, self.tally);
+        line.say(&Pusher::Join(self.id))?;
+        match line.plan()? {
+            Receiver::Ready(id) if id == self.id => Ok(line),
+            _ => Err(Trouble::protocol("a stream that joins another push")),
+        }
+    }
+
+    fn leave(&self) {
+        self.state().sending -= 1;
+        self.changed.notify_all();
+    }
+
+    /// Keeps the first trouble, and ends all streams with it.
+    fn note(&self, ended: Result<()>) -> Option<()> {
+        let trouble = match ended {
+            Ok(()) => return Some(()),
+            Err(trouble) => trouble,
+        };
+        let streams = {
+            let mut state = self.state();
+            state.trouble.get_or_insert(trouble);
+            std::mem::take(&mut state.streams)
+        };
+        streams.iter().for_each(DataStream::close);
+        self.changed.notify_all();
+        None
+    }
+
+    fn files(&self, line: &mut Line<'_>, is_retired: impl Fn() -> bool) -> Result<()> {
+        while !is_retired() {
+            let next = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(index) = self.files.get(next) else {
+                break;
+            };
+            file::push(self, line, *index)?;
+        }
+        line.flush()
+    }
+
+    fn wait_for_others(&self, line: &mut Line<'_>) -> Result<()> {
+        loop {
+            let waited = self
+                .changed
+                .wait_timeout_while(self.state(), ALIVE, |state| {
+                    state.sending > 0 && state.trouble.is_none()
+                });
+            let state = waited.unwrap_or_else(|error| error.into_inner()).0;
+            if state.sending == 0 || state.trouble.is_some() {
+                return Ok(());
+            }
+            drop(state);
+            line.say(&Pusher::Alive)?;
+            line.flush()?;
+        }
+    }
+}

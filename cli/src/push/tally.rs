@@ -1,0 +1,106 @@
+//! What became of each file, over all connections of one push.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use crate::exit::Exit;
+use crate::output;
+use crate::transfer::entry::Kind;
+use crate::units::{bytes, plural, rate_of};
+
+use super::tree::Tree;
+
+pub struct Tally {
+    begin: Instant,
+    files: u64,
+    left_out: u64,
+    /// How often a receiver said what it wants.
+    accepted: AtomicU64,
+    /// Files that it took, by their index: the exit code of each.
+    results: Mutex<BTreeMap<u32, u8>>,
+    sent: AtomicU64,
+}
+
+impl Tally {
+    pub fn new(tree: &Tree) -> Self {
+        let files = tree.entries.iter().filter(|entry| entry.kind == Kind::File);
+        Self {
+            begin: Instant::now(),
+            files: files.count() as u64,
+            left_out: tree.left_out,
+            accepted: AtomicU64::new(0),
+            results: Mutex::default(),
+            sent: AtomicU64::new(0),
+        }
+    }
+
+    pub fn accept(&self) {
+        self.accepted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn accepted(&self) -> u64 {
+        self.accepted.load(Ordering::Relaxed)
+    }
+
+    pub fn add_sent(&self, count: u64) {
+        self.sent.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// What became of a file: the last word counts.
+    pub fn result(&self, index: u32, name: &str, code: u8, why: &str) {
+        if code != Exit::Done as u8 {
+            output::error(&format!("{name}: {}", output::harmless(why.as_bytes())));
+        }
+        let results = self.results.lock();
+        results
+            .unwrap_or_else(|error| error.into_inner())
+            .insert(index, code);
+    }
+
+    fn results(&self) -> BTreeMap<u32, u8> {
+        let results = self.results.lock();
+        results.unwrap_or_else(|error| error.into_inner()).clone()
+    }
+
+    pub fn report(&self, peer: &str) {
+        let results = self.results();
+        let failed = results.values().filter(|code| **code != 0).count() as u64;
+        let pushed = results.len() as u64 - failed;
+        let there = self.files.saturating_sub(results.len() as u64);
+        let time = self.begin.elapsed().max(Duration::from_nanos(1));
+        let mut text = format!(
+            "{} pushed to {peer}: {} in {:.2} s, {}",
+            plural(pushed, "file", "files"),
+            bytes(self.sent()),
+            time.as_secs_f64(),
+            rate_of(self.sent(), time)
+        );
+        let more = [
+            (there, "was there already", "were there already"),
+            (failed, "failed", "failed"),
+            (self.left_out, "was left out", "were left out"),
+        ];
+        for (count, one, many) in more {
+            if count > 0 {
+                text.push_str(&format!("; {}", plural(count, one, many)));
+            }
+        }
+        output::note(&text);
+    }
+
+    /// The code of the first file that failed; without one, whether all were taken along.
+    pub fn exit(&self) -> Exit {
+        let codes = self.results().into_values();
+        match codes.map(Exit::from_code).find(|exit| *exit != Exit::Done) {
+            Some(exit) => exit,
+            None if self.left_out > 0 => Exit::Refused,
+            None => Exit::Done,
+        }
+    }
+}

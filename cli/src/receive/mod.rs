@@ -1,0 +1,83 @@
+//! `dcf-tb receive`: takes the files that peers push.
+
+mod arriving;
+mod file;
+mod folder;
+mod plan;
+mod serve;
+mod session;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::connect;
+use crate::exit::{Exit, Failure};
+use crate::interrupt;
+use crate::options::Common;
+use folder::Folder;
+use session::Slot;
+
+/// Take the files and folders that peers push, until Ctrl-C.
+///
+/// They go into DIR and nowhere else. Each grows beside its place as .NAME.dcf-part, its checksum is compared,
+/// and then it gets its name in one step; pushing an unfinished one again goes on where it stopped. Whoever is
+/// on the cable can push: nobody is authenticated.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The folder to put them in. It must exist.
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+
+    /// Stop after one push that came to its end.
+    #[arg(long)]
+    once: bool,
+
+    /// Overwrite files of the same name. Otherwise a push that would is refused before anything is changed.
+    #[arg(long)]
+    force: bool,
+
+    /// Have each file on the disk before it gets its name. Safe against a power failure, and as fast as the disk.
+    #[arg(long)]
+    sync: bool,
+}
+
+/// How long the streams have to end when the transport is closed.
+const ENDING: Duration = Duration::from_secs(10);
+/// Streams at a time: those of one push, and some that are told to wait.
+const STREAMS: u32 = 64;
+
+pub fn run(common: &Common, options: Options) -> Result<Exit, Failure> {
+    let folder = Folder::open(&options.directory).map_err(|error| {
+        Failure::new(
+            Exit::Failed,
+            format!("cannot use {}: {error}", options.directory.display()),
+        )
+    })?;
+    interrupt::take_signals();
+    let slot = Arc::new(Slot::default());
+    let once = options.once;
+    let receiver = serve::Receiving {
+        folder: Arc::new(folder),
+        options,
+        slot: Arc::clone(&slot),
+    };
+    let transport = connect::server(common, |builder| {
+        builder
+            .max_streams(STREAMS)
+            .max_silent_streams(STREAMS / 2)
+            .on_stream(move |stream| receiver.stream(&stream))
+    })?;
+    connect::say_who_listens(&transport);
+    if once {
+        slot.wait_finished(interrupt::is_interrupted);
+    } else {
+        interrupt::wait();
+    }
+    // Who is interrupted in the middle says what stays.
+    slot.wait_idle(ENDING);
+    transport.close();
+    Ok(interrupt::exit())
+}

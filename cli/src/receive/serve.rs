@@ -1,0 +1,189 @@
+//! A stream that somebody opened: a push, or one that helps with it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use thunderbolt_transport::{DataStream, TransportError};
+
+use super::file::{self, out_of_turn};
+use super::folder::Folder;
+use super::session::{Session, Slot};
+use super::Options;
+use crate::exit::{Exit, Failure};
+use crate::greeting::{self, Opening, Service, Welcome};
+use crate::interrupt;
+use crate::output;
+use crate::transfer::entry::{Entry, MOST_ENTRIES, MOST_PATH_BYTES};
+use crate::transfer::frame::Frame;
+use crate::transfer::message::{Pusher, Receiver, AT_ONCE, BUSY};
+use crate::transfer::trouble::{Result, Trouble};
+
+pub struct Receiving {
+    pub folder: Arc<Folder>,
+    pub options: Options,
+    pub slot: Arc<Slot>,
+}
+
+impl Receiving {
+    /// To its end, on a thread of its own.
+    pub fn stream(&self, stream: &DataStream) {
+        self.slot.serve(|| match self.greet(stream) {
+            Ok(true) => {
+                if let Err(trouble) = self.push(stream) {
+                    end(stream, trouble);
+                }
+            }
+            Ok(false) => {}
+            Err(error) => output::detail(&format!("{}: {error}", stream.peer())),
+        });
+    }
+
+    /// Whether it is for us.
+    fn greet(&self, stream: &DataStream) -> std::result::Result<bool, TransportError> {
+        match greeting::opening(stream, Some(greeting::PATIENCE))? {
+            Opening::Asked(Service::Push) => {
+                greeting::answer(stream, Welcome::Granted)?;
+                return Ok(true);
+            }
+            Opening::Asked(_) => greeting::answer(stream, Welcome::NotServed)?,
+            Opening::Unknown(welcome) => greeting::answer(stream, welcome)?,
+            Opening::Other(_) => output::detail(&format!(
+                "a stream from {} is no push: it was ended",
+                stream.peer()
+            )),
+        }
+        Ok(false)
+    }
+
+    fn push(&self, stream: &DataStream) -> Result<()> {
+        let first = Pusher::from_frame(&Frame::read(stream)?)?;
+        if let Pusher::Join(id) = first {
+            let session = self.slot.session(&id);
+            let session = session.ok_or_else(|| Trouble::protocol("no such push to join"))?;
+            session.helps(stream);
+            Receiver::Ready(id).frame().write(stream)?;
+            return files(&session, stream, || ());
+        }
+        let holding = self.slot.take().ok_or(Trouble::Busy)?;
+        let entries = announced(stream, first)?;
+        let session = Session::new(stream.peer(), &self.folder, &self.options, entries)?;
+        let session = Arc::new(session);
+        for (number, wants) in session.wants.chunks(AT_ONCE).enumerate() {
+            let first = (number * AT_ONCE) as u32;
+            let wants = wants.to_vec();
+            Receiver::Plan { first, wants }.frame().write(stream)?;
+        }
+        holding.open(&session);
+        Receiver::Ready(session.id).frame().write(stream)?;
+        files(&session, stream, || session.finish())?;
+        holding.finished();
+        Ok(())
+    }
+}
+
+/// All that the pusher has to say of what it has.
+fn announced(stream: &DataStream, first: Pusher) -> Result<Vec<Entry>> {
+    let mut entries: Vec<Entry> = Vec::new();
+    let (mut paths, mut total) = (0, 0_u64);
+    let mut message = first;
+    loop {
+        match message {
+            Pusher::Alive => {}
+            Pusher::Entries(more) => {
+                for entry in &more {
+                    paths += entry.path.as_os_str().len();
+                    total = total.saturating_add(entry.size);
+                }
+                entries.extend(more);
+                if entries.len() > MOST_ENTRIES || paths > MOST_PATH_BYTES {
+                    let text =
+                        format!("more than {MOST_ENTRIES} files in one push, or 128 MiB of names");
+                    return Err(Failure::new(Exit::Refused, text).into());
+                }
+            }
+            Pusher::Announced {
+                entries: count,
+                bytes,
+            } => {
+                if count as usize != entries.len() || bytes != total || total > i64::MAX as u64 {
+                    return Err(Trouble::protocol("a sum that is not that of its parts"));
+                }
+                return Ok(entries);
+            }
+            other => return Err(out_of_turn(&other)),
+        }
+        message = Pusher::from_frame(&Frame::read(stream)?)?;
+    }
+}
+
+/// The files that come over one stream.
+fn files(session: &Session, stream: &DataStream, at_the_end: impl FnOnce()) -> Result<()> {
+    loop {
+        match Pusher::from_frame(&Frame::read(stream)?)? {
+            Pusher::Alive => {}
+            Pusher::File(index) => file::receive(session, stream, index)?,
+            Pusher::Skipped { index, why } => {
+                session.skip(index)?;
+                let name = session.entries[index as usize].shown();
+                output::note(&format!("{name}: {}", output::harmless(why.as_bytes())));
+            }
+            Pusher::Finished => break,
+            other => return Err(out_of_turn(&other)),
+        }
+    }
+    at_the_end();
+    Receiver::Done.frame().write(stream)?;
+    // The pusher closes first, and so knows that it has read all.
+    let _ = stream.finish();
+    let _ = greeting::read_exactly(stream, &mut [0], greeting::PATIENCE);
+    Ok(())
+}
+
+/// Says why a push ends, to whom it concerns.
+fn end(stream: &DataStream, trouble: Trouble) {
+    if interrupt::is_interrupted() {
+        return;
+    }
+    match trouble {
+        Trouble::Broken(Failure { text, .. }) => {
+            output::note(&format!("the push from {} broke: {text}", stream.peer()))
+        }
+        Trouble::Busy => refuse(
+            stream,
+            &Failure::new(Exit::Peer, "another push is under way"),
+            BUSY,
+        ),
+        Trouble::Fatal(failure) => {
+            output::note(&format!(
+                "the push from {} was ended: {}",
+                stream.peer(),
+                failure.text
+            ));
+            refuse(stream, &failure, failure.exit as u8);
+        }
+    }
+}
+
+/// Says that nothing more is taken, and lets the pusher read it: closing now would take it away.
+fn refuse(stream: &DataStream, failure: &Failure, code: u8) {
+    let why = failure.text.clone();
+    if (Receiver::Refused { code, why })
+        .frame()
+        .write(stream)
+        .is_err()
+    {
+        return;
+    }
+    // Nothing more will be said.
+    let _ = stream.finish();
+    let mut rest = vec![0; 1 << 20];
+    let end = Instant::now() + greeting::PATIENCE;
+    while Instant::now() < end {
+        let second = Some(Duration::from_secs(1));
+        match stream.read_timeout(&mut rest, second) {
+            Ok(0) => break,
+            Ok(_) | Err(TransportError::Timeout { .. }) => {}
+            Err(_) => break,
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! One push: what was announced, and who takes part in it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use thunderbolt_transport::DataStream;
+
+use super::folder::Folder;
+use super::plan;
+use super::Options;
+use crate::output;
+use crate::transfer::entry::{Entry, Kind};
+use crate::transfer::message::Want;
+use crate::transfer::progress::Progress;
+use crate::transfer::trouble::{Result, Trouble};
+use crate::transfer::{missing, SessionId};
+use crate::units::{bytes, plural, rate_of};
+
+/// A push under way.
+pub struct Session {
+    pub id: SessionId,
+    pub peer: String,
+    pub folder: Arc<Folder>,
+    pub force: bool,
+    pub sync: bool,
+    pub entries: Vec<Entry>,
+    pub wants: Vec<Want>,
+    /// Which files a stream has taken on, and how far they are.
+    files: Mutex<HashMap<u32, State>>,
+    /// The streams that help, to be ended with the one that announced it.
+    helpers: Mutex<Vec<DataStream>>,
+    pub progress: Progress,
+    begin: Instant,
+    pub received: AtomicU64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    UnderWay,
+    Done,
+    Failed,
+}
+
+impl Session {
+    pub fn new(
+        peer: &str,
+        folder: &Arc<Folder>,
+        options: &Options,
+        entries: Vec<Entry>,
+    ) -> Result<Self> {
+        let wants = plan::plan(folder, &entries, options.force)?;
+        let mut id = SessionId::default();
+        rustix::rand::getrandom(&mut id, rustix::rand::GetRandomFlags::empty())
+            .map_err(|error| plan::failed("random numbers", &error.into()))?;
+        let total: u64 = entries.iter().map(|entry| entry.size).sum();
+        let progress = Progress::new(total - missing(&entries, &wants), total);
+        Ok(Self {
+            id,
+            peer: peer.to_owned(),
+            folder: Arc::clone(folder),
+            force: options.force,
+            sync: options.sync,
+            entries,
+            wants,
+            files: Mutex::default(),
+            helpers: Mutex::default(),
+            progress,
+            begin: Instant::now(),
+            received: AtomicU64::new(0),
+        })
+    }
+
+    /// Takes a file on, if it is one that is wanted and nobody has.
+    pub fn take(&self, index: u32) -> Result<(&Entry, Want)> {
+        let entry = self.entries.get(index as usize);
+        let want = self.wants.get(index as usize).copied();
+        let wanted = |(entry, want): &(&Entry, Want)| {
+            entry.kind == Kind::File && !matches!(want, Want::Nothing)
+        };
+        let found = entry.zip(want).filter(wanted);
+        let found = found.ok_or_else(|| Trouble::protocol("a file that is not wanted"))?;
+        match lock(&self.files).insert(index, State::UnderWay) {
+            None => Ok(found),
+            Some(_) => Err(Trouble::protocol("a file comes twice")),
+        }
+    }
+
+    pub fn ended(&self, index: u32, well: bool) {
+        let state = if well { State::Done } else { State::Failed };
+        lock(&self.files).insert(index, state);
+    }
+
+    /// A file that the pusher could not read.
+    pub fn skip(&self, index: u32) -> Result<()> {
+        self.take(index)?;
+        self.ended(index, false);
+        Ok(())
+    }
+
+    pub fn helps(&self, stream: &DataStream) {
+        lock(&self.helpers).push(stream.clone());
+    }
+
+    pub fn dismiss_helpers(&self) {
+        lock(&self.helpers)
+            .drain(..)
+            .for_each(|stream| stream.close());
+    }
+
+    pub fn add(&self, count: u64) {
+        self.received.fetch_add(count, Ordering::Relaxed);
+        self.progress.add(count);
+    }
+
+    /// All files are in their places: the folders get their times, and the user a word.
+    pub fn finish(&self) {
+        // From within outwards: making a file changes the time of its folder only.
+        for entry in self.entries.iter().rev() {
+            if entry.kind == Kind::Folder {
+                // The time of a folder is nothing to fail for.
+                let _ = self.folder.date(&entry.path, entry.modified);
+            }
+        }
+        let files = lock(&self.files);
+        let count = |state| files.values().filter(|is| **is == state).count() as u64;
+        let (done, failed) = (count(State::Done), count(State::Failed));
+        let wanted = self.wants.iter().filter(|want| **want != Want::Nothing);
+        let missed = wanted.count() as u64 - done;
+        let there = self.entries.iter().zip(&self.wants);
+        let there =
+            there.filter(|(entry, want)| entry.kind == Kind::File && **want == Want::Nothing);
+        let received = self.received.load(Ordering::Relaxed);
+        let time = self.begin.elapsed().max(Duration::from_nanos(1));
+        let mut text = format!(
+            "{} received from {}: {} in {:.2} s, {}",
+            plural(done, "file", "files"),
+            self.peer,
+            bytes(received),
+            time.as_secs_f64(),
+            rate_of(received, time)
+        );
+        let there = there.count() as u64;
+        if there > 0 {
+            text.push_str(&format!("; {} there already", plural(there, "was", "were")));
+        }
+        if missed.max(failed) > 0 {
+            text.push_str(&format!(
+                "; {} missing",
+                plural(missed.max(failed), "is", "are")
+            ));
+        }
+        output::note(&text);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|error| error.into_inner())
+}
+
+/// The place for one push at a time.
+#[derive(Default)]
+pub struct Slot {
+    state: Mutex<SlotState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct SlotState {
+    taken: bool,
+    session: Option<Arc<Session>>,
+    finished: u64,
+    streams: usize,
+}
+
+/// Holds the place until it is dropped.
+pub struct Holding<'a>(&'a Slot);
+
+impl Slot {
+    /// Takes the place, if it is free.
+    pub fn take(&self) -> Option<Holding<'_>> {
+        let mut state = lock(&self.state);
+        (!std::mem::replace(&mut state.taken, true)).then(|| Holding(self))
+    }
+
+    /// The push of that name, if it is under way.
+    pub fn session(&self, id: &SessionId) -> Option<Arc<Session>> {
+        let state = lock(&self.state);
+        state.session.clone().filter(|session| session.id == *id)
+    }
+
+    /// Counts a stream while it is served.
+    pub fn serve(&self, serve: impl FnOnce()) {
+        lock(&self.state).streams += 1;
+        serve();
+        lock(&self.state).streams -= 1;
+        self.changed.notify_all();
+    }
+
+    /// Waits until a push has come to a good end.
+    pub fn wait_finished(&self, is_interrupted: impl Fn() -> bool) {
+        let mut state = lock(&self.state);
+        while state.finished == 0 && !is_interrupted() {
+            let tick = Duration::from_millis(100);
+            let waited = self.changed.wait_timeout(state, tick);
+            state = waited.unwrap_or_else(|error| error.into_inner()).0;
+        }
+    }
+
+    /// Waits until no stream is served.
+    pub fn wait_idle(&self, limit: Duration) {
+        let idle = |state: &mut SlotState| state.streams > 0;
+        drop(
+            self.changed
+                .wait_timeout_while(lock(&self.state), limit, idle),
+        );
+    }
+}
+
+impl Holding<'_> {
+    /// Lets others join.
+    pub fn open(&self, session: &Arc<Session>) {
+        lock(&self.0.state).session = Some(Arc::clone(session));
+    }
+
+    pub fn finished(&self) {
+        lock(&self.0.state).finished += 1;
+    }
+}
+
+impl Drop for Holding<'_> {
+    fn drop(&mut self) {
+        let session = {
+            let mut state = lock(&self.0.state);
+            state.taken = false;
+            state.session.take()
+        };
+        if let Some(session) = session {
+            session.dismiss_helpers();
+        }
+        self.0.changed.notify_all();
+    }
+}

@@ -1,0 +1,247 @@
+//! A file or folder as it is announced, and the names that are allowed.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::fields::Fields;
+use super::trouble::{Result, Trouble};
+use crate::exit::{Exit, Failure};
+use crate::output::harmless;
+
+/// Bytes of a path at most (PATH_MAX without its end).
+pub const LONGEST_PATH: usize = 4095;
+/// Bytes of a name at most (NAME_MAX).
+const LONGEST_NAME: usize = 255;
+/// Folders in folders at most.
+const DEEPEST: usize = 128;
+/// Entries of one push at most.
+pub const MOST_ENTRIES: usize = 1_000_000;
+/// Bytes of all its paths at most.
+pub const MOST_PATH_BYTES: usize = 128 << 20;
+/// What the name of an unfinished file ends with.
+pub const PART: &str = ".dcf-part";
+/// The longest name that fits between a dot and that.
+const LONGEST_IN_PART: usize = LONGEST_NAME - PART.len() - 1;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    Folder = 1,
+    File = 2,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub kind: Kind,
+    /// Permissions: nine bits, without set-user-id and its kin.
+    pub mode: u16,
+    pub modified: (i64, u32),
+    pub size: u64,
+    /// Relative to the receiver's folder.
+    pub path: PathBuf,
+}
+
+impl Entry {
+    pub fn append_to(&self, bytes: &mut Vec<u8>) {
+        let path = self.path.as_os_str().as_bytes();
+        bytes.push(self.kind as u8);
+        bytes.extend(self.mode.to_be_bytes());
+        bytes.extend(self.modified.0.to_be_bytes());
+        bytes.extend(self.modified.1.to_be_bytes());
+        bytes.extend(self.size.to_be_bytes());
+        bytes.extend((path.len() as u16).to_be_bytes());
+        bytes.extend(path);
+    }
+
+    /// Reads one, and refuses what must never reach a file system.
+    pub fn read(fields: &mut Fields<'_>) -> Result<Self> {
+        let kind = match fields.u8()? {
+            1 => Kind::Folder,
+            2 => Kind::File,
+            other => {
+                return Err(refused(format!(
+                    "an entry of kind {other}: only files and folders are taken"
+                )))
+            }
+        };
+        let mode = fields.u16()?;
+        let modified = (fields.i64()?, fields.u32()?);
+        let size = fields.u64()?;
+        let length = fields.u16()?;
+        let path = fields.bytes(length.into())?;
+        check_path(path)
+            .map_err(|why| refused(format!("the name \"{}\" is refused: {why}", harmless(path))))?;
+        if mode > 0o777 || modified.1 >= 1_000_000_000 || i64::try_from(size).is_err() {
+            return Err(Trouble::protocol("an entry out of range"));
+        }
+        Ok(Self {
+            kind,
+            mode,
+            modified,
+            size,
+            path: Path::new(OsStr::from_bytes(path)).to_owned(),
+        })
+    }
+
+    /// Its path for a person.
+    pub fn shown(&self) -> String {
+        harmless(self.path.as_os_str().as_bytes())
+    }
+}
+
+fn refused(text: String) -> Trouble {
+    Trouble::Fatal(Failure::new(Exit::Refused, text))
+}
+
+/// Why a path from elsewhere must not be used, if so. What passes names something below the folder
+/// that it is opened in, one component after the other.
+pub fn check_path(path: &[u8]) -> std::result::Result<(), &'static str> {
+    if path.is_empty() {
+        return Err("it is empty");
+    }
+    if path.len() > LONGEST_PATH {
+        return Err("it is too long");
+    }
+    if path[0] == b'/' {
+        return Err("it is absolute");
+    }
+    if path.contains(&0) {
+        return Err("it has a zero byte in it");
+    }
+    let mut depth = 0;
+    for name in path.split(|byte| *byte == b'/') {
+        match name {
+            b"" => return Err("a part of it is empty"),
+            b"." | b".." => return Err("a part of it is . or .."),
+            _ if name.len() > LONGEST_NAME => return Err("a part of it is too long"),
+            _ if is_part_name(name) => return Err("it is that of an unfinished file"),
+            _ => depth += 1,
+        }
+    }
+    match depth <= DEEPEST {
+        true => Ok(()),
+        false => Err("it is too deep"),
+    }
+}
+
+/// Whether it is a name that [`part_name`] gives.
+pub fn is_part_name(name: &[u8]) -> bool {
+    name.starts_with(b".") && name.ends_with(PART.as_bytes())
+}
+
+/// The name under which a file grows, beside its place.
+pub fn part_name(name: &OsStr) -> PathBuf {
+    let bytes = name.as_bytes();
+    let mut part = vec![b'.'];
+    if bytes.len() <= LONGEST_IN_PART {
+        part.extend(bytes);
+    } else {
+        // No room for all of it: its beginning, and what tells it from others that begin so.
+        let hash = xxhash_rust::xxh3::xxh3_128(bytes);
+        part.extend(&bytes[..LONGEST_IN_PART - 33]);
+        part.extend(format!("-{hash:032x}").bytes());
+    }
+    part.extend(PART.bytes());
+    PathBuf::from(OsStr::from_bytes(&part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(path: &str) -> Entry {
+        Entry {
+            kind: Kind::File,
+            mode: 0o644,
+            modified: (1_700_000_000, 5),
+            size: 1 << 40,
+            path: path.into(),
+        }
+    }
+
+    #[test]
+    fn an_entry_is_read_as_it_was_written() {
+        for entry in [entry("a"), entry("a b/ü/c.bin"), entry("..a/b..")] {
+            let mut bytes = Vec::new();
+            entry.append_to(&mut bytes);
+            let mut fields = Fields(&bytes);
+            assert_eq!(Entry::read(&mut fields).unwrap(), entry);
+            assert!(fields.is_empty());
+            for length in 0..bytes.len() {
+                assert!(
+                    Entry::read(&mut Fields(&bytes[..length])).is_err(),
+                    "{length}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn hostile_names_are_refused() {
+        let long = "n".repeat(256);
+        let deep = "d/".repeat(200) + "x";
+        let path = "abcdefgh/".repeat(500) + "x";
+        for wrong in [
+            "",
+            "/",
+            "/etc/passwd",
+            "..",
+            "../x",
+            "a/../b",
+            "a/..",
+            ".",
+            "./a",
+            "a/.",
+            "a//b",
+            "a/",
+            "a\0b",
+            &long,
+            &deep,
+            &path,
+            ".a.dcf-part",
+            ".a.dcf-part/b",
+        ] {
+            let mut bytes = Vec::new();
+            entry(wrong).append_to(&mut bytes);
+            let read = Entry::read(&mut Fields(&bytes));
+            assert!(
+                matches!(&read, Err(Trouble::Fatal(failure)) if failure.exit == Exit::Refused),
+                "{wrong}: {read:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_files_and_folders_are_entries() {
+        for kind in [0, 3, 255] {
+            let mut bytes = Vec::new();
+            entry("a").append_to(&mut bytes);
+            bytes[0] = kind;
+            assert!(Entry::read(&mut Fields(&bytes)).is_err());
+        }
+        let mut bytes = Vec::new();
+        let suid = Entry {
+            mode: 0o4755,
+            ..entry("a")
+        };
+        suid.append_to(&mut bytes);
+        assert!(Entry::read(&mut Fields(&bytes)).is_err());
+    }
+
+    #[test]
+    fn part_names_are_names_and_differ() {
+        let long = |last: &str| "x".repeat(254) + last;
+        let names = ["a".to_owned(), long("1"), long("2")];
+        let parts: Vec<_> = names
+            .iter()
+            .map(|name| part_name(OsStr::new(name)))
+            .collect();
+        assert_eq!(parts[0], Path::new(".a.dcf-part"));
+        assert_ne!(parts[1], parts[2]);
+        for part in &parts {
+            let bytes = part.as_os_str().as_bytes();
+            assert!(bytes.len() <= LONGEST_NAME && is_part_name(bytes));
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! The messages of both sides, and their bytes.
+
+use super::entry::Entry;
+use super::fields::Fields;
+use super::frame::{Frame, MOST};
+use super::sums::{Sum, SUM};
+use super::trouble::{Result, Trouble};
+use super::{SessionId, PIECE};
+
+/// What the pusher says.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Pusher {
+    /// It still works.
+    Alive,
+    /// Part of what it has.
+    Entries(Vec<Entry>),
+    /// That was all.
+    Announced { entries: u32, bytes: u64 },
+    /// This stream helps with a push that was announced on another.
+    Join(SessionId),
+    /// The next file.
+    File(u32),
+    /// Up to here the receiver's part of it is right.
+    Start(u64),
+    /// So many bytes of it follow, with this checksum.
+    Data { length: u64, sum: Sum },
+    /// It cannot be read, or changed. A file that was begun ends with this.
+    Skipped { index: u32, why: String },
+    /// No more files on this stream.
+    Finished,
+}
+
+/// What the receiver wants of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// Nothing: it is there.
+    Nothing,
+    /// Its content, of which the first `have` bytes may be there.
+    Content { have: u64 },
+    /// Only whether the file of that name and size has this content: it is not to be overwritten.
+    Comparison,
+}
+
+/// What the receiver says.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Receiver {
+    /// What it wants of the entries from `first` on.
+    Plan { first: u32, wants: Vec<Want> },
+    /// Files may come; more streams join with this.
+    Ready(SessionId),
+    /// Checksums of the pieces that it has of a file.
+    Sums(Vec<Sum>),
+    /// What became of a file: an exit code, and words if it is not 0.
+    Result { index: u32, code: u8, why: String },
+    /// It takes nothing more: an exit code, and why.
+    Refused { code: u8, why: String },
+    /// All files of this stream are in their places.
+    Done,
+}
+
+/// In place of an exit code: another push is under way.
+pub const BUSY: u8 = 100;
+/// Wants in one message, and checksums.
+pub const AT_ONCE: usize = 4096;
+/// Entries in one message: with the longest paths they fit.
+pub const ENTRIES_AT_ONCE: usize = 15;
+const LONGEST_TEXT: usize = 1024;
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(&bytes[..bytes.len().min(LONGEST_TEXT)]).into_owned()
+}
+
+fn with_text(mut payload: Vec<u8>, text: &str) -> Vec<u8> {
+    let mut end = text.len().min(LONGEST_TEXT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    payload.extend(&text.as_bytes()[..end]);
+    payload
+}
+
+impl Pusher {
+    pub fn frame(&self) -> Frame {
+        let (kind, payload) = match self {
+            Self::Alive => (0, Vec::new()),
+            Self::Entries(entries) => {
+                let mut payload = Vec::new();
+                entries
+                    .iter()
+                    .for_each(|entry| entry.append_to(&mut payload));
+                (1, payload)
+            }
+            Self::Announced { entries, bytes } => (
+                2,
+                [&entries.to_be_bytes()[..], &bytes.to_be_bytes()].concat(),
+            ),
+            Self::Join(session) => (3, session.to_vec()),
+            Self::File(index) => (4, index.to_be_bytes().to_vec()),
+            Self::Start(offset) => (5, offset.to_be_bytes().to_vec()),
+            Self::Data { length, sum } => (6, [&length.to_be_bytes()[..], sum].concat()),
+            Self::Skipped { index, why } => (7, with_text(index.to_be_bytes().to_vec(), why)),
+            Self::Finished => (8, Vec::new()),
+        };
+        Frame::new(kind, payload)
+    }
+
+    pub fn from_frame(frame: &Frame) -> Result<Self> {
+        let mut fields = Fields(&frame.payload);
+        let message = match frame.kind {
+            0 => Self::Alive,
+            1 => {
+                let mut entries = Vec::new();
+                while !fields.is_empty() {
+                    entries.push(Entry::read(&mut fields)?);
+                }
+                Self::Entries(entries)
+            }
+            2 => Self::Announced {
+                entries: fields.u32()?,
+                bytes: fields.u64()?,
+            },
+            3 => Self::Join(fields.array()?),
+            4 => Self::File(fields.u32()?),
+            5 => Self::Start(fields.u64()?),
+            6 => {
+                let length = fields.u64()?;
+                if !(1..=PIECE).contains(&length) {
+                    return Err(Trouble::protocol(format!("a piece of {length} bytes")));
+                }
+                let sum = fields.array()?;
+                Self::Data { length, sum }
+            }
+            7 => Self::Skipped {
+                index: fields.u32()?,
+                why: text(fields.rest()),
+            },
+            8 => Self::Finished,
+            other => return Err(Trouble::protocol(format!("message {other}"))),
+        };
+        fields.end()?;
+        Ok(message)
+    }
+}
+
+impl Want {
+    fn append_to(self, payload: &mut Vec<u8>) {
+        let (kind, have) = match self {
+            Self::Nothing => (0, 0),
+            Self::Content { have } => (1, have),
+            Self::Comparison => (2, 0),
+        };
+        payload.push(kind);
+        payload.extend(u64::to_be_bytes(have));
+    }
+
+    fn read(fields: &mut Fields<'_>) -> Result<Self> {
+        match (fields.u8()?, fields.u64()?) {
+            (0, _) => Ok(Self::Nothing),
+            (1, have) => Ok(Self::Content { have }),
+            (2, _) => Ok(Self::Comparison),
+            (other, _) => Err(Trouble::protocol(format!("wish {other}"))),
+        }
+    }
+}
+
+impl Receiver {
+    pub fn frame(&self) -> Frame {
+        let (kind, payload) = match self {
+            Self::Plan { first, wants } => {
+                let mut payload = first.to_be_bytes().to_vec();
+                wants.iter().for_each(|want| want.append_to(&mut payload));
+                (0x81, payload)
+            }
+            Self::Ready(session) => (0x82, session.to_vec()),
+            Self::Sums(sums) => (0x83, sums.concat()),
+            Self::Result { index, code, why } => {
+                let mut payload = index.to_be_bytes().to_vec();
+                payload.push(*code);
+                (0x84, with_text(payload, why))
+            }
+            Self::Refused { code, why } => (0x85, with_text(vec![*code], why)),
+            Self::Done => (0x86, Vec::new()),
+        };
+        debug_assert!(payload.len() <= MOST);
+        Frame::new(kind, payload)
+    }
+
+    pub fn from_frame(frame: &Frame) -> Result<Self> {
+        let mut fields = Fields(&frame.payload);
+        let message = match frame.kind {
+            0x81 => {
+                let first = fields.u32()?;
+                let mut wants = Vec::new();
+                while !fields.is_empty() {
+                    wants.push(Want::read(&mut fields)?);
+                }
+                Self::Plan { first, wants }
+            }
+            0x82 => Self::Ready(fields.array()?),
+            0x83 => {
+                let mut sums = Vec::new();
+                while !fields.is_empty() {
+                    sums.push(fields.array::<SUM>()?);
+                }
+                Self::Sums(sums)
+            }
+            0x84 => Self::Result {
+                index: fields.u32()?,
+                code: fields.u8()?,
+                why: text(fields.rest()),
+            },
+            0x85 => Self::Refused {
+                code: fields.u8()?,
+                why: text(fields.rest()),
+            },
+            0x86 => Self::Done,
+            other => return Err(Trouble::protocol(format!("message {other}"))),
+        };
+        fields.end()?;
+        Ok(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_read_as_they_were_written() {
+        for message in [
+            Pusher::Alive,
+            Pusher::Entries(Vec::new()),
+            Pusher::Announced {
+                entries: 7,
+                bytes: u64::MAX,
+            },
+            Pusher::Join([9; 16]),
+            Pusher::File(5),
+            Pusher::Start(1 << 50),
+            Pusher::Data {
+                length: PIECE,
+                sum: [3; SUM],
+            },
+            Pusher::Skipped {
+                index: 1,
+                why: "gone".into(),
+            },
+            Pusher::Finished,
+        ] {
+            assert_eq!(Pusher::from_frame(&message.frame()).unwrap(), message);
+            assert!(Receiver::from_frame(&message.frame()).is_err());
+        }
+        let wants = vec![Want::Nothing, Want::Content { have: 5 }, Want::Comparison];
+        for message in [
+            Receiver::Plan { first: 3, wants },
+            Receiver::Ready([1; 16]),
+            Receiver::Sums(vec![[1; SUM], [2; SUM]]),
+            Receiver::Result {
+                index: 4,
+                code: 7,
+                why: "bad".into(),
+            },
+            Receiver::Refused {
+                code: 6,
+                why: "voll – ü".into(),
+            },
+            Receiver::Done,
+        ] {
+            assert_eq!(Receiver::from_frame(&message.frame()).unwrap(), message);
+            assert!(Pusher::from_frame(&message.frame()).is_err());
+        }
+    }
+
+    #[test]
+    fn the_largest_messages_fit() {
+        let plan = Receiver::Plan {
+            first: 0,
+            wants: vec![Want::Comparison; AT_ONCE],
+        };
+        assert!(plan.frame().payload.len() <= MOST);
+        let sums = Receiver::Sums(vec![[0; SUM]; AT_ONCE]);
+        assert!(sums.frame().payload.len() <= MOST);
+        let why = "ü".repeat(1000);
+        let refused = Receiver::Refused { code: 1, why };
+        assert!(Receiver::from_frame(&refused.frame()).is_ok());
+    }
+
+    #[test]
+    fn pieces_are_neither_empty_nor_too_long() {
+        for length in [0, PIECE + 1, u64::MAX] {
+            let frame = Pusher::Data {
+                length,
+                sum: [0; SUM],
+            }
+            .frame();
+            assert!(Pusher::from_frame(&frame).is_err());
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The bar of a transfer: how much, how fast, how long yet. On a terminal only.
+
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::output::{self, Verbosity};
+
+/// How often it is drawn without anything happening.
+const TICK: Duration = Duration::from_millis(250);
+
+/// A bar, gone from the screen with this value.
+pub struct Progress(ProgressBar);
+
+impl Progress {
+    /// A bar of which `done` of `total` bytes are there.
+    pub fn new(done: u64, total: u64) -> Self {
+        let target = if output::wants(Verbosity::Normal) {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let bars = MultiProgress::with_draw_target(target);
+        let bar = bars.add(ProgressBar::new(total));
+        let style = ProgressStyle::with_template(
+            "{wide_msg} {bar:24} {percent:>3}% {binary_bytes:>10} {binary_bytes_per_sec:>12} {eta:>4}",
+        )
+        .expect("the template is right")
+        .progress_chars("█▉▊▋▌▍▎▏ ");
+        bar.set_style(style);
+        bar.set_position(done);
+        // What was there already says nothing about the rate.
+        bar.reset_eta();
+        bar.enable_steady_tick(TICK);
+        output::set_bars(Some(bars));
+        Self(bar)
+    }
+
+    pub fn name(&self, name: &str) {
+        self.0.set_message(name.to_owned());
+    }
+
+    pub fn add(&self, bytes: u64) {
+        self.0.inc(bytes);
+    }
+
+    /// What had been counted as done was not right.
+    pub fn take_back(&self, bytes: u64) {
+        self.0.dec(bytes);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+        output::set_bars(None);
+    }
+}

@@ -1,0 +1,110 @@
+//! What is pushed and where it arrives.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use testkit::Host;
+
+use super::{tool, Ended, Tool};
+
+/// A receiver's folder and one with things to push.
+pub struct Folders {
+    directory: tempfile::TempDir,
+}
+
+impl Folders {
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["in", "out"] {
+            fs::create_dir(directory.path().join(name)).unwrap();
+        }
+        Self { directory }
+    }
+
+    /// A path below both.
+    pub fn at(&self, name: &str) -> String {
+        self.directory
+            .path()
+            .join(name)
+            .to_str()
+            .unwrap()
+            .to_owned()
+    }
+
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let path = self.at(name);
+        fs::create_dir_all(Path::new(&path).parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    pub fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.at(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// All names below, sorted.
+    pub fn names(&self, name: &str) -> Vec<String> {
+        let root = self.directory.path().join(name);
+        let mut names: Vec<String> = walkdir::WalkDir::new(&root)
+            .min_depth(1)
+            .into_iter()
+            .map(|entry| {
+                entry
+                    .unwrap()
+                    .path()
+                    .strip_prefix(&root)
+                    .unwrap()
+                    .display()
+                    .to_string()
+            })
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// `dcf-tb receive` into `in`, when it listens.
+    pub fn receive(&self, host: &Host, arguments: &[&str]) -> Tool {
+        let folder = self.at("in");
+        let mut tool = Tool::start(tool(host, &[&["receive", &folder], arguments].concat()));
+        tool.wait_err("listening on thunderbolt0");
+        tool
+    }
+
+    /// Bytes that have arrived of an unfinished file.
+    pub fn arrived(&self, name: &str) -> u64 {
+        fs::metadata(self.at(&format!("in/.{name}.dcf-part"))).map_or(0, |part| part.len())
+    }
+}
+
+/// A file's worth of bytes, different everywhere.
+pub fn content(size: usize) -> Vec<u8> {
+    let mut state = size as u64 | 1;
+    (0..size)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state as u8
+        })
+        .collect()
+}
+
+/// Pushes to the only peer.
+pub fn push(host: &Host, arguments: &[&str]) -> Ended {
+    super::run(tool(host, &[&["push"], arguments].concat()))
+}
+
+/// Makes what a host sends slow, so that there is a middle of a transfer.
+pub fn slow(host: &Host) {
+    let queue = "qdisc add dev thunderbolt0 root tbf rate 200mbit burst 512kb latency 100ms";
+    host.traffic_control(&queue.split(' ').collect::<Vec<_>>());
+}
+
+/// Ends that again.
+pub fn fast(host: &Host) {
+    host.traffic_control(&["qdisc", "delete", "dev", "thunderbolt0", "root"]);
+}
+
+/// Long enough for a slow transfer on a busy machine.
+pub const LONG: Duration = Duration::from_secs(120);

@@ -1,0 +1,218 @@
+//! push and receive between two hosts: what arrives, what is refused, what is said.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::{symlink, MetadataExt, PermissionsExt};
+
+use common::folders::{content, push, Folders};
+use common::{run, tool, Tool};
+use testkit::Cable;
+
+/// More than two pieces of a file, and not a whole number of them.
+const LARGE: usize = (9 << 20) + 1234;
+
+#[test]
+fn folders_arrive_as_cp_would_have_them() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let large = folders.write("out/d/large", content(LARGE));
+    folders.write("out/d/deep/er/small", "small");
+    folders.write("out/d/deep/empty", "");
+    fs::create_dir(folders.at("out/d/nothing in it")).unwrap();
+    fs::set_permissions(&large, fs::Permissions::from_mode(0o750)).unwrap();
+    let mut receiver = folders.receive(cable.b(), &[]);
+
+    let pushed = push(cable.a(), &[&folders.at("out/d"), cable.b().address()]);
+    assert!(
+        pushed.err.contains("3 files pushed to fe80::"),
+        "{}",
+        pushed.err
+    );
+    assert_eq!(pushed.with(0), "");
+    assert_eq!(folders.names("in/d"), folders.names("out/d"));
+    for name in ["large", "deep/er/small", "deep/empty"] {
+        let (there, here) = (format!("in/d/{name}"), format!("out/d/{name}"));
+        assert!(folders.read(&there) == folders.read(&here), "{name}");
+        let [there, here] = [there, here].map(|name| fs::metadata(folders.at(&name)).unwrap());
+        assert_eq!(there.mode() & 0o777, here.mode() & 0o777 & !0o022, "{name}");
+        assert_eq!(
+            there.modified().unwrap(),
+            here.modified().unwrap(),
+            "{name}"
+        );
+    }
+    let [there, here] = ["in/d/deep", "out/d/deep"].map(|name| fs::metadata(folders.at(name)));
+    assert_eq!(
+        there.unwrap().modified().unwrap(),
+        here.unwrap().modified().unwrap()
+    );
+    receiver.wait_err("3 files received from fe80::");
+
+    // Nothing is sent twice; what is in a folder goes where `DIR/.` says.
+    let again = push(
+        cable.a(),
+        &[&folders.at("out/d"), &folders.at("out/d/deep/.")],
+    );
+    assert!(again.err.contains("2 files pushed"), "{}", again.err);
+    assert!(again.err.contains(": 5 B in"), "{}", again.err);
+    assert!(again.err.contains("3 were there already"), "{}", again.err);
+    again.with(0);
+    assert_eq!(folders.read("in/er/small"), b"small");
+    receiver.interrupt();
+    receiver.end().with(130);
+}
+
+#[test]
+fn nothing_is_overwritten_without_force() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let paths = [
+        folders.write("out/other", "ours"),
+        folders.write("out/new", "new"),
+    ];
+    let arguments: Vec<&str> = paths.iter().map(String::as_str).collect();
+    folders.write("in/other", "theirs, longer");
+    let receiver = folders.receive(cable.b(), &[]);
+    let refused = push(cable.a(), &arguments);
+    assert!(
+        refused.err.contains("other exists already"),
+        "{}",
+        refused.err
+    );
+    assert!(refused.err.contains("--force"), "{}", refused.err);
+    refused.with(5);
+    assert_eq!(folders.read("in/other"), b"theirs, longer");
+    assert_eq!(folders.names("in"), ["other"], "nothing was changed");
+
+    // Of the same size: the content decides.
+    folders.write("in/other", "them");
+    let refused = push(cable.a(), &arguments);
+    assert!(refused
+        .err
+        .contains("other: it exists already, with other content"));
+    refused.with(5);
+    assert_eq!(
+        folders.names("in"),
+        ["new", "other"],
+        "the other file was taken"
+    );
+    folders.write("in/other", "ours");
+    push(cable.a(), &arguments).with(0);
+    drop(receiver);
+
+    folders.write("in/other", "theirs, longer");
+    symlink("other", folders.at("in/link")).unwrap();
+    let link = folders.write("out/link", "no link");
+    let _receiver = folders.receive(cable.b(), &["--force"]);
+    push(cable.a(), &[arguments[0], &link]).with(0);
+    assert_eq!(folders.read("in/other"), b"ours");
+    assert!(!fs::symlink_metadata(folders.at("in/link"))
+        .unwrap()
+        .is_symlink());
+}
+
+#[test]
+fn links_in_the_receivers_folder_lead_nowhere() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    fs::create_dir(folders.at("elsewhere")).unwrap();
+    symlink("../elsewhere", folders.at("in/d")).unwrap();
+    folders.write("out/d/file", "content");
+    for force in [&[][..], &["--force"]] {
+        let _receiver = folders.receive(cable.b(), force);
+        let refused = push(cable.a(), &[&folders.at("out/d")]);
+        assert!(refused.code == 5 || refused.code == 8, "{refused:?}");
+        assert!(folders.names("elsewhere").is_empty());
+    }
+}
+
+#[test]
+fn what_is_neither_file_nor_folder_is_left_out_and_said() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    folders.write("out/d/file", "content");
+    symlink("file", folders.at("out/d/link")).unwrap();
+    let made = std::process::Command::new("mkfifo")
+        .arg(folders.at("out/d/pipe"))
+        .status();
+    assert!(made.unwrap().success());
+    let _receiver = folders.receive(cable.b(), &[]);
+    let pushed = push(cable.a(), &[&folders.at("out/d")]);
+    assert!(
+        pushed.err.contains("link: a link (--dereference"),
+        "{}",
+        pushed.err
+    );
+    assert!(
+        pushed.err.contains("pipe: neither a file nor a folder"),
+        "{}",
+        pushed.err
+    );
+    assert!(pushed.err.contains("2 were left out"), "{}", pushed.err);
+    pushed.with(8);
+    assert_eq!(folders.names("in"), ["d", "d/file"]);
+    fs::remove_file(folders.at("out/d/pipe")).unwrap();
+    push(cable.a(), &["--dereference", &folders.at("out/d")]).with(0);
+    assert_eq!(folders.read("in/d/link"), b"content");
+}
+
+#[test]
+fn several_streams_bring_the_same() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    for number in 0..40 {
+        folders.write(&format!("out/d/{number}"), content(number * 20_000));
+    }
+    folders.write("out/d/large", content(LARGE));
+    let _receiver = folders.receive(cable.b(), &[]);
+    let pushed = push(cable.a(), &["--streams", "4", &folders.at("out/d")]);
+    assert!(pushed.err.contains("41 files pushed"), "{}", pushed.err);
+    pushed.with(0);
+    for name in folders.names("out/d") {
+        assert!(folders.read(&format!("in/d/{name}")) == folders.read(&format!("out/d/{name}")));
+    }
+    assert_eq!(folders.names("in/d"), folders.names("out/d"));
+}
+
+#[test]
+fn a_receiver_that_ends_after_one_push() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let file = folders.write("out/file", "content");
+    let receiver = folders.receive(cable.b(), &["--once", "--sync"]);
+    push(cable.a(), &["--quiet", &file]).with(0);
+    receiver.end().with(0);
+    assert_eq!(folders.read("in/file"), b"content");
+}
+
+#[test]
+fn quiet_is_quiet() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let file = folders.write("out/file", "content");
+    let _receiver = folders.receive(cable.b(), &[]);
+    let pushed = push(cable.a(), &["--quiet", &file]);
+    assert_eq!((pushed.out.as_str(), pushed.err.as_str()), ("", ""));
+    pushed.with(0);
+}
+
+#[test]
+fn who_does_not_receive_is_told_from_who_is_not_there() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let file = folders.write("out/file", "content");
+    let nobody = push(cable.a(), &[&file]);
+    assert!(
+        nobody.err.contains("nobody answered on thunderbolt0"),
+        "{}",
+        nobody.err
+    );
+    nobody.with(4);
+    let refused = push(cable.a(), &[&file, cable.b().address()]);
+    assert!(refused.err.contains("refused"), "{}", refused.err);
+    refused.with(4);
+    let mut listener = Tool::start(tool(cable.b(), &["listen"]));
+    listener.wait_err("listening");
+    let other = push(cable.a(), &[&file]);
+    assert!(other.err.contains("dcf-tb receive DIR"), "{}", other.err);
+    other.with(4);
+    let missing = push(cable.a(), &[&folders.at("out/missing")]);
+    assert!(missing.err.contains("missing"), "{}", missing.err);
+    missing.with(1);
+    let nowhere = run(tool(cable.b(), &["receive", &folders.at("nowhere")]));
+    assert!(nowhere.err.contains("nowhere"), "{}", nowhere.err);
+    nowhere.with(1);
+}

@@ -1,0 +1,236 @@
+//! Pushes that are cut off in the middle: by the cable, by either end, by a full disk, by a change.
+
+mod common;
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::process::Command;
+
+use common::folders::{content, fast, push, slow, Folders, LONG};
+use common::{tool, Tool};
+use testkit::{wait_until, Cable};
+
+/// What takes seconds at the speed of [`slow`].
+const SIZE: usize = 48 << 20;
+/// As far as it has come when something happens.
+const SOME: u64 = 10 << 20;
+
+/// A push under way, of which some has arrived.
+fn under_way(cable: &Cable, folders: &Folders, arguments: &[&str]) -> Tool {
+    let file = folders.write("out/file", content(SIZE));
+    slow(cable.a());
+    let to = cable.b().address();
+    let arguments = [&["push", &file, to], arguments].concat();
+    let pusher = Tool::start(tool(cable.a(), &arguments));
+    wait_until("some of it arrives", LONG, || {
+        folders.arrived("file") > SOME
+    });
+    pusher
+}
+
+/// Megabytes that a push says it sent.
+fn sent(said: &str) -> f64 {
+    let line = said
+        .lines()
+        .find(|line| line.contains(" pushed to "))
+        .unwrap();
+    let amount = line.split(": ").nth(1).unwrap();
+    let (number, unit) = amount
+        .split(" in ")
+        .next()
+        .unwrap()
+        .split_once(' ')
+        .unwrap();
+    assert_eq!(unit, "MiB", "{said}");
+    number.parse().unwrap()
+}
+
+#[test]
+fn a_cable_that_is_pulled_and_plugged_in_again() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let mut receiver = folders.receive(cable.b(), &[]);
+    let mut pusher = under_way(&cable, &folders, &[]);
+    cable.unplug();
+    pusher.wait_err("waiting for up to 60 s");
+    receiver.wait_err("pushing it again goes on from there");
+    assert_eq!(folders.names("in"), [".file.dcf-part"]);
+    cable.plug();
+    let ended = pusher.end();
+    assert!(ended.err.contains("1 file pushed"), "{}", ended.err);
+    ended.with(0);
+    assert!(folders.read("in/file") == folders.read("out/file"));
+    assert_eq!(folders.names("in"), ["file"]);
+}
+
+#[test]
+fn a_cable_that_stays_away() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let _receiver = folders.receive(cable.b(), &[]);
+    let pusher = under_way(&cable, &folders, &["--wait", "0.3"]);
+    cable.unplug();
+    let ended = pusher.end();
+    assert!(ended.err.contains("push the same again"), "{}", ended.err);
+    ended.with(3);
+}
+
+#[test]
+fn a_receiver_that_is_interrupted_and_started_again() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let receiver = folders.receive(cable.b(), &[]);
+    let mut pusher = under_way(&cable, &folders, &[]);
+    receiver.interrupt();
+    let ended = receiver.end();
+    assert!(
+        ended.err.contains("are kept in .file.dcf-part"),
+        "{}",
+        ended.err
+    );
+    ended.with(130);
+    pusher.wait_err("waiting for up to 60 s");
+    assert_eq!(folders.names("in"), [".file.dcf-part"]);
+    let _receiver = folders.receive(cable.b(), &[]);
+    pusher.end().with(0);
+    assert!(folders.read("in/file") == folders.read("out/file"));
+}
+
+#[test]
+fn a_pusher_that_is_interrupted_goes_on_where_it_stopped() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let mut receiver = folders.receive(cable.b(), &[]);
+    let pusher = under_way(&cable, &folders, &[]);
+    pusher.interrupt();
+    let ended = pusher.end();
+    assert_eq!(ended.err, "", "who interrupts it knows");
+    ended.with(130);
+    receiver.wait_err("pushing it again goes on from there");
+    assert_eq!(folders.names("in"), [".file.dcf-part"]);
+
+    let part = folders.at("in/.file.dcf-part");
+    let kept = fs::metadata(&part).unwrap().len();
+    assert!(kept >= 8 << 20, "{kept}");
+    let file = folders.at("out/file");
+    fast(cable.a());
+    let ended = push(cable.a(), &[&file]);
+    let again = sent(&ended.err);
+    assert!(
+        again <= ((SIZE as u64 - kept) >> 20) as f64 + 0.1,
+        "{again} after {kept}"
+    );
+    ended.with(0);
+    assert!(folders.read("in/file") == folders.read("out/file"));
+}
+
+#[test]
+fn what_was_kept_is_checked_before_it_is_used() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let _receiver = folders.receive(cable.b(), &[]);
+    let file = folders.write("out/file", content(SIZE));
+    let mut kept = content(SIZE)[..20 << 20].to_vec();
+    kept[5 << 20] ^= 1;
+    folders.write("in/.file.dcf-part", kept);
+    let ended = push(cable.a(), &[&file]);
+    // The first piece of 4 MiB is right.
+    assert_eq!(sent(&ended.err), 44.0, "{}", ended.err);
+    ended.with(0);
+    assert!(folders.read("in/file") == folders.read("out/file"));
+}
+
+#[test]
+fn one_push_at_a_time() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let _receiver = folders.receive(cable.b(), &[]);
+    let pusher = under_way(&cable, &folders, &[]);
+    let other = folders.write("out/other", "other");
+    let busy = push(cable.a(), &["--wait", "0", &other, cable.b().address()]);
+    assert!(busy.err.contains("somebody else"), "{}", busy.err);
+    busy.with(4);
+    let to = cable.b().address();
+    let mut patient = Tool::start(tool(cable.a(), &["push", &other, to]));
+    patient.wait_err("another push is under way over there");
+    fast(cable.a());
+    pusher.end().with(0);
+    patient.end().with(0);
+    assert_eq!(folders.names("in"), ["file", "other"]);
+}
+
+#[test]
+fn a_file_that_changes_meanwhile_is_not_taken_for_good() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let _receiver = folders.receive(cable.b(), &[]);
+    let pusher = under_way(&cable, &folders, &[]);
+    let mut file = File::options()
+        .append(true)
+        .open(folders.at("out/file"))
+        .unwrap();
+    file.write_all(b"more").unwrap();
+    fast(cable.a());
+    let ended = pusher.end();
+    assert!(ended.err.contains("it changed since"), "{}", ended.err);
+    ended.with(7);
+    assert_eq!(folders.names("in"), [".file.dcf-part"]);
+    push(cable.a(), &[&folders.at("out/file")]).with(0);
+    assert!(folders.read("in/file") == folders.read("out/file"));
+}
+
+/// A file system of its own for `in`, as long as it lives.
+struct Disk(String);
+
+impl Disk {
+    fn of(folders: &Folders, size: &str) -> Self {
+        let folder = folders.at("in");
+        let size = format!("size={size}");
+        let mount = ["-t", "tmpfs", "-o", &size, "dcf-tb-test", &folder];
+        let status = Command::new("mount").args(mount).status().unwrap();
+        assert!(
+            status.success(),
+            "this test mounts a small tmpfs: run it as root, or by `make test`"
+        );
+        Self(folder)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").args(["--lazy", &self.0]).status();
+    }
+}
+
+#[test]
+fn a_disk_that_is_too_small_is_said_before_anything_is_sent() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let _disk = Disk::of(&folders, "4m");
+    let file = folders.write("out/file", content(5 << 20));
+    let _receiver = folders.receive(cable.b(), &[]);
+    let full = push(cable.a(), &[&file]);
+    assert!(
+        full.err
+            .contains("the disk is too full: 5.00 MiB are needed"),
+        "{}",
+        full.err
+    );
+    full.with(6);
+    assert!(folders.names("in").is_empty());
+}
+
+#[test]
+fn a_disk_that_becomes_full_meanwhile() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let _disk = Disk::of(&folders, "56m");
+    let mut receiver = folders.receive(cable.b(), &[]);
+    let pusher = under_way(&cable, &folders, &[]);
+    folders.write("in/somebody else's", vec![1; 20 << 20]);
+    fast(cable.a());
+    let ended = pusher.end();
+    assert!(
+        ended.err.contains("file: the disk is full"),
+        "{}",
+        ended.err
+    );
+    ended.with(6);
+    receiver.wait_err("the disk is full");
+    assert_eq!(folders.names("in"), [".file.dcf-part", "somebody else's"]);
+
+    fs::remove_file(folders.at("in/somebody else's")).unwrap();
+    push(cable.a(), &[&folders.at("out/file")]).with(0);
+    assert!(folders.read("in/file") == folders.read("out/file"));
+}

@@ -1,0 +1,176 @@
+//! A pusher that does not mean well, speaking the protocol by hand: docs/DCF-TB.md.
+
+mod common;
+
+use std::time::Duration;
+
+use common::folders::Folders;
+use testkit::{Cable, GENEROUS};
+use thunderbolt_transport::{DataStream, ThunderboltTransportBuilder};
+
+const FILE: u8 = 2;
+
+/// What comes back on a stream on which `bytes` are sent behind the greeting.
+fn answer(cable: &Cable, bytes: &[u8]) -> Vec<u8> {
+    cable.a().run(|| {
+        let transport = ThunderboltTransportBuilder::new()
+            .interface("thunderbolt0")
+            .control_port(0)
+            .data_port(0)
+            .build()
+            .unwrap();
+        let to = format!("[{}]:5001", cable.b().address());
+        let stream = transport.open_data_stream(&to).unwrap();
+        let greeting = [&b"DCFTBASK"[..], &[1, 1], &[0; 6]].concat();
+        write(&stream, &greeting);
+        write(&stream, bytes);
+        stream.finish().unwrap();
+        let mut all = Vec::new();
+        let mut buf = [0; 4096];
+        loop {
+            match stream.read_timeout(&mut buf, Some(GENEROUS)) {
+                Ok(0) => break,
+                Ok(count) => all.extend(&buf[..count]),
+                Err(error) => panic!("{error} after {all:?}"),
+            }
+        }
+        all
+    })
+}
+
+fn write(stream: &DataStream, bytes: &[u8]) {
+    stream
+        .write_timeout(bytes, Some(Duration::from_secs(10)))
+        .outcome
+        .unwrap();
+}
+
+fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&[kind][..], &length, payload].concat()
+}
+
+/// A push of one entry, as far as its content.
+fn announced(kind: u8, path: &[u8], size: u64) -> Vec<u8> {
+    let length = u16::try_from(path.len()).unwrap().to_be_bytes();
+    let entry = [
+        &[kind][..],
+        &0o644_u16.to_be_bytes(),
+        &1_700_000_000_i64.to_be_bytes(),
+        &0_u32.to_be_bytes(),
+        &size.to_be_bytes(),
+        &length,
+        path,
+    ]
+    .concat();
+    let sum = [&1_u32.to_be_bytes()[..], &size.to_be_bytes()].concat();
+    [frame(1, &entry), frame(2, &sum)].concat()
+}
+
+/// The exit code and the words of a refusal, which is all that comes behind the welcome.
+#[track_caller]
+fn refused(answer: &[u8]) -> (u8, String) {
+    assert_eq!(&answer[..10], b"DCFTBANS\x01\x01");
+    assert_eq!(answer[16], 0x85, "{answer:?}");
+    (
+        answer[21],
+        String::from_utf8(answer[22..].to_vec()).unwrap(),
+    )
+}
+
+#[test]
+fn names_that_lead_out_of_the_folder() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let _receiver = folders.receive(cable.b(), &["--force"]);
+    let outside = folders.at("evil");
+    for name in [
+        outside.as_bytes(),
+        b"../evil",
+        b"a/../../evil",
+        b"..",
+        b".",
+        b"",
+        b"a//b",
+        b"evil\0",
+        b".evil.dcf-part",
+    ] {
+        let (code, why) = refused(&answer(&cable, &announced(FILE, name, 4)));
+        assert_eq!(code, 8, "{why}");
+        assert!(why.contains("is refused"), "{why}");
+    }
+    for kind in [0, 3, 4, 0x80] {
+        let (code, why) = refused(&answer(&cable, &announced(kind, b"device", 0)));
+        assert_eq!(code, 8, "{why}");
+    }
+    assert_eq!(folders.names(""), ["in", "out"]);
+}
+
+#[test]
+fn a_name_cannot_steer_the_receivers_terminal() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let mut receiver = folders.receive(cable.b(), &[]);
+    let (_, why) = refused(&answer(&cable, &announced(FILE, b"\x1b[2J/..", 4)));
+    assert!(!why.contains('\x1b') && why.contains("\\u{1b}[2J"), "{why}");
+    receiver.wait_err("\\u{1b}[2J");
+    assert!(!receiver.err().contains('\x1b'));
+}
+
+#[test]
+fn who_does_not_keep_to_the_protocol() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let mut receiver = folders.receive(cable.b(), &[]);
+    let twice = {
+        let one = announced(FILE, b"a", 4);
+        let entry = &one[..one.len() - 17];
+        let sum = [&2_u32.to_be_bytes()[..], &8_u64.to_be_bytes()].concat();
+        [entry, entry, &frame(2, &sum)].concat()
+    };
+    let wrong = [
+        frame(99, b""),
+        frame(1, b"\x02short"),
+        frame(3, &[7; 16]),
+        frame(4, &5_u32.to_be_bytes()),
+        frame(2, &[&9_u32.to_be_bytes()[..], &[0; 8]].concat()),
+        [&[1_u8][..], &u32::MAX.to_be_bytes()].concat(),
+        announced(FILE, b"huge", u64::MAX),
+        twice,
+    ];
+    for bytes in &wrong {
+        let (code, why) = refused(&answer(&cable, bytes));
+        assert_eq!(code, 4, "{why}");
+        assert!(why.contains("does not keep to the protocol"), "{why}");
+    }
+    assert!(folders.names("in").is_empty());
+    // The welcome, the plan and the word that it may go on; then what may not follow.
+    for bytes in [
+        frame(4, &7_u32.to_be_bytes()),
+        [frame(4, &[0; 4]), frame(4, &[0; 4])].concat(),
+        [
+            frame(4, &[0; 4]),
+            frame(6, &[&5_u64.to_be_bytes()[..], &[0; 16]].concat()),
+        ]
+        .concat(),
+    ] {
+        let bytes = [announced(FILE, b"a", 4), bytes].concat();
+        let all = answer(&cable, &bytes);
+        let said = String::from_utf8_lossy(&all);
+        assert!(said.contains("does not keep to the protocol"), "{said:?}");
+    }
+    // A wrong checksum is no crime; the file is not taken.
+    let data = [&4_u64.to_be_bytes()[..], &[0; 16]].concat();
+    let damaged = [
+        announced(FILE, b"a", 4),
+        frame(4, &[0; 4]),
+        frame(6, &data),
+        b"abcd".to_vec(),
+        frame(8, b""),
+    ];
+    let all = answer(&cable, &damaged.concat());
+    let said = String::from_utf8_lossy(&all);
+    assert!(
+        said.contains("the checksum at offset 0 is wrong"),
+        "{said:?}"
+    );
+    assert!(folders.names("in").is_empty());
+    receiver.wait_err("is missing");
+}
