@@ -31,7 +31,7 @@ REPORTS = --html $(BENCH)/report.html --markdown $(BENCH)/report.md --json $(BEN
 WARNINGS := -Wall -Wextra -Wpedantic -Werror
 
 DEMO_NEEDS := gcc libc6-dev iproute2 util-linux coreutils rust
-TEST_NEEDS := $(DEMO_NEEDS) g++ binutils valgrind cmake pkg-config
+TEST_NEEDS := $(DEMO_NEEDS) g++ binutils valgrind cmake pkg-config abigail-tools
 LINT_NEEDS := gcc libc6-dev rust rustfmt clippy shellcheck
 DOCS_NEEDS := mandoc
 BENCH_NEEDS := gcc libc6-dev iproute2 util-linux valgrind rust
@@ -140,6 +140,12 @@ docs: $(MAN3)/dcf_thunderbolt.3 ## the Rust documentation, in target/doc; the C 
 		mandoc -T html -O man=%N.html,toc -W error "$(MAN3)/$$page" >"$(TARGET)/doc/c/$${page%.3}.html" || exit; \
 	done
 	@ln -sf dcf_thunderbolt.html $(TARGET)/doc/c/index.html
+
+# With a new minor version: the old baselines stay, and are compared with too.
+abi-baseline: ## abi/dcf_thunderbolt-MAJOR.MINOR.abi, what abidiff compares with
+	@scripts/require-packages abigail-tools
+	@scripts/abi-witness include $(TARGET)/abi-witness.so
+	abidw --no-show-locs --no-comp-dir-path --no-corpus-path --out-file abi/dcf_thunderbolt-$(basename $(VERSION)).abi $(TARGET)/abi-witness.so
 
 deps: ## whatever make can need
 	@scripts/require-packages $(TEST_NEEDS) $(LINT_NEEDS) $(DOCS_NEEDS)

@@ -32,6 +32,8 @@ mod types;
 #[cfg(all(test, feature = "plugin"))]
 mod header_tests;
 #[cfg(all(test, feature = "plugin"))]
+mod layout_tests;
+#[cfg(all(test, feature = "plugin"))]
 mod property_tests;
 
 /// A host without memory gets errors, and is not ended.
