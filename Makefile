@@ -31,7 +31,9 @@ REPORTS = --html $(BENCH)/report.html --markdown $(BENCH)/report.md --json $(BEN
 WARNINGS := -Wall -Wextra -Wpedantic -Werror
 
 DEMO_NEEDS := gcc libc6-dev iproute2 util-linux coreutils rust
-TEST_NEEDS := $(DEMO_NEEDS) g++ binutils valgrind cmake pkg-config abigail-tools
+LISP_NEEDS := sbcl cl-cffi cl-bordeaux-threads cl-trivial-gray-streams cl-trivial-garbage
+TEST_NEEDS := $(DEMO_NEEDS) g++ binutils valgrind cmake pkg-config abigail-tools \
+	$(LISP_NEEDS) cl-fiveam ecl
 LINT_NEEDS := gcc libc6-dev rust rustfmt clippy shellcheck
 DOCS_NEEDS := mandoc
 BENCH_NEEDS := gcc libc6-dev iproute2 util-linux valgrind rust

@@ -1,0 +1,89 @@
+;;;; The header's structs.
+
+(in-package #:dcf-thunderbolt/ffi)
+
+(define-structure config
+    "The settings of a transport. %CONFIG-INIT fills in the defaults."
+  (:struct-size :uint32)
+  (:control-port :uint16)
+  (:data-port :uint16)
+  (:interface-name :pointer)
+  (:buffer-size :uint64)
+  (:tcp-nodelay :uint8)
+  (:tcp-keepalive :uint8)
+  (:allow-any-source :uint8)
+  (:wait-for-interface :uint8)
+  (:busy-poll-us :uint32)
+  (:receive-queue :uint32)
+  (:max-streams :uint32)
+  (:connect-timeout-ms :uint32)
+  (:stream-dead-after-ms :uint32)
+  (:log-level :int32)
+  (:on-message :pointer)
+  (:on-stream :pointer)
+  (:on-log :pointer)
+  (:on-link :pointer)
+  (:on-closed :pointer)
+  (:user-data :pointer)
+  (:receive-queue-bytes :uint64)
+  (:max-silent-streams :uint32)
+  (:silent-after-ms :uint32))
+
+(define-structure stats
+    "What a transport has done since it was started, or since the last reset."
+  (:struct-size :uint32)
+  (:link-up :uint32)
+  (:messages-sent :uint64)
+  (:messages-received :uint64)
+  (:bytes-sent :uint64)
+  (:bytes-received :uint64)
+  (:connections-accepted :uint64)
+  (:connections-initiated :uint64)
+  (:errors :uint64)
+  (:uptime-ns :uint64)
+  (:messages-dropped :uint64)
+  (:kernel-drops :uint64)
+  (:rejected :uint64)
+  (:stream-bytes-sent :uint64)
+  (:stream-bytes-received :uint64)
+  (:streams-open :uint64)
+  (:pings-sent :uint64)
+  (:pongs-received :uint64)
+  (:pings-answered :uint64)
+  (:last-rtt-ns :uint64)
+  (:link-changes :uint64)
+  (:callback-failures :uint64)
+  (:udp-send-buffer :uint64)
+  (:udp-receive-buffer :uint64)
+  (:rejected-source :uint64)
+  (:rejected-max-streams :uint64)
+  (:rejected-silent :uint64)
+  (:rejected-resources :uint64)
+  (:dropped-memory :uint64)
+  (:pongs-ignored :uint64)
+  (:rejected-malformed :uint64))
+
+(define-structure rtt
+    "What a series of pings came to."
+  (:struct-size :uint32)
+  (:sent :uint32)
+  (:received :uint32)
+  (:reserved :uint32)
+  (:min-ns :uint64)
+  (:mean-ns :uint64)
+  (:p50-ns :uint64)
+  (:p90-ns :uint64)
+  (:p99-ns :uint64)
+  (:p999-ns :uint64)
+  (:max-ns :uint64))
+
+(define-structure peer
+    "A peer that answered to discovery."
+  (:address :char :count #.+peer-size+)
+  (:rtt-ns :uint64))
+
+(define-structure datagram
+    "One message of a batch."
+  (:peer :pointer)
+  (:data :pointer)
+  (:len :size))

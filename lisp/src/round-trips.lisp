@@ -1,0 +1,88 @@
+;;;; Round trips and discovery.
+
+(in-package #:dcf-thunderbolt)
+
+(defun seconds (nanoseconds)
+  (/ nanoseconds 1d9))
+
+(defun measure-rtt (transport peer &key (timeout 1))
+  "Measures one round trip to PEER. Returns its seconds, a double-float, or NIL when no answer came
+within TIMEOUT seconds."
+  (cffi:with-foreign-object (time :uint64)
+    (with-peer (pointer peer)
+      (in-slices (slice timeout :growing t)
+        (calling ((%measure-rtt (handle transport) pointer slice time))
+          (+ok+ (seconds (cffi:mem-ref time :uint64)))
+          ((+err-timeout+ +would-block+) nil))))))
+
+(defun summary (sent times)
+  "What SENT pings came to, of which those with TIMES were answered."
+  (let* ((times (sort (coerce times 'vector) #'<))
+         (count (length times)))
+    (flet ((percentile (percent)
+             (and (plusp count)
+                  (aref times (max 0 (1- (ceiling (* count percent) 100)))))))
+      (list :sent sent
+            :received count
+            :min (percentile 0)
+            :mean (and (plusp count) (/ (reduce #'+ times) count))
+            :p50 (percentile 50)
+            :p90 (percentile 90)
+            :p99 (percentile 99)
+            :p999 (percentile 999/10)
+            :max (percentile 100)))))
+
+(defun ping (transport peer &key (count 10) (interval 0) (timeout 1))
+  "Measures COUNT round trips to PEER, one after another: the next INTERVAL seconds after the last,
+at once when that is 0. Each waits at most TIMEOUT seconds. Returns a property list: :SENT and
+:RECEIVED are numbers; :MIN, :MEAN, :P50, :P90, :P99, :P999 and :MAX are seconds, or NIL when no
+answer came at all."
+  (check-type count (integer 1))
+  (check-type interval (real 0))
+  (flet ((wait-for-turn (number start)
+           (unless (zerop interval)
+             (sleep (max 0 (/ (- (+ start (* 1000 number interval)) (clock)) 1000))))))
+    (summary count
+             (loop with start = (clock)
+                   for number from 0 below count
+                   for time = (progn
+                                (wait-for-turn number start)
+                                (measure-rtt transport peer :timeout timeout))
+                   when time collect time))))
+
+;;; Discovery
+
+(defconstant +room+ 64 "Peers that there is room for at first.")
+
+(defun discover-once (transport slice room)
+  "The peers that answer within SLICE ms, as a list of (ADDRESS . NANOSECONDS), or how many there
+are when that is more than ROOM."
+  (cffi:with-foreign-objects ((peers '(:struct peer) room) (count :size))
+    (calling ((%discover (handle transport) slice peers room count))
+      ((+ok+ +would-block+)
+       (loop for index below (cffi:mem-ref count :size)
+             for peer = (cffi:mem-aptr peers '(:struct peer) index)
+             collect (cons (cffi:foreign-string-to-lisp
+                            (cffi:foreign-slot-pointer peer '(:struct peer) :address)
+                            :max-chars +peer-size+ :encoding :utf-8)
+                           (cffi:foreign-slot-value peer '(:struct peer) :rtt-ns))))
+      (+err-buffer-too-small+ (cffi:mem-ref count :size)))))
+
+(defun discover (transport &key (timeout 1))
+  "Finds the other transports on the link, which takes TIMEOUT seconds. Returns a list of property
+lists: :ADDRESS, a peer for every other function, and :RTT, the seconds that its fastest answer
+took. An interface without multicast, such as lo, has no peers."
+  (check-type timeout (real 0))
+  (let ((found '())
+        (room +room+))
+    (in-slices (slice timeout)
+      (let ((answer (discover-once transport slice room)))
+        (if (listp answer)
+            (loop for (address . time) in answer
+                  for known = (assoc address found :test #'string=)
+                  if known do (setf (cdr known) (min (cdr known) time))
+                    else do (push (cons address time) found))
+            (setf room (* 2 answer)))
+        nil))
+    (loop for (address . time) in (nreverse found)
+          collect (list :address address :rtt (seconds time)))))

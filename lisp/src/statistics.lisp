@@ -1,0 +1,34 @@
+;;;; Statistics.
+
+(in-package #:dcf-thunderbolt)
+
+(defun statistics (transport)
+  "What TRANSPORT has done since it was opened, or since the last RESET-STATISTICS, as a property
+list: :LINK-UP is T or NIL; the others are numbers named as in the README's table of statistics,
+:MESSAGES-SENT for messages_sent and so on. Names that end in -NS are nanoseconds."
+  (cffi:with-foreign-object (stats '(:struct stats))
+    (let ((size (cffi:foreign-type-size '(:struct stats))))
+      ;; An older library leaves what it does not know as it is.
+      (dotimes (at size)
+        (setf (cffi:mem-ref stats :uint8 at) 0))
+      (setf (cffi:foreign-slot-value stats '(:struct stats) :struct-size) size))
+    (call (%get-stats (handle transport) stats))
+    (loop for slot in (remove :struct-size (slots 'stats))
+          for value = (cffi:foreign-slot-value stats '(:struct stats) slot)
+          collect slot
+          collect (if (eq slot :link-up) (/= 0 value) value))))
+
+(defun reset-statistics (transport)
+  "Sets the counts to 0, and the beginning of the uptime to now."
+  (call (%reset-stats (handle transport)))
+  nil)
+
+(defun transport-link-up-p (transport)
+  "Whether the interface of TRANSPORT can carry traffic at the moment. While it cannot, calls are a
+LINK-DOWN-ERROR; when the cable is back the same transport works on."
+  (getf (statistics transport) :link-up))
+
+(defun library-version ()
+  "The version of the library that is loaded, for example \"1.0.0\"."
+  (load-library)
+  (values (cffi:foreign-string-to-lisp (%version))))

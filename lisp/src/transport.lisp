@@ -1,0 +1,95 @@
+;;;; Transports: what they are, and how they close.
+
+(in-package #:dcf-thunderbolt)
+
+;;; A handle of the library, apart from the object that the program knows: finalizers and threads
+;;; hold it without holding that. 0 is never a live one, and the library refuses it.
+
+(defstruct (hold (:constructor make-hold (value &optional owner)))
+  (value 0 :type (unsigned-byte 64))
+  (owner nil :type (or null hold))      ; of a stream: its transport's
+  ;; Of a transport with handlers: the threads that call them.
+  (threads '() :type list)
+  (lock (bordeaux-threads:make-lock "dcf-thunderbolt threads")))
+
+(declaim (inline live))
+(defun live (hold)
+  "The handle; 0 if it was closed, or its transport was."
+  (let ((owner (hold-owner hold)))
+    (if (and owner (zerop (hold-value owner)))
+        0
+        (hold-value hold))))
+
+(defclass transport ()
+  ((hold :initarg :hold :reader hold)
+   (name :initarg :name :reader name)
+   (receivers :initform '() :accessor receivers)
+   (lock :initform (bordeaux-threads:make-lock "dcf-thunderbolt transport") :reader lock))
+  (:documentation "One end of a cable. OPEN-TRANSPORT makes it, CLOSE-TRANSPORT ends it."))
+
+(defmethod print-object ((transport transport) stream)
+  (print-unreadable-object (transport stream :type t :identity t)
+    (format stream "~A~:[ closed~;~]" (name transport) (transport-open-p transport))))
+
+(declaim (inline handle))
+(defun handle (transport)
+  (live (the hold (hold transport))))
+
+(defun transport-open-p (transport)
+  "Whether TRANSPORT is open: from OPEN-TRANSPORT to CLOSE-TRANSPORT, whatever the link does."
+  (/= 0 (handle transport)))
+
+(defun transport-interface (transport)
+  "The name of the interface that TRANSPORT is bound to."
+  (text-from-library
+   (lambda (text size length) (call (%interface (handle transport) text size length)))))
+
+(defun ports (handle)
+  (cffi:with-foreign-objects ((control :uint16) (data :uint16))
+    (call (%ports handle control data))
+    (values (cffi:mem-ref control :uint16) (cffi:mem-ref data :uint16))))
+
+(defun transport-ports (transport)
+  "The UDP port of control messages and the TCP port of data streams, as two values."
+  (ports (handle transport)))
+
+(defun transport-event-descriptor (transport)
+  "A descriptor for poll(2): readable while RECEIVE-MESSAGE or ACCEPT-DATA-STREAM would not wait.
+It is the library's: never read or close it."
+  (cffi:with-foreign-object (descriptor :int32)
+    (call (%event-fd (handle transport) descriptor))
+    (cffi:mem-ref descriptor :int32)))
+
+;;; Closing
+
+(defvar *holds* '()
+  "The handles of all open transports, for the end of an image.")
+(defvar *holds-lock* (bordeaux-threads:make-lock "dcf-thunderbolt transports"))
+
+(defun release (hold)
+  "Closes the transport of HOLD. Returns whether it was open. Takes no lock: finalizers call it."
+  (without-interrupts
+    (let ((handle (shiftf (hold-value hold) 0)))
+      (and (/= handle 0)
+           (= +ok+ (%close handle))))))
+
+(defun finalizer (hold)
+  "A function that closes the transport of HOLD, and holds nothing else."
+  (lambda () (release hold)))
+
+(defun register (hold)
+  (bordeaux-threads:with-lock-held (*holds-lock*)
+    (setf *holds* (cons hold (remove-if (lambda (hold) (zerop (hold-value hold))) *holds*)))))
+
+(defvar *in-handler* nil
+  "True on threads that call handlers. To wait there for handlers could be to wait for oneself.")
+
+(defun close-transport (transport)
+  "Closes TRANSPORT and its streams; frees its ports; wakes everybody who waits on it, with a
+CLOSED-ERROR; waits for its handlers, unless it is called from inside one. A second close does
+nothing. Returns whether it was open."
+  (trivial-garbage:cancel-finalization transport)
+  (when (release (hold transport))
+    (unless *in-handler*
+      (join-threads (hold transport)))
+    t))

@@ -1,0 +1,116 @@
+;;;; Waits that are interrupted: the thread goes elsewhere, and all else is as it was.
+
+(in-package #:dcf-thunderbolt/tests)
+
+(in-suite interrupts)
+
+(defun interrupted (wait)
+  "What comes of a thread that does WAIT and is interrupted: :OUT when it went elsewhere."
+  (let ((entered (bt:make-semaphore)))
+    (multiple-value-bind (thread result)
+        (start (lambda ()
+                 (catch 'out
+                   (bt:signal-semaphore entered)
+                   (funcall wait))))
+      (bt:wait-on-semaphore entered)
+      (sleep 0.02)
+      (bt:interrupt-thread thread (lambda () (throw 'out :out)))
+      (funcall result))))
+
+(defun works-p (transport)
+  "Whether messages, round trips and streams go through TRANSPORT."
+  (loop while (receive-message transport :timeout 0))
+  (loop for stream = (accept-data-stream transport :accept-timeout 0)
+        while stream do (close stream))
+  (send-message transport (octets 1 2 3) (control-peer transport))
+  (and (equalp (octets 1 2 3) (receive-message transport :timeout +generous+))
+       (measure-rtt transport (control-peer transport) :timeout +generous+)
+       (with-data-stream (near transport (data-peer transport))
+         (with-open-stream (far (accept-data-stream transport :accept-timeout +generous+))
+           (write-byte 7 near)
+           (force-output near)
+           (= 7 (read-byte far))))))
+
+(defmacro leaves-all-as-it-was (form)
+  "A check that FORM, which waits on TRANSPORT, can be interrupted and does no harm then."
+  `(progn
+     (is (eq :out (interrupted (lambda () ,form))) "~S was not interrupted" ',form)
+     (is-true (works-p transport))))
+
+(test every-wait
+  (with-loopback (transport)
+    (leaves-all-as-it-was (receive-message transport))
+    (leaves-all-as-it-was (receive-message transport :timeout 1000))
+    (leaves-all-as-it-was (accept-data-stream transport))
+    (leaves-all-as-it-was (discover transport :timeout 1000))
+    (call-with-silent-peer
+     (lambda (peer)
+       (leaves-all-as-it-was (measure-rtt transport peer :timeout nil))
+       (leaves-all-as-it-was (ping transport peer :count 1000 :timeout 1000))))
+    (leaves-all-as-it-was (ping transport (control-peer transport) :count 100000 :interval 1))))
+
+(test waits-of-streams
+  (with-loopback (transport)
+    (with-data-stream (near transport (data-peer transport))
+      (with-open-stream (far (accept-data-stream transport :accept-timeout +generous+))
+        (let ((octets (pattern 100)))
+          (leaves-all-as-it-was (read-byte near))
+          (leaves-all-as-it-was (read-sequence (pattern 100000) near))
+          (leaves-all-as-it-was (with-directory (directory)
+                                  (receive-file near (merge-pathnames "file" directory))))
+          ;; The stream itself goes on.
+          (write-sequence octets far)
+          (force-output far)
+          (let ((read (pattern 100 1)))
+            (is (= 100 (read-sequence read near)))
+            (is (equalp octets read))))
+        (leaves-all-as-it-was (loop (write-sequence (pattern 1000000) near)))
+        (close near :abort t)))))
+
+(test threads-that-are-ended
+  (with-loopback (transport)
+    (dolist (wait (list (lambda () (receive-message transport))
+                        (lambda () (accept-data-stream transport))))
+      (let ((thread (bt:make-thread wait)))
+        (sleep 0.02)
+        (bt:destroy-thread thread)
+        (ignore-errors (bt:join-thread thread))
+        (eventually (not (bt:thread-alive-p thread)))
+        (is-true (works-p transport))))))
+
+(test threads-of-handlers-that-are-ended
+  "Whoever ends them by force loses the handlers, and no more."
+  (with-loopback (transport :message-handler #'list :stream-handler #'echo)
+    (let ((threads (dcf-thunderbolt::hold-threads (dcf-thunderbolt::hold transport))))
+      (is (= 2 (length threads)))
+      (mapc #'bt:destroy-thread threads)
+      (eventually (notany #'bt:thread-alive-p threads)))
+    (is-true (works-p transport))))
+
+(test a-message-that-was-waited-for-comes-to-the-next
+  "Interrupts between messages lose none, for the library keeps what was not taken."
+  (with-loopback (transport)
+    (dotimes (i 20)
+      (is (eq :out (interrupted (lambda () (receive-message transport)))))
+      (send-message transport (octets i) (control-peer transport))
+      (is (equalp (octets i) (receive-message transport :timeout +generous+))))))
+
+#+sbcl
+(test timeouts-of-lisp
+  (with-loopback (transport)
+    (signals sb-ext:timeout
+      (sb-ext:with-timeout 0.05
+        (receive-message transport)))
+    (is-true (works-p transport))
+    (dotimes (i 50)
+      (handler-case (sb-ext:with-timeout (/ (random 1000) 100000)
+                      (loop (works-p transport)))
+        (sb-ext:timeout () nil)))
+    (is-true (works-p transport))
+    (trivial-garbage:gc :full t)
+    (eventually (progn
+                  (loop for stream = (accept-data-stream transport :accept-timeout 0)
+                        while stream do (close stream))
+                  (trivial-garbage:gc :full t)
+                  (= 0 (getf (statistics transport) :streams-open)))
+                "an interrupt lost a stream")))

@@ -1,0 +1,115 @@
+;;;; Opening and closing transports.
+
+(in-package #:dcf-thunderbolt/tests)
+
+(in-suite life)
+
+(test open-and-close
+  (let ((transport (open-transport :interface "lo" :control-port 0 :data-port 0)))
+    (is-true (transport-open-p transport))
+    (is (string= "lo" (transport-interface transport)))
+    (is (every #'plusp (multiple-value-list (transport-ports transport))))
+    (is-true (transport-link-up-p transport))
+    (is (typep (transport-event-descriptor transport) '(integer 3)))
+    (is-true (search "lo" (prin1-to-string transport)))
+    (is-true (close-transport transport))
+    (is-false (transport-open-p transport))
+    (is-true (search "closed" (prin1-to-string transport)))
+    (is-false (close-transport transport) "the second time there is nothing to close")
+    (signals closed-error (transport-ports transport))
+    (signals closed-error (transport-interface transport))
+    (signals closed-error (transport-event-descriptor transport))
+    (signals closed-error (statistics transport))
+    (signals closed-error (send-message transport (octets 1) "::1"))
+    (signals closed-error (receive-message transport :timeout 1))
+    (signals closed-error (open-data-stream transport "::1"))
+    (signals closed-error (accept-data-stream transport))
+    (signals closed-error (measure-rtt transport "::1"))
+    (signals closed-error (ping transport "::1"))
+    (signals closed-error (discover transport))))
+
+(test ports-are-free-again
+  (multiple-value-bind (control data)
+      (with-loopback (transport)
+        (transport-ports transport))
+    (dotimes (i 20)
+      (with-transport (transport :interface "lo" :control-port control :data-port data)
+        (is (equal (list control data) (multiple-value-list (transport-ports transport))))))))
+
+(test with-transport-closes
+  (let (kept)
+    (is (eq :value (with-loopback (transport)
+                     (setf kept transport)
+                     :value)))
+    (is-false (transport-open-p kept))
+    (ignore-errors
+     (with-loopback (transport)
+       (setf kept transport)
+       (error "on the way")))
+    (is-false (transport-open-p kept))))
+
+(defmacro closing-wakes (form)
+  "A check that FORM, which waits on TRANSPORT, ends with a CLOSED-ERROR when that is closed."
+  `(let* ((transport (open-transport :interface "lo" :control-port 0 :data-port 0))
+          (ending (in-thread ,form)))
+     (sleep 0.05)
+     (close-transport transport)
+     (is (typep (funcall ending) 'closed-error))))
+
+(test close-wakes-who-waits
+  (closing-wakes (receive-message transport))
+  (closing-wakes (accept-data-stream transport))
+  (closing-wakes (loop (discover transport)))
+  (closing-wakes (with-data-stream (stream transport (data-peer transport))
+                   (read-byte stream)))
+  (closing-wakes (with-data-stream (stream transport (data-peer transport))
+                   (loop (write-sequence (pattern 100000) stream)))))
+
+(declaim (notinline open-and-lose))
+(defun open-and-lose (transport)
+  "Opens a stream that nobody has any more when this returns."
+  (let ((stream (open-data-stream transport (data-peer transport))))
+    ;; The other end of it is there a moment later.
+    (eventually (= 2 (getf (statistics transport) :streams-open)))
+    (is-true (open-stream-p stream))))
+
+(test what-is-lost-is-closed
+  "The garbage collector closes transports and streams that the program lost."
+  (with-loopback (transport)
+    (let ((lost (multiple-value-list (transport-ports (open-transport :interface "lo" :control-port 0
+                                                                      :data-port 0)))))
+      (open-and-lose transport)
+      (eventually (progn
+                    (trivial-garbage:gc :full t)
+                    (= 0 (progn (accept-data-stream transport :accept-timeout 0)
+                                (getf (statistics transport) :streams-open)))))
+      (eventually (handler-case
+                      (with-transport (again :interface "lo" :control-port (first lost)
+                                             :data-port (second lost))
+                        (transport-open-p again))
+                    (address-in-use-error ()
+                      (trivial-garbage:gc :full t)
+                      nil))))))
+
+(test a-lost-transport-with-handlers-is-closed-too
+  (let ((ports (multiple-value-list
+                (transport-ports (open-transport :interface "lo" :control-port 0 :data-port 0
+                                                 :message-handler #'list
+                                                 :stream-handler #'list)))))
+    (eventually (handler-case
+                    (with-transport (again :interface "lo" :control-port (first ports)
+                                           :data-port (second ports))
+                      (transport-open-p again))
+                  (address-in-use-error ()
+                    (trivial-garbage:gc :full t)
+                    nil)))))
+
+(test many-at-once
+  (let ((transports (loop repeat 20
+                          collect (open-transport :interface "lo" :control-port 0 :data-port 0))))
+    (unwind-protect
+         (loop for (one other) on transports
+               while other
+               do (send-message one (octets 1 2) (control-peer other))
+                  (is (equalp (octets 1 2) (receive-message other :timeout +generous+))))
+      (mapc #'close-transport transports))))

@@ -1,0 +1,107 @@
+//! Lisps as test programs.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use testkit::{library_directory, package_root, Host, Running};
+
+/// Longer than any suite takes on a busy machine, with garbage being collected all the time.
+const LIMIT: Duration = Duration::from_secs(900);
+
+/// A Lisp, and how it runs a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lisp {
+    Sbcl,
+    Ecl,
+}
+
+impl Lisp {
+    fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::Sbcl => &["sbcl", "--script"],
+            Self::Ecl => &["ecl", "--norc", "--shell"],
+        }
+    }
+
+    /// `lisp/<script>` with arguments on a host, and the library that this test was built with.
+    fn command(self, host: &Host, script: &str, arguments: &[&str]) -> Command {
+        let mut command = host.command("env");
+        command
+            .arg(format!(
+                "DCF_THUNDERBOLT_LIBRARY={}",
+                library_directory()
+                    .join("libdcf_thunderbolt.so.1")
+                    .display()
+            ))
+            .arg(format!("XDG_CACHE_HOME={}", cache().display()))
+            .args(self.words())
+            .arg(package_root().join("lisp").join(script))
+            .args(arguments);
+        command
+    }
+
+    /// Compiles the systems and those that they need, once, so that no suite waits for it or finds
+    /// half a file.
+    fn compile(self, host: &Host) {
+        static COMPILED: Mutex<BTreeSet<Lisp>> = Mutex::new(BTreeSet::new());
+        let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+        if compiled.contains(&self) {
+            return;
+        }
+        let output = self
+            .command(host, "tests/run.lisp", &[])
+            .output()
+            .expect("nsenter runs");
+        assert!(
+            output.status.success(),
+            "the Lisp systems do not compile with {}, or it and its libraries are not installed \
+             (make test sees to that):\n{}{}",
+            self.words()[0],
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        compiled.insert(self);
+    }
+
+    /// Starts a file of `lisp/` on a host.
+    #[track_caller]
+    pub fn start(self, host: &Host, script: &str, arguments: &[&str]) -> Running {
+        self.compile(host);
+        Running::start(
+            &format!("{} {script} {}", self.words()[0], arguments.join(" ")),
+            self.command(host, script, arguments),
+            LIMIT,
+        )
+    }
+
+    /// Starts suites of tests.
+    #[track_caller]
+    pub fn suites(self, host: &Host, names: &[&str]) -> Running {
+        let arguments: Vec<&str> = ["--"].iter().chain(names).copied().collect();
+        self.start(host, "tests/run.lisp", &arguments)
+    }
+
+    /// Runs suites on a host of their own to their end, which has to be a good one.
+    #[track_caller]
+    pub fn run(self, names: &[&str]) {
+        let printed = self.suites(&Host::alone(), names).finish();
+        let passed = printed.lines().find_map(|line| {
+            let count = line
+                .strip_prefix("checks: ")?
+                .strip_suffix(" passed, 0 failed")?;
+            count.parse::<u32>().ok()
+        });
+        assert!(passed.is_some_and(|count| count > 0), "{printed}");
+    }
+}
+
+/// Where Lisps keep what they compiled.
+fn cache() -> PathBuf {
+    let directory = library_directory()
+        .parent()
+        .expect("it lies in the target's");
+    directory.join("lisp")
+}
