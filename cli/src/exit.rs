@@ -28,6 +28,12 @@ pub enum Exit {
     Damaged = 7,
     /// The receiver does not take something for what it is called or what it is.
     Refused = 8,
+    /// Something could not be found out.
+    Unknown = 10,
+    /// It works, and not well.
+    Warning = 11,
+    /// It does not work like this.
+    Problem = 12,
     /// Ctrl-C, or another signal: 128 and the number of SIGINT, as shells give it.
     Interrupted = 130,
 }
@@ -179,6 +185,9 @@ mod tests {
             Exit::DiskFull,
             Exit::Damaged,
             Exit::Refused,
+            Exit::Unknown,
+            Exit::Warning,
+            Exit::Problem,
             Exit::Interrupted,
         ] {
             let number = (exit as u8).to_string();

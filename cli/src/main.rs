@@ -5,6 +5,7 @@
 
 mod connect;
 mod discover;
+mod doctor;
 mod exit;
 mod greeting;
 mod histogram;
@@ -48,6 +49,7 @@ fn run(options: Options) -> Result<Exit, Failure> {
         Command::Send(options) => send::run(common, &options),
         Command::Receive(options) => receive::run(common, options),
         Command::Push(options) => push::run(common, &options),
+        Command::Doctor(options) => doctor::run(common, &options),
         Command::Completions { shell } => pages::completions(shell),
         Command::Man { directory } => pages::man(&directory),
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::output::Verbosity;
-use crate::{discover, listen, ping, push, receive, send};
+use crate::{discover, doctor, listen, ping, push, receive, send};
 
 /// Two machines on a Thunderbolt or USB4 cable: find, measure, check, and copy files at link speed.
 ///
@@ -29,6 +29,7 @@ pub struct Options {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Doctor(doctor::Options),
     Discover(discover::Options),
     Receive(receive::Options),
     Push(push::Options),
@@ -49,7 +50,7 @@ pub enum Command {
 }
 
 /// What every subcommand takes.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub struct Common {
     /// The network interface of the cable. `auto`: that of PEER, or the one that the driver

@@ -1,0 +1,143 @@
+//! The kernel and its driver.
+
+use super::finding::Finding;
+use super::tree::Tree;
+
+const RELEASE: &str = "proc/sys/kernel/osrelease";
+/// Where the driver came in.
+const FIRST: Version = (4, 15, 0);
+/// The releases of longer-lived branches that took the repair of TCP over IPv6 (commit e0b65f9b81fe) from 6.6.
+const REPAIRED: [Version; 3] = [(5, 15, 134), (6, 1, 56), (6, 5, 6)];
+/// All branches from here on have it.
+const GOOD: Version = (6, 6, 0);
+
+type Version = (u32, u32, u32);
+
+/// `6.8.0-45-generic` as 6, 8 and 0.
+fn version(release: &str) -> Option<Version> {
+    let mut numbers = release.split(['.', '-']).map(str::parse);
+    let (major, minor) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+    Some((
+        major,
+        minor,
+        numbers.next().and_then(Result::ok).unwrap_or(0),
+    ))
+}
+
+/// As far as the version tells: distributions repair what they do not number.
+fn is_repaired(version: Version) -> bool {
+    let same_branch = |(major, minor, patch): &Version| {
+        (*major, *minor) == (version.0, version.1) && version.2 >= *patch
+    };
+    version >= GOOD || REPAIRED.iter().any(same_branch)
+}
+
+/// Whether its driver breaks what it segments.
+fn is_suspect(tree: &Tree) -> Option<bool> {
+    Some(!is_repaired(version(&tree.read(RELEASE)?)?))
+}
+
+pub fn kernel(tree: &Tree) -> Finding {
+    let Some(release) = tree.read(RELEASE) else {
+        return Finding::unknown("kernel", "its version cannot be read");
+    };
+    match version(&release) {
+        None => Finding::unknown("kernel", format!("{release} is no version that is understood")),
+        Some(version) if version < FIRST => Finding::problem(
+            "kernel",
+            format!("{release} has no driver thunderbolt-net: it came with 4.15"),
+        )
+        .advise("install a kernel of 6.6 or later"),
+        Some(version) if !is_repaired(version) => Finding::warning(
+            "kernel",
+            format!(
+                "{release} may send damaged TCP segments over IPv6: repaired in 6.6 (commit e0b65f9b81fe), \
+                 which your distribution may have taken over"
+            ),
+        )
+        .advise("messages that arrive while streams hang are its sign; install a kernel of 6.6 or later"),
+        Some(_) => Finding::good("kernel", release),
+    }
+}
+
+/// The way around the fault of old kernels.
+pub fn offload(tree: &Tree, name: &str) -> Finding {
+    const CHECK: &str = "offload";
+    if is_suspect(tree) == Some(false) {
+        return Finding::good(
+            CHECK,
+            "this kernel's driver segments TCP over IPv6 correctly",
+        );
+    }
+    let features = tree.command(&["ethtool", "--show-features", name]);
+    let segments = features.as_deref().and_then(|features| {
+        let line = features
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("tx-tcp6-segmentation:"))?;
+        Some(line.trim().starts_with("on"))
+    });
+    match segments {
+        Some(false) => Finding::good(
+            CHECK,
+            "segmentation of TCP over IPv6 is off, which this kernel needs",
+        ),
+        Some(true) => Finding::warning(
+            CHECK,
+            "the driver segments TCP over IPv6, and may damage it (see kernel)",
+        )
+        .fix(format!("ethtool --features {name} tx off")),
+        None => Finding::unknown(
+            CHECK,
+            "ethtool does not tell whether the driver segments TCP over IPv6",
+        )
+        .advise("install ethtool"),
+    }
+}
+
+pub fn module(tree: &Tree) -> Finding {
+    const CHECK: &str = "driver";
+    if tree.exists("sys/module/thunderbolt_net") {
+        return Finding::good(CHECK, "thunderbolt-net is loaded");
+    }
+    if !tree.exists("sys/bus/thunderbolt") {
+        return Finding::problem(CHECK, "this kernel knows no Thunderbolt bus: the module thunderbolt is not loaded")
+            .fix("modprobe thunderbolt")
+            .fix("modprobe thunderbolt-net")
+            .advise("if that fails: is there a Thunderbolt or USB4 controller, and is it switched on in the firmware?");
+    }
+    if tree.list("sys/bus/thunderbolt/devices").is_empty() {
+        return Finding::problem(CHECK, "no Thunderbolt or USB4 controller was found").advise(
+            "is it switched on in the firmware (\"Thunderbolt\", \"USB4\", \"security level\")?",
+        );
+    }
+    Finding::problem(CHECK, "thunderbolt-net is not loaded").fix("modprobe thunderbolt-net")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_repaired, version};
+
+    #[test]
+    fn versions_are_numbers() {
+        assert_eq!(version("6.8.0-45-generic"), Some((6, 8, 0)));
+        assert_eq!(version("6.12-rc1"), Some((6, 12, 0)));
+        assert_eq!(version("6.12"), Some((6, 12, 0)));
+        assert_eq!(version("six"), None);
+    }
+
+    #[test]
+    fn longer_lived_branches_were_repaired() {
+        for good in ["5.15.134", "6.1.60-1-amd64", "6.5.6", "6.6.0", "7.0.1"] {
+            assert!(is_repaired(version(good).unwrap()), "{good}");
+        }
+        for bad in [
+            "5.15.133",
+            "5.16.200",
+            "6.1.55",
+            "6.4.16",
+            "6.5.0-45-generic",
+        ] {
+            assert!(!is_repaired(version(bad).unwrap()), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The network interface: there, up, with carrier and an address that can be used.
+
+use super::finding::Finding;
+use super::tree::Tree;
+
+/// The driver's name in sysfs.
+pub const DRIVER: &str = "thunderbolt-net";
+/// IFF_UP in `flags` (netdevice(7)).
+const UP: u64 = 0x1;
+/// IFA_F_TENTATIVE and IFA_F_DADFAILED in if_inet6 (linux/if_addr.h).
+const TENTATIVE: u64 = 0x40;
+const DUPLICATE: u64 = 0x08;
+/// A link-local address's scope in if_inet6.
+const LINK: &str = "20";
+/// What both ends are best set to.
+const BEST_MTU: u64 = 65_520;
+
+/// The interface that is meant.
+pub fn find(tree: &Tree, asked: &str) -> (Option<String>, Finding) {
+    const CHECK: &str = "interface";
+    let all = tree.list("sys/class/net");
+    let driver = |name: &str| tree.link(&format!("sys/class/net/{name}/device/driver"));
+    if asked != "auto" {
+        if !all.iter().any(|name| name == asked) {
+            let text = format!("there is no {asked}; this host has {}", all.join(", "));
+            return (None, Finding::problem(CHECK, text));
+        }
+        let finding = match driver(asked) {
+            Some(driver) if driver == DRIVER => Finding::good(CHECK, asked),
+            Some(driver) => Finding::note(
+                CHECK,
+                format!("{asked} has the driver {driver}, not {DRIVER}"),
+            ),
+            None => Finding::note(
+                CHECK,
+                format!("{asked} is no device of the driver {DRIVER}"),
+            ),
+        };
+        return (Some(asked.to_owned()), finding);
+    }
+    let is_ours = |name: &&String| driver(name).as_deref() == Some(DRIVER);
+    let ours: Vec<&String> = all.iter().filter(is_ours).collect();
+    match &ours[..] {
+        [] => (
+            None,
+            Finding::problem(CHECK, format!("no interface has the driver {DRIVER}")).advise(
+                "plug the cable in (a Thunderbolt or USB4 one); the other host must be awake, and have its driver loaded",
+            ),
+        ),
+        [only] => (Some((*only).clone()), Finding::good(CHECK, only.as_str())),
+        several => {
+            let names: Vec<&str> = several.iter().map(|name| name.as_str()).collect();
+            let text = format!("several interfaces have the driver {DRIVER}: {}", names.join(", "));
+            (None, Finding::problem(CHECK, text).advise("name one: --interface, or DCF_TB_INTERFACE"))
+        }
+    }
+}
+
+pub fn all(tree: &Tree, name: &str) -> Vec<Finding> {
+    let is_up = flags(tree, name).is_some_and(|flags| flags & UP != 0);
+    let mut findings = vec![up(tree, name)];
+    if is_up {
+        findings.push(carrier(tree, name));
+    }
+    findings.push(address(tree, name, is_up));
+    findings.push(mtu(tree, name));
+    findings
+}
+
+fn flags(tree: &Tree, name: &str) -> Option<u64> {
+    let text = tree.read(&format!("sys/class/net/{name}/flags"))?;
+    u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
+}
+
+fn up(tree: &Tree, name: &str) -> Finding {
+    const CHECK: &str = "up";
+    match flags(tree, name) {
+        Some(flags) if flags & UP != 0 => Finding::good(CHECK, "the interface is switched on"),
+        Some(_) => Finding::problem(CHECK, "the interface is switched off")
+            .fix(format!("ip link set dev {name} up")),
+        None => Finding::unknown(CHECK, "its flags cannot be read"),
+    }
+}
+
+fn carrier(tree: &Tree, name: &str) -> Finding {
+    const CHECK: &str = "carrier";
+    match tree.number(&format!("sys/class/net/{name}/carrier")) {
+        Some(1) => Finding::good(CHECK, "the other host is connected"),
+        Some(_) => Finding::problem(CHECK, "the other host has not logged in on the cable").advise(
+            "over there: wake it, `modprobe thunderbolt-net`, `ip link set dev thunderbolt0 up`",
+        ),
+        None => Finding::unknown(CHECK, "it cannot be read"),
+    }
+}
+
+/// The flags of each link-local address, as proc(5) has them: address, index, prefix, scope, flags, name.
+fn addresses(tree: &Tree, name: &str) -> Option<Vec<u64>> {
+    let table = tree.read("proc/net/if_inet6")?;
+    let flags = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        match fields[..] {
+            [_, _, _, LINK, flags, of] if of == name => u64::from_str_radix(flags, 16).ok(),
+            _ => None,
+        }
+    };
+    Some(table.lines().filter_map(flags).collect())
+}
+
+fn address(tree: &Tree, name: &str, is_up: bool) -> Finding {
+    const CHECK: &str = "address";
+    let disabled =
+        |scope: &str| tree.number(&format!("proc/sys/net/ipv6/conf/{scope}/disable_ipv6"));
+    if disabled(name) == Some(1) {
+        return Finding::problem(CHECK, "IPv6 is switched off on this interface")
+            .fix(format!("sysctl -w net.ipv6.conf.{name}.disable_ipv6=0"));
+    }
+    let Some(found) = addresses(tree, name) else {
+        return Finding::problem(CHECK, "this kernel has no IPv6")
+            .advise("remove ipv6.disable=1 from its command line");
+    };
+    if found
+        .iter()
+        .any(|flags| flags & (TENTATIVE | DUPLICATE) == 0)
+    {
+        return Finding::good(CHECK, "it has a link-local address");
+    }
+    if found.iter().any(|flags| flags & DUPLICATE != 0) {
+        return Finding::problem(
+            CHECK,
+            "its link-local address is taken by the other host (duplicate address)",
+        )
+        .fix(format!("sysctl -w net.ipv6.conf.{name}.addr_gen_mode=3"))
+        .fix(format!("ip link set dev {name} down"))
+        .fix(format!("ip link set dev {name} up"))
+        .advise("a random one instead (until the next start):");
+    }
+    if !found.is_empty() {
+        return Finding::warning(
+            CHECK,
+            "its link-local address is still being checked for duplicates",
+        )
+        .advise("that takes a second or two: look again");
+    }
+    let finding = Finding::problem(CHECK, "it has no link-local address");
+    let mode = format!("proc/sys/net/ipv6/conf/{name}/addr_gen_mode");
+    if !is_up {
+        return finding.advise("it gets one when it is up");
+    }
+    match tree.number(&mode) {
+        // IN6_ADDR_GEN_MODE_NONE: whoever manages it is to give it one.
+        Some(1) => finding
+            .fix(format!("sysctl -w net.ipv6.conf.{name}.addr_gen_mode=0"))
+            .fix(format!("ip link set dev {name} down"))
+            .fix(format!("ip link set dev {name} up")),
+        _ => finding.advise("it gets one with the carrier"),
+    }
+}
+
+fn mtu(tree: &Tree, name: &str) -> Finding {
+    const CHECK: &str = "mtu";
+    let path = format!("sys/class/net/{name}/mtu");
+    match tree.number(&path) {
+        Some(BEST_MTU..) => Finding::good(CHECK, format!("{}", tree.number(&path).unwrap_or(0))),
+        Some(mtu) => Finding::warning(
+            CHECK,
+            format!("{mtu}: large packets are several times as fast ({BEST_MTU})"),
+        )
+        .fix(format!("ip link set dev {name} mtu {BEST_MTU}"))
+        .advise("on both hosts, or what is larger than the other's gets lost:"),
+        None => Finding::unknown(CHECK, "it cannot be read"),
+    }
+}

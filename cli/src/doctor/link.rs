@@ -1,0 +1,89 @@
+//! What the cable was trained to, and what it gets wrong.
+
+use super::finding::Finding;
+use super::tree::Tree;
+use crate::units::count;
+
+/// Speed and lanes one way, in Gb/s for a lane.
+fn trained(tree: &Tree, domain: &str, way: &str) -> Option<(f64, u64)> {
+    let speed = tree.read(&format!("{domain}/{way}_speed"))?;
+    let lanes = tree.number(&format!("{domain}/{way}_lanes"))?;
+    let number = speed.split_whitespace().next()?.parse().ok()?;
+    Some((number, lanes))
+}
+
+/// The interface's device is a service of the connection between the two hosts (an "XDomain"), which has speed
+/// and lanes.
+fn connection(name: &str) -> String {
+    format!("sys/class/net/{name}/device/..")
+}
+
+pub fn rate(tree: &Tree, name: &str) -> Finding {
+    const CHECK: &str = "rate";
+    let domain = connection(name);
+    let (Some(receives), Some(sends)) =
+        (trained(tree, &domain, "rx"), trained(tree, &domain, "tx"))
+    else {
+        return Finding::note(
+            CHECK,
+            "sysfs does not tell what the cable was trained to (Linux 5.11 and later do)",
+        );
+    };
+    let way = |(speed, lanes): (f64, u64)| {
+        let word = if lanes == 1 { "lane" } else { "lanes" };
+        format!("{lanes} {word} of {speed} Gb/s")
+    };
+    let text = match receives == sends {
+        true => format!("{} each way", way(receives)),
+        false => format!("in: {}, out: {}", way(receives), way(sends)),
+    };
+    let (speed, lanes) = if receives.0 < sends.0 {
+        receives
+    } else {
+        sends
+    };
+    if speed < 10.0 || receives.1.min(lanes) < 2 {
+        return Finding::warning(CHECK, format!("{text}: less than Thunderbolt 3 does (2 lanes of 10 or 20 Gb/s)"))
+            .advise("a cable for 40 Gb/s, no longer than 0.8 m if it is passive; no hub or dock in between; plug it in anew");
+    }
+    Finding::good(CHECK, text)
+}
+
+/// Counters that should be zero.
+const ERRORS: [&str; 8] = [
+    "rx_errors",
+    "tx_errors",
+    "rx_crc_errors",
+    "rx_length_errors",
+    "rx_over_errors",
+    "rx_missed_errors",
+    "rx_dropped",
+    "tx_dropped",
+];
+
+pub fn errors(tree: &Tree, name: &str) -> Finding {
+    const CHECK: &str = "errors";
+    let value = |counter: &&str| tree.number(&format!("sys/class/net/{name}/statistics/{counter}"));
+    let read: Vec<(&str, u64)> = ERRORS
+        .iter()
+        .filter_map(|counter| Some((*counter, value(counter)?)))
+        .collect();
+    if read.is_empty() {
+        return Finding::unknown(CHECK, "the counters cannot be read");
+    }
+    let wrong: Vec<String> = read
+        .iter()
+        .filter(|(_, value)| *value > 0)
+        .map(|(counter, value)| format!("{counter} {}", count(*value)))
+        .collect();
+    let damaged = |(counter, value): &(&str, u64)| *value > 0 && counter.ends_with("errors");
+    if wrong.is_empty() {
+        Finding::good(CHECK, "all counters are zero")
+    } else if read.iter().any(damaged) {
+        Finding::warning(CHECK, wrong.join(", "))
+            .advise("if they grow: another cable, or another port")
+    } else {
+        Finding::note(CHECK, wrong.join(", "))
+            .advise("dropped: packets came faster than they were taken, or nobody wanted them")
+    }
+}

@@ -1,0 +1,62 @@
+//! Who else has a hand on the interface: bridges, bonds, NetworkManager, systemd-networkd.
+
+use super::finding::Finding;
+use super::tree::Tree;
+
+pub fn all(tree: &Tree, name: &str) -> Vec<Finding> {
+    vec![master(tree, name), managed(tree, name)]
+}
+
+fn master(tree: &Tree, name: &str) -> Finding {
+    const CHECK: &str = "bridge";
+    let Some(master) = tree.link(&format!("sys/class/net/{name}/master")) else {
+        return Finding::good(CHECK, "it is in no bridge or bond");
+    };
+    let what = if tree.exists(&format!("sys/class/net/{name}/brport")) {
+        "bridge"
+    } else if tree.exists(&format!("sys/class/net/{master}/bonding")) {
+        "bond"
+    } else {
+        "device"
+    };
+    Finding::problem(
+        CHECK,
+        format!("it belongs to the {what} {master}, which takes what arrives on it"),
+    )
+    .fix(format!("ip link set dev {name} nomaster"))
+}
+
+/// A manager that waits for DHCP on a cable takes its addresses away when none answers.
+fn managed(tree: &Tree, name: &str) -> Finding {
+    const CHECK: &str = "managed";
+    let Some(index) = tree.read(&format!("sys/class/net/{name}/ifindex")) else {
+        return Finding::unknown(CHECK, "its index cannot be read");
+    };
+    let manager = tree.read(&format!("run/NetworkManager/devices/{index}"));
+    let networkd = tree.read(&format!("run/systemd/netif/links/{index}"));
+    if value(&manager, "managed") == Some("true") {
+        return Finding::warning(
+            CHECK,
+            "NetworkManager manages it: waiting for DHCP in vain, it may take its addresses away",
+        )
+        .fix(format!("nmcli device set {name} managed no"))
+        .advise("or give its connection the method link-local for IPv6, and disabled for IPv4; until the next start:");
+    }
+    match value(&networkd, "ADMIN_STATE") {
+        None | Some("unmanaged") => Finding::good(CHECK, "nobody else manages it"),
+        Some("configured") => Finding::good(CHECK, "systemd-networkd has configured it"),
+        Some(state) => Finding::warning(
+            CHECK,
+            format!("systemd-networkd manages it, and is at \"{state}\": it may take its addresses away"),
+        )
+        .advise("in its .network file: [Network] LinkLocalAddressing=ipv6, DHCP=no, IPv6AcceptRA=no; then `networkctl reload`"),
+    }
+}
+
+/// `key=value` in a file of lines.
+fn value<'a>(text: &'a Option<String>, key: &str) -> Option<&'a str> {
+    let lines = text.as_deref()?.lines();
+    lines
+        .filter_map(|line| line.split_once('='))
+        .find_map(|(name, value)| (name == key).then_some(value))
+}

@@ -1,0 +1,107 @@
+//! `dcf-tb doctor`: what is between this machine and a fast cable, and how to mend it.
+
+mod driver;
+mod finding;
+mod firewall;
+mod fix;
+mod interface;
+mod link;
+mod manager;
+mod peer;
+mod ports;
+mod settings;
+mod tree;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::exit::{Exit, Failure};
+use crate::options::Common;
+use crate::output;
+use finding::{Finding, Verdict};
+use tree::Tree;
+
+/// Check what the cable needs, and say how to mend what it lacks.
+///
+/// Each line has a verdict, a reason, and the commands that mend it. Nothing is changed, unless --fix asks for
+/// it. Run as root it sees more: who holds a port, and the rules of the firewall.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Ask this peer for its MTU; without it the only one on the cable. It must run `dcf-tb listen` or
+    /// `dcf-tb receive`.
+    peer: Option<String>,
+
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+
+    /// Run the commands that mend something, and show each before.
+    #[arg(long, conflicts_with_all = ["json", "root"])]
+    fix: bool,
+
+    /// Judge a copy of /sys, /proc, /run and /etc in this directory instead of this machine.
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/",
+        hide_default_value = true
+    )]
+    root: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    interface: Option<&'a str>,
+    verdict: Option<Verdict>,
+    findings: &'a [Finding],
+}
+
+pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
+    let tree = Tree::new(&options.root);
+    let (interface, findings) = examine(&tree, common, options);
+    if options.json {
+        let report = Report {
+            interface: interface.as_deref(),
+            verdict: findings.iter().map(|finding| finding.verdict).max(),
+            findings: &findings,
+        };
+        output::line(&serde_json::to_string_pretty(&report).expect("plain data"));
+    } else {
+        print(common, &findings);
+    }
+    if options.fix {
+        fix::run(&findings)?;
+    }
+    Ok(finding::exit(&findings))
+}
+
+fn examine(tree: &Tree, common: &Common, options: &Options) -> (Option<String>, Vec<Finding>) {
+    let mut findings = vec![driver::kernel(tree), driver::module(tree)];
+    let (found, finding) = interface::find(tree, &common.interface);
+    findings.push(finding);
+    if let Some(name) = &found {
+        findings.extend(interface::all(tree, name));
+        findings.extend(manager::all(tree, name));
+        findings.push(link::rate(tree, name));
+        findings.push(link::errors(tree, name));
+        findings.push(driver::offload(tree, name));
+        if tree.is_live() {
+            findings.push(peer::mtu(tree, name, common, options.peer.as_deref()));
+        }
+    }
+    findings.extend(ports::all(tree, common.control_port, common.data_port));
+    let ports = (common.control_port, common.data_port);
+    findings.push(firewall::all(tree, found.as_deref(), ports));
+    findings.extend(settings::all(tree));
+    (found, findings)
+}
+
+/// Good ones are left out when only what matters is wanted.
+fn print(common: &Common, findings: &[Finding]) {
+    let wanted = |finding: &&Finding| !common.quiet || finding.verdict > Verdict::Note;
+    for finding in findings.iter().filter(wanted) {
+        finding.lines().iter().for_each(|line| output::line(line));
+    }
+}

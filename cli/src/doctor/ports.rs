@@ -1,0 +1,124 @@
+//! Whether the ports are free for a program of ours, and who holds them.
+
+use super::finding::Finding;
+use super::tree::Tree;
+
+/// A listening TCP socket (include/net/tcp_states.h).
+const LISTENING: &str = "0A";
+
+pub fn all(tree: &Tree, control: u16, data: u16) -> Vec<Finding> {
+    vec![
+        port(
+            tree,
+            "udp port",
+            &["udp6", "udp"],
+            control,
+            None,
+            "--control-port",
+        ),
+        port(
+            tree,
+            "tcp port",
+            &["tcp6", "tcp"],
+            data,
+            Some(LISTENING),
+            "--data-port",
+        ),
+        binding(tree),
+    ]
+}
+
+fn port(
+    tree: &Tree,
+    check: &'static str,
+    tables: &[&str],
+    port: u16,
+    state: Option<&str>,
+    option: &str,
+) -> Finding {
+    let mut readable = false;
+    for table in tables {
+        let Some(text) = tree.read(&format!("proc/net/{table}")) else {
+            continue;
+        };
+        readable = true;
+        if let Some(inode) = text.lines().find_map(|line| holder(line, port, state)) {
+            let who = match owner(tree, inode) {
+                Some(who) if who.starts_with("dcf-tb") => {
+                    return Finding::good(check, format!("{port} is held by {who}"));
+                }
+                Some(who) => who,
+                None => "another program (root sees which)".to_owned(),
+            };
+            return Finding::warning(check, format!("{port} is held by {who}")).advise(format!(
+                "unless it is one of yours with this transport: stop it, or take another with {option}, on both hosts"
+            ));
+        }
+    }
+    match readable {
+        true => Finding::good(check, format!("{port} is free")),
+        false => Finding::unknown(check, "the kernel's table of sockets cannot be read"),
+    }
+}
+
+/// The inode of the socket in a line of proc's table, if it is on that port.
+fn holder<'a>(line: &'a str, port: u16, state: Option<&str>) -> Option<&'a str> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let (_, bound) = fields.get(1)?.rsplit_once(':')?;
+    let is_there = u16::from_str_radix(bound, 16).ok()? == port;
+    let is_in_state = state.is_none_or(|state| fields.get(3) == Some(&state));
+    (is_there && is_in_state).then_some(*fields.get(9)?)
+}
+
+/// The program that has a socket open, as far as we may see.
+fn owner(tree: &Tree, inode: &str) -> Option<String> {
+    let socket = format!("socket:[{inode}]");
+    let processes = tree.list("proc");
+    let processes = processes
+        .iter()
+        .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+    for process in processes {
+        let folder = format!("proc/{process}/fd");
+        let holds = |fd: &String| tree.link(&format!("{folder}/{fd}")).as_deref() == Some(&socket);
+        if tree.list(&folder).iter().any(holds) {
+            let name = tree.read(&format!("proc/{process}/comm"))?;
+            return Some(format!("{name} (process {process})"));
+        }
+    }
+    None
+}
+
+/// CAP_NET_RAW, as a bit of `CapEff` (capabilities(7)).
+const NET_RAW: u64 = 1 << 13;
+
+/// Binding to an interface: everybody may since Linux 5.7.
+fn binding(tree: &Tree) -> Finding {
+    const CHECK: &str = "bind";
+    let release = tree.read("proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release
+        .split('.')
+        .map_while(|part| part.parse::<u32>().ok());
+    let version = numbers.next().zip(numbers.next());
+    if version.is_some_and(|version| version >= (5, 7)) {
+        return Finding::good(
+            CHECK,
+            "every user may bind to the interface (Linux 5.7 and later)",
+        );
+    }
+    let status = tree.read("proc/self/status").unwrap_or_default();
+    let capabilities = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let capabilities = capabilities.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
+    match capabilities {
+        Some(all) if all & NET_RAW != 0 => {
+            Finding::good(CHECK, "this user may bind to the interface (CAP_NET_RAW)")
+        }
+        Some(_) => Finding::problem(
+            CHECK,
+            "binding to an interface needs CAP_NET_RAW before Linux 5.7",
+        )
+        .advise(
+            "run the program as root, or give it the capability: setcap cap_net_raw+ep PROGRAM",
+        ),
+        None => Finding::unknown(CHECK, "the capabilities of this process cannot be read"),
+    }
+}

@@ -1,0 +1,140 @@
+//! What the kernel and the processors are set to.
+
+use super::finding::Finding;
+use super::tree::Tree;
+use crate::units::bytes;
+
+/// What buffers may grow to for a cable of 40 Gb/s.
+const BUFFER: u64 = 64 << 20;
+/// Streams get their own send buffer from here on (docs/TUNING.md).
+const STREAM_BUFFER: u64 = 4 << 20;
+/// What TCP may tune itself up to: some milliseconds at 40 Gb/s.
+const TCP_BUFFER: u64 = 6 << 20;
+
+pub fn all(tree: &Tree) -> Vec<Finding> {
+    vec![
+        socket_buffers(tree),
+        tcp_buffers(tree),
+        slow_start(tree),
+        governor(tree),
+    ]
+}
+
+fn sysctl(tree: &Tree, name: &str) -> Option<String> {
+    tree.read(&format!("proc/sys/{}", name.replace('.', "/")))
+}
+
+fn socket_buffers(tree: &Tree) -> Finding {
+    const CHECK: &str = "buffers";
+    let names = ["net.core.rmem_max", "net.core.wmem_max"];
+    let values: Vec<Option<u64>> = names
+        .iter()
+        .map(|name| sysctl(tree, name)?.parse().ok())
+        .collect();
+    let [Some(receive), Some(send)] = values[..] else {
+        // They belong to the whole machine: other network namespaces do not have them.
+        return Finding::note(
+            CHECK,
+            "net.core.rmem_max and wmem_max cannot be seen from here",
+        );
+    };
+    let text = format!("rmem_max {}, wmem_max {}", bytes(receive), bytes(send));
+    let fix = format!("sysctl -w net.core.rmem_max={BUFFER} net.core.wmem_max={BUFFER}");
+    if receive < STREAM_BUFFER || send < STREAM_BUFFER {
+        Finding::warning(
+            CHECK,
+            format!("{text}: bursts of messages get lost, streams have small buffers"),
+        )
+        .fix(fix)
+    } else if receive < BUFFER || send < BUFFER {
+        Finding::note(
+            CHECK,
+            format!(
+                "{text}: enough for streams; longer bursts of messages need {}",
+                bytes(BUFFER)
+            ),
+        )
+        .fix(fix)
+    } else {
+        Finding::good(CHECK, text)
+    }
+}
+
+fn tcp_buffers(tree: &Tree) -> Finding {
+    const CHECK: &str = "tcp buffers";
+    let third =
+        |name: &str| -> Option<u64> { sysctl(tree, name)?.split_whitespace().nth(2)?.parse().ok() };
+    let (Some(receive), Some(send)) = (third("net.ipv4.tcp_rmem"), third("net.ipv4.tcp_wmem"))
+    else {
+        return Finding::unknown(CHECK, "net.ipv4.tcp_rmem and tcp_wmem cannot be read");
+    };
+    let text = format!("up to {} in, {} out", bytes(receive), bytes(send));
+    let small = (receive < TCP_BUFFER, send < STREAM_BUFFER);
+    if small == (false, false) {
+        return Finding::good(CHECK, text);
+    }
+    let mut finding = Finding::warning(CHECK, format!("{text}: too small for a fast cable"));
+    if small.0 {
+        finding = finding.fix(format!(
+            "sysctl -w net.ipv4.tcp_rmem='4096 131072 {BUFFER}'"
+        ));
+    }
+    if small.1 {
+        finding = finding.fix(format!("sysctl -w net.ipv4.tcp_wmem='4096 16384 {BUFFER}'"));
+    }
+    finding
+}
+
+fn slow_start(tree: &Tree) -> Finding {
+    const CHECK: &str = "slow start";
+    match sysctl(tree, "net.ipv4.tcp_slow_start_after_idle").as_deref() {
+        Some("0") => Finding::good(CHECK, "a stream that was idle goes on at full speed"),
+        Some(_) => Finding::note(CHECK, "a stream that was idle begins slowly again")
+            .fix("sysctl -w net.ipv4.tcp_slow_start_after_idle=0"),
+        None => Finding::unknown(CHECK, "net.ipv4.tcp_slow_start_after_idle cannot be read"),
+    }
+}
+
+fn governor(tree: &Tree) -> Finding {
+    const CHECK: &str = "governor";
+    const FOLDER: &str = "sys/devices/system/cpu";
+    let is_cpu = |name: &String| {
+        name.strip_prefix("cpu")
+            .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let cpus: Vec<String> = tree.list(FOLDER).into_iter().filter(is_cpu).collect();
+    let of = |cpu: &String, what: &str| tree.read(&format!("{FOLDER}/{cpu}/cpufreq/{what}"));
+    let mut governors: Vec<String> = cpus
+        .iter()
+        .filter_map(|cpu| of(cpu, "scaling_governor"))
+        .collect();
+    governors.sort();
+    governors.dedup();
+    if governors.is_empty() {
+        return Finding::good(CHECK, "the kernel does not scale the processors' frequency");
+    }
+    let text = governors.join(", ");
+    if governors == ["performance"] {
+        return Finding::good(CHECK, text);
+    }
+    // These drivers leave it to the processor, whose "powersave" is quick to wake up.
+    let driver = cpus
+        .iter()
+        .find_map(|cpu| of(cpu, "scaling_driver"))
+        .unwrap_or_default();
+    let is_quick = ["intel_pstate", "amd-pstate-epp"].contains(&driver.as_str());
+    let fix = "cpupower frequency-set --governor performance";
+    if !is_quick && governors.iter().any(|governor| governor == "powersave") {
+        Finding::warning(
+            CHECK,
+            format!("{text} ({driver}): the processors stay at their lowest frequency"),
+        )
+        .fix(fix)
+    } else {
+        Finding::note(
+            CHECK,
+            format!("{text} ({driver}): round trips are shorter with performance"),
+        )
+        .fix(fix)
+    }
+}
