@@ -61,7 +61,7 @@ without a log callback."
                   (close-transport transport)))
               transport)))))
   (define
-    "Opens a transport on INTERFACE, \"thunderbolt0\" by default; \"auto\" is the first one whose
+    "Opens a transport on INTERFACE, \"thunderbolt0\" by default; \"auto\" is the only one whose
 driver is thunderbolt-net.
 
 MESSAGE-HANDLER is called with the octets of each control message, a fresh vector, and its sender.
