@@ -26,21 +26,28 @@ static inline void content_fill(uint8_t *data, size_t length, uint64_t seed, uin
     }
 }
 
-/* Whether `data` is what content_fill would have made. */
+/* The place in `data` of the first byte that is not what content_fill would have made; `length` when there is none. */
+static inline size_t content_wrong_at(const uint8_t *data, size_t length, uint64_t seed,
+                                      uint64_t position)
+{
+    uint8_t expected[4096];
+    size_t done = 0;
+    while (done < length) {
+        size_t part = length - done < sizeof expected ? length - done : sizeof expected;
+        content_fill(expected, part, seed, position + done);
+        if (memcmp(data + done, expected, part) != 0)
+            for (size_t i = 0; i < part; i++)
+                if (data[done + i] != expected[i])
+                    return done + i;
+        done += part;
+    }
+    return length;
+}
+
 static inline int content_matches(const uint8_t *data, size_t length, uint64_t seed,
                                   uint64_t position)
 {
-    uint8_t expected[4096];
-    while (length > 0) {
-        size_t part = length < sizeof expected ? length : sizeof expected;
-        content_fill(expected, part, seed, position);
-        if (memcmp(data, expected, part) != 0)
-            return 0;
-        data += part;
-        length -= part;
-        position += part;
-    }
-    return 1;
+    return content_wrong_at(data, length, seed, position) == length;
 }
 
 #endif

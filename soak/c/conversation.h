@@ -57,6 +57,8 @@ int take_bytes(struct conversation *self, void *data, size_t length);
 /* Writes content, or reads and checks it. */
 int put_content(struct conversation *self, uint64_t length);
 int take_content(struct conversation *self, uint64_t length);
+/* `piece` must hold the next bytes of the content. */
+void check_piece(struct conversation *self, size_t length);
 /* The same through files. */
 int put_file(struct conversation *self, uint64_t length);
 int take_file(struct conversation *self, uint64_t length);

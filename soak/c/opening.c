@@ -84,7 +84,8 @@ static int detached(struct conversation *self, uint64_t length)
         size_t part = length - done < PIECE ? (size_t)(length - done) : PIECE;
         content_fill(self->piece, part, STREAM_SEED, self->write_at + done);
         well = plain(fd, self->piece, part, 1) == part && plain(fd, self->piece, part, 0) == part;
-        CHECK(!well || content_matches(self->piece, part, STREAM_SEED, self->read_at + done));
+        if (well)
+            check_piece(self, part);
         done += part;
     }
     well = well && shutdown(fd, SHUT_WR) == 0 && plain(fd, self->piece, 1, 0) == 0;
