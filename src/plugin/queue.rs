@@ -276,8 +276,8 @@ pub(super) struct Arriving {
     data: Option<Buffer>,
 }
 
-/// Memory that a message gets at first: as much as each needs. With twice as much each time it never
-/// has more than double what has come.
+/// Memory that a message gets at first: as much as each needs. Then it is the next powers of two, so it
+/// never has much more than double what has come, and the largest message comes out even.
 const FIRST: usize = *LENGTHS.start();
 
 /// What is read at once at most. Pieces of this size go through the cache, and cost no more calls than
@@ -314,7 +314,8 @@ impl Store for Arriving {
             None => (0, 0),
         };
         if len == capacity {
-            let grown = (2 * capacity).max(FIRST).min(len + missing);
+            let grown = (2 * capacity).next_power_of_two().max(FIRST);
+            let grown = grown.min(len + missing);
             self.queue
                 .reserve(self.number, capacity, grown - capacity)?;
             self.reserved = grown;

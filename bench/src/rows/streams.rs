@@ -107,7 +107,7 @@ fn transfers(b: &Builder) -> Vec<Work> {
 /// Large messages of a DCF plugin, against the stream that could have carried them.
 fn plugins(b: &Builder) -> Vec<Work> {
     const STREAM: &str = "a stream of the library";
-    let messages = |id, title: &str, bytes: u32, name| {
+    let messages = |id, title: &str, bytes: u32, name, goal| {
         let contestants = |more: &str| {
             let message = format!("piece={bytes} {more}");
             vec![
@@ -121,7 +121,7 @@ fn plugins(b: &Builder) -> Vec<Work> {
                 id,
                 title,
                 contestants(""),
-                vec![row(id, name, Figure::StreamRate, ratio(STREAM, 0.7, 1.0))],
+                vec![row(id, name, Figure::StreamRate, goal)],
             )
             .lasting(b.length(size("bytes", 8 << 30, 2 << 30)))
         }
@@ -132,12 +132,15 @@ fn plugins(b: &Builder) -> Vec<Work> {
             "Messages of 1 MiB between DCF plugins",
             1 << 20,
             "plugin, 1 MiB messages",
+            ratio(STREAM, 0.7, 1.0),
         ),
         messages(
             "plugin-64m",
             "Messages of 64 MiB between DCF plugins",
             64 << 20,
             "plugin, 64 MiB messages",
+            // Each takes new memory of the kernel, because the host frees it: that is what is slow.
+            Goal::Shown,
         ),
     ]
 }
