@@ -1,25 +1,20 @@
 //! The one adapter behind all contracts: what a plugin does, in the words of the transport.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use thunderbolt_transport::{LogLevel, ThunderboltTransport, TransportError};
+use thunderbolt_transport::{LogLevel, TransportError};
 
 use super::host::is_own;
-use super::large::incoming::Incoming;
-use super::large::outgoing::Outgoing;
 use super::large::LENGTHS;
 use super::limit::Limit;
 use super::lock;
 use super::params::Settings;
-use super::peer::PeerText;
-use super::queue::{Message, Nothing, Queue};
-use crate::boundary::silence_panics;
+use super::queue::{Message, Nothing};
+use super::running::Running;
 use crate::failure::{Failure, Outcome};
 use crate::fork::Busy;
-use crate::life::start_failure;
-use crate::live::{self, StreamSet};
 use crate::status::*;
 
 /// A peer that was not heard from for longer is not connected.
@@ -29,9 +24,6 @@ const CONNECTED: Duration = Duration::from_secs(10);
 const QUESTIONS: u32 = 3;
 const ANSWER: Duration = Duration::from_millis(800);
 const _: () = assert!(QUESTIONS as u128 * ANSWER.as_millis() < 3000);
-/// How long a datagram waits for room in the kernel's queue at most. It is there within microseconds
-/// while the link works.
-const ROOM: Duration = Duration::from_secs(1);
 
 /// A plugin's state. Before it is set up, and after it was shut down, calls take no lock: only while it
 /// runs is the process marked as one whose forks can do nothing with it.
@@ -41,22 +33,6 @@ pub(super) struct Adapter {
     /// One `setup` at a time.
     setting_up: Mutex<()>,
     ended: AtomicBool,
-}
-
-struct Running {
-    settings: Settings,
-    transport: Arc<ThunderboltTransport>,
-    /// The transport's handle in the native interface.
-    handle: u64,
-    inbound: Arc<Inbound>,
-    outgoing: Arc<Outgoing>,
-}
-
-/// What the transport's handlers share with us. They may run before the transport is known.
-struct Inbound {
-    queue: Arc<Queue>,
-    incoming: Incoming,
-    transport: OnceLock<Arc<ThunderboltTransport>>,
 }
 
 impl Adapter {
@@ -214,105 +190,6 @@ impl Adapter {
     pub(super) fn log(&self, level: LogLevel, record: std::fmt::Arguments<'_>) {
         if let Some(running) = self.running.get() {
             running.transport.log(level, record);
-        }
-    }
-}
-
-impl Running {
-    fn start(settings: Settings) -> Result<Self, Failure> {
-        silence_panics();
-        let busy = Busy::lock();
-        let number = |key| settings.option(key) as usize;
-        let inbound = Arc::new(Inbound {
-            queue: Queue::new(number("receive_queue"), number("receive_queue_bytes")),
-            incoming: Incoming::default(),
-            transport: OnceLock::new(),
-        });
-        let connect_within = Duration::from_millis(settings.option("connect_timeout_ms"));
-        let [messages, streams] = [0; 2].map(|_| Arc::clone(&inbound));
-        let queue = Arc::clone(&inbound.queue);
-        let transport = settings
-            .builder()
-            .remember_peers(true)
-            .on_message(move |data, sender| messages.take(data, sender.as_str()))
-            .on_stream(move |stream| {
-                let Inbound {
-                    queue,
-                    incoming,
-                    transport,
-                } = &*streams;
-                incoming.serve(&stream, queue, transport);
-            })
-            .on_closed(move || drop(busy))
-            .build()
-            .map_err(start_failure)?;
-        inbound.transport.get_or_init(|| Arc::clone(&transport));
-        // Whoever closes it by its native handle closes the queue too, before it waits for threads
-        // that wait for the queue.
-        let handle = live::add_transport(Arc::clone(&transport), StreamSet::new(), move || {
-            queue.close();
-        });
-        let handle = handle.inspect_err(|_| transport.close())?;
-        Ok(Self {
-            settings,
-            transport,
-            handle,
-            inbound,
-            outgoing: Outgoing::new(connect_within),
-        })
-    }
-
-    fn send_datagram(
-        &self,
-        data: &[u8],
-        recipient: &str,
-        limit: Limit,
-    ) -> Result<(), TransportError> {
-        let room = limit.left_of(ROOM);
-        let sent = self
-            .transport
-            .send_message_timeout(data, recipient, Some(room));
-        match sent {
-            // It was not the queue that had its time, but the caller's that was up.
-            Err(TransportError::QueueFull { .. }) if room < ROOM => {
-                Err(limit.expired(|| format!("room for a message to {recipient}")))
-            }
-            sent => sent.map(drop),
-        }
-    }
-
-    fn send_large(&self, data: &[u8], recipient: &str, limit: Limit) -> Result<(), TransportError> {
-        let transport = &self.transport;
-        let to = transport.resolve(recipient)?;
-        // Who names a port names the control port, and the data port is as far from it as ours.
-        let step = i32::from(self.settings.data_port) - i32::from(self.settings.control_port);
-        let port = u16::try_from(i32::from(to.port()) + step).ok();
-        let Some(port) = port.filter(|&port| port > 0) else {
-            return Err(TransportError::InvalidAddress {
-                address: recipient.to_owned(),
-                reason: format!("no data port is {step} away from its control port"),
-            });
-        };
-        self.outgoing.send(transport, (*to.ip(), port), data, limit)
-    }
-
-    fn close(&self) {
-        match live::remove_transport(self.handle) {
-            Ok(owner) => owner.close(),
-            // The host did so by the native handle. This waits until it is done.
-            Err(_) => self.transport.close(),
-        }
-    }
-}
-
-impl Inbound {
-    /// Takes a datagram.
-    fn take(&self, data: &[u8], sender: &str) {
-        let Err(reason) = self.queue.push(data, PeerText::new(sender)) else {
-            return;
-        };
-        if let Some(transport) = self.transport.get() {
-            transport.count_dropped(reason, 1);
         }
     }
 }

@@ -15,6 +15,7 @@ mod object;
 mod params;
 mod peer;
 mod queue;
+mod running;
 mod v1;
 mod v1_1;
 mod v2;

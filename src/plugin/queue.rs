@@ -7,17 +7,20 @@
 //! more than the limit and one message. What goes on beyond it is not counted, so if its sender
 //! stalls it is in nobody's way.
 
+mod arriving;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use thunderbolt_transport::DropReason;
 
 use super::event::Event;
-use super::large::{Store, LENGTHS};
+use super::large::LENGTHS;
 use super::limit::Limit;
 use super::lock;
 use super::memory::Buffer;
 use super::peer::PeerText;
+use arriving::Arriving;
 
 /// A message that has come whole.
 pub(super) struct Message {
@@ -268,86 +271,5 @@ fn wait<'a>(condition: &Condvar, state: MutexGuard<'a, State>) -> MutexGuard<'a,
         .unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A large message on its way into the queue. Dropped before it is whole, it leaves nothing behind.
-pub(super) struct Arriving {
-    queue: Arc<Queue>,
-    number: u64,
-    reserved: usize,
-    data: Option<Buffer>,
-}
-
-/// Memory that a message gets at first: as much as each needs. Then it is the next powers of two, so it
-/// never has much more than double what has come, and the largest message comes out even.
-const FIRST: usize = *LENGTHS.start();
-
-/// What is read at once at most. Pieces of this size go through the cache, and cost no more calls than
-/// larger ones.
-const PIECE: usize = 256 << 10;
-
-impl Arriving {
-    /// Puts the whole message at the end of the queue.
-    pub(super) fn deliver(mut self, sender: PeerText) -> Result<(), NoMore> {
-        let data = self.data.take().ok_or(NoMore::Memory)?;
-        let queue = Arc::clone(&self.queue);
-        let mut state = lock(&queue.state);
-        if state.closed {
-            return Err(NoMore::Closed);
-        }
-        if state.messages.try_reserve(1).is_err() {
-            return Err(NoMore::Memory);
-        }
-        // From now on it is counted as one that waits, with what it really has.
-        queue.give_back(&mut state, self.number, std::mem::take(&mut self.reserved));
-        state.large.bytes += data.len();
-        state.large.messages += 1;
-        queue.add(&mut state, Message { data, sender });
-        Ok(())
-    }
-}
-
-impl Store for Arriving {
-    type Refusal = NoMore;
-
-    fn room(&mut self, missing: usize) -> Result<&mut [u8], NoMore> {
-        let (len, capacity) = match &self.data {
-            Some(data) => (data.len(), data.capacity()),
-            None => (0, 0),
-        };
-        if len == capacity {
-            let grown = (2 * capacity).next_power_of_two().max(FIRST);
-            let grown = grown.min(len + missing);
-            self.queue
-                .reserve(self.number, capacity, grown - capacity)?;
-            self.reserved = grown;
-            let there = match &mut self.data {
-                Some(data) => data.grow(grown),
-                None => {
-                    self.data = Buffer::with_capacity(grown);
-                    self.data.is_some()
-                }
-            };
-            if !there {
-                return Err(NoMore::Memory);
-            }
-        }
-        let data = self.data.as_mut().ok_or(NoMore::Memory)?;
-        Ok(data.room(PIECE))
-    }
-
-    fn filled(&mut self, count: usize) {
-        if let Some(data) = &mut self.data {
-            data.filled(count);
-        }
-    }
-}
-
-impl Drop for Arriving {
-    fn drop(&mut self) {
-        let mut state = lock(&self.queue.state);
-        self.queue.give_back(&mut state, self.number, self.reserved);
-    }
-}
-
 #[cfg(test)]
-#[path = "queue_tests.rs"]
 mod tests;

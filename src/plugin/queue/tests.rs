@@ -1,6 +1,8 @@
 use std::time::Duration;
 
+use super::arriving::FIRST;
 use super::*;
+use crate::plugin::large::Store;
 
 const LARGE: usize = 65_508;
 const MAX_BYTES: usize = 1 << 20;
