@@ -1,0 +1,280 @@
+"""libdcf_thunderbolt for Python, by ctypes: nothing to build, nothing to install but the library.
+
+    with Transport(interface_name=b"lo", control_port=0, data_port=0) as transport:
+        transport.send(peer, b"hello")
+        message, sender = transport.recv(timeout_ms=1000)
+
+An example rather than a binding: it has what most programs need, and the rest is called in the same way. It pulls
+(recv, accept) and registers no callbacks, so Python code runs on Python's own threads only. ctypes
+lets other Python threads run while a call waits.
+
+The library is searched for as the system does it; DCF_THUNDERBOLT_LIBRARY names another file.
+"""
+
+import ctypes
+import os
+from ctypes import POINTER, byref, c_char, c_char_p, c_int32, c_size_t, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
+
+ABI_VERSION = 1
+WAIT_FOREVER = 0xFFFFFFFF
+MAX_MESSAGE_SIZE = 65507
+PEER_SIZE = 80
+
+OK, WOULD_BLOCK, CANCELLED, EOF = 0x0000, 0x0002, 0x0003, 0x0004
+ERR_TIMEOUT = 0x0A00
+
+
+class Config(ctypes.Structure):
+    """dcf_tb_config; Transport fills it with the defaults."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("control_port", c_uint16),
+        ("data_port", c_uint16),
+        ("interface_name", c_char_p),
+        ("buffer_size", c_uint64),
+        ("tcp_nodelay", c_uint8),
+        ("tcp_keepalive", c_uint8),
+        ("allow_any_source", c_uint8),
+        ("wait_for_interface", c_uint8),
+        ("busy_poll_us", c_uint32),
+        ("receive_queue", c_uint32),
+        ("max_streams", c_uint32),
+        ("connect_timeout_ms", c_uint32),
+        ("stream_dead_after_ms", c_uint32),
+        ("log_level", c_int32),
+        # Callbacks: not used here.
+        ("on_message", c_void_p),
+        ("on_stream", c_void_p),
+        ("on_log", c_void_p),
+        ("on_link", c_void_p),
+        ("on_closed", c_void_p),
+        ("user_data", c_void_p),
+        ("receive_queue_bytes", c_uint64),
+        ("max_silent_streams", c_uint32),
+        ("silent_after_ms", c_uint32),
+    ]
+
+
+class Rtt(ctypes.Structure):
+    """dcf_tb_rtt: what a series of pings came to."""
+
+    _fields_ = [("struct_size", c_uint32), ("sent", c_uint32), ("received", c_uint32), ("reserved", c_uint32)] + [
+        (name, c_uint64) for name in ("min_ns", "mean_ns", "p50_ns", "p90_ns", "p99_ns", "p999_ns", "max_ns")
+    ]
+
+
+class Peer(ctypes.Structure):
+    """dcf_tb_peer: who answered to discovery."""
+
+    _fields_ = [("address", c_char * PEER_SIZE), ("rtt_ns", c_uint64)]
+
+
+class Stats(ctypes.Structure):
+    """dcf_tb_stats, as far as this file knows it: a longer one of a newer library is cut."""
+
+    _fields_ = [("struct_size", c_uint32), ("link_up", c_uint32)] + [
+        (name, c_uint64)
+        for name in (
+            "messages_sent messages_received bytes_sent bytes_received connections_accepted connections_initiated "
+            "errors uptime_ns messages_dropped kernel_drops rejected stream_bytes_sent stream_bytes_received "
+            "streams_open pings_sent pongs_received pings_answered last_rtt_ns link_changes callback_failures "
+            "udp_send_buffer udp_receive_buffer rejected_source rejected_max_streams rejected_silent "
+            "rejected_resources dropped_memory pongs_ignored rejected_malformed"
+        ).split()
+    ]
+
+
+def _load():
+    library = ctypes.CDLL(os.environ.get("DCF_THUNDERBOLT_LIBRARY", "libdcf_thunderbolt.so.1"))
+    # Without these, ctypes takes every argument for an int and cuts handles and sizes to 32 bits.
+    functions = {
+        "config_init": [POINTER(Config), c_size_t],
+        "init": [POINTER(Config), POINTER(c_uint64)],
+        "close": [c_uint64],
+        "ports": [c_uint64, POINTER(c_uint16), POINTER(c_uint16)],
+        "send": [c_uint64, c_char_p, c_char_p, c_size_t],
+        "recv": [c_uint64, c_char_p, c_size_t, POINTER(c_size_t), c_char_p, c_size_t, c_uint32],
+        "event_fd": [c_uint64, POINTER(c_int32)],
+        "open_stream": [c_uint64, c_char_p, c_uint32, POINTER(c_uint64)],
+        "accept": [c_uint64, c_uint32, POINTER(c_uint64)],
+        "stream_write": [c_uint64, c_char_p, c_size_t, c_uint32, POINTER(c_size_t)],
+        "stream_read": [c_uint64, c_char_p, c_size_t, c_uint32, POINTER(c_size_t)],
+        "stream_finish": [c_uint64],
+        "stream_close": [c_uint64],
+        "stream_peer": [c_uint64, c_char_p, c_size_t, POINTER(c_size_t)],
+        "measure_rtt": [c_uint64, c_char_p, c_uint32, POINTER(c_uint64)],
+        "ping": [c_uint64, c_char_p, c_uint32, c_uint32, c_uint32, POINTER(Rtt)],
+        "discover": [c_uint64, c_uint32, POINTER(Peer), c_size_t, POINTER(c_size_t)],
+        "get_stats": [c_uint64, POINTER(Stats)],
+    }
+    for name, arguments in functions.items():
+        function = getattr(library, "dcf_tb_" + name)
+        function.argtypes, function.restype = arguments, c_int32
+    library.dcf_tb_status_string.argtypes, library.dcf_tb_status_string.restype = [c_int32], c_char_p
+    library.dcf_tb_last_error.argtypes, library.dcf_tb_last_error.restype = [c_char_p, c_size_t], c_size_t
+    library.dcf_tb_abi_version.restype = c_uint32
+    if library.dcf_tb_abi_version() != ABI_VERSION:
+        raise ImportError("libdcf_thunderbolt has another ABI than this file")
+    return library
+
+
+_library = _load()
+
+
+class Error(Exception):
+    """A call that failed: `status` is the number, the text is the library's."""
+
+    def __init__(self, status):
+        why = ctypes.create_string_buffer(1100)
+        _library.dcf_tb_last_error(why, len(why))
+        words = _library.dcf_tb_status_string(status).decode()
+        super().__init__(f"{words}: {why.value.decode(errors='replace')}")
+        self.status = status
+
+
+class Timeout(Error):
+    """Nothing came in time."""
+
+
+def _call(name, *arguments):
+    status = getattr(_library, "dcf_tb_" + name)(*arguments)
+    if status in (WOULD_BLOCK, ERR_TIMEOUT):
+        raise Timeout(status)
+    if status != OK:
+        raise Error(status)
+
+
+class Transport:
+    """A transport; the arguments are members of Config that should differ from the defaults."""
+
+    def __init__(self, **settings):
+        self._handle = c_uint64(0)
+        config = Config()
+        _call("config_init", byref(config), ctypes.sizeof(config))
+        for name, value in settings.items():
+            if not hasattr(config, name):
+                raise TypeError(f"there is no setting {name}")
+            setattr(config, name, value)
+        _call("init", byref(config), byref(self._handle))
+        # As large as a message can be. A thread that receives at the same time needs one of its own.
+        self._buffer = ctypes.create_string_buffer(MAX_MESSAGE_SIZE)
+
+    def close(self):
+        """Ends it, with its streams; whoever waits in a call wakes with an Error of CANCELLED."""
+        handle, self._handle = self._handle, c_uint64(0)
+        _call("close", handle)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self._handle.value:
+            self.close()
+
+    def ports(self):
+        """The control port and the data port that it really has."""
+        control, data = c_uint16(), c_uint16()
+        _call("ports", self._handle, byref(control), byref(data))
+        return control.value, data.value
+
+    def send(self, peer, message):
+        """Sends one message: a datagram, which may be lost."""
+        _call("send", self._handle, peer.encode(), message, len(message))
+
+    def recv(self, timeout_ms=WAIT_FOREVER):
+        """The oldest message, and who sent it."""
+        length, sender = c_size_t(), ctypes.create_string_buffer(PEER_SIZE)
+        buffer = self._buffer
+        _call("recv", self._handle, buffer, len(buffer), byref(length), sender, len(sender), timeout_ms)
+        return ctypes.string_at(buffer, length.value), sender.value.decode()
+
+    def fileno(self):
+        """For select: readable while recv or accept would not wait."""
+        fd = c_int32()
+        _call("event_fd", self._handle, byref(fd))
+        return fd.value
+
+    def measure_rtt(self, peer, timeout_ms):
+        """One round trip, in seconds."""
+        rtt = c_uint64()
+        _call("measure_rtt", self._handle, peer.encode(), timeout_ms, byref(rtt))
+        return rtt.value / 1e9
+
+    def ping(self, peer, count, interval_us=1000, timeout_ms=1000):
+        """A series of round trips."""
+        summary = Rtt(struct_size=ctypes.sizeof(Rtt))
+        _call("ping", self._handle, peer.encode(), count, interval_us, timeout_ms, byref(summary))
+        return summary
+
+    def discover(self, timeout_ms=1000, most=64):
+        """The addresses of everybody who answered in this time."""
+        peers, count = (Peer * most)(), c_size_t()
+        _call("discover", self._handle, timeout_ms, peers, most, byref(count))
+        return [peer.address.decode() for peer in peers[: count.value]]
+
+    def open_stream(self, peer, timeout_ms=0):
+        """A data stream to a peer; 0 is the configured connect_timeout_ms."""
+        handle = c_uint64()
+        _call("open_stream", self._handle, peer.encode(), timeout_ms, byref(handle))
+        return Stream(handle)
+
+    def accept(self, timeout_ms=WAIT_FOREVER):
+        """The oldest stream that a peer opened."""
+        handle = c_uint64()
+        _call("accept", self._handle, timeout_ms, byref(handle))
+        return Stream(handle)
+
+    def stats(self):
+        """What it has done."""
+        stats = Stats(struct_size=ctypes.sizeof(Stats))
+        _call("get_stats", self._handle, byref(stats))
+        return stats
+
+
+class Stream:
+    """A data stream: bytes in order, both ways."""
+
+    def __init__(self, handle):
+        self._handle = handle
+
+    def write(self, data, timeout_ms=WAIT_FOREVER):
+        """Writes all of it."""
+        _call("stream_write", self._handle, data, len(data), timeout_ms, byref(c_size_t()))
+
+    def read(self, most=1 << 18, timeout_ms=WAIT_FOREVER):
+        """What is there, one byte at least; b"" when the peer has ended the stream."""
+        buffer, got = ctypes.create_string_buffer(most), c_size_t()
+        try:
+            _call("stream_read", self._handle, buffer, most, timeout_ms, byref(got))
+        except Error as error:
+            if error.status != EOF:
+                raise
+            return b""
+        return ctypes.string_at(buffer, got.value)
+
+    def read_all(self, timeout_ms=WAIT_FOREVER):
+        """Everything until the peer ends the stream."""
+        return b"".join(iter(lambda: self.read(timeout_ms=timeout_ms), b""))
+
+    def finish(self):
+        """Ends our direction: the peer reads the end, we may still read."""
+        _call("stream_finish", self._handle)
+
+    def peer(self):
+        """The peer's address."""
+        text, length = ctypes.create_string_buffer(PEER_SIZE), c_size_t()
+        _call("stream_peer", self._handle, text, len(text), byref(length))
+        return text.value.decode()
+
+    def close(self):
+        """Closes it; whoever waits on it wakes with an Error of CANCELLED."""
+        handle, self._handle = self._handle, c_uint64(0)
+        _call("stream_close", handle)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self._handle.value:
+            self.close()
