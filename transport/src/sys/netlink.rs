@@ -61,7 +61,7 @@ impl LinkWatch {
 }
 
 impl News {
-    fn add(&mut self, bytes: &[u8]) {
+    pub fn add(&mut self, bytes: &[u8]) {
         for message in messages(bytes) {
             let Ok(message) = message else {
                 self.incomplete = true;
@@ -117,35 +117,88 @@ pub(crate) struct Interface {
 /// Asks the kernel; `None` when there is no such interface.
 pub(crate) fn interface(which: Which<'_>) -> io::Result<Option<Interface>> {
     let socket = Socket::new(NETLINK_ROUTE)?;
-    let Some(link) = link(&socket, which)? else {
+    let mut request = LinkMessage::default();
+    match which {
+        Which::Name(name) => request
+            .attributes
+            .push(LinkAttribute::IfName(name.to_owned())),
+        Which::Index(index) => request.header.index = index,
+    }
+    ask(&socket, RouteNetlinkMessage::GetLink(request), 0)?;
+    let Some(mut interface) = link(&answer(&socket)?)? else {
         return Ok(None);
     };
-    let flags = link.header.flags;
-    let mut interface = Interface {
-        index: link.header.index,
-        name: String::new(),
-        up: flags.contains(LinkFlags::Up),
-        carrier: flags.contains(LinkFlags::Up | LinkFlags::Running),
-        multicast: flags.contains(LinkFlags::Multicast),
-        mtu: 0,
-        hardware: Vec::new(),
-        addresses: Vec::new(),
-        tentative: false,
-    };
-    for attribute in link.attributes {
-        match attribute {
-            LinkAttribute::IfName(name) => interface.name = name,
-            LinkAttribute::Mtu(mtu) => interface.mtu = mtu,
-            LinkAttribute::Address(address) => interface.hardware = address,
+    let mut request = AddressMessage::default();
+    request.header.family = AddressFamily::Inet6;
+    let request = RouteNetlinkMessage::GetAddress(request);
+    ask(&socket, request, NLM_F_DUMP)?;
+    while !add_addresses(&mut interface, &answer(&socket)?)? {}
+    Ok(Some(interface))
+}
+
+/// What the answer to a question for one interface says.
+pub(crate) fn link(answer: &[u8]) -> io::Result<Option<Interface>> {
+    for message in decode(answer)? {
+        match message.payload {
+            NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => {
+                return Ok(Some(Interface::without_addresses(link)))
+            }
+            NetlinkPayload::Error(error) => {
+                let error = error.to_io();
+                return match error.raw_os_error() {
+                    // ERANGE and EINVAL: no interface can have such a name.
+                    Some(libc::ENODEV | libc::ERANGE | libc::EINVAL) => Ok(None),
+                    _ => Err(error),
+                };
+            }
             _ => {}
         }
     }
-    for message in addresses(&socket)? {
-        if message.header.index == interface.index {
-            add_address(&mut interface, &message);
+    Ok(None)
+}
+
+impl Interface {
+    fn without_addresses(link: LinkMessage) -> Self {
+        let flags = link.header.flags;
+        let mut interface = Self {
+            index: link.header.index,
+            name: String::new(),
+            up: flags.contains(LinkFlags::Up),
+            carrier: flags.contains(LinkFlags::Up | LinkFlags::Running),
+            multicast: flags.contains(LinkFlags::Multicast),
+            mtu: 0,
+            hardware: Vec::new(),
+            addresses: Vec::new(),
+            tentative: false,
+        };
+        for attribute in link.attributes {
+            match attribute {
+                LinkAttribute::IfName(name) => interface.name = name,
+                LinkAttribute::Mtu(mtu) => interface.mtu = mtu,
+                LinkAttribute::Address(address) => interface.hardware = address,
+                _ => {}
+            }
+        }
+        interface
+    }
+}
+
+/// Adds what one datagram of the answer to a question for all addresses says about `interface`;
+/// true when it was the last.
+pub(crate) fn add_addresses(interface: &mut Interface, answer: &[u8]) -> io::Result<bool> {
+    for message in decode(answer)? {
+        match message.payload {
+            NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewAddress(address))
+                if address.header.index == interface.index =>
+            {
+                add_address(interface, &address);
+            }
+            NetlinkPayload::Done(_) => return Ok(true),
+            NetlinkPayload::Error(error) => return Err(error.to_io()),
+            _ => {}
         }
     }
-    Ok(Some(interface))
+    Ok(false)
 }
 
 fn add_address(interface: &mut Interface, message: &AddressMessage) {
@@ -166,53 +219,6 @@ fn add_address(interface: &mut Interface, message: &AddressMessage) {
     }
 }
 
-fn link(socket: &Socket, which: Which<'_>) -> io::Result<Option<LinkMessage>> {
-    let mut request = LinkMessage::default();
-    match which {
-        Which::Name(name) => request
-            .attributes
-            .push(LinkAttribute::IfName(name.to_owned())),
-        Which::Index(index) => request.header.index = index,
-    }
-    ask(socket, RouteNetlinkMessage::GetLink(request), 0)?;
-    for message in answer(socket)? {
-        match message.payload {
-            NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => {
-                return Ok(Some(link))
-            }
-            NetlinkPayload::Error(error) => {
-                let error = error.to_io();
-                return match error.raw_os_error() {
-                    // ERANGE and EINVAL: no interface can have such a name.
-                    Some(libc::ENODEV | libc::ERANGE | libc::EINVAL) => Ok(None),
-                    _ => Err(error),
-                };
-            }
-            _ => {}
-        }
-    }
-    Ok(None)
-}
-
-fn addresses(socket: &Socket) -> io::Result<Vec<AddressMessage>> {
-    let mut request = AddressMessage::default();
-    request.header.family = AddressFamily::Inet6;
-    ask(socket, RouteNetlinkMessage::GetAddress(request), NLM_F_DUMP)?;
-    let mut found = Vec::new();
-    loop {
-        for message in answer(socket)? {
-            match message.payload {
-                NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewAddress(address)) => {
-                    found.push(address)
-                }
-                NetlinkPayload::Done(_) => return Ok(found),
-                NetlinkPayload::Error(error) => return Err(error.to_io()),
-                _ => {}
-            }
-        }
-    }
-}
-
 fn ask(socket: &Socket, request: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
     let mut message = NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::from(request));
     message.header.flags = NLM_F_REQUEST | flags;
@@ -229,17 +235,20 @@ fn ask(socket: &Socket, request: RouteNetlinkMessage, flags: u16) -> io::Result<
 
 /// One datagram of answers. The kernel answers a request before `send` returns, so this never
 /// really waits.
-fn answer(socket: &Socket) -> io::Result<Vec<NetlinkMessage<RouteNetlinkMessage>>> {
-    let bytes = loop {
+fn answer(socket: &Socket) -> io::Result<Vec<u8>> {
+    loop {
         match socket.recv_from_full() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
-            Ok((bytes, from)) if from.port_number() == 0 => break bytes,
+            Ok((bytes, from)) if from.port_number() == 0 => return Ok(bytes),
             Ok(_) => {}
         }
-    };
+    }
+}
+
+fn decode(answer: &[u8]) -> io::Result<Vec<NetlinkMessage<RouteNetlinkMessage>>> {
     let decoded =
-        messages(&bytes).map(|message| NetlinkMessage::deserialize(message?.into_inner()));
+        messages(answer).map(|message| NetlinkMessage::deserialize(message?.into_inner()));
     decoded
         .collect::<Result<_, DecodeError>>()
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))
