@@ -28,8 +28,6 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 pub enum Service {
     /// Taking files.
     Push = 1,
-    /// Sending back what comes.
-    Echo = 2,
     /// Checking what comes.
     Sink = 3,
     /// Sending a pattern.
@@ -139,7 +137,6 @@ pub fn opening(stream: &DataStream, limit: Option<Duration>) -> Result<Opening, 
     }
     let services = [
         Service::Push,
-        Service::Echo,
         Service::Sink,
         Service::Source,
         Service::Messages,

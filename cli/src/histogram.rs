@@ -51,6 +51,10 @@ impl Times {
         }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.histogram.is_empty()
+    }
+
     pub fn add(&mut self, time: Duration) {
         // It grows as needed.
         let _ = self.histogram.record(time.as_nanos() as u64);

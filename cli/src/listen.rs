@@ -8,9 +8,10 @@ use clap::Args;
 use serde::Serialize;
 use thunderbolt_transport::{DataStream, ThunderboltTransport, TransportError, MAX_MESSAGE_SIZE};
 
+use crate::bench::{self, Counting};
 use crate::connect;
 use crate::exit::{Exit, Failure};
-use crate::greeting::{self, Opening, Welcome};
+use crate::greeting::{self, Opening, Service, Welcome};
 use crate::interrupt;
 use crate::options::Common;
 use crate::output;
@@ -53,20 +54,26 @@ const PIECE: usize = 256 << 10;
 pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     interrupt::take_signals();
     let streams = Arc::new(AtomicU64::new(0));
+    let counting = Arc::new(Counting::default());
     let echo = options.echo;
     let transport = connect::server(common, |builder| {
         let streams = Arc::clone(&streams);
+        let counted = Arc::clone(&counting);
         builder.on_stream(move |stream| {
             let number = streams.fetch_add(1, Ordering::Relaxed) + 1;
-            serve(&stream, number, echo);
+            serve(&stream, number, echo, &counted);
         })
     })?;
     connect::say_who_listens(&transport);
-    messages(&transport, options)?;
+    messages(&transport, options, &counting)?;
     Ok(interrupt::exit())
 }
 
-fn messages(transport: &ThunderboltTransport, options: &Options) -> Result<(), Failure> {
+fn messages(
+    transport: &ThunderboltTransport,
+    options: &Options,
+    counting: &Counting,
+) -> Result<(), Failure> {
     let mut buf = vec![0; MAX_MESSAGE_SIZE];
     let mut taken = 0;
     while options.count.is_none_or(|count| taken < count) {
@@ -75,6 +82,9 @@ fn messages(transport: &ThunderboltTransport, options: &Options) -> Result<(), F
             Err(TransportError::Shutdown) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
+        if counting.takes(&buf[..size]) {
+            continue;
+        }
         taken += 1;
         print(&buf[..size], &from, options);
         if options.echo {
@@ -105,9 +115,11 @@ fn print(message: &[u8], from: &str, options: &Options) {
 }
 
 /// One stream to its end.
-fn serve(stream: &DataStream, number: u64, echo: bool) {
+fn serve(stream: &DataStream, number: u64, echo: bool, counting: &Counting) {
     let outcome = match greeting::opening(stream, None) {
-        Ok(Opening::Asked(_)) => greeting::answer(stream, Welcome::NotServed),
+        Ok(Opening::Asked(Service::Push)) => greeting::answer(stream, Welcome::NotServed),
+        Ok(Opening::Asked(service)) => greeting::answer(stream, Welcome::Granted)
+            .and_then(|()| bench::serve(stream, service, counting)),
         Ok(Opening::Unknown(welcome)) => greeting::answer(stream, welcome),
         Ok(Opening::Other(first)) => other(stream, number, &first, echo),
         Err(error) => Err(error),

@@ -3,6 +3,7 @@
 //! Each subcommand is a module with its options and a `run`; what they share stands beside them.
 //! Results go to standard output, everything else to standard error.
 
+mod bench;
 mod connect;
 mod discover;
 mod doctor;
@@ -50,6 +51,7 @@ fn run(options: Options) -> Result<Exit, Failure> {
         Command::Receive(options) => receive::run(common, options),
         Command::Push(options) => push::run(common, &options),
         Command::Doctor(options) => doctor::run(common, &options),
+        Command::Bench(options) => bench::run(common, &options),
         Command::Completions { shell } => pages::completions(shell),
         Command::Man { directory } => pages::man(&directory),
     }

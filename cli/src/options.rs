@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::output::Verbosity;
-use crate::{discover, doctor, listen, ping, push, receive, send};
+use crate::{bench, discover, doctor, listen, ping, push, receive, send};
 
 /// Two machines on a Thunderbolt or USB4 cable: find, measure, check, and copy files at link speed.
 ///
@@ -34,6 +34,7 @@ pub enum Command {
     Receive(receive::Options),
     Push(push::Options),
     Ping(ping::Options),
+    Bench(bench::Options),
     Listen(listen::Options),
     Send(send::Options),
     /// Print a completion script for a shell.

@@ -12,6 +12,13 @@ fn trained(tree: &Tree, domain: &str, way: &str) -> Option<(f64, u64)> {
     Some((number, lanes))
 }
 
+/// The link's rate in Gb/s in its slower direction.
+pub fn gigabits(tree: &Tree, name: &str) -> Option<f64> {
+    let domain = connection(name);
+    let total = |way| trained(tree, &domain, way).map(|(speed, lanes)| speed * lanes as f64);
+    Some(total("rx")?.min(total("tx")?))
+}
+
 /// The interface's device is a service of the connection between the two hosts (an "XDomain"), which has speed
 /// and lanes.
 fn connection(name: &str) -> String {

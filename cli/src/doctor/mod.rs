@@ -12,7 +12,7 @@ mod ports;
 mod settings;
 mod tree;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
@@ -96,6 +96,11 @@ fn examine(tree: &Tree, common: &Common, options: &Options) -> (Option<String>, 
     findings.push(firewall::all(tree, found.as_deref(), ports));
     findings.extend(settings::all(tree));
     (found, findings)
+}
+
+/// What the cable was trained to in its slower direction, in Gb/s, if sysfs tells it.
+pub fn gigabits(interface: &str) -> Option<f64> {
+    link::gigabits(&Tree::new(Path::new("/")), interface)
 }
 
 /// Good ones are left out when only what matters is wanted.

@@ -1,0 +1,82 @@
+//! Messages a second, and how many of them arrive.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use thunderbolt_transport::{Datagram, ThunderboltTransport, TransportError};
+
+use super::serve::{Token, MARK};
+use crate::connect::Peer;
+use crate::exit::{Exit, Failure};
+use crate::greeting::{self, Service};
+
+/// Bytes of a message.
+const SIZE: usize = 64;
+/// Messages in one call.
+const BATCH: usize = 64;
+
+#[derive(Serialize)]
+pub struct Messages {
+    pub size: usize,
+    pub sent: u64,
+    pub received: u64,
+    pub seconds: f64,
+    pub sent_per_second: f64,
+    pub received_per_second: f64,
+}
+
+pub fn run(
+    transport: &ThunderboltTransport,
+    peer: &Peer,
+    time: Duration,
+) -> Result<Messages, Failure> {
+    let stream = transport.open_data_stream(&peer.data)?;
+    greeting::ask(&stream, Service::Messages)?;
+    let mut token = Token::default();
+    rustix::rand::getrandom(&mut token, rustix::rand::GetRandomFlags::empty())
+        .map_err(|error| Failure::new(Exit::Failed, format!("no random numbers: {error}")))?;
+    stream
+        .write_timeout(&token, Some(greeting::PATIENCE))
+        .outcome?;
+    let mut ready = Token::default();
+    greeting::read_exactly(&stream, &mut ready, greeting::PATIENCE)?;
+    if ready != token {
+        return Err(Failure::new(
+            Exit::Peer,
+            "the other side does not count messages",
+        ));
+    }
+
+    let mut message = [0; SIZE];
+    message[..MARK.len()].copy_from_slice(&MARK);
+    message[MARK.len()..][..token.len()].copy_from_slice(&token);
+    let datagram = Datagram {
+        peer: &peer.control,
+        data: &message,
+    };
+    let mut sent = 0;
+    let begin = Instant::now();
+    while begin.elapsed() < time {
+        let batch = transport.send_batch(&[datagram; BATCH]);
+        sent += batch.count;
+        match batch.outcome {
+            Ok(()) | Err(TransportError::QueueFull { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let seconds = begin.elapsed().as_secs_f64();
+    // An answer comes behind all of them: then they are counted, or lost.
+    transport.round_trip(&peer.control, Some(greeting::PATIENCE))?;
+    stream.finish()?;
+    let mut count = [0; 8];
+    greeting::read_exactly(&stream, &mut count, greeting::PATIENCE)?;
+    let received = u64::from_be_bytes(count).min(sent);
+    Ok(Messages {
+        size: SIZE,
+        sent,
+        received,
+        seconds,
+        sent_per_second: sent as f64 / seconds,
+        received_per_second: received as f64 / seconds,
+    })
+}

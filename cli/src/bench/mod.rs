@@ -1,0 +1,140 @@
+//! `dcf-tb bench`: how fast the cable is, in the terms of this transport.
+
+mod latency;
+mod messages;
+mod page;
+mod pattern;
+mod results;
+mod serve;
+mod throughput;
+
+pub use serve::{serve, Counting};
+
+use std::num::NonZeroU16;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::connect;
+use crate::doctor;
+use crate::exit::{Exit, Failure};
+use crate::interrupt;
+use crate::options::{seconds, Common};
+use crate::output::{self, Verbosity};
+use results::Results;
+use throughput::{Directions, Load};
+
+/// Measure the cable to a peer that runs `dcf-tb listen`.
+///
+/// Round trips on a quiet link and beside a stream that fills it, messages a second, and streams: out, in, both
+/// ways at once, and several. All of a stream's content is checked. Rates are compared with what the cable was
+/// trained to, where sysfs tells it.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The peer; without it the only one on the cable.
+    peer: Option<String>,
+
+    /// How long each measurement takes.
+    #[arg(long, short, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+    time: Duration,
+
+    /// How many several streams are.
+    #[arg(long, value_name = "COUNT", default_value = "4")]
+    streams: NonZeroU16,
+
+    /// Print the result as JSON, and nothing else.
+    #[arg(long)]
+    json: bool,
+
+    /// Write a page with the distribution of round trips and the streams over time, drawn.
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
+}
+
+pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
+    interrupt::take_signals();
+    let transport = connect::client(common, options.peer.as_deref())?;
+    let peer = connect::peer(&transport, common, options.peer.as_deref())?;
+    let interface = transport.interface();
+    let progress = Progress::new();
+
+    progress.step("streams: out");
+    let load = Load::new(&transport, &peer, options.time);
+    let out = load.run(Directions::OUT, &progress)?;
+    progress.step("streams: in");
+    let into = load.run(Directions::IN, &progress)?;
+    progress.step("streams: both ways");
+    let both = load.run(Directions::BOTH, &progress)?;
+    progress.step("streams: several");
+    let several = load.run(Directions::several(options.streams.get()), &progress)?;
+    progress.step("round trips");
+    let quiet = latency::quiet(&transport, &peer, options.time)?;
+    progress.step("round trips under load");
+    let loaded = latency::loaded(&transport, &peer, &load, &progress)?;
+    progress.step("messages");
+    let messages = messages::run(&transport, &peer, options.time)?;
+    drop(progress);
+
+    let results = Results {
+        peer: peer.name.clone(),
+        trained_gbps: doctor::gigabits(&interface),
+        interface,
+        seconds: options.time.as_secs_f64(),
+        round_trips: quiet,
+        round_trips_under_load: loaded,
+        messages,
+        streams: vec![out, into, both, several],
+    };
+    if let Some(file) = &options.report {
+        page::write(&results, file)?;
+    }
+    if options.json {
+        output::line(&serde_json::to_string_pretty(&results).expect("plain data"));
+    } else {
+        results.lines().iter().for_each(|line| output::line(line));
+    }
+    match results.is_right() {
+        true => Ok(Exit::Done),
+        false => Err(Failure::new(
+            Exit::Damaged,
+            "what arrived is not what was sent",
+        )),
+    }
+}
+
+/// What is being measured, and how far it is. On a terminal only.
+pub struct Progress(ProgressBar);
+
+impl Progress {
+    const STEPS: u64 = 7;
+
+    fn new() -> Self {
+        let target = match output::wants(Verbosity::Normal) {
+            true => ProgressDrawTarget::stderr(),
+            false => ProgressDrawTarget::hidden(),
+        };
+        let bar = ProgressBar::with_draw_target(Some(Self::STEPS), target);
+        let style = ProgressStyle::with_template("{bar:14} {msg}").expect("the template is right");
+        bar.set_style(style.progress_chars("█▉▊▋▌▍▎▏ "));
+        bar.enable_steady_tick(Duration::from_millis(250));
+        Self(bar)
+    }
+
+    fn step(&self, what: &str) {
+        self.0.set_message(what.to_owned());
+        self.0.inc(1);
+    }
+
+    /// What it comes to so far.
+    fn rate(&self, what: &str, rate: &str) {
+        self.0.set_message(format!("streams: {what} {rate}"));
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

@@ -1,0 +1,98 @@
+//! What was measured, and how it is told.
+
+use serde::Serialize;
+
+use super::latency::Latency;
+use super::messages::Messages;
+use super::throughput::Throughput;
+use crate::units::{count, rate};
+
+#[derive(Serialize)]
+pub struct Results {
+    pub peer: String,
+    pub interface: String,
+    /// What the cable was trained to, in Gb/s one way.
+    pub trained_gbps: Option<f64>,
+    /// Of each measurement.
+    pub seconds: f64,
+    pub round_trips: Latency,
+    pub round_trips_under_load: Latency,
+    pub messages: Messages,
+    pub streams: Vec<Throughput>,
+}
+
+impl Results {
+    pub fn is_right(&self) -> bool {
+        self.streams.iter().all(|stream| stream.right)
+    }
+
+    pub fn title(&self) -> String {
+        let trained = match self.trained_gbps {
+            Some(rate) => format!("trained to {rate:.0} Gb/s each way"),
+            None => "trained rate unknown".to_owned(),
+        };
+        format!("{} over {}, {trained}", self.peer, self.interface)
+    }
+
+    pub fn rows(&self) -> Vec<(String, String)> {
+        let mut rows = vec![
+            ("round trip".to_owned(), latency(&self.round_trips)),
+            (
+                "  under load".to_owned(),
+                latency(&self.round_trips_under_load),
+            ),
+            ("messages".to_owned(), self.messages()),
+        ];
+        rows.extend(self.streams.iter().map(|stream| {
+            let name = match stream.streams {
+                0 | 1 => format!("stream {}", stream.name),
+                number => format!("{number} streams {}", stream.name),
+            };
+            (name, self.stream(stream))
+        }));
+        rows
+    }
+
+    pub fn lines(&self) -> Vec<String> {
+        let rows = self.rows().into_iter();
+        let rows = rows.map(|(name, value)| format!("{name:<24} {value}"));
+        std::iter::once(self.title()).chain(rows).collect()
+    }
+
+    fn messages(&self) -> String {
+        let messages = &self.messages;
+        let lost = (messages.sent - messages.received) as f64 / messages.sent.max(1) as f64;
+        format!(
+            "{} a second of {} bytes sent, {:.2} % lost",
+            count(messages.sent_per_second as u64),
+            messages.size,
+            lost * 100.0
+        )
+    }
+
+    fn stream(&self, stream: &Throughput) -> String {
+        let mut text = rate(stream.bytes_per_second);
+        // Both ways have the rate once each.
+        let ways = if stream.name == "both ways" { 2.0 } else { 1.0 };
+        if let Some(trained) = self.trained_gbps {
+            let share = stream.bytes_per_second * 8.0 / 1e9 / trained / ways;
+            text.push_str(&format!(", {:.0} % of the trained rate", share * 100.0));
+        }
+        if !stream.right {
+            text.push_str(", DAMAGED");
+        }
+        text
+    }
+}
+
+fn latency(latency: &Latency) -> String {
+    let times = &latency.times;
+    let mut text = format!(
+        "p50 {:.1}  p90 {:.1}  p99 {:.1}  p99.9 {:.1}  max {:.1} µs",
+        times.p50_us, times.p90_us, times.p99_us, times.p999_us, times.max_us
+    );
+    if latency.lost > 0 {
+        text.push_str(&format!(", {} lost", count(latency.lost)));
+    }
+    text
+}

@@ -1,0 +1,137 @@
+//! The listener's part of a benchmark: taking, giving, counting.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use thunderbolt_transport::{DataStream, TransportError};
+
+use super::pattern::{Pattern, PIECE};
+use crate::greeting::{self, Service};
+
+/// How a message of a benchmark begins; its token follows.
+pub const MARK: [u8; 8] = *b"DCFTBCNT";
+/// Tells one benchmark's messages from another's.
+pub type Token = [u8; 8];
+
+/// Benchmarks whose messages are known; more at once are not served well, and no program needs them.
+const KNOWN: usize = 16;
+/// When no message came for so long, none is left in a queue.
+const SETTLED: Duration = Duration::from_millis(100);
+
+/// The messages of benchmarks, counted. Those that were stay known for a while: what is late of theirs is
+/// nobody's message.
+#[derive(Default)]
+pub struct Counting(Mutex<VecDeque<(Token, Arc<AtomicU64>)>>);
+
+impl Counting {
+    fn counters(&self) -> MutexGuard<'_, VecDeque<(Token, Arc<AtomicU64>)>> {
+        self.0.lock().unwrap_or_else(|error| error.into_inner())
+    }
+
+    fn begin(&self, token: Token) -> Arc<AtomicU64> {
+        let counter = Arc::<AtomicU64>::default();
+        let mut counters = self.counters();
+        if counters.len() == KNOWN {
+            counters.pop_front();
+        }
+        counters.push_back((token, Arc::clone(&counter)));
+        counter
+    }
+
+    /// Counts a message that belongs to a benchmark, and says whether it does.
+    pub fn takes(&self, message: &[u8]) -> bool {
+        let token = message
+            .strip_prefix(&MARK)
+            .and_then(|rest| rest.first_chunk());
+        let counters = self.counters();
+        let counter = counters
+            .iter()
+            .rev()
+            .find(|(known, _)| Some(known) == token);
+        counter.is_some_and(|(_, counter)| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            true
+        })
+    }
+}
+
+/// Does what was asked for, to the end of the stream.
+pub fn serve(
+    stream: &DataStream,
+    service: Service,
+    counting: &Counting,
+) -> Result<(), TransportError> {
+    match service {
+        Service::Sink => sink(stream),
+        Service::Source => source(stream),
+        Service::Messages => messages(stream, counting),
+        Service::Push => Ok(()),
+    }
+}
+
+/// Checks all that comes; tells how much it was, and how much of it was right.
+fn sink(stream: &DataStream) -> Result<(), TransportError> {
+    let mut pattern = Pattern::new();
+    let mut buf = vec![0; PIECE];
+    let (mut taken, mut right) = (0_u64, 0_u64);
+    loop {
+        let read = stream.read_timeout(&mut buf, None)?;
+        if read == 0 {
+            break;
+        }
+        let is_right = pattern.continues(&buf[..read]);
+        if is_right && right == taken {
+            right += read as u64;
+        }
+        taken += read as u64;
+    }
+    let answer = [taken.to_be_bytes(), right.to_be_bytes()].concat();
+    stream
+        .write_timeout(&answer, Some(greeting::PATIENCE))
+        .outcome?;
+    stream.finish()
+}
+
+/// Gives until the other side has enough and closes.
+fn source(stream: &DataStream) -> Result<(), TransportError> {
+    let mut pattern = Pattern::new();
+    loop {
+        let written = stream.write_timeout(pattern.next(PIECE), None);
+        match written.outcome {
+            Ok(()) => {}
+            Err(TransportError::ConnectionFailed { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Counts messages with the token that comes first, until the stream's end; tells how many there were.
+fn messages(stream: &DataStream, counting: &Counting) -> Result<(), TransportError> {
+    let mut token = Token::default();
+    if greeting::read_exactly(stream, &mut token, greeting::PATIENCE)? < token.len() {
+        return Ok(());
+    }
+    let counter = counting.begin(token);
+    // It is ready.
+    stream
+        .write_timeout(&token, Some(greeting::PATIENCE))
+        .outcome?;
+    while stream.read_timeout(&mut [0; 64], None)? > 0 {}
+    let mut count = counter.load(Ordering::Relaxed);
+    let end = Instant::now() + greeting::PATIENCE / 2;
+    loop {
+        thread::sleep(SETTLED);
+        let now = counter.load(Ordering::Relaxed);
+        if now == count || Instant::now() > end {
+            break;
+        }
+        count = now;
+    }
+    stream
+        .write_timeout(&count.to_be_bytes(), Some(greeting::PATIENCE))
+        .outcome?;
+    stream.finish()
+}

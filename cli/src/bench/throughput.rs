@@ -1,0 +1,233 @@
+//! Streams that fill the cable.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use thunderbolt_transport::{DataStream, ThunderboltTransport, TransportError};
+
+use super::pattern::{Pattern, PIECE};
+use super::Progress;
+use crate::connect::Peer;
+use crate::exit::Failure;
+use crate::greeting::{self, Service};
+use crate::units::rate;
+
+/// Over which a rate is taken for the drawing.
+const SAMPLE: Duration = Duration::from_millis(100);
+/// How long the other side may take to check what is still on its way.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Streams each way.
+#[derive(Clone, Copy)]
+pub struct Directions {
+    name: &'static str,
+    out: u16,
+    into: u16,
+}
+
+impl Directions {
+    pub const OUT: Self = Self {
+        name: "out",
+        out: 1,
+        into: 0,
+    };
+    pub const IN: Self = Self {
+        name: "in",
+        out: 0,
+        into: 1,
+    };
+    pub const BOTH: Self = Self {
+        name: "both ways",
+        out: 1,
+        into: 1,
+    };
+
+    pub fn several(streams: u16) -> Self {
+        Self {
+            name: "several out",
+            out: streams,
+            into: 0,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub struct Throughput {
+    pub name: &'static str,
+    pub streams: u16,
+    pub bytes: u64,
+    pub seconds: f64,
+    pub bytes_per_second: f64,
+    /// Whether all content was right.
+    pub right: bool,
+    /// Bytes per second, one after the other.
+    pub samples: Vec<f64>,
+    pub sample_seconds: f64,
+}
+
+/// What fills the cable to a peer.
+pub struct Load<'a> {
+    transport: &'a ThunderboltTransport,
+    peer: &'a Peer,
+    time: Duration,
+}
+
+/// What one stream came to.
+struct Moved {
+    bytes: u64,
+    right: bool,
+}
+
+impl<'a> Load<'a> {
+    pub fn new(transport: &'a ThunderboltTransport, peer: &'a Peer, time: Duration) -> Self {
+        Self {
+            transport,
+            peer,
+            time,
+        }
+    }
+
+    /// Of one measurement.
+    pub fn time(&self) -> Duration {
+        self.time
+    }
+
+    fn open(&self, service: Service) -> Result<DataStream, Failure> {
+        let stream = self.transport.open_data_stream(&self.peer.data)?;
+        greeting::ask(&stream, service)?;
+        Ok(stream)
+    }
+
+    /// Runs for the time that was asked for.
+    pub fn run(&self, directions: Directions, progress: &Progress) -> Result<Throughput, Failure> {
+        let end = Instant::now() + self.time;
+        self.until(directions, progress, || Instant::now() >= end)
+    }
+
+    /// Runs until it is enough.
+    pub fn until(
+        &self,
+        directions: Directions,
+        progress: &Progress,
+        is_enough: impl Fn() -> bool + Sync,
+    ) -> Result<Throughput, Failure> {
+        let Directions { name, out, into } = directions;
+        // All are open before the time begins.
+        let out: Vec<_> = (0..out)
+            .map(|_| self.open(Service::Sink))
+            .collect::<Result<_, _>>()?;
+        let into: Vec<_> = (0..into)
+            .map(|_| self.open(Service::Source))
+            .collect::<Result<_, _>>()?;
+        let streams = (out.len() + into.len()) as u16;
+        let moved = AtomicU64::new(0);
+        let ended = AtomicBool::new(false);
+        let begin = Instant::now();
+        let (results, samples) = thread::scope(|scope| {
+            let (moved, is_enough) = (&moved, &is_enough);
+            let senders = out
+                .iter()
+                .map(|stream| scope.spawn(move || send(stream, moved, is_enough)));
+            let senders: Vec<_> = senders.collect();
+            let receivers = into
+                .iter()
+                .map(|stream| scope.spawn(move || receive(stream, moved, is_enough)));
+            let receivers: Vec<_> = receivers.collect();
+            let sampler = scope.spawn(|| sample(name, moved, &ended, progress));
+            let joined = senders
+                .into_iter()
+                .chain(receivers)
+                .map(|thread| thread.join());
+            let results: Vec<_> = joined.collect();
+            ended.store(true, Ordering::Relaxed);
+            sampler.thread().unpark();
+            (results, sampler.join().unwrap_or_default())
+        });
+        let time = begin.elapsed().as_secs_f64();
+        let (mut bytes, mut right) = (0, true);
+        for result in results {
+            let moved = result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            bytes += moved.bytes;
+            right &= moved.right;
+        }
+        Ok(Throughput {
+            name,
+            streams,
+            bytes,
+            seconds: time,
+            bytes_per_second: bytes as f64 / time,
+            right,
+            samples,
+            sample_seconds: SAMPLE.as_secs_f64(),
+        })
+    }
+}
+
+fn send(
+    stream: &DataStream,
+    moved: &AtomicU64,
+    is_enough: &(impl Fn() -> bool + Sync),
+) -> Result<Moved, TransportError> {
+    let mut pattern = Pattern::new();
+    let mut sent = 0;
+    while !is_enough() {
+        let written = stream.write_timeout(pattern.next(PIECE), Some(PATIENCE));
+        moved.fetch_add(written.count, Ordering::Relaxed);
+        sent += written.count;
+        written.outcome?;
+    }
+    stream.finish()?;
+    let mut answer = [0; 16];
+    let read = greeting::read_exactly(stream, &mut answer, PATIENCE)?;
+    let (taken, right) = answer.split_at(8);
+    let number = |bytes: &[u8]| u64::from_be_bytes(bytes.try_into().expect("eight bytes"));
+    Ok(Moved {
+        bytes: number(taken),
+        right: read == answer.len() && number(taken) == sent && number(right) == sent,
+    })
+}
+
+fn receive(
+    stream: &DataStream,
+    moved: &AtomicU64,
+    is_enough: &(impl Fn() -> bool + Sync),
+) -> Result<Moved, TransportError> {
+    let mut pattern = Pattern::new();
+    let mut buf = vec![0; PIECE];
+    let (mut bytes, mut right) = (0, true);
+    while !is_enough() {
+        let read = stream.read_timeout(&mut buf, Some(PATIENCE))?;
+        if read == 0 {
+            // It goes on until we close.
+            right = false;
+            break;
+        }
+        right &= pattern.continues(&buf[..read]);
+        bytes += read as u64;
+        moved.fetch_add(read as u64, Ordering::Relaxed);
+    }
+    stream.close();
+    Ok(Moved { bytes, right })
+}
+
+/// The rate over each tenth of a second, until it ended.
+fn sample(name: &str, moved: &AtomicU64, ended: &AtomicBool, progress: &Progress) -> Vec<f64> {
+    let mut samples = Vec::new();
+    let mut before = 0;
+    let mut begin = Instant::now();
+    while !ended.load(Ordering::Relaxed) {
+        thread::park_timeout(SAMPLE.saturating_sub(begin.elapsed()));
+        let time = begin.elapsed();
+        if time < SAMPLE {
+            continue;
+        }
+        let now = moved.load(Ordering::Relaxed);
+        let bytes_per_second = (now - before) as f64 / time.as_secs_f64();
+        progress.rate(name, &rate(bytes_per_second));
+        samples.push(bytes_per_second);
+        (before, begin) = (now, Instant::now());
+    }
+    samples
+}

@@ -1,0 +1,135 @@
+//! bench between two hosts. How fast it is, is a benchmark's affair; here counts that it measures.
+
+mod common;
+
+use std::fs;
+
+use common::{run, tool, Tool};
+use serde_json::Value;
+use testkit::Cable;
+
+fn listen(cable: &Cable) -> Tool {
+    let mut listener = Tool::start(tool(cable.b(), &["listen"]));
+    listener.wait_err("listening on thunderbolt0");
+    listener
+}
+
+#[test]
+fn every_row_is_measured_and_checked() {
+    let cable = Cable::new();
+    let listener = listen(&cable);
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("report.html");
+    let arguments = [
+        "bench",
+        "--time",
+        "0.3",
+        "--json",
+        "--streams",
+        "3",
+        "--report",
+    ];
+    let command = tool(
+        cable.a(),
+        &[&arguments[..], &[page.to_str().unwrap()]].concat(),
+    );
+    let ended = run(command);
+    assert_eq!(ended.err, "");
+    let json: Value = serde_json::from_str(&ended.with(0)).unwrap();
+    assert_eq!(json["peer"], cable.b().address());
+    assert_eq!(json["trained_gbps"], Value::Null);
+    for row in ["round_trips", "round_trips_under_load"] {
+        assert!(json[row]["count"].as_u64().unwrap() > 0, "{row}");
+        assert!(
+            json[row]["p50_us"].as_f64() <= json[row]["max_us"].as_f64(),
+            "{row}"
+        );
+    }
+    let messages = &json["messages"];
+    assert!(messages["sent"].as_u64().unwrap() > 0);
+    assert!(messages["received"].as_u64().unwrap() > 0);
+    let streams = json["streams"].as_array().unwrap();
+    let names: Vec<_> = streams
+        .iter()
+        .map(|stream| stream["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["out", "in", "both ways", "several out"]);
+    for stream in streams {
+        assert_eq!(stream["right"], true, "{stream}");
+        assert!(stream["bytes"].as_u64().unwrap() > 0, "{stream}");
+    }
+    assert_eq!(streams[3]["streams"], 3);
+
+    let page = fs::read_to_string(page).unwrap();
+    assert_eq!(page.matches("<svg").count(), 2);
+    assert!(page.contains("3 streams several out") && page.contains(cable.b().address()));
+    for foreign in ["<script", "<link", "src=", "url("] {
+        assert!(
+            !page.contains(foreign),
+            "the page needs nothing else: {foreign}"
+        );
+    }
+    // The listener counted the messages, and printed none.
+    assert!(listener.out().is_empty());
+    listener.interrupt();
+    listener.end().with(130);
+}
+
+#[test]
+fn a_table_for_people() {
+    let cable = Cable::new();
+    let _listener = listen(&cable);
+    let table = run(tool(
+        cable.a(),
+        &["bench", "-t", "0.1", cable.b().address()],
+    ))
+    .with(0);
+    let begins = [
+        "fe80::",
+        "round trip ",
+        "  under load",
+        "messages ",
+        "stream out",
+        "stream in",
+        "2 streams both ways",
+        "4 streams several out",
+    ];
+    assert_eq!(table.lines().count(), begins.len(), "{table}");
+    for (line, begin) in table.lines().zip(begins) {
+        assert!(line.starts_with(begin), "{table}");
+    }
+}
+
+#[test]
+fn who_does_not_listen_cannot_be_measured() {
+    let cable = Cable::new();
+    let nobody = run(tool(cable.a(), &["bench"]));
+    assert!(nobody.err.contains("dcf-tb listen"), "{}", nobody.err);
+    nobody.with(4);
+    let folder = tempfile::tempdir().unwrap();
+    let mut receiver = Tool::start(tool(
+        cable.b(),
+        &["receive", folder.path().to_str().unwrap()],
+    ));
+    receiver.wait_err("listening");
+    let other = run(tool(cable.a(), &["bench"]));
+    assert!(
+        other.err.contains("bench needs `dcf-tb listen`"),
+        "{}",
+        other.err
+    );
+    other.with(4);
+}
+
+#[test]
+fn it_can_be_interrupted() {
+    let cable = Cable::new();
+    let mut listener = Tool::start(tool(cable.b(), &["listen", "-vv"]));
+    listener.wait_err("listening");
+    let bench = Tool::start(tool(cable.a(), &["bench", "--time", "60"]));
+    listener.wait_err("accepted");
+    bench.interrupt();
+    let ended = bench.end();
+    assert_eq!(ended.out, "");
+    ended.with(130);
+}
