@@ -7,6 +7,7 @@ mod bench;
 mod connect;
 mod discover;
 mod doctor;
+mod env;
 mod exit;
 mod greeting;
 mod histogram;
@@ -52,6 +53,7 @@ fn run(options: Options) -> Result<Exit, Failure> {
         Command::Push(options) => push::run(common, &options),
         Command::Doctor(options) => doctor::run(common, &options),
         Command::Bench(options) => bench::run(common, &options),
+        Command::Env(options) => env::run(common, &options),
         Command::Completions { shell } => pages::completions(shell),
         Command::Man { directory } => pages::man(&directory),
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::output::Verbosity;
-use crate::{bench, discover, doctor, listen, ping, push, receive, send};
+use crate::{bench, discover, doctor, env, listen, ping, push, receive, send};
 
 /// Two machines on a Thunderbolt or USB4 cable: find, measure, check, and copy files at link speed.
 ///
@@ -37,6 +37,7 @@ pub enum Command {
     Bench(bench::Options),
     Listen(listen::Options),
     Send(send::Options),
+    Env(env::Options),
     /// Print a completion script for a shell.
     Completions {
         /// Which shell.
