@@ -151,6 +151,7 @@ impl Session {
                 plural(missed.max(failed), "is", "are")
             ));
         }
+        self.progress.clear();
         output::note(&text);
     }
 }

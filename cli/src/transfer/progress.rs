@@ -36,6 +36,12 @@ impl Progress {
         Self(bar)
     }
 
+    /// Takes it off the screen, for the last word.
+    pub fn clear(&self) {
+        self.0.finish_and_clear();
+        output::set_bars(None);
+    }
+
     pub fn name(&self, name: &str) {
         self.0.set_message(name.to_owned());
     }
@@ -52,7 +58,6 @@ impl Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
-        output::set_bars(None);
+        self.clear();
     }
 }
