@@ -5,20 +5,17 @@
 //! the control port instead; the receiver then hands it over (`deliver`).
 
 mod discover;
+mod measure;
 mod port;
 mod series;
 mod session;
+mod single;
 
 use std::net::SocketAddrV6;
-use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
-use crate::core::Core;
-use crate::error::{expired, Result};
 use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::sys::poll::Deadline;
 use port::{Pong, Ports};
-use session::Session;
 
 pub use discover::DiscoveredPeer;
 pub use series::{PingOptions, RttSummary};
@@ -68,31 +65,6 @@ fn next_token() -> u64 {
         Some(next(last))
     }) {
         Ok(last) | Err(last) => next(last),
-    }
-}
-
-impl Core {
-    /// Measures one round trip.
-    pub fn round_trip(self: &Arc<Self>, peer: &str, timeout: Option<Duration>) -> Result<Duration> {
-        self.count(self.try_round_trip(peer, timeout))
-    }
-
-    fn try_round_trip(self: &Arc<Self>, peer: &str, timeout: Option<Duration>) -> Result<Duration> {
-        let mut session = Session::with_peer(self, peer)?;
-        let (token, sent) = session.ping()?;
-        let deadline = match timeout {
-            None => Deadline::Never,
-            Some(time) => sent.checked_add(time).map_or(Deadline::Never, Deadline::At),
-        };
-        loop {
-            match session.pong(deadline)? {
-                Some(pong) if pong.token == token => {
-                    return Ok(session.accept(&pong, sent));
-                }
-                Some(_) => {}
-                None => return Err(expired(format!("round trip to {peer}"), timeout)),
-            }
-        }
     }
 }
 

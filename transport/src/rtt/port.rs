@@ -20,14 +20,14 @@ const KEPT: usize = 8;
 
 /// A pong that has come.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pong {
+pub(crate) struct Pong {
     pub token: u64,
     pub from: SocketAddrV6,
     pub at: Instant,
 }
 
-/// A socket of its own for the round trips of one thread at a time.
-pub(super) struct Port {
+/// A socket of its own for the round trips of one thread, or task, at a time.
+pub(crate) struct Port {
     pub socket: Socket,
     /// Who it is connected to; `None`: it is not, for discovery.
     peer: Option<SocketAddrV6>,

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
+use super::measure::{Measurement, Next};
+use super::port::Pong;
 use super::session::Session;
 use crate::core::Core;
 use crate::error::{Result, TransportError};
@@ -132,12 +134,22 @@ struct Flying {
     until: Option<Instant>,
 }
 
-impl Core {
-    pub fn ping(self: &Arc<Self>, peer: &str, options: &PingOptions) -> Result<RttSummary> {
-        self.count(self.try_ping(peer, options))
-    }
+/// A series under way.
+pub(crate) struct Series<'a> {
+    options: &'a PingOptions,
+    samples: Samples,
+    flying: VecDeque<Flying>,
+    sent: u32,
+    /// When the next ping is due; `None` is a time too far to be represented.
+    next: Option<Instant>,
+}
 
-    fn try_ping(self: &Arc<Self>, peer: &str, options: &PingOptions) -> Result<RttSummary> {
+impl<'a> Series<'a> {
+    pub fn begin<'c>(
+        core: &'c Arc<Core>,
+        peer: &str,
+        options: &'a PingOptions,
+    ) -> Result<(Session<'c>, Self)> {
         if options.count == 0 {
             return Err(TransportError::OutOfRange {
                 what: "count",
@@ -145,58 +157,94 @@ impl Core {
                 allowed: "a series has at least one ping".to_owned(),
             });
         }
-        let mut samples = Samples::new()?;
-        let mut session = Session::with_peer(self, peer)?;
-        let mut flying: VecDeque<Flying> = VecDeque::new();
-        let mut sent = 0;
-        // `None` is a time too far to be represented.
-        let mut next = Some(Instant::now());
+        let samples = Samples::new()?;
+        let session = Session::with_peer(core, peer)?;
+        let series = Self {
+            options,
+            samples,
+            flying: VecDeque::new(),
+            sent: 0,
+            next: Some(Instant::now()),
+        };
+        Ok((session, series))
+    }
+
+    fn give_up_lost(&mut self, session: &mut Session<'_>, now: Instant) {
+        let lost = |ping: &&Flying| ping.until.is_some_and(|end| now >= end);
+        while let Some(token) = self.flying.front().filter(lost).map(|ping| ping.token) {
+            self.flying.pop_front();
+            session.forget(token);
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.sent == self.options.count
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        !self.is_complete()
+            && match self.options.interval.is_zero() {
+                true => self.flying.is_empty(),
+                false => self.next.is_some_and(|next| now >= next),
+            }
+    }
+
+    fn send(&mut self, session: &mut Session<'_>) -> Result<()> {
+        let (token, left) = session.ping()?;
+        let room = self.flying.try_reserve(1);
+        room.map_err(|_| memory::exhausted("cannot wait for more pongs"))?;
+        let until = self.options.timeout.and_then(|time| left.checked_add(time));
+        self.flying.push_back(Flying {
+            token,
+            sent: left,
+            until,
+        });
+        self.sent += 1;
+        // Not several at once after a delay.
+        let next = self
+            .next
+            .and_then(|next| next.checked_add(self.options.interval));
+        self.next = next.map(|next| next.max(left));
+        Ok(())
+    }
+}
+
+impl Measurement for Series<'_> {
+    type Outcome = RttSummary;
+
+    fn next(&mut self, session: &mut Session<'_>) -> Result<Next<RttSummary>> {
         loop {
             let now = Instant::now();
-            let lost = |ping: &&Flying| ping.until.is_some_and(|end| now >= end);
-            while let Some(token) = flying.front().filter(lost).map(|ping| ping.token) {
-                flying.pop_front();
-                session.forget(token);
+            self.give_up_lost(session, now);
+            if !self.is_due(now) {
+                break;
             }
-            let due = match options.interval.is_zero() {
-                true => flying.is_empty(),
-                false => next.is_some_and(|next| now >= next),
-            };
-            if sent < options.count && due {
-                let (token, left) = session.ping()?;
-                let room = flying.try_reserve(1);
-                room.map_err(|_| memory::exhausted("cannot wait for more pongs"))?;
-                let until = options.timeout.and_then(|time| left.checked_add(time));
-                flying.push_back(Flying {
-                    token,
-                    sent: left,
-                    until,
-                });
-                sent += 1;
-                // Not several at once after a delay.
-                next = next
-                    .and_then(|next| next.checked_add(options.interval))
-                    .map(|next| next.max(left));
-                continue;
-            }
-            if sent == options.count && flying.is_empty() {
-                return Ok(samples.summary(sent));
-            }
-            let mut deadline = flying
-                .front()
-                .and_then(|ping| ping.until)
-                .map_or(Deadline::Never, Deadline::At);
-            if sent < options.count && !options.interval.is_zero() {
-                deadline = deadline.min(next.map_or(Deadline::Never, Deadline::At));
-            }
-            if let Some(pong) = session.pong(deadline)? {
-                if let Some(place) = flying.iter().position(|ping| ping.token == pong.token) {
-                    if let Some(ping) = flying.remove(place) {
-                        samples.add(session.accept(&pong, ping.sent));
-                    }
-                }
-            }
+            self.send(session)?;
         }
+        if self.is_complete() && self.flying.is_empty() {
+            return Ok(Next::Done(self.samples.summary(self.sent)));
+        }
+        let at = |time: Option<Instant>| time.map_or(Deadline::Never, Deadline::At);
+        let given_up = at(self.flying.front().and_then(|ping| ping.until));
+        if self.is_complete() || self.options.interval.is_zero() {
+            return Ok(Next::Wait(given_up));
+        }
+        Ok(Next::Wait(given_up.min(at(self.next))))
+    }
+
+    fn take(&mut self, session: &mut Session<'_>, pong: &Pong) -> Result<()> {
+        let place = self.flying.iter().position(|ping| ping.token == pong.token);
+        if let Some(ping) = place.and_then(|place| self.flying.remove(place)) {
+            self.samples.add(session.accept(pong, ping.sent));
+        }
+        Ok(())
+    }
+}
+
+impl Core {
+    pub fn ping(self: &Arc<Self>, peer: &str, options: &PingOptions) -> Result<RttSummary> {
+        let measured = Series::begin(self, peer, options);
+        self.count(measured.and_then(|(session, series)| session.run(series)))
     }
 }
 

@@ -20,8 +20,8 @@ use crate::wire::{self, Kind};
 /// Datagrams that are looked at before the clock is.
 const AT_ONCE: usize = 64;
 
-/// One thread's pings to one address.
-pub(super) struct Session<'a> {
+/// One thread's, or one task's, pings to one address.
+pub(crate) struct Session<'a> {
     core: &'a Core,
     port: Arc<Port>,
     to: SocketAddrV6,
@@ -127,16 +127,7 @@ impl<'a> Session<'a> {
         // An answer may be there in microseconds; the time of the next ping is not.
         let mut spinning = self.port.expects_any().then(|| core.spin.begin(deadline));
         loop {
-            // Cleared before anything is looked at that a signal may be about.
-            if self.port.wake.is_pending() {
-                self.port.wake.clear();
-                self.unread = true;
-            }
-            if core.is_closing() {
-                return Err(TransportError::Shutdown);
-            }
-            core.link.check()?;
-            if let Some(pong) = self.take() {
+            if let Some(pong) = self.look()? {
                 if let Some(spinning) = spinning {
                     spinning.found(pong.at);
                 }
@@ -153,6 +144,25 @@ impl<'a> Session<'a> {
             }
             self.sleep(deadline);
         }
+    }
+
+    /// A pong that has come by now; fails when none can come any more.
+    pub fn look(&mut self) -> Result<Option<Pong>> {
+        // Cleared before anything is looked at that a signal may be about.
+        if self.port.wake.is_pending() {
+            self.woken();
+        }
+        if self.core.is_closing() {
+            return Err(TransportError::Shutdown);
+        }
+        self.core.link.check()?;
+        Ok(self.take())
+    }
+
+    /// The port's wake-up descriptor was readable.
+    pub fn woken(&mut self) {
+        self.port.wake.clear();
+        self.unread = true;
     }
 
     /// A pong that has come, on our own socket or by way of the control port.
@@ -210,8 +220,7 @@ impl<'a> Session<'a> {
         let woken = interests[1].is_ready();
         core.rtt.sleepers.fetch_sub(1, Ordering::SeqCst);
         if woken {
-            port.wake.clear();
-            self.unread = true;
+            self.woken();
         }
     }
 

@@ -1,6 +1,7 @@
 //! Data streams: TCP connections whose calls wait with a deadline and can be cancelled.
 
 mod breakage;
+mod connecting;
 mod files;
 pub(crate) mod listener;
 mod options;
@@ -69,17 +70,20 @@ impl DataStream {
 
     /// Connects to the data port of a peer.
     pub(crate) fn open(core: &Arc<Core>, peer: &str, timeout: Option<Duration>) -> Result<Self> {
-        let opened = Self::connect(core, peer, timeout);
-        if let Ok(stream) = &opened {
-            core.heard.note(stream.shared.address.ip(), Instant::now);
-            core.counters.rare.connections_initiated.increment();
-            log!(core.log, Debug, "stream to {} opened", stream.peer());
-        }
-        core.count(opened)
+        core.count(Self::try_open(core, peer, timeout))
     }
 
-    fn connect(core: &Arc<Core>, peer: &str, timeout: Option<Duration>) -> Result<Self> {
+    fn try_open(core: &Arc<Core>, peer: &str, timeout: Option<Duration>) -> Result<Self> {
         let deadline = Deadline::after(timeout);
+        let stream = Self::unconnected(core, peer)?;
+        let to = stream.shared.address;
+        stream.shared.connect(&to, deadline, timeout)?;
+        stream.note_opened();
+        Ok(stream)
+    }
+
+    /// A stream that is about to be connected to the data port of a peer.
+    fn unconnected(core: &Arc<Core>, peer: &str) -> Result<Self> {
         if core.is_closing() {
             return Err(TransportError::Shutdown);
         }
@@ -96,16 +100,20 @@ impl DataStream {
         let prepared = socket::tcp(&interface)
             .map_err(|error| cannot_bind_device(&interface, error))
             .and_then(|socket| configure(&socket, core).map(|()| socket));
-        let socket = match prepared {
-            Ok(socket) => socket,
+        match prepared {
+            Ok(socket) => Self::new(core, id, socket, &to),
             Err(error) => {
                 core.streams.release(id);
-                return Err(error);
+                Err(error)
             }
-        };
-        let stream = Self::new(core, id, socket, &to)?;
-        stream.shared.connect(&to, deadline, timeout)?;
-        Ok(stream)
+        }
+    }
+
+    fn note_opened(&self) {
+        let core = &self.shared.core;
+        core.heard.note(self.shared.address.ip(), Instant::now);
+        core.counters.rare.connections_initiated.increment();
+        log!(core.log, Debug, "stream to {} opened", self.peer());
     }
 
     /// The peer's address, `fe80::…%thunderbolt0`.

@@ -6,12 +6,12 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use socket2::{SockAddr, Socket};
+use socket2::Socket;
 
 use super::breakage::Breakage;
+use super::listener;
 use super::registry::End;
 use super::silent::MayBeSilent;
-use super::{listener, options};
 use crate::address;
 use crate::core::Core;
 use crate::error::{expired, Result, TransportError};
@@ -36,7 +36,7 @@ pub(crate) struct Shared {
     /// 0 while it is open, else an [`End`].
     ended: AtomicU8,
     /// Its call to `connect` is not finished.
-    connecting: AtomicBool,
+    pub(super) connecting: AtomicBool,
     /// Calls under way.
     users: AtomicU32,
     /// Those of them that sleep until something is ready.
@@ -229,110 +229,48 @@ impl Shared {
         }
     }
 
-    /// Connects, and waits until that is done.
-    pub(super) fn connect(
-        &self,
-        to: &SocketAddrV6,
-        deadline: Deadline,
-        timeout: Option<Duration>,
-    ) -> Result<()> {
-        // Set before the link is looked at: who takes the link down looks the other way round.
-        self.connecting.store(true, Ordering::SeqCst);
-        let connected = self
-            .core
-            .link
-            .check()
-            .and_then(|()| self.wait_until_connected(to, deadline, timeout));
-        self.connecting.store(false, Ordering::SeqCst);
-        connected
-    }
-
-    fn wait_until_connected(
-        &self,
-        to: &SocketAddrV6,
-        deadline: Deadline,
-        timeout: Option<Duration>,
-    ) -> Result<()> {
-        const ACTION: &str = "cannot open a stream to";
-        let _using = self.enter()?;
-        let too_long = |after| TransportError::Timeout {
-            what: format!("{ACTION} {}", self.peer),
-            after,
-        };
-        let start = Instant::now();
-        match self.socket.connect(&SockAddr::from(*to)) {
-            Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // Not an address but a port is missing, while the interface has one.
-            Err(source) if no_port_left(&source) && self.core.link.is_up() => {
-                let action = format!(
-                    "{ACTION} {}: all local ports are in use or wait for the end of earlier \
-                     connections to it (net.ipv4.ip_local_port_range)",
-                    self.peer
-                );
-                return Err(TransportError::Io { action, source });
-            }
-            Err(error) if self.ended().is_none() => {
-                return Err(self.core.failed_to("cannot open a stream", to, error));
-            }
-            Err(_) => return Err(self.end_error()),
-            Ok(()) => {}
-        }
-        let mut waited = Waited {
-            timeout,
-            deadline: Some(deadline),
-        };
-        let connected = self.wait(Interest::writable(self.socket.as_fd()), &mut waited);
-        connected.map_err(|error| match error {
-            TransportError::Timeout { after, .. } => too_long(after),
-            other => other,
-        })?;
-        match self.socket.take_error() {
-            Ok(None) if self.ended().is_some() => Err(self.end_error()),
-            // Only now: a SYN may be tried for as long as the caller waits.
-            Ok(None) => options::limit_silence(&self.socket, &self.core),
-            // The kernel gave up before the caller did.
-            Ok(Some(error)) if error.raw_os_error() == Some(libc::ETIMEDOUT) => {
-                Err(too_long(start.elapsed()))
-            }
-            Ok(Some(error)) | Err(error) => Err(self.failed(ACTION, error)),
-        }
-    }
-
     pub(super) fn read(&self, buf: &mut [u8], timeout: Option<Duration>) -> Result<usize> {
         let _using = self.enter_to_read()?;
+        let mut waited = Waited::new(timeout);
+        let mut waiting: Option<Spinning<'_>> = None;
+        loop {
+            if let Some(count) = self.read_entered(buf)? {
+                if let Some(wait) = waiting {
+                    let lively = wait.found(Instant::now()) && count <= LITTLE;
+                    self.lively.store(lively, Ordering::Relaxed);
+                }
+                return Ok(count);
+            }
+            let wait = waiting.get_or_insert_with(|| self.core.spin.begin(waited.deadline()));
+            if self.lively.load(Ordering::Relaxed) && wait.again() {
+                continue;
+            }
+            self.wait(Interest::readable(self.socket.as_fd()), &mut waited)?;
+        }
+    }
+
+    /// Reads what is there: 0 bytes at the end of the stream, `None` when there is nothing yet.
+    #[inline]
+    pub(super) fn read_entered(&self, buf: &mut [u8]) -> Result<Option<usize>> {
         if buf.is_empty() {
-            return Ok(0);
+            return Ok(Some(0));
         }
         if !self.leftover.is_empty() {
             let count = self.leftover.take(buf);
             // Nothing when another reader was faster, which is not the end of the stream.
             if count > 0 {
                 self.count_received(count);
-                return Ok(count);
+                return Ok(Some(count));
             }
         }
-        let mut waited = Waited::new(timeout);
-        let mut waiting: Option<Spinning<'_>> = None;
         loop {
             match socket::receive(self.socket.as_fd(), buf) {
-                Ok(0) => return self.end_of_stream().map(|()| 0),
+                Ok(0) => return self.end_of_stream().map(|()| Some(0)),
                 Ok(count) => {
-                    if let Some(wait) = waiting {
-                        let lively = wait.found(Instant::now()) && count <= LITTLE;
-                        self.lively.store(lively, Ordering::Relaxed);
-                    }
                     self.count_received(count);
-                    return Ok(count);
+                    return Ok(Some(count));
                 }
-                Err(error) if would_block(&error) => {
-                    let wait =
-                        waiting.get_or_insert_with(|| self.core.spin.begin(waited.deadline()));
-                    if self.lively.load(Ordering::Relaxed) && wait.again() {
-                        continue;
-                    }
-                    self.wait(Interest::readable(self.socket.as_fd()), &mut waited)?;
-                }
+                Err(error) if would_block(&error) => return Ok(None),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.failed("cannot read from", error)),
             }
@@ -362,8 +300,10 @@ impl Shared {
         // What is empty would otherwise be sent.
         IoSlice::advance_slices(&mut pieces, 0);
         while !pieces.is_empty() {
-            let sent = socket::send_vectored(self.socket.as_fd(), pieces);
-            let sent = self.sent(sent, &mut waited, count)?;
+            let sent = self.send(&mut waited, || {
+                socket::send_vectored(self.socket.as_fd(), pieces)
+            })?;
+            *count += sent as u64;
             IoSlice::advance_slices(&mut pieces, sent);
         }
         Ok(())
@@ -384,28 +324,40 @@ impl Shared {
     ) -> Result<()> {
         let mut rest = data;
         while !rest.is_empty() {
-            let sent = socket::send(self.socket.as_fd(), rest);
-            rest = &rest[self.sent(sent, waited, count)?..];
+            let sent = self.send(waited, || socket::send(self.socket.as_fd(), rest))?;
+            *count += sent as u64;
+            rest = &rest[sent..];
         }
         Ok(())
     }
 
-    /// What a non-blocking send came to: the bytes that the socket took, or 0 when it is time to try
-    /// again.
-    fn sent(&self, sent: io::Result<usize>, waited: &mut Waited, count: &mut u64) -> Result<usize> {
-        match sent {
-            Ok(sent) => {
-                *count += sent as u64;
-                self.count_sent(sent);
+    /// Sends as much as the socket takes, and waits until it takes something.
+    fn send(&self, waited: &mut Waited, send: impl Fn() -> io::Result<usize>) -> Result<usize> {
+        loop {
+            if let Some(sent) = self.send_entered(&send)? {
                 return Ok(sent);
             }
-            Err(error) if would_block(&error) => {
-                self.wait(Interest::writable(self.socket.as_fd()), waited)?;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(self.failed("cannot write to", error)),
+            self.wait(Interest::writable(self.socket.as_fd()), waited)?;
         }
-        Ok(0)
+    }
+
+    /// What a non-blocking send comes to: the bytes that the socket took, `None` when it has no room.
+    #[inline]
+    pub(super) fn send_entered(
+        &self,
+        send: impl Fn() -> io::Result<usize>,
+    ) -> Result<Option<usize>> {
+        loop {
+            match send() {
+                Ok(sent) => {
+                    self.count_sent(sent);
+                    return Ok(Some(sent));
+                }
+                Err(error) if would_block(&error) => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.failed("cannot write to", error)),
+            }
+        }
     }
 
     /// Counts bytes that were received, when they are given to the caller or written to a file.
@@ -428,10 +380,6 @@ impl MayBeSilent for Shared {
         // What cannot be asked has ended.
         self.ended().is_none() && socket::has_carried_data(&self.socket).is_ok_and(|any| !any)
     }
-}
-
-fn no_port_left(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::EADDRNOTAVAIL)
 }
 
 impl Drop for Shared {
@@ -489,6 +437,14 @@ impl Waited {
         Self {
             timeout,
             deadline: None,
+        }
+    }
+
+    /// For a call that has read the clock already.
+    pub(super) fn until(deadline: Deadline, timeout: Option<Duration>) -> Self {
+        Self {
+            timeout,
+            deadline: Some(deadline),
         }
     }
 

@@ -1,0 +1,76 @@
+//! One round trip.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::measure::{Measurement, Next};
+use super::port::Pong;
+use super::session::Session;
+use crate::core::Core;
+use crate::error::{expired, Result};
+use crate::sys::poll::Deadline;
+
+/// One ping and its pong.
+pub(crate) struct RoundTrip<'a> {
+    peer: &'a str,
+    timeout: Option<Duration>,
+    /// Its token, and when it left.
+    ping: Option<(u64, Instant)>,
+    time: Option<Duration>,
+}
+
+impl<'a> RoundTrip<'a> {
+    pub fn begin<'c>(
+        core: &'c Arc<Core>,
+        peer: &'a str,
+        timeout: Option<Duration>,
+    ) -> Result<(Session<'c>, Self)> {
+        let session = Session::with_peer(core, peer)?;
+        let round_trip = Self {
+            peer,
+            timeout,
+            ping: None,
+            time: None,
+        };
+        Ok((session, round_trip))
+    }
+}
+
+impl Measurement for RoundTrip<'_> {
+    type Outcome = Duration;
+
+    fn next(&mut self, session: &mut Session<'_>) -> Result<Next<Duration>> {
+        if let Some(time) = self.time {
+            return Ok(Next::Done(time));
+        }
+        let waited = self.ping.is_some();
+        let (_, sent) = match self.ping {
+            Some(ping) => ping,
+            None => *self.ping.insert(session.ping()?),
+        };
+        let deadline = match self.timeout {
+            None => Deadline::Never,
+            Some(time) => sent.checked_add(time).map_or(Deadline::Never, Deadline::At),
+        };
+        if waited && deadline.passed() {
+            let what = format!("round trip to {}", self.peer);
+            return Err(expired(what, self.timeout));
+        }
+        Ok(Next::Wait(deadline))
+    }
+
+    fn take(&mut self, session: &mut Session<'_>, pong: &Pong) -> Result<()> {
+        if let Some((_, sent)) = self.ping.filter(|(token, _)| *token == pong.token) {
+            self.time = Some(session.accept(pong, sent));
+        }
+        Ok(())
+    }
+}
+
+impl Core {
+    /// Measures one round trip.
+    pub fn round_trip(self: &Arc<Self>, peer: &str, timeout: Option<Duration>) -> Result<Duration> {
+        let measured = RoundTrip::begin(self, peer, timeout);
+        self.count(measured.and_then(|(session, round_trip)| session.run(round_trip)))
+    }
+}

@@ -1,0 +1,114 @@
+//! Connecting to a peer: beginning it, waiting, and what came of it.
+
+use std::io;
+use std::net::SocketAddrV6;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use socket2::SockAddr;
+
+use super::options;
+use super::shared::{Shared, Using, Waited};
+use crate::error::{Result, TransportError};
+use crate::sync::atomic::Ordering;
+use crate::sys::poll::{Deadline, Interest};
+
+const ACTION: &str = "cannot open a stream to";
+
+/// A connect that is under way until this is dropped.
+pub(super) struct Connecting<'a> {
+    stream: &'a Shared,
+    start: Instant,
+    _using: Using<'a>,
+}
+
+impl Shared {
+    /// Connects, and waits until that is done.
+    pub(super) fn connect(
+        &self,
+        to: &SocketAddrV6,
+        deadline: Deadline,
+        timeout: Option<Duration>,
+    ) -> Result<()> {
+        let connecting = self.begin_connect(to)?;
+        let mut waited = Waited::until(deadline, timeout);
+        let writable = self.wait(Interest::writable(self.socket.as_fd()), &mut waited);
+        writable.map_err(|error| match error {
+            TransportError::Timeout { after, .. } => connecting.too_long(after),
+            other => other,
+        })?;
+        connecting.finish()
+    }
+
+    /// Begins to connect. It is done when the socket is writable.
+    pub(super) fn begin_connect(&self, to: &SocketAddrV6) -> Result<Connecting<'_>> {
+        let using = self.enter()?;
+        // Set before the link is looked at: who takes the link down looks the other way round.
+        self.connecting.store(true, Ordering::SeqCst);
+        let connecting = Connecting {
+            stream: self,
+            start: Instant::now(),
+            _using: using,
+        };
+        self.core.link.check()?;
+        connecting.begin(to)?;
+        Ok(connecting)
+    }
+}
+
+impl Connecting<'_> {
+    fn begin(&self, to: &SocketAddrV6) -> Result<()> {
+        let stream = self.stream;
+        match stream.socket.connect(&SockAddr::from(*to)) {
+            Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            // Not an address but a port is missing, while the interface has one.
+            Err(source) if no_port_left(&source) && stream.core.link.is_up() => {
+                let action = format!(
+                    "{ACTION} {}: all local ports are in use or wait for the end of earlier \
+                     connections to it (net.ipv4.ip_local_port_range)",
+                    stream.peer
+                );
+                Err(TransportError::Io { action, source })
+            }
+            Err(error) if stream.ended().is_none() => {
+                Err(stream.core.failed_to("cannot open a stream", to, error))
+            }
+            Err(_) => Err(stream.end_error()),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// What came of it, when the socket is writable.
+    pub fn finish(self) -> Result<()> {
+        let stream = self.stream;
+        match stream.socket.take_error() {
+            Ok(None) if stream.ended().is_some() => Err(stream.end_error()),
+            // Only now: a SYN may be tried for as long as the caller waits.
+            Ok(None) => options::limit_silence(&stream.socket, &stream.core),
+            // The kernel gave up before the caller did.
+            Ok(Some(error)) if error.raw_os_error() == Some(libc::ETIMEDOUT) => {
+                Err(self.too_long(self.start.elapsed()))
+            }
+            Ok(Some(error)) | Err(error) => Err(stream.failed(ACTION, error)),
+        }
+    }
+
+    /// The error when it took too long.
+    pub fn too_long(&self, after: Duration) -> TransportError {
+        TransportError::Timeout {
+            what: format!("{ACTION} {}", self.stream.peer),
+            after,
+        }
+    }
+}
+
+impl Drop for Connecting<'_> {
+    fn drop(&mut self) {
+        self.stream.connecting.store(false, Ordering::SeqCst);
+    }
+}
+
+fn no_port_left(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EADDRNOTAVAIL)
+}
