@@ -127,15 +127,16 @@ $(SOAK)/soak_host: $(wildcard soak/c/*.c) $(wildcard soak/c/*.h) tests/c/check.h
 	$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) -Iinclude -Itests/c -pthread -o $@ $(filter %.c,$^) \
 		-L$(RELEASE) -Wl,-rpath,'$$ORIGIN/../release' $(LDFLAGS) -ldcf_thunderbolt
 
-lint: ## formatting, clippy, the C examples as C99, shellcheck
+lint: ## formatting, clippy with and without async, the C examples as C99, shellcheck
 	@scripts/require-packages $(LINT_NEEDS)
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --package thunderbolt_transport --all-targets --features async -- -D warnings
 	for f in c_examples/*.c; do $(CC) -std=c99 $(WARNINGS) -Iinclude -fsyntax-only $$f || exit 1; done
 	shellcheck -x $(wildcard scripts/*) .ci/run bench/instructions bench/peers/build bench/peers/peer
 
 docs: $(MAN3)/dcf_thunderbolt.3 ## the Rust documentation, in target/doc; the C reference, in target/doc/c
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --features thunderbolt_transport/async --no-deps
 	@scripts/require-packages $(DOCS_NEEDS)
 	@mkdir -p $(TARGET)/doc/c
 	@for page in $$(cd $(MAN3) && find . -type f -name '*.3'); do \

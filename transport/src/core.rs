@@ -28,6 +28,7 @@ use crate::sync::{thread_local, Condvar, Mutex, MutexGuard};
 use crate::sys::event::EventFd;
 use crate::sys::memory;
 use crate::sys::spawn::{spawn, Thread};
+use crate::tasks::Tasks;
 
 /// Everything that the threads of one transport share.
 pub(crate) struct Core {
@@ -52,6 +53,8 @@ pub(crate) struct Core {
     closing: AtomicBool,
     life: Mutex<Life>,
     life_changed: Condvar,
+    /// Those that wait until it is closed.
+    closers: Tasks,
 }
 
 #[derive(Default)]
@@ -127,6 +130,7 @@ impl Core {
             closing: AtomicBool::new(false),
             life: Mutex::default(),
             life_changed: Condvar::new(),
+            closers: Tasks::default(),
             settings,
         }))
     }
@@ -216,7 +220,26 @@ impl Core {
     /// Stops and joins every thread and closes every descriptor. From inside a handler it only
     /// begins that, and the last thread completes it.
     pub fn close(&self) {
-        let may_wait = !inside_handler() && WORKER_OF.with(Cell::get) != self.identity();
+        self.close_and(self.may_wait());
+    }
+
+    /// The same for a task: the last thread completes it, and wakes the task.
+    #[cfg(feature = "async")]
+    pub async fn close_async(&self) {
+        let may_wait = self.may_wait();
+        self.close_and(false);
+        if may_wait {
+            let closed = || lock(&self.life).finished.then_some(());
+            self.closers.until(closed).await;
+        }
+    }
+
+    /// Whether this thread is none of those that a close waits for.
+    fn may_wait(&self) -> bool {
+        !inside_handler() && WORKER_OF.with(Cell::get) != self.identity()
+    }
+
+    fn close_and(&self, may_wait: bool) {
         let mut life = lock(&self.life);
         if self.closing.swap(true, Ordering::AcqRel) {
             while may_wait && !life.finished {
@@ -275,6 +298,7 @@ impl Core {
         }
         lock(&self.life).finished = true;
         self.life_changed.notify_all();
+        self.closers.wake();
     }
 
     /// Calls a handler and logs its panic.

@@ -60,6 +60,52 @@
 //! handler that runs. None of them polls: an idle transport uses no CPU. No lock is held while a
 //! handler runs.
 //!
+//! # Tasks
+//!
+//! With the feature `async` there are `AsyncTransport` and `AsyncDataStream` for tokio: the same
+//! transport without a thread that waits, cancel-safe in every call. What waits is awaited there;
+//! all else is the same.
+//!
+#![cfg_attr(
+    feature = "async",
+    doc = r##"
+```
+use thunderbolt_transport::{ThunderboltTransportBuilder, TransportError};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+# #[tokio::main(flavor = "current_thread")]
+# async fn main() -> Result<(), Box<dyn std::error::Error>> {
+let transport = ThunderboltTransportBuilder::new()
+    .interface("lo")
+    .control_port(0)
+    .data_port(0)
+    .build_async()?;
+
+let server = transport.clone();
+let serving = tokio::spawn(async move {
+    let mut stream = server.accept().await?;
+    stream.write_all(b"gradient").await?;
+    Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+});
+let mut stream = transport.open_data_stream("::1").await?;
+let mut text = String::new();
+stream.read_to_string(&mut text).await?;
+assert_eq!(text, "gradient");
+serving.await?.map_err(|error| error.to_string())?;
+
+let mut buf = [0; 64];
+tokio::select! {
+    received = transport.recv(&mut buf) => println!("{:?}", received?),
+    rtt = transport.round_trip("::1", None) => println!("{:?}", rtt?),
+}
+transport.close().await;
+assert!(matches!(transport.recv(&mut buf).await, Err(TransportError::Shutdown)));
+# Ok(())
+# }
+```
+"##
+)]
+//!
 //! # The cable comes and goes
 //!
 //! When it is unplugged, calls fail at once with [`TransportError::LinkDown`] and streams end.
@@ -69,6 +115,8 @@
 #![forbid(clippy::undocumented_unsafe_blocks)]
 
 mod address;
+#[cfg(feature = "async")]
+mod asynchronous;
 mod config;
 mod control;
 mod core;
@@ -87,10 +135,13 @@ mod stats;
 mod stream;
 mod sync;
 mod sys;
+mod tasks;
 mod transport;
 mod wire;
 
 pub use address::MAX_PEER_TEXT;
+#[cfg(feature = "async")]
+pub use asynchronous::{AsyncDataStream, AsyncTransport};
 pub use config::{
     ThunderboltConfig, ThunderboltTransportBuilder, DEFAULT_CONTROL_PORT, DEFAULT_DATA_PORT,
     DEFAULT_INTERFACE,

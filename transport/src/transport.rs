@@ -13,7 +13,7 @@ use crate::error::{expired, Result, TransportError};
 use crate::handlers::{LinkHandler, LogHandler, MessageHandler, Sender, StreamHandler};
 use crate::log::LogLevel;
 use crate::message::{DropReason, MessageData, MessageType};
-use crate::rtt::{DiscoveredPeer, PingOptions, RttSummary};
+use crate::rtt::{check_port, DiscoveredPeer, PingOptions, RttSummary};
 use crate::stats::Stats;
 use crate::stream::DataStream;
 use crate::sys::poll::Deadline;
@@ -57,6 +57,11 @@ pub struct ThunderboltTransport {
 impl ThunderboltTransport {
     pub(crate) fn start(builder: ThunderboltTransportBuilder) -> Result<Arc<Self>> {
         Core::start(builder).map(|core| Arc::new(Self { core }))
+    }
+
+    #[cfg(feature = "async")]
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
     }
 
     /// Sends one control message of 0 to [`MAX_MESSAGE_SIZE`](crate::MAX_MESSAGE_SIZE) bytes, as
@@ -243,13 +248,7 @@ impl ThunderboltTransport {
     /// Those of [`discover`](Self::discover), and [`OutOfRange`](TransportError::OutOfRange) for
     /// port 0.
     pub fn discover_port(&self, port: u16, wait: Option<Duration>) -> Result<Vec<DiscoveredPeer>> {
-        if port == 0 {
-            return Err(TransportError::OutOfRange {
-                what: "port",
-                value: "0".to_owned(),
-                allowed: "a peer listens on a port from 1 to 65535".to_owned(),
-            });
-        }
+        check_port(port)?;
         self.core.discover(port, wait)
     }
 

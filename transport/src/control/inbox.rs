@@ -13,6 +13,7 @@ use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::sys::event::EventFd;
 use crate::sys::memory;
 use crate::sys::poll::Deadline;
+use crate::tasks::Tasks;
 
 /// A message and where it came from.
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub(crate) struct Inbox {
     state: Mutex<State>,
     /// Something came that somebody waits for, or the inbox was closed.
     came: Condvar,
+    /// Tasks that wait for the same.
+    tasks: Tasks,
     /// Made when somebody first asks for it.
     event: OnceLock<EventFd>,
     /// Messages that are kept at most.
@@ -74,6 +77,7 @@ impl Inbox {
         Self {
             state: Mutex::default(),
             came: Condvar::new(),
+            tasks: Tasks::default(),
             event: OnceLock::new(),
             limit,
             limit_bytes,
@@ -85,7 +89,10 @@ impl Inbox {
         Filling {
             inbox: self,
             state: lock(&self.state),
-            added: false,
+            added: Added {
+                any: false,
+                tasks: &self.tasks,
+            },
         }
     }
 
@@ -96,7 +103,9 @@ impl Inbox {
             listener::reset(stream.socket());
         } else if !state.closed {
             state.streams.push_back(stream);
-            return self.announce(&mut state);
+            self.announce(&mut state);
+            drop(state);
+            return self.tasks.wake();
         }
         // A stream takes other locks when it closes.
         drop(state);
@@ -118,6 +127,8 @@ impl Inbox {
             state.bytes += message.data.len();
             state.messages.push_front((message, sender));
             self.announce(&mut state);
+            drop(state);
+            self.tasks.wake();
         }
     }
 
@@ -155,6 +166,16 @@ impl Inbox {
         Ok(stream)
     }
 
+    /// Waits in a task: calls `look`, which does not wait, until it finds something.
+    #[cfg(feature = "async")]
+    pub async fn until<T>(&self, mut look: impl FnMut() -> Result<T>) -> Result<T> {
+        let found = || match look() {
+            Err(TransportError::WouldBlock) => None,
+            found => Some(found),
+        };
+        self.tasks.until(found).await
+    }
+
     fn wait(
         &self,
         deadline: Deadline,
@@ -187,7 +208,8 @@ impl Inbox {
         }
     }
 
-    /// Tells everybody who waits, in a call or on the event descriptor.
+    /// Tells everybody who waits, in a call or on the event descriptor. Tasks are told when the lock is
+    /// given back.
     fn announce(&self, state: &mut State) {
         if state.waiting > 0 {
             self.came.notify_all();
@@ -236,6 +258,7 @@ impl Inbox {
         // Streams take other locks when they close.
         drop(state);
         drop(streams);
+        self.tasks.wake();
     }
 }
 
@@ -250,8 +273,23 @@ impl State {
 /// The inbox, open for a batch of messages.
 pub(crate) struct Filling<'a> {
     inbox: &'a Inbox,
+    // Fields are dropped in order: the lock is given back, then tasks are told.
     state: MutexGuard<'a, State>,
-    added: bool,
+    added: Added<'a>,
+}
+
+/// Whether there is something new.
+struct Added<'a> {
+    any: bool,
+    tasks: &'a Tasks,
+}
+
+impl Drop for Added<'_> {
+    fn drop(&mut self) {
+        if self.any {
+            self.tasks.wake();
+        }
+    }
 }
 
 impl Filling<'_> {
@@ -275,14 +313,14 @@ impl Filling<'_> {
         let sender = SenderName::clone(sender);
         self.state.bytes += data.len();
         self.state.messages.push_back((message, sender));
-        self.added = true;
+        self.added.any = true;
         Ok(())
     }
 }
 
 impl Drop for Filling<'_> {
     fn drop(&mut self) {
-        if self.added {
+        if self.added.any {
             self.inbox.announce(&mut self.state);
         }
     }

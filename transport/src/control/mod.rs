@@ -4,7 +4,7 @@ pub(crate) mod inbox;
 pub(crate) mod intake;
 pub(crate) mod lanes;
 pub(crate) mod receiver;
-mod send;
+pub(crate) mod send;
 
 use std::io;
 use std::sync::{Arc, PoisonError};

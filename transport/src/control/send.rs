@@ -20,7 +20,7 @@ use crate::{recent, Counted, Datagram, MAX_MESSAGE_SIZE};
 
 /// How long a send waits for room in the kernel's queue. It is there within microseconds while the
 /// link works.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where messages go, and over which socket: the peer's lane, or else the control socket.
 struct Destination {

@@ -29,6 +29,18 @@ const REPEATS: u32 = 5;
 const SHORTEST: Duration = Duration::from_millis(20);
 const LONGEST: Duration = Duration::from_secs(1);
 
+/// Whether a peer can have this control port.
+pub(crate) fn check_port(port: u16) -> Result<()> {
+    if port == 0 {
+        return Err(TransportError::OutOfRange {
+            what: "port",
+            value: "0".to_owned(),
+            allowed: "a peer listens on a port from 1 to 65535".to_owned(),
+        });
+    }
+    Ok(())
+}
+
 /// A search under way.
 pub(crate) struct Discovery<'a> {
     core: &'a Core,

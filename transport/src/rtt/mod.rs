@@ -15,10 +15,21 @@ use std::net::SocketAddrV6;
 use std::time::{Instant, SystemTime};
 
 use crate::sync::atomic::{AtomicUsize, Ordering};
-use port::{Pong, Ports};
+pub(crate) use port::Pong;
+use port::Ports;
 
+pub(crate) use discover::check_port;
 pub use discover::DiscoveredPeer;
 pub use series::{PingOptions, RttSummary};
+#[cfg(feature = "async")]
+pub(crate) use {
+    discover::Discovery,
+    measure::{Measurement, Next},
+    port::Port,
+    series::Series,
+    session::Session,
+    single::RoundTrip,
+};
 
 /// The round trips of a transport that are under way.
 #[derive(Default)]

@@ -78,6 +78,12 @@ impl<'a> Session<'a> {
         })
     }
 
+    /// What an event loop has to watch.
+    #[cfg(feature = "async")]
+    pub fn port(&self) -> &Arc<Port> {
+        &self.port
+    }
+
     /// Sends a ping; gives its token and when it left.
     pub fn ping(&mut self) -> Result<(u64, Instant)> {
         let token = next_token();

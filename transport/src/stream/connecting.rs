@@ -16,7 +16,7 @@ use crate::sys::poll::{Deadline, Interest};
 const ACTION: &str = "cannot open a stream to";
 
 /// A connect that is under way until this is dropped.
-pub(super) struct Connecting<'a> {
+pub(crate) struct Connecting<'a> {
     stream: &'a Shared,
     start: Instant,
     _using: Using<'a>,

@@ -9,6 +9,7 @@ pub(crate) mod registry;
 mod shared;
 mod silent;
 pub(crate) mod stall;
+mod tasks;
 
 use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
@@ -31,6 +32,8 @@ use files::Transfer;
 use options::configure;
 use registry::End;
 use shared::Shared;
+#[cfg(feature = "async")]
+pub(crate) use tasks::Direction;
 
 /// A bidirectional stream of bytes to a peer.
 ///
@@ -83,7 +86,7 @@ impl DataStream {
     }
 
     /// A stream that is about to be connected to the data port of a peer.
-    fn unconnected(core: &Arc<Core>, peer: &str) -> Result<Self> {
+    pub(crate) fn unconnected(core: &Arc<Core>, peer: &str) -> Result<Self> {
         if core.is_closing() {
             return Err(TransportError::Shutdown);
         }
@@ -109,7 +112,7 @@ impl DataStream {
         }
     }
 
-    fn note_opened(&self) {
+    pub(crate) fn note_opened(&self) {
         let core = &self.shared.core;
         core.heard.note(self.shared.address.ip(), Instant::now);
         core.counters.rare.connections_initiated.increment();

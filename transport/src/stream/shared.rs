@@ -12,6 +12,7 @@ use super::breakage::Breakage;
 use super::listener;
 use super::registry::End;
 use super::silent::MayBeSilent;
+use super::tasks::StreamTasks;
 use crate::address;
 use crate::core::Core;
 use crate::error::{expired, Result, TransportError};
@@ -46,6 +47,7 @@ pub(crate) struct Shared {
     lively: AtomicBool,
     breakage: Breakage,
     pub(super) leftover: Leftover,
+    pub(super) tasks: StreamTasks,
 }
 
 /// Bytes that were taken from the socket and not delivered: a file could not take them. The next
@@ -82,6 +84,7 @@ impl Shared {
             lively: AtomicBool::new(false),
             breakage: Breakage::default(),
             leftover: Leftover::default(),
+            tasks: StreamTasks::default(),
         }
     }
 
@@ -145,6 +148,7 @@ impl Shared {
                 let _ = self.socket.shutdown(Shutdown::Both);
             }
         }
+        self.tasks.wake();
         // Who sleeps may wait for a file and not for the socket.
         let awake = || self.sleepers.load(Ordering::SeqCst) == 0;
         if !awake() {

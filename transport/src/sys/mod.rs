@@ -6,6 +6,8 @@ pub(crate) mod kernel;
 pub(crate) mod memory;
 pub(crate) mod netlink;
 pub(crate) mod poll;
+#[cfg(feature = "async")]
+pub(crate) mod reactor;
 pub(crate) mod receive;
 pub(crate) mod send;
 pub(crate) mod socket;

@@ -1,0 +1,26 @@
+//! The API over tokio: the same core, and the same threads. Tasks wait for the descriptors of streams and of round
+//! trips with tokio's reactor ([`AsyncFd`](tokio::io::unix::AsyncFd)), and for everything else with
+//! [`Tasks`](crate::tasks::Tasks).
+
+mod rtt;
+mod stream;
+mod transport;
+
+pub use stream::AsyncDataStream;
+pub use transport::AsyncTransport;
+
+use std::future::Future;
+
+use crate::sys::poll::Deadline;
+
+/// The outcome of `future`, unless the deadline passes first.
+async fn within<T>(deadline: Deadline, future: impl Future<Output = T>) -> Option<T> {
+    match deadline {
+        Deadline::Never => Some(future.await),
+        Deadline::At(end) => tokio::time::timeout_at(end.into(), future).await.ok(),
+        Deadline::Now => {
+            let now = tokio::time::Instant::now();
+            tokio::time::timeout_at(now, future).await.ok()
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! Data streams as tokio's tasks use them.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::net::SocketAddrV6;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::task::{ready, Context, Poll};
+use std::time::Duration;
+
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+
+use super::within;
+use crate::core::Core;
+use crate::error::{expired, Result, TransportError};
+use crate::stream::{DataStream, Direction};
+use crate::sys::poll::Deadline;
+use crate::sys::reactor::{self, Held, Steady};
+
+/// A [`DataStream`] that a task reads and writes.
+///
+/// It is the same stream: counted by the same statistics and bounded by the same limits, it ends
+/// with the link and with the transport, and its errors are the same. As with [`DataStream`]'s
+/// `Read` and `Write`, they come as [`io::Error`] with a [`TransportError`] inside. It belongs to the
+/// runtime that it was made in.
+///
+/// **Cancelling** any call on it, by dropping its future, loses nothing: bytes are taken from the
+/// socket in the poll that gives them to the caller, and a write tells what was sent in the poll that
+/// sent it. (What tokio builds of several calls, `read_exact` and `write_all`, says of itself what it loses.)
+///
+/// **Ending** it from elsewhere (by a clone of the [`DataStream`], by closing the transport, because
+/// the link goes) wakes the tasks that wait on it. Dropping it closes the stream, unless there are
+/// clones; what was written still reaches the peer.
+///
+/// One task may read and another write, by [`tokio::io::split`] or because `&AsyncDataStream` is
+/// [`AsyncRead`] and [`AsyncWrite`] too. Of several tasks that read, only the last one is woken.
+pub struct AsyncDataStream {
+    watched: AsyncFd<Held<Claimed>>,
+    /// Our direction has ended.
+    finished: AtomicBool,
+}
+
+/// A stream that is in an event loop, until this is dropped.
+struct Claimed(DataStream);
+
+impl AsFd for Claimed {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Steady for Claimed {}
+
+impl Drop for Claimed {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}
+
+impl AsyncDataStream {
+    /// Takes a stream into the event loop of the current runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`Io`](TransportError::Io) when a clone of the stream is in an event loop already
+    /// ([`AlreadyExists`](io::ErrorKind::AlreadyExists)), or the system refuses to watch another
+    /// descriptor. The stream is dropped then.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime, or in one without IO (`enable_io`).
+    pub fn new(stream: DataStream) -> Result<Self> {
+        let failed = |peer: &str, source| TransportError::Io {
+            action: format!("cannot wait for the stream with {peer} in an event loop"),
+            source,
+        };
+        if !stream.claim() {
+            return Err(failed(stream.peer(), io::ErrorKind::AlreadyExists.into()));
+        }
+        let claimed = Claimed(stream);
+        match reactor::watch(claimed, Interest::READABLE | Interest::WRITABLE) {
+            Ok(watched) => Ok(Self {
+                watched,
+                finished: AtomicBool::new(false),
+            }),
+            Err((claimed, source)) => Err(failed(claimed.0.peer(), source)),
+        }
+    }
+
+    pub(super) async fn open(
+        core: &Arc<Core>,
+        peer: &str,
+        timeout: Option<Duration>,
+    ) -> Result<Self> {
+        core.count(Self::try_open(core, peer, timeout).await)
+    }
+
+    async fn try_open(core: &Arc<Core>, peer: &str, timeout: Option<Duration>) -> Result<Self> {
+        let deadline = Deadline::after(timeout);
+        let stream = DataStream::unconnected(core, peer)?;
+        let connecting = stream.begin_connect()?;
+        // Not before: a socket that does not connect is ready for everything.
+        let connected = Self::new(stream.clone())?;
+        let call = || stream.connected_now();
+        let writable = poll_fn(|cx| connected.poll(cx, Direction::Write, call));
+        match within(deadline, writable).await {
+            Some(outcome) => outcome?,
+            None => {
+                return Err(match expired("", timeout) {
+                    TransportError::Timeout { after, .. } => connecting.too_long(after),
+                    other => other,
+                })
+            }
+        }
+        connecting.finish()?;
+        stream.note_opened();
+        Ok(connected)
+    }
+
+    /// The stream, for calls that do not wait: [`close`](DataStream::close),
+    /// [`reject`](DataStream::reject), [`detach`](DataStream::detach), and those with a timeout of
+    /// zero. Calls that wait, such as [`send_file`](DataStream::send_file), belong on a thread
+    /// (`spawn_blocking`).
+    pub fn get_ref(&self) -> &DataStream {
+        &self.watched.get_ref().0
+    }
+
+    /// Takes the stream out of the event loop.
+    pub fn into_inner(self) -> DataStream {
+        self.get_ref().clone()
+    }
+
+    /// The peer's address, `fe80::…%thunderbolt0`.
+    pub fn peer(&self) -> &str {
+        self.get_ref().peer()
+    }
+
+    /// The address and port of the other end, with the interface's index as the scope.
+    pub fn peer_address(&self) -> SocketAddrV6 {
+        self.get_ref().peer_address()
+    }
+
+    /// Makes a call that does not wait, as soon as the socket is ready or the stream has ended.
+    fn poll<T>(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        mut call: impl FnMut() -> Result<Option<T>>,
+    ) -> Poll<Result<T>> {
+        let stream = self.get_ref();
+        let mut is_watched = false;
+        loop {
+            if stream.has_news(direction) {
+                if let Some(done) = call()? {
+                    return Poll::Ready(Ok(done));
+                }
+            }
+            let ready = match direction {
+                Direction::Read => self.watched.poll_read_ready(cx),
+                Direction::Write => self.watched.poll_write_ready(cx),
+            };
+            match ready {
+                Poll::Ready(ready) => {
+                    let mut ready = ready.map_err(|source| TransportError::Io {
+                        action: format!("cannot wait for the stream with {}", stream.peer()),
+                        source,
+                    })?;
+                    if let Some(done) = call()? {
+                        return Poll::Ready(Ok(done));
+                    }
+                    ready.clear_ready();
+                }
+                Poll::Pending if is_watched => return Poll::Pending,
+                Poll::Pending => {
+                    // And once more: it may have ended just before.
+                    stream.watch(direction, cx.waker());
+                    is_watched = true;
+                }
+            }
+        }
+    }
+}
+
+impl TryFrom<DataStream> for AsyncDataStream {
+    type Error = TransportError;
+
+    /// As [`AsyncDataStream::new`].
+    fn try_from(stream: DataStream) -> Result<Self> {
+        Self::new(stream)
+    }
+}
+
+impl From<AsyncDataStream> for DataStream {
+    fn from(stream: AsyncDataStream) -> Self {
+        stream.into_inner()
+    }
+}
+
+impl AsyncRead for &AsyncDataStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let rest = buf.initialize_unfilled();
+        let call = || self.get_ref().read_now(rest);
+        let count = ready!(self.poll(cx, Direction::Read, call))?;
+        buf.advance(count);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for &AsyncDataStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(data)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let call = || self.get_ref().write_now(pieces);
+        self.poll(cx, Direction::Write, call).map_err(Into::into)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    /// What was written is the kernel's.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ends our direction, as [`DataStream::finish`]; a second time it does nothing.
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.finished.swap(true, Ordering::Relaxed) {
+            self.get_ref().finish()?;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncRead for AsyncDataStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut &*self).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for AsyncDataStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut &*self).poll_write(cx, data)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut &*self).poll_write_vectored(cx, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut &*self).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut &*self).poll_shutdown(cx)
+    }
+}
+
+impl fmt::Debug for AsyncDataStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AsyncDataStream")
+            .field(self.get_ref())
+            .finish()
+    }
+}
