@@ -98,7 +98,11 @@ impl Shared {
 
     /// Whether a call is under way.
     pub(super) fn is_used(&self) -> bool {
-        self.users.load(Ordering::SeqCst) > 0
+        self.users() > 0
+    }
+
+    fn users(&self) -> u32 {
+        self.users.load(Ordering::SeqCst)
     }
 
     pub(super) fn ended(&self) -> Option<End> {
@@ -183,7 +187,7 @@ impl Shared {
         if self.ended().is_some() {
             return self.end_error();
         }
-        let error = self.breakage.explain(error, &self.socket);
+        let error = self.breakage.explain(error, &self.socket, || self.users());
         let action = format!("{action} {}", self.peer);
         TransportError::from_os(action, &self.core.link.name(), error)
     }
@@ -194,8 +198,7 @@ impl Shared {
         if self.ended().is_some() {
             return Err(self.end_error());
         }
-        let others = || self.users.load(Ordering::SeqCst) > 1;
-        match self.breakage.instead_of_end(&self.socket, others) {
+        match self.breakage.instead_of_end(&self.socket, || self.users()) {
             None => Ok(()),
             Some(error) => Err(self.failed("cannot read from", error)),
         }
