@@ -103,10 +103,7 @@ static void lossy(dcf_tb_transport t)
 }
 
 /* No EOF, and no timeout, which would be the call's own. */
-static void check_broken(dcf_tb_status status)
-{
-    CHECK(status == DCF_TB_ERR_CONNECTION_ABORTED);
-}
+#define CHECK_BROKEN(status) GIVES(DCF_TB_ERR_CONNECTION_ABORTED, status)
 
 static void silent(dcf_tb_transport t)
 {
@@ -125,7 +122,7 @@ static void silent(dcf_tb_transport t)
     };
     for (int i = 0; i < 3; i++) {
         join(threads[i]);
-        check_broken(waiters[i].status);
+        CHECK_BROKEN(waiters[i].status);
     }
 
     TOPIC("whoever calls later is told, too, and again");
@@ -134,10 +131,10 @@ static void silent(dcf_tb_transport t)
         waiter late = {streams[i], DCF_TB_OK};
         for (int again = 0; again < 2; again++) {
             (void)keep_reading(&late);
-            check_broken(late.status);
+            CHECK_BROKEN(late.status);
             CHECK(dcf_tb_last_errno() != 0);
             (void)keep_writing(&late);
-            check_broken(late.status);
+            CHECK_BROKEN(late.status);
         }
         OK(dcf_tb_stream_close(streams[i]));
     }
