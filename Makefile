@@ -38,6 +38,10 @@ LINT_NEEDS := gcc libc6-dev rust rustfmt clippy shellcheck
 DOCS_NEEDS := mandoc
 BENCH_NEEDS := gcc libc6-dev iproute2 util-linux valgrind rust
 SOAK_NEEDS := gcc libc6-dev iproute2 util-linux rust
+# libFuzzer is C++.
+FUZZ_NEEDS := gcc g++ libc6-dev iproute2 util-linux rust
+FUZZ_SECONDS ?= 600
+FUZZ_TARGET ?= all
 # Other tools to compare with. What cannot be had is left out.
 BENCH_PEERS := $(shell cat bench/peers/packages)
 
@@ -83,6 +87,13 @@ test: ## every test (installs what it needs)
 models: ## hand-written concurrency in every order of its threads, by loom, a minute
 	@scripts/require-packages rust gcc libc6-dev
 	@scripts/models
+
+fuzz: ## what a fuzzer thinks of, ten minutes a target (FUZZ_SECONDS, FUZZ_TARGET=calls)
+	@scripts/require-packages $(FUZZ_NEEDS)
+	@scripts/fuzz $(FUZZ_TARGET) $(FUZZ_SECONDS) $(TARGET)
+
+fuzz-check: ## the same for twenty seconds each, for CI
+	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=20
 
 bench: bench-peers bench-programs ## speed against C and other tools, 20 minutes (BENCH_ARGS="--rows rtt")
 	@scripts/bench $(TARGET) $(REPORTS) $(BENCH_ARGS)

@@ -137,8 +137,8 @@ fn panicked<W: Witness>(
 /// private to this shared object, so no other Rust code in the process loses its hook.
 pub(crate) fn silence_panics() {
     static ONCE: Once = Once::new();
-    if cfg!(test) {
-        return; // the test harness lives in the same copy
+    if cfg!(any(test, fuzzing)) {
+        return; // the test harness, or the fuzzer, lives in the same copy
     }
     ONCE.call_once(|| {
         std::panic::set_hook(Box::new(|info| {

@@ -28,6 +28,24 @@ mod stream_file;
 mod sync;
 mod types;
 
+/// What C sees, for the fuzz targets in `fuzz/`, which are Rust. It is there under `cfg(fuzzing)`
+/// only, which the fuzzers are built with.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::callbacks::*;
+    pub use crate::config::*;
+    pub use crate::control::*;
+    pub use crate::last_error::*;
+    pub use crate::life::*;
+    pub use crate::rtt::*;
+    pub use crate::stats::*;
+    pub use crate::status::*;
+    pub use crate::stream::*;
+    pub use crate::stream_file::*;
+    pub use crate::types::*;
+}
+
 // The root package has this feature; its build script makes the header, and it is what is tested.
 #[cfg(all(test, feature = "plugin"))]
 mod header_tests;

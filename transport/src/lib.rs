@@ -121,6 +121,9 @@ mod config;
 mod control;
 mod core;
 mod error;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handlers;
 mod heard;
 mod link;

@@ -1,0 +1,15 @@
+//! What the kernel tells about interfaces and addresses: any bytes are survived, and cost no more
+//! than they are.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use thunderbolt_transport::fuzzing::netlink;
+
+fuzz_target!(|datagram: &[u8]| {
+    if let Ok(Some((name, addresses))) = netlink::read(datagram, datagram) {
+        assert!(name.len() <= datagram.len());
+        assert!(addresses.len() <= datagram.len() / 16);
+    }
+    let (deleted, _) = netlink::news(datagram);
+    assert!(deleted.len() <= datagram.len() / 16);
+});

@@ -1,0 +1,81 @@
+//! Inner functions for the fuzz targets in `fuzz/`. It is there under `cfg(fuzzing)` only, which
+//! cargo-fuzz sets; otherwise nothing of this is exported.
+
+/// Pings and pongs.
+pub mod wire {
+    use crate::wire::{classify, Kind};
+
+    /// The ping with this token.
+    pub fn ping(token: u64) -> [u8; 16] {
+        crate::wire::ping(token)
+    }
+
+    /// The answer to it.
+    pub fn pong(token: u64) -> [u8; 16] {
+        crate::wire::pong(token)
+    }
+
+    /// The token of a ping.
+    pub fn read_ping(datagram: &[u8]) -> Option<u64> {
+        match classify(datagram) {
+            Kind::Ping(token) => Some(token),
+            Kind::Pong(_) | Kind::Message => None,
+        }
+    }
+
+    /// The token of a pong.
+    pub fn read_pong(datagram: &[u8]) -> Option<u64> {
+        match classify(datagram) {
+            Kind::Pong(token) => Some(token),
+            Kind::Ping(_) | Kind::Message => None,
+        }
+    }
+}
+
+/// Peer strings.
+pub mod peer {
+    use std::net::SocketAddrV6;
+
+    use crate::address::{self, Scope};
+    use crate::error::Result;
+
+    /// What a peer string means to a transport on `interface`.
+    pub fn parse(
+        text: &str,
+        interface: &str,
+        index: Option<u32>,
+        default_port: u16,
+    ) -> Result<SocketAddrV6> {
+        address::parse(text, Scope { interface, index }, default_port)
+    }
+
+    /// The string for an address.
+    pub fn format(address: &SocketAddrV6, interface: &str, own_port: u16) -> String {
+        address::format(address, interface, own_port)
+    }
+}
+
+/// What the kernel tells about interfaces.
+pub mod netlink {
+    use std::io;
+    use std::net::Ipv6Addr;
+
+    use crate::sys::netlink::{add_addresses, link, News};
+
+    /// Name and addresses of the interface in an answer, with those of the following datagram.
+    pub fn read(answer: &[u8], addresses: &[u8]) -> io::Result<Option<(String, Vec<Ipv6Addr>)>> {
+        let Some(mut interface) = link(answer)? else {
+            return Ok(None);
+        };
+        add_addresses(&mut interface, addresses)?;
+        Ok(Some((interface.name, interface.addresses)))
+    }
+
+    /// Indices of the interfaces that a notification says were deleted, and whether some of it could
+    /// not be read.
+    pub fn news(notification: &[u8]) -> (Vec<u32>, bool) {
+        let mut news = News::default();
+        news.add(notification);
+        (news.deleted, news.incomplete)
+    }
+}
