@@ -95,6 +95,10 @@ fuzz: ## what a fuzzer thinks of, ten minutes a target (FUZZ_SECONDS, FUZZ_TARGE
 fuzz-check: ## the same for twenty seconds each, for CI
 	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=20
 
+sanitize: ## C tests and Rust tests of one host under AddressSanitizer
+	@scripts/require-packages $(FUZZ_NEEDS)
+	@scripts/sanitize $(TARGET)
+
 bench: bench-peers bench-programs ## speed against C and other tools, 20 minutes (BENCH_ARGS="--rows rtt")
 	@scripts/bench $(TARGET) $(REPORTS) $(BENCH_ARGS)
 
