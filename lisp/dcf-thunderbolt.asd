@@ -80,6 +80,7 @@
                (:file "image")
                (:file "hydramesh-code")
                (:file "compat")
+               (:file "readme")
                (:file "two-hosts"))
   :perform (test-op (operation system)
              (symbol-call '#:dcf-thunderbolt/tests '#:run-suites

@@ -64,6 +64,8 @@ suites! {
     image;
     /// Programs written for HydraMesh, unchanged.
     compat;
+    /// The quick start of `lisp/README.md`, word by word.
+    readme;
 }
 
 /// Lisp on host a; on host b a C program that echoes.

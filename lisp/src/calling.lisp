@@ -27,7 +27,7 @@
   "Evaluates FORM, a call of the library, and then the clause that has its status: (CODE FORM...)
 or ((CODE...) FORM...). All of that is uninterrupted, so that nothing that the library gave out
 gets lost; clauses have to be short. Another status is signalled as a failure with the arguments
-FAILURE; its restart RETRY evaluates FORM again."
+FAILURE; its restart TRY-AGAIN evaluates FORM again."
   (let ((status (gensym "STATUS")) (result (gensym "RESULT")))
     `(loop
        (let ((,result
@@ -88,7 +88,7 @@ is for attempts that begin anew each time: each may wait as long as all before i
      (wait-in-slices ,timeout #'attempt ,growing)))
 
 (defun time-is-up (timeout what &rest failure)
-  "Signals that TIMEOUT seconds were not enough for WHAT. Returns when RETRY is chosen."
+  "Signals that TIMEOUT seconds were not enough for WHAT. Returns when TRY-AGAIN is chosen."
   (signal-error (apply #'make-error +err-timeout+
                        (format nil "~A within ~,3F s" what timeout)
                        failure)))

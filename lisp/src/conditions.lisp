@@ -108,14 +108,14 @@ nothing.")
          (if stream (list* :stream stream arguments) arguments)))
 
 (defun signal-error (failure)
-  "Signals FAILURE. Returns when the restart RETRY is chosen."
+  "Signals FAILURE. Returns when the restart TRY-AGAIN is chosen."
   (restart-case (error failure)
-    (retry ()
+    (try-again ()
       :report "Make the same call again.")))
 
-(defun retry (&optional condition)
+(defun try-again (&optional condition)
   "Makes the call that failed again, from inside a handler: the link may be up by now, or the port
 free. Does nothing when there is no such call."
-  (let ((restart (find-restart 'retry condition)))
+  (let ((restart (find-restart 'try-again condition)))
     (when restart
       (invoke-restart restart))))

@@ -78,8 +78,11 @@ on. Does nothing when no handler runs."
   (unwind-protect
        (guarded report
                 (lambda ()
-                  (funcall handler stream (data-stream-peer stream))
-                  (close stream)))
+                  (let ((peer (handler-case (data-stream-peer stream)
+                                (closed-error () nil)))) ; the transport, meanwhile
+                    (when peer
+                      (funcall handler stream peer)
+                      (close stream)))))
     (close stream :abort t)))
 
 (defun stream-loop (hold handler report timeout)

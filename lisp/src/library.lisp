@@ -70,7 +70,7 @@
   "Loads the shared library, unless it is loaded: from PATH; or else from where the environment
 variable DCF_THUNDERBOLT_LIBRARY says; or else by its soname, as the system finds libraries; or
 else from the build tree that this system is part of. It is called when the system is loaded, and
-when a saved image starts. Signals a LIBRARY-ERROR with the reasons; its restarts are RETRY and
+when a saved image starts. Signals a LIBRARY-ERROR with the reasons; its restarts are TRY-AGAIN and
 USE-VALUE (another path)."
   (loop until *library*
         do (let ((reasons (loop for candidate in (if path (list path) (candidates))
@@ -78,7 +78,7 @@ USE-VALUE (another path)."
                                 while reason collect reason)))
              (unless *library*
                (restart-case (error (no-library-error reasons))
-                 (retry ()
+                 (try-again ()
                    :report "Look for the library again.")
                  (use-value (other)
                    :report "Load the library from another path."

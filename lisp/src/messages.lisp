@@ -56,7 +56,7 @@ own, \"[fe80::1%thunderbolt0]:6000\"; DISCOVER and RECEIVE-MESSAGE give such str
 (defun send-messages (transport messages peer)
   "Sends each vector of octets in the sequence MESSAGES to PEER as a control message, in order and
 in as few system calls as possible. Returns their number. Stops at the first that fails; then
-ERROR-TRANSFERRED says how many were sent, and the restart RETRY goes on with that one."
+ERROR-TRANSFERRED says how many were sent, and the restart TRY-AGAIN goes on with that one."
   (loop with handle = (handle transport)
         with count = (length messages)
         for start from 0 below count by +batch+

@@ -32,7 +32,8 @@ function may be called from any thread. Failures are conditions under DCF-THUNDE
    ;; the library
    #:load-library #:library-version
    ;; conditions
-   #:dcf-thunderbolt-error #:error-code #:error-errno #:error-message #:error-transferred #:retry
+   #:dcf-thunderbolt-error #:error-code #:error-errno #:error-message #:error-transferred
+   #:try-again
    #:library-error
    #:timeout-error #:would-block-error #:closed-error #:forked-error
    #:end-of-data-error

@@ -61,20 +61,20 @@
         (is (eq near (stream-error-stream condition)))))
     (close near :abort t)))
 
-(test retry-makes-the-call-again
+(test try-again-makes-the-call-once-more
   (let ((taken (open-transport :interface "lo" :control-port 0 :data-port 0))
         (tries 0))
     (multiple-value-bind (control data) (transport-ports taken)
       (handler-bind ((address-in-use-error (lambda (condition)
                                              (incf tries)
                                              (close-transport taken)
-                                             (retry condition))))
+                                             (try-again condition))))
         (with-transport (transport :interface "lo" :control-port control :data-port data)
           (is-true (transport-open-p transport))
           (is (= 1 tries))))))
-  (is (null (retry)) "nothing failed"))
+  (is (null (try-again)) "nothing failed"))
 
-(test retry-goes-on-where-a-write-stopped
+(test try-again-goes-on-where-a-write-stopped
   (with-streams (near far)
     (setf (data-stream-timeout near) 0.02)
     (let* ((octets (pattern 20000000))
@@ -84,7 +84,7 @@
       (handler-bind ((timeout-error (lambda (condition)
                                       (when (= 1 (incf tries))
                                         (setf reading (in-thread (read-sequence read far))))
-                                      (retry condition))))
+                                      (try-again condition))))
         (write-sequence octets near)
         (force-output near))
       (is (plusp tries))

@@ -24,6 +24,9 @@
 (def-suite image :in loopback :description "Saved images.")
 (def-suite compat :in loopback :description "HydraMesh's package.")
 
+;;; It uses the default ports, which may be taken here.
+(def-suite readme :description "The quick start, as it is printed.")
+
 ;;; These need a second host, and the test driver to make it.
 (def-suite two-hosts :description "The library on both hosts.")
 (def-suite wire :description "A peer of plain sockets on the other host.")

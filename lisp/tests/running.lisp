@@ -11,10 +11,12 @@
                  (format stream "~D of ~D checks failed" (failed condition) (checks condition))))))
 
 (defun gather-garbage (stop)
-  "Collects garbage, all of it or what is young, until STOP has something in it."
-  (loop for full = t then (not full)
+  "Collects garbage until STOP has something in it: what is young, and sometimes all of it. Others
+have their turn between two collections, or they would do nothing but wait for the next."
+  (loop for number from 0
         until (first stop)
-        do (trivial-garbage:gc :full full)))
+        do (trivial-garbage:gc :full (zerop (mod number 16)))
+           (bt:thread-yield)))
 
 (defun call-during-collections (function)
   "Calls FUNCTION while another thread does nothing but collect garbage."

@@ -1,4 +1,4 @@
-;;;; With another host, which the test driver has made: on it a C program echoes through the library,
+;;;; With another host, which the test driver has made: on it a C program echoes, through the library,
 ;;;; or the peer of plain sockets does. Questions to the driver are lines that begin with "? "; it
 ;;;; answers each with a line.
 
@@ -76,7 +76,7 @@
         (handler-bind ((link-down-error (lambda (condition)
                                           (when (< (incf tries) 3000)
                                             (sleep 0.01)
-                                            (retry condition)))))
+                                            (try-again condition)))))
           (send-message transport (octets 1 2 3) peer)))
       ;; The other host may learn of the cable later, so this may take more than one.
       (eventually (progn
