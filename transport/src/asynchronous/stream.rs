@@ -36,7 +36,7 @@ use crate::sys::reactor::{self, Held, Steady};
 /// the link goes) wakes the tasks that wait on it. Dropping it closes the stream, unless there are
 /// clones; what was written still reaches the peer.
 ///
-/// One task may read and another write, by [`tokio::io::split`] or because `&AsyncDataStream` is
+/// One task may read and another write, by `tokio::io::split` or because `&AsyncDataStream` is
 /// [`AsyncRead`] and [`AsyncWrite`] too. Of several tasks that read, only the last one is woken.
 pub struct AsyncDataStream {
     watched: AsyncFd<Held<Claimed>>,
