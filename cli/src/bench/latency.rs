@@ -56,7 +56,7 @@ pub fn loaded(
 ) -> Result<Latency, Failure> {
     let enough = AtomicBool::new(false);
     thread::scope(|scope| {
-        let is_enough = || enough.load(Ordering::Relaxed);
+        let is_enough = |_| enough.load(Ordering::Relaxed);
         let stream = scope.spawn(move || load.until(Directions::OUT, progress, is_enough));
         let measured = quiet(transport, peer, load.time());
         enough.store(true, Ordering::Relaxed);

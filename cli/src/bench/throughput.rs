@@ -102,16 +102,15 @@ impl<'a> Load<'a> {
 
     /// Runs for the time that was asked for.
     pub fn run(&self, directions: Directions, progress: &Progress) -> Result<Throughput, Failure> {
-        let end = Instant::now() + self.time;
-        self.until(directions, progress, || Instant::now() >= end)
+        self.until(directions, progress, |elapsed| elapsed >= self.time)
     }
 
-    /// Runs until it is enough.
+    /// Runs until it is enough, which is asked after each piece, with the time since all streams are open.
     pub fn until(
         &self,
         directions: Directions,
         progress: &Progress,
-        is_enough: impl Fn() -> bool + Sync,
+        is_enough: impl Fn(Duration) -> bool + Sync,
     ) -> Result<Throughput, Failure> {
         let Directions { name, out, into } = directions;
         // All are open before the time begins.
@@ -125,6 +124,7 @@ impl<'a> Load<'a> {
         let moved = AtomicU64::new(0);
         let ended = AtomicBool::new(false);
         let begin = Instant::now();
+        let is_enough = || is_enough(begin.elapsed());
         let (results, samples) = thread::scope(|scope| {
             let (moved, is_enough) = (&moved, &is_enough);
             let senders = out
@@ -172,11 +172,14 @@ fn send(
 ) -> Result<Moved, TransportError> {
     let mut pattern = Pattern::new();
     let mut sent = 0;
-    while !is_enough() {
+    loop {
         let written = stream.write_timeout(pattern.next(PIECE), Some(PATIENCE));
         moved.fetch_add(written.count, Ordering::Relaxed);
         sent += written.count;
         written.outcome?;
+        if is_enough() {
+            break;
+        }
     }
     stream.finish()?;
     let mut answer = [0; 16];
@@ -197,7 +200,7 @@ fn receive(
     let mut pattern = Pattern::new();
     let mut buf = vec![0; PIECE];
     let (mut bytes, mut right) = (0, true);
-    while !is_enough() {
+    loop {
         let read = stream.read_timeout(&mut buf, Some(PATIENCE))?;
         if read == 0 {
             // It goes on until we close.
@@ -207,6 +210,9 @@ fn receive(
         right &= pattern.continues(&buf[..read]);
         bytes += read as u64;
         moved.fetch_add(read as u64, Ordering::Relaxed);
+        if is_enough() {
+            break;
+        }
     }
     stream.close();
     Ok(Moved { bytes, right })
