@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::os::unix::fs::{symlink, MetadataExt, PermissionsExt};
 
-use common::folders::{content, push, Folders};
+use common::folders::{content, fast, push, slow, Folders};
 use common::{run, tool, Tool};
 use testkit::Cable;
 
@@ -168,6 +168,26 @@ fn several_streams_bring_the_same() {
         assert!(folders.read(&format!("in/d/{name}")) == folders.read(&format!("out/d/{name}")));
     }
     assert_eq!(folders.names("in/d"), folders.names("out/d"));
+}
+
+#[test]
+fn more_streams_are_tried_by_itself() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    for number in 0..40 {
+        folders.write(&format!("out/d/{number}"), content(3_000_000 + number));
+    }
+    let _receiver = folders.receive(cable.b(), &[]);
+    slow(cable.a());
+    let folder = folders.at("out/d");
+    let arguments = ["push", "-v", &folder, cable.b().address()];
+    let mut pusher = Tool::start(tool(cable.a(), &arguments));
+    pusher.wait_err("one more stream is tried");
+    fast(cable.a());
+    pusher.end().with(0);
+    assert_eq!(folders.names("in/d"), folders.names("out/d"));
+    for name in folders.names("out/d") {
+        assert!(folders.read(&format!("in/d/{name}")) == folders.read(&format!("out/d/{name}")));
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ use super::tally::Tally;
 use super::tree::Tree;
 use crate::connect::Peer;
 use crate::greeting::{self, Service};
+use crate::output;
 use crate::transfer::entry::Kind;
 use crate::transfer::message::{Pusher, Receiver, Want, ENTRIES_AT_ONCE};
 use crate::transfer::progress::Progress;
@@ -184,10 +185,12 @@ impl Pass<'_> {
             match climb.rate((now - before) as f64 / begin.elapsed().as_secs_f64()) {
                 Step::Stay => {}
                 Step::Add => {
+                    output::detail("one more stream is tried");
                     state.sending += 1;
                     more();
                 }
                 Step::Remove => {
+                    output::detail("the last stream gained nothing, and goes");
                     retired.store(true, Ordering::Relaxed);
                     return;
                 }
