@@ -36,6 +36,8 @@ pub struct Bin {
     pub count: u64,
 }
 
+/// Bins that a program, or a page, has use for.
+pub const BINS: usize = 200;
 /// Lines of a drawn histogram at most.
 const LINES: usize = 16;
 /// The longest bar, in characters.
@@ -83,16 +85,16 @@ impl Times {
         }
     }
 
-    /// Bins whose width grows with the time, so that both the usual and the rare are seen.
-    pub fn bins(&self) -> Vec<Bin> {
+    /// Bins, `most` of them at most, whose width grows with the time: so both the usual and the rare are seen.
+    pub fn bins(&self, most: usize) -> Vec<Bin> {
         if self.histogram.is_empty() {
             return Vec::new();
         }
         let low = (self.histogram.min() as f64).max(1.0);
         let high = (self.histogram.max() as f64).max(low);
-        let factor = [1.05_f64, 1.1, 1.2, 1.5, 2.0, 4.0, 10.0, 100.0]
+        let factor = [1.02_f64, 1.05, 1.1, 1.2, 1.5, 2.0, 4.0, 10.0, 100.0]
             .into_iter()
-            .find(|factor| (high / low).ln() / factor.ln() < (LINES - 1) as f64)
+            .find(|factor| (high / low).ln() / factor.ln() < (most - 1) as f64)
             .unwrap_or(1000.0);
         let mut bins: Vec<Bin> = Vec::new();
         let mut from = low;
@@ -116,7 +118,7 @@ impl Times {
 
     /// The bins as bars, one a line.
     pub fn drawn(&self) -> Vec<String> {
-        let bins = self.bins();
+        let bins = self.bins(LINES);
         let most = bins.iter().map(|bin| bin.count).max().unwrap_or(1).max(1);
         let label = |us: f64| short_time(Duration::from_nanos((us * 1e3) as u64));
         let draw = |bin: &Bin| {
@@ -183,11 +185,11 @@ mod tests {
     fn every_time_lies_in_a_bin() {
         for values in [vec![5], vec![1, 1_000_000], (1..500).collect()] {
             let total = values.len() as u64;
-            let bins = times(values).bins();
+            let bins = times(values).bins(LINES);
             assert_eq!(bins.iter().map(|bin| bin.count).sum::<u64>(), total);
             assert!(bins.len() <= LINES, "{}", bins.len());
         }
-        assert!(Times::new().bins().is_empty());
+        assert!(Times::new().bins(LINES).is_empty());
         assert!(Times::new().drawn().is_empty());
     }
 

@@ -48,6 +48,8 @@ struct Json<'a> {
     text: Option<&'a str>,
 }
 
+/// Messages that may wait to be printed: a benchmark sends them faster than a terminal shows them.
+const WAITING: usize = 65_536;
 /// Bytes of a stream that are read at a time.
 const PIECE: usize = 256 << 10;
 
@@ -59,7 +61,7 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let transport = connect::server(common, |builder| {
         let streams = Arc::clone(&streams);
         let counted = Arc::clone(&counting);
-        builder.on_stream(move |stream| {
+        builder.receive_queue(WAITING).on_stream(move |stream| {
             let number = streams.fetch_add(1, Ordering::Relaxed) + 1;
             serve(&stream, number, echo, &counted);
         })

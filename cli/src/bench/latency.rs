@@ -11,7 +11,7 @@ use super::throughput::{Directions, Load};
 use super::Progress;
 use crate::connect::Peer;
 use crate::exit::Failure;
-use crate::histogram::{Bin, Summary, Times};
+use crate::histogram::{Bin, Summary, Times, BINS};
 
 /// What is lost is not waited for longer.
 const LOST: Duration = Duration::from_secs(1);
@@ -43,7 +43,7 @@ pub fn quiet(
     Ok(Latency {
         lost,
         times: times.summary(),
-        histogram: times.bins(),
+        histogram: times.bins(BINS),
     })
 }
 

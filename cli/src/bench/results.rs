@@ -44,9 +44,10 @@ impl Results {
             ("messages".to_owned(), self.messages()),
         ];
         rows.extend(self.streams.iter().map(|stream| {
-            let name = match stream.streams {
-                0 | 1 => format!("stream {}", stream.name),
-                number => format!("{number} streams {}", stream.name),
+            let name = match (stream.name, stream.streams) {
+                ("several out", number) => format!("{number} streams out"),
+                (name, 1) => format!("stream {name}"),
+                (name, _) => format!("streams {name}"),
             };
             (name, self.stream(stream))
         }));

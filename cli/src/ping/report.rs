@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::histogram::{Bin, Summary, Times};
+use crate::histogram::{Bin, Summary, Times, BINS};
 use crate::units::count;
 
 /// Fewer times than this are quicker read than drawn.
@@ -87,7 +87,7 @@ impl Series {
             received: rtt.count,
             duration_s: self.begin.elapsed().as_secs_f64(),
             rtt,
-            histogram: self.times.bins(),
+            histogram: self.times.bins(BINS),
         };
         serde_json::to_string_pretty(&json).expect("plain data")
     }
