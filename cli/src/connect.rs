@@ -79,6 +79,13 @@ fn interface(common: &Common, peer: Option<&str>) -> String {
     }
 }
 
+/// Whether a name means nothing to a shell. Linux lets an interface be called almost anything, and its name
+/// stands in commands that are run or pasted.
+pub fn is_plain(interface: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._@:-".contains(&byte);
+    interface.bytes().all(is_plain)
+}
+
 /// The name of an interface that may have been given as an index.
 fn named(zone: &str) -> String {
     if zone.is_empty() || !zone.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -245,6 +252,14 @@ mod tests {
         assert_eq!(peer.data, "[fe80::1%tb0]:5001");
         let peer = Peer::new("[fe80::1%tb0]:7000", &common());
         assert_eq!((&peer.control, &peer.data), (&peer.name, &peer.name));
+    }
+
+    #[test]
+    fn names_for_a_shell_are_plain() {
+        assert!(is_plain("thunderbolt0") && is_plain("enp2s0.7"));
+        for odd in ["$(reboot)", "a;b", "a'b", "a b", "ü"] {
+            assert!(!is_plain(odd), "{odd}");
+        }
     }
 
     #[test]

@@ -68,3 +68,18 @@ fn no_engine_that_nobody_knows() {
     );
     wrong.with(2);
 }
+
+#[test]
+fn a_name_that_a_shell_would_run_is_printed_nowhere() {
+    let cable = Cable::new();
+    cable
+        .a()
+        .ip(&["link", "set", "thunderbolt0", "name", "$(id)"]);
+    let odd = run(tool(cable.a(), &["--interface", "$(id)", "env", "nccl"]));
+    assert!(
+        odd.err.contains("cannot stand in a shell's command"),
+        "{}",
+        odd.err
+    );
+    assert_eq!(odd.with(1), "");
+}

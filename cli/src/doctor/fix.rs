@@ -15,7 +15,6 @@ pub fn run(findings: &[Finding]) -> Result<(), Failure> {
     let mut failed = 0;
     for command in &commands {
         output::line(&format!("# {command}"));
-        // They are made here from names that the kernel allows for interfaces, and quoted where needed.
         let status = Command::new("sh").args(["-c", command.as_str()]).status();
         if !status.is_ok_and(|status| status.success()) {
             output::error(&format!("it failed: {command}"));

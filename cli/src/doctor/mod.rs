@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
+use crate::connect;
 use crate::exit::{Exit, Failure};
 use crate::options::Common;
 use crate::output;
@@ -94,6 +95,9 @@ fn examine(tree: &Tree, common: &Common, options: &Options) -> (Option<String>, 
     findings.extend(ports::all(tree, common.control_port, common.data_port));
     let ports = (common.control_port, common.data_port);
     findings.push(firewall::all(tree, found.as_deref(), ports));
+    if !found.as_deref().is_none_or(connect::is_plain) {
+        findings.iter_mut().for_each(|finding| finding.fix.clear());
+    }
     findings.extend(settings::all(tree));
     (found, findings)
 }

@@ -43,7 +43,12 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         }
         Err(failure) => return Err(failure),
     };
-    let addresses = Addresses::of(&transport.interface(), peer.as_deref())?;
+    let interface = transport.interface();
+    if !connect::is_plain(&interface) {
+        let text = format!("{interface:?} cannot stand in a shell's command: give it another name");
+        return Err(Failure::new(Exit::Failed, text));
+    }
+    let addresses = Addresses::of(&interface, peer.as_deref())?;
     let engines = match options.engines.is_empty() {
         true => Engine::all(),
         false => &options.engines,
