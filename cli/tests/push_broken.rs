@@ -8,7 +8,7 @@ use std::process::Command;
 
 use common::folders::{content, fast, push, slow, Folders, LONG};
 use common::{tool, Tool};
-use testkit::{wait_until, Cable};
+use testkit::{wait_until, while_suspended, Cable};
 
 /// What takes seconds at the speed of [`slow`].
 const SIZE: usize = 48 << 20;
@@ -218,7 +218,11 @@ fn a_disk_that_becomes_full_meanwhile() {
     let _disk = Disk::of(&folders, "56m");
     let mut receiver = folders.receive(cable.b(), &[]);
     let pusher = under_way(&cable, &folders, &[]);
-    folders.write("in/somebody else's", vec![1; 20 << 20]);
+    while_suspended(receiver.id(), || {
+        let mut other = File::create(folders.at("in/somebody else's")).unwrap();
+        // As much as fits: more may have arrived than was waited for.
+        let _ = other.write_all(&vec![1; 40 << 20]);
+    });
     fast(cable.a());
     let ended = pusher.end();
     assert!(

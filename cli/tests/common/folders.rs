@@ -97,7 +97,7 @@ pub fn push(host: &Host, arguments: &[&str]) -> Ended {
 
 /// Makes what a host sends slow, so that there is a middle of a transfer.
 pub fn slow(host: &Host) {
-    let queue = "qdisc add dev thunderbolt0 root tbf rate 200mbit burst 512kb latency 100ms";
+    let queue = "qdisc add dev thunderbolt0 root tbf rate 100mbit burst 512kb latency 100ms";
     host.traffic_control(&queue.split(' ').collect::<Vec<_>>());
 }
 
