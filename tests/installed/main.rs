@@ -56,6 +56,64 @@ fn every_function_has_a_page() {
     }
 }
 
+/// The tool with its pages and completions.
+#[test]
+fn the_tool_is_there() {
+    let tree = Tree::multiarch();
+    let version = tree::output_of(Command::new(tree.path("bin/dcf-tb")).arg("--version"));
+    assert_eq!(
+        version.trim(),
+        concat!("dcf-tb ", env!("CARGO_PKG_VERSION"))
+    );
+    for place in [
+        "share/man/man1/dcf-tb.1",
+        "share/bash-completion/completions/dcf-tb",
+        "share/zsh/site-functions/_dcf-tb",
+        "share/fish/vendor_completions.d/dcf-tb.fish",
+    ] {
+        let text = fs::read_to_string(tree.path(place)).unwrap_or_default();
+        assert!(text.contains("dcf-tb"), "{place}");
+    }
+}
+
+/// ASDF finds the systems in the tree, and they find the library there.
+#[test]
+fn the_lisp_systems_load() {
+    let tree = Tree::multiarch();
+    let cache = tree.path("cache");
+    let mut sbcl = Command::new("sbcl");
+    sbcl.args([
+        "--noinform",
+        "--non-interactive",
+        "--no-sysinit",
+        "--no-userinit",
+    ]);
+    sbcl.args(["--eval", "(require :asdf)"]);
+    sbcl.args(["--eval", "(asdf:load-system \"dcf-thunderbolt/compat\")"]);
+    sbcl.args([
+        "--eval",
+        "(print (asdf:system-source-directory \"dcf-thunderbolt\"))",
+    ]);
+    sbcl.env("LD_LIBRARY_PATH", tree.libraries());
+    let systems = tree.path("share/common-lisp/systems");
+    sbcl.env("CL_SOURCE_REGISTRY", format!("{}:", systems.display()));
+    let translations = format!(
+        "(:output-translations (t (\"{}\" :implementation)) :ignore-inherited-configuration)",
+        cache.display()
+    );
+    sbcl.env("ASDF_OUTPUT_TRANSLATIONS", translations);
+    let output = sbcl.output().expect("sbcl");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{printed}{said}");
+    let source = tree.path("share/common-lisp/source/dcf-thunderbolt");
+    let source = fs::canonicalize(source).expect("it was installed");
+    assert!(
+        printed.contains(source.to_str().expect("UTF-8")),
+        "{printed}"
+    );
+}
+
 #[test]
 fn uninstall_takes_away_what_install_put_there_and_no_more() {
     let tree = Tree::multiarch();
@@ -71,6 +129,8 @@ fn uninstall_takes_away_what_install_put_there_and_no_more() {
     let left = tree.files();
     assert_eq!(left.len(), others.len(), "{left:?}");
     assert!(left.iter().all(|path| path.contains("/other.")), "{left:?}");
+    let lisp = tree.path("share/common-lisp/source/dcf-thunderbolt");
+    assert!(!lisp.exists());
     assert!(!tree.libraries().join("cmake/dcf_thunderbolt").exists());
 }
 

@@ -26,9 +26,12 @@ impl Tree {
             prefix,
             library_directory: library_directory.to_owned(),
         };
-        // They belong to all trees, and are made once.
-        static MAN_PAGES: OnceLock<()> = OnceLock::new();
-        MAN_PAGES.get_or_init(|| tree.make("man"));
+        // These belong to all trees, and are made once.
+        static BUILT: OnceLock<()> = OnceLock::new();
+        BUILT.get_or_init(|| {
+            tree.make("man");
+            build_tool();
+        });
         tree.make("install");
         tree
     }
@@ -43,14 +46,13 @@ impl Tree {
 
     /// Makes a target with the places of this tree.
     pub fn make(&self, target: &str) {
-        let built = library_directory().join("libdcf_thunderbolt.so");
-        let built = fs::canonicalize(built).expect("the library was built");
+        let built = profile();
         let mut make = Command::new("make");
         make.args(["--no-print-directory", "--silent", target])
             .arg(format!("DESTDIR={}", self.root.display()))
             .arg(format!("PREFIX={}", self.prefix))
             .arg(format!("LIBDIR={}/{}", self.prefix, self.library_directory))
-            .arg(format!("RELEASE={}", parent(&built).display()))
+            .arg(format!("RELEASE={}", built.display()))
             // What the test runner set for itself is not meant for this one.
             .env_remove("MAKEFLAGS")
             .current_dir(package_root());
@@ -110,6 +112,28 @@ impl Drop for Tree {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.root);
     }
+}
+
+/// Where cargo builds for these tests.
+fn profile() -> PathBuf {
+    let library = library_directory().join("libdcf_thunderbolt.so");
+    let library = fs::canonicalize(library).expect("the library was built");
+    parent(&library).to_owned()
+}
+
+/// Builds dcf-tb, which `cargo test` of the library alone does not.
+fn build_tool() {
+    let profile = profile();
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--package", "dcf_tb", "--target-dir"]);
+    cargo.arg(parent(&profile)).current_dir(package_root());
+    match profile.file_name().and_then(OsStr::to_str) {
+        Some("debug") | None => {}
+        Some(name) => {
+            cargo.args(["--profile", name]);
+        }
+    }
+    output_of(&mut cargo);
 }
 
 /// A directory that nobody else has. Who makes it removes it.
