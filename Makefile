@@ -117,6 +117,8 @@ bench-programs: ## what competes in the benchmark, in target/bench (installs wha
 	@$(MAKE) --no-print-directory --silent build
 	@$(MAKE) --no-print-directory --silent $(BENCH_PROGRAMS)
 	@bench/peers/build $(BENCH)
+	@if scripts/require-packages $(LISP_NEEDS); then bench/lisp/build $(BENCH); \
+	else echo 'the rows of Common Lisp are left out' >&2; fi
 	@$(CARGO) build --quiet --release --package dcf_bench
 
 # Yardsticks do not load the library.
@@ -148,7 +150,7 @@ lint: ## formatting, clippy with and without async, the C examples as C99, shell
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --package thunderbolt_transport --all-targets --features async -- -D warnings
 	for f in c_examples/*.c; do $(CC) -std=c99 $(WARNINGS) -Iinclude -fsyntax-only $$f || exit 1; done
-	shellcheck -x $(wildcard scripts/*) .ci/run bench/instructions bench/peers/build bench/peers/peer
+	shellcheck -x $(wildcard scripts/*) .ci/run bench/instructions bench/lisp/build bench/peers/build bench/peers/peer
 
 docs: $(MAN3)/dcf_thunderbolt.3 ## the Rust documentation, in target/doc; the C reference, in target/doc/c
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --features thunderbolt_transport/async --no-deps

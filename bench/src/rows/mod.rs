@@ -1,6 +1,7 @@
 //! The table of what is measured, and what is to be reached.
 
 mod idle;
+mod lisp;
 mod messages;
 mod round_trips;
 mod streams;
@@ -18,6 +19,7 @@ pub fn works(programs: &Path, quick: bool) -> Vec<Work> {
     let mut works = round_trips::works(&builder);
     works.extend(messages::works(&builder));
     works.extend(streams::works(&builder));
+    works.extend(lisp::works(&builder));
     works.extend(idle::works(&builder));
     works.extend(instructions::works(programs));
     for peer in peers::installed(programs) {
