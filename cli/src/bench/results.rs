@@ -64,9 +64,10 @@ impl Results {
         let messages = &self.messages;
         let lost = (messages.sent - messages.received) as f64 / messages.sent.max(1) as f64;
         format!(
-            "{} a second of {} bytes sent, {:.2} % lost",
-            count(messages.sent_per_second as u64),
+            "{} a second of {} bytes arrive, of {} sent: {:.2} % lost",
+            count(messages.received_per_second as u64),
             messages.size,
+            count(messages.sent_per_second as u64),
             lost * 100.0
         )
     }
