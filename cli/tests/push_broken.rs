@@ -51,7 +51,7 @@ fn a_cable_that_is_pulled_and_plugged_in_again() {
     let mut receiver = folders.receive(cable.b(), &[]);
     let mut pusher = under_way(&cable, &folders, &[]);
     cable.unplug();
-    pusher.wait_err("waiting for up to 60 s");
+    pusher.wait_err("waiting for up to 120 s");
     receiver.wait_err("pushing it again goes on from there");
     assert_eq!(folders.names("in"), [".file.dcf-part"]);
     cable.plug();
@@ -86,7 +86,7 @@ fn a_receiver_that_is_interrupted_and_started_again() {
         ended.err
     );
     ended.with(130);
-    pusher.wait_err("waiting for up to 60 s");
+    pusher.wait_err("waiting for up to 120 s");
     assert_eq!(folders.names("in"), [".file.dcf-part"]);
     let _receiver = folders.receive(cable.b(), &[]);
     pusher.end().with(0);

@@ -46,7 +46,8 @@ pub struct Options {
     streams: Option<NonZeroU16>,
 
     /// How long to wait for a broken connection to come back, or for somebody else's push to end.
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    // Longer than a receiver believes that a pusher is alive which is not.
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = seconds)]
     wait: Duration,
 }
 
