@@ -36,6 +36,7 @@ TEST_NEEDS := $(DEMO_NEEDS) g++ binutils valgrind cmake pkg-config abigail-tools
 	$(LISP_NEEDS) cl-fiveam ecl
 LINT_NEEDS := gcc libc6-dev rust rustfmt clippy shellcheck
 DOCS_NEEDS := mandoc
+DEB_NEEDS := gcc libc6-dev rust dpkg-dev debhelper
 BENCH_NEEDS := gcc libc6-dev iproute2 util-linux valgrind rust
 SOAK_NEEDS := gcc libc6-dev iproute2 util-linux rust
 # libFuzzer is C++.
@@ -173,6 +174,14 @@ deps: ## whatever make can need
 # Builds only what is not there, so that `make && sudo make install` builds nothing as root.
 $(RELEASE)/$(LIB).so $(RELEASE)/$(LIB).a:
 	$(MAKE) build
+
+deb: ## Debian packages, in target/deb (installs what it needs)
+	@scripts/require-packages $(DEB_NEEDS)
+	@scripts/deb $(TARGET)/deb
+
+deb-test: ## the packages in a clean Debian: installed, used, purged (needs root)
+	@scripts/require-packages mmdebstrap iproute2 util-linux
+	@scripts/deb-test $(TARGET)/deb
 
 INSTALL = DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" BINDIR="$(BINDIR)" LIBDIR="$(LIBDIR)" \
 	INCLUDEDIR="$(INCLUDEDIR)" DATADIR="$(DATADIR)" MANDIR="$(MANDIR)" \
