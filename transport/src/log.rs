@@ -84,8 +84,8 @@ impl Logger {
 pub(crate) struct Throttle(Mutex<(Option<Instant>, u64)>);
 
 impl Throttle {
-    /// `Some(n)`: log now, `n` records were held back since the last one.
-    pub fn pass(&self) -> Option<u64> {
+    /// `Some`: log now, and end the record with it. It tells how many were held back since the last one.
+    pub fn pass(&self) -> Option<HeldBack> {
         let now = Instant::now();
         let (last, held_back) = &mut *lock(&self.0);
         if last.is_some_and(|last| now.duration_since(last) < Duration::from_secs(1)) {
@@ -93,7 +93,20 @@ impl Throttle {
             return None;
         }
         *last = Some(now);
-        Some(std::mem::take(held_back))
+        Some(HeldBack(std::mem::take(held_back)))
+    }
+}
+
+/// Records that a [`Throttle`] kept from the log. Nothing is said of none.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct HeldBack(u64);
+
+impl fmt::Display for HeldBack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            count => write!(f, " ({count} such records held back)"),
+        }
     }
 }
 
@@ -129,7 +142,9 @@ mod tests {
     #[test]
     fn a_flood_of_records_becomes_one_a_second() {
         let throttle = Throttle::default();
-        assert_eq!(throttle.pass(), Some(0));
+        assert_eq!(throttle.pass(), Some(HeldBack(0)));
         assert_eq!(throttle.pass(), None);
+        assert_eq!(HeldBack(0).to_string(), "");
+        assert_eq!(HeldBack(3).to_string(), " (3 such records held back)");
     }
 }

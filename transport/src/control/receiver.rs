@@ -290,7 +290,7 @@ pub(super) fn log_refused(core: &Core, from: &SocketAddrV6) {
             core.log,
             Warn,
             "refused a datagram from {}: neither link-local nor loopback (allow_any_source serves \
-             all; {held_back} such records held back)",
+             all){held_back}",
             from
         );
     }
@@ -302,7 +302,7 @@ pub(super) fn log_dropped(core: &Core, count: u64, why: fmt::Arguments<'_>) {
         log!(
             core.log,
             Warn,
-            "dropped {count} message(s): {why} ({held_back} such records held back)"
+            "dropped {count} message(s): {why}{held_back}"
         );
     }
 }

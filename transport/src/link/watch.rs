@@ -163,7 +163,7 @@ impl Watcher {
                 log!(
                     core.log,
                     Error,
-                    "{error}; trying again in {} s ({held_back} such records held back)",
+                    "{error}; trying again in {} s{held_back}",
                     RETRY.as_secs()
                 );
             }

@@ -163,11 +163,7 @@ impl Acceptor {
 
     fn log_refused(&mut self, core: &Core, what: &dyn fmt::Display) {
         if let Some(held_back) = self.refused.pass() {
-            log!(
-                core.log,
-                Warn,
-                "{what} ({held_back} such records held back)"
-            );
+            log!(core.log, Warn, "{what}{held_back}");
         }
     }
 
@@ -194,7 +190,7 @@ impl Acceptor {
             log!(
                 core.log,
                 Error,
-                "reset the stream from {}: {error} ({held_back} such records held back)",
+                "reset the stream from {}: {error}{held_back}",
                 stream.peer()
             );
         }
@@ -244,7 +240,7 @@ impl Acceptor {
             log!(
                 core.log,
                 Error,
-                "cannot accept a stream: {error} ({held_back} such records held back)"
+                "cannot accept a stream: {error}{held_back}"
             );
         }
         if was_reset && self.spare.is_some() {

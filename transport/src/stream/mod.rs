@@ -229,7 +229,7 @@ impl DataStream {
             log!(
                 core.log,
                 Warn,
-                "reset the stream from {}: {why} ({held_back} such records held back)",
+                "reset the stream from {}: {why}{held_back}",
                 self.peer()
             );
         }
