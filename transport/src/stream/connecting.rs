@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use socket2::SockAddr;
 
 use super::options;
-use super::shared::{Shared, Using, Waited};
+use super::shared::{Shared, Using};
+use super::waited::Waited;
 use crate::error::{Result, TransportError};
 use crate::sync::atomic::Ordering;
 use crate::sys::poll::{Deadline, Interest};

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::listener;
 use super::registry::End;
-use super::shared::{Shared, Waited};
+use super::shared::Shared;
+use super::waited::Waited;
 use crate::error::{Result, TransportError};
 use crate::sys::file::{self, FileKind, Pipe};
 use crate::sys::poll::Interest;

@@ -3,6 +3,7 @@
 mod breakage;
 mod connecting;
 mod files;
+mod leftover;
 pub(crate) mod listener;
 mod options;
 pub(crate) mod registry;
@@ -10,6 +11,7 @@ mod shared;
 mod silent;
 pub(crate) mod stall;
 mod tasks;
+mod waited;
 
 use std::fmt;
 use std::io::{self, IoSlice, Read, Write};

@@ -9,19 +9,20 @@ use std::time::{Duration, Instant};
 use socket2::Socket;
 
 use super::breakage::Breakage;
+use super::leftover::Leftover;
 use super::listener;
 use super::registry::End;
 use super::silent::MayBeSilent;
 use super::tasks::StreamTasks;
+use super::waited::Waited;
 use crate::address;
 use crate::core::Core;
 use crate::error::{expired, Result, TransportError};
-use crate::handlers::lock;
 use crate::spin::Spinning;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU8, Ordering};
-use crate::sync::{thread, Mutex};
-use crate::sys::poll::{wait, Deadline, Interest};
-use crate::sys::{memory, socket, would_block};
+use crate::sync::thread;
+use crate::sys::poll::{wait, Interest};
+use crate::sys::{socket, would_block};
 
 /// What is more is part of a transfer: that is paced by the sender or the cable, and spinning for the
 /// rest of it only takes processor time from the application.
@@ -48,14 +49,6 @@ pub(crate) struct Shared {
     breakage: Breakage,
     pub(super) leftover: Leftover,
     pub(super) tasks: StreamTasks,
-}
-
-/// Bytes that were taken from the socket and not delivered: a file could not take them. The next
-/// read gives them.
-#[derive(Default)]
-pub(super) struct Leftover {
-    any: AtomicBool,
-    bytes: Mutex<Vec<u8>>,
 }
 
 /// A call on a stream, under way until it is dropped.
@@ -228,7 +221,7 @@ impl Shared {
                 Ok(false) => {
                     return Err(expired(
                         format!("stream with {}", self.peer),
-                        waited.timeout,
+                        waited.timeout(),
                     ))
                 }
                 Err(error) => return Err(self.failed("cannot wait for", error)),
@@ -395,70 +388,6 @@ impl Drop for Shared {
         if self.ended().is_none() {
             self.core.streams.release(self.id);
         }
-    }
-}
-
-impl Leftover {
-    pub(super) fn is_empty(&self) -> bool {
-        !self.any.load(Ordering::Acquire)
-    }
-
-    /// Makes room for as many bytes as are `put` next.
-    pub(super) fn reserve(&self, count: usize) -> Result<()> {
-        let room = lock(&self.bytes).try_reserve(count);
-        room.map_err(|_| memory::exhausted("cannot keep what a file may not take"))
-    }
-
-    pub(super) fn put(&self, bytes: &[u8]) {
-        if !bytes.is_empty() {
-            lock(&self.bytes).extend_from_slice(bytes);
-            self.any.store(true, Ordering::Release);
-        }
-    }
-
-    pub(super) fn put_back(&self, bytes: &[u8]) {
-        if !bytes.is_empty() {
-            lock(&self.bytes).splice(..0, bytes.iter().copied());
-            self.any.store(true, Ordering::Release);
-        }
-    }
-
-    pub(super) fn take(&self, buf: &mut [u8]) -> usize {
-        let mut bytes = lock(&self.bytes);
-        let count = bytes.len().min(buf.len());
-        buf[..count].copy_from_slice(&bytes[..count]);
-        bytes.drain(..count);
-        self.any.store(!bytes.is_empty(), Ordering::Release);
-        count
-    }
-}
-
-/// The time limit of a call. The clock is first read when there is something to wait for.
-pub(super) struct Waited {
-    timeout: Option<Duration>,
-    deadline: Option<Deadline>,
-}
-
-impl Waited {
-    pub(super) fn new(timeout: Option<Duration>) -> Self {
-        Self {
-            timeout,
-            deadline: None,
-        }
-    }
-
-    /// For a call that has read the clock already.
-    pub(super) fn until(deadline: Deadline, timeout: Option<Duration>) -> Self {
-        Self {
-            timeout,
-            deadline: Some(deadline),
-        }
-    }
-
-    fn deadline(&mut self) -> Deadline {
-        *self
-            .deadline
-            .get_or_insert_with(|| Deadline::after(self.timeout))
     }
 }
 
