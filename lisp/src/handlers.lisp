@@ -40,10 +40,15 @@ on. Does nothing when no handler runs."
     (when restart
       (invoke-restart restart))))
 
-(defun guarded (report function)
-  "Calls FUNCTION. An error in it is given to REPORT and goes no further."
+(defun guarded (hold report function)
+  "Calls FUNCTION. An error in it is given to REPORT and goes no further. That the transport of HOLD
+was closed under it is no error, but its end."
   (restart-case
-      (handler-bind ((serious-condition
+      (handler-bind ((closed-error
+                       (lambda (condition)
+                         (when (zerop (live hold))
+                           (give-up condition))))
+                     (serious-condition
                        (lambda (condition)
                          (funcall report condition)
                          (give-up condition))))
@@ -71,18 +76,16 @@ on. Does nothing when no handler runs."
                   (lambda ()
                     (multiple-value-bind (octets sender) (receive (live hold) receiver +slice+)
                       (when octets
-                        (guarded report (lambda () (funcall handler octets sender)))))))))
+                        (guarded hold report
+                                 (lambda () (funcall handler octets sender)))))))))
 
-(defun serve (stream handler report)
+(defun serve (hold stream handler report)
   "Gives STREAM to HANDLER, and closes it after that."
   (unwind-protect
-       (guarded report
+       (guarded hold report
                 (lambda ()
-                  (let ((peer (handler-case (data-stream-peer stream)
-                                (closed-error () nil)))) ; the transport, meanwhile
-                    (when peer
-                      (funcall handler stream peer)
-                      (close stream)))))
+                  (funcall handler stream (data-stream-peer stream))
+                  (close stream)))
     (close stream :abort t)))
 
 (defun stream-loop (hold handler report timeout)
@@ -91,7 +94,7 @@ on. Does nothing when no handler runs."
                   (let ((stream (accept hold +slice+ timeout)))
                     (when stream
                       (start-thread hold "dcf-thunderbolt stream"
-                                    (lambda () (serve stream handler report))))))))
+                                    (lambda () (serve hold stream handler report))))))))
 
 (defun start-handlers (hold message-handler stream-handler error-handler stream-timeout)
   (flet ((report (condition)

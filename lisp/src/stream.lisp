@@ -134,8 +134,9 @@ mode, which is the caller's to close; and the octets that were read from it alre
     (unwind-protect
          (unless abort
            (flush stream))
-      (trivial-garbage:cancel-finalization stream)
       (release-stream (hold stream))
+      ;; Not before that: who is interrupted in between still has the garbage collector.
+      (trivial-garbage:cancel-finalization stream)
       ;; Without room in them every read and write comes to the library, which refuses it.
       (setf (input stream) (make-buffer)
             (output stream) (make-buffer))

@@ -86,10 +86,12 @@ It is the library's: never read or close it."
 
 (defun close-transport (transport)
   "Closes TRANSPORT and its streams; frees its ports; wakes everybody who waits on it, with a
-CLOSED-ERROR; waits for its handlers, unless it is called from inside one. A second close does
-nothing. Returns whether it was open."
-  (trivial-garbage:cancel-finalization transport)
-  (when (release (hold transport))
-    (unless *in-handler*
-      (join-threads (hold transport)))
-    t))
+CLOSED-ERROR, which ends handlers that wait without a report; waits for its handlers, unless it is
+called from inside one. A second close does nothing. Returns whether it was open."
+  (let ((was-open (release (hold transport))))
+    ;; Not before that: who is interrupted in between still has the garbage collector.
+    (trivial-garbage:cancel-finalization transport)
+    (when was-open
+      (unless *in-handler*
+        (join-threads (hold transport)))
+      t)))

@@ -156,6 +156,32 @@
       (close-transport there)
       (is-true finished))))
 
+(test close-ends-handlers-that-wait
+  "They are not reported: it is no error that the program closed the transport."
+  (let ((errors (make-instance 'box))
+        (after (make-instance 'box))
+        (entered (bt:make-semaphore)))
+    (with-loopback (here)
+      (with-loopback (there :error-handler (lambda (condition)
+                                             (put (princ-to-string condition) errors))
+                            :message-handler (lambda (octets sender)
+                                               (declare (ignore octets sender))
+                                               (bt:signal-semaphore entered)
+                                               (receive-message there))
+                            :stream-handler (lambda (stream peer)
+                                              (declare (ignore peer))
+                                              (bt:signal-semaphore entered)
+                                              (unwind-protect (read-byte stream)
+                                                (put :left after))))
+        (send-message here (octets 1) (control-peer there))
+        (let ((stream (open-data-stream here (data-peer there))))
+          (dotimes (i 2)
+            (is-true (bt:wait-on-semaphore entered :timeout +generous+)))
+          (close-transport there)
+          (is (equal '(:left) (contents after)))
+          (is (equal '() (contents errors)))
+          (close stream :abort t))))))
+
 (test close-from-inside
   "A handler may close its transport, and two may close each other's."
   (let ((first nil) (second nil)

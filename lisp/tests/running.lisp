@@ -11,12 +11,13 @@
                  (format stream "~D of ~D checks failed" (failed condition) (checks condition))))))
 
 (defun gather-garbage (stop)
-  "Collects garbage until STOP has something in it: what is young, and sometimes all of it. Others
-have their turn between two collections, or they would do nothing but wait for the next."
+  "Collects garbage until STOP has something in it: what is young, and sometimes all of it. Half of the
+time is for the others: a thread that is stopped again before it had a turn never gets on."
   (loop for number from 0
+        for start = (get-internal-real-time)
         until (first stop)
         do (trivial-garbage:gc :full (zerop (mod number 16)))
-           (bt:thread-yield)))
+           (sleep (/ (- (get-internal-real-time) start) internal-time-units-per-second))))
 
 (defun call-during-collections (function)
   "Calls FUNCTION while another thread does nothing but collect garbage."

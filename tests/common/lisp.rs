@@ -8,7 +8,7 @@ use std::time::Duration;
 use testkit::{library_directory, package_root, Host, Running};
 
 /// Longer than any suite takes on a busy machine, with garbage being collected all the time.
-const LIMIT: Duration = Duration::from_secs(900);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// A Lisp, and how it runs a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
