@@ -78,9 +78,9 @@ fn a_rejected_stream_is_reset_counted_and_logged_once() {
     assert_eq!((stats.rejected_malformed, stats.rejected), (1, 1));
     assert_eq!(stats.streams_open, 0);
     let records = records.lock().unwrap();
-    let expected = "warn reset the stream from ::1%lo: it says \"nonsense\" (0 such";
+    let expected = "warn reset the stream from ::1%lo: it says \"nonsense\"";
     assert!(
-        records.iter().any(|record| record.starts_with(expected)),
+        records.iter().any(|record| record == expected),
         "{records:?}"
     );
 }

@@ -33,6 +33,8 @@ impl Terminal {
             }
         }
         builder.env("TERM", "xterm-256color");
+        // Where CI is set, colours are shown on dumb terminals too: logs of such services show them.
+        builder.env_remove("CI");
         environment
             .iter()
             .for_each(|(name, value)| builder.env(name, value));
