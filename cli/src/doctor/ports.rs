@@ -6,6 +6,9 @@ use super::tree::Tree;
 /// A listening TCP socket (include/net/tcp_states.h).
 const LISTENING: &str = "0A";
 
+/// The AirPlay receiver of macOS 12 and later listens here.
+const AIRPLAY: u16 = 5000;
+
 pub fn all(tree: &Tree, control: u16, data: u16) -> Vec<Finding> {
     vec![
         port(
@@ -50,8 +53,12 @@ fn port(
                 Some(who) => who,
                 None => "another program (root sees which)".to_owned(),
             };
+            let airplay = match port {
+                AIRPLAY => "; on a Mac it is AirPlay's, which System Settings (AirDrop & Handoff) turns off",
+                _ => "",
+            };
             return Finding::warning(check, format!("{port} is held by {who}")).advise(format!(
-                "unless it is one of yours with this transport: stop it, or take another with {option}, on both hosts"
+                "unless it is one of yours with this transport: stop it, or take another with {option}, on both hosts{airplay}"
             ));
         }
     }
