@@ -1,25 +1,38 @@
-//! The library is memory-clean: no bad access, no lost block.
+//! The library is memory-clean: no bad access, no lost block. The programs that one host can run, but
+//! those that starve the process, fork it, or look at how its threads sleep.
 
 use testkit::{CProgram, Dialect};
 
-fn clean(program: &str, argument: &str) {
-    CProgram::new(program, Dialect::C11)
-        .arg(argument)
-        .under_valgrind()
-        .run();
+macro_rules! clean {
+    ($($program:ident)*) => {$(
+        #[test]
+        fn $program() {
+            CProgram::new(stringify!($program), Dialect::C11)
+                .arg("brief")
+                .under_valgrind()
+                .run();
+        }
+    )*};
 }
 
-#[test]
-fn life() {
-    clean("life", "brief");
-}
-
-#[test]
-fn messages() {
-    clean("messages", "brief");
-}
-
-#[test]
-fn streams() {
-    clean("stream_callback", "brief");
+clean! {
+    batch
+    callbacks
+    config
+    events
+    files
+    handles
+    life
+    logs
+    messages
+    nothing_lost
+    nulls
+    reasons
+    rtt
+    stats
+    status
+    stream_callback
+    stream_ends
+    streams
+    wire
 }
