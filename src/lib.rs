@@ -16,6 +16,8 @@ mod handles;
 mod last_error;
 mod life;
 mod live;
+#[cfg(all(test, loom))]
+mod models;
 mod output;
 #[cfg(feature = "plugin")]
 mod plugin;

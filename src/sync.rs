@@ -1,5 +1,5 @@
-//! The concurrency primitives of [`handles`](crate::handles), under one name each, so that a model
-//! checker's versions can stand in for them without touching the algorithm (`make models`).
+//! The concurrency primitives of [`handles`](crate::handles) and of the plugin, under one name each, so
+//! that a model checker's versions can stand in for them without touching the algorithm (`make models`).
 
 pub(crate) use std::sync::{Arc, PoisonError};
 
@@ -10,6 +10,8 @@ pub(crate) use model::*;
 
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+#[cfg(all(not(loom), feature = "plugin"))]
+pub(crate) use std::sync::Condvar;
 #[cfg(not(loom))]
 pub(crate) use std::sync::{Mutex, MutexGuard};
 #[cfg(not(loom))]

@@ -2,14 +2,8 @@
 //! one of loom's cells, so an access that is not ordered with another one is found.
 
 use super::*;
+use crate::models::check;
 use loom::thread::{spawn, JoinHandle};
-
-fn check(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = preemptions;
-    builder.max_branches = 10_000;
-    builder.check(model);
-}
 
 fn table() -> Arc<Table<u32>> {
     let table = Table::new(1);

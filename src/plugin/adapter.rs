@@ -1,7 +1,7 @@
 //! The one adapter behind all contracts: what a plugin does, in the words of the transport.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use thunderbolt_transport::{LogLevel, TransportError};
@@ -16,6 +16,7 @@ use super::running::Running;
 use crate::failure::{Failure, Outcome};
 use crate::fork::Busy;
 use crate::status::*;
+use crate::sync::Mutex;
 
 /// A peer that was not heard from for longer is not connected.
 const CONNECTED: Duration = Duration::from_secs(10);

@@ -20,7 +20,7 @@ mod v1;
 mod v1_1;
 mod v2;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Locks a mutex. A panic elsewhere while it was held does not stop the plugin: what is under our
 /// locks is valid between any two statements.

@@ -10,7 +10,7 @@
 mod arriving;
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use thunderbolt_transport::DropReason;
 
@@ -20,6 +20,7 @@ use super::limit::Limit;
 use super::lock;
 use super::memory::Buffer;
 use super::peer::PeerText;
+use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use arriving::Arriving;
 
 /// A message that has come whole.
@@ -271,5 +272,7 @@ fn wait<'a>(condition: &Condvar, state: MutexGuard<'a, State>) -> MutexGuard<'a,
         .unwrap_or_else(PoisonError::into_inner)
 }
 
+#[cfg(all(test, loom))]
+mod models;
 #[cfg(test)]
 mod tests;

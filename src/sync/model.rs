@@ -8,7 +8,7 @@ use std::time::Duration;
 use loom::sync::atomic as model;
 
 pub(crate) use loom::cell::UnsafeCell;
-pub(crate) use loom::sync::MutexGuard;
+pub(crate) use loom::sync::{Condvar, MutexGuard};
 pub(crate) use loom::thread::yield_now;
 pub(crate) use model::{AtomicU64, Ordering};
 
@@ -59,5 +59,11 @@ impl<T> Mutex<T> {
             loom::sync::Mutex::new(initial.expect("made once"))
         };
         self.made.get_or_init(make).lock()
+    }
+}
+
+impl<T: Default> Default for Mutex<T> {
+    fn default() -> Self {
+        Self::new(T::default())
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, Read};
 use std::net::Ipv6Addr;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use thunderbolt_transport::{DataStream, DropReason, ThunderboltTransport};
@@ -12,6 +12,7 @@ use super::format::{read_message, Trouble};
 use crate::plugin::lock;
 use crate::plugin::peer::PeerText;
 use crate::plugin::queue::{NoMore, Queue};
+use crate::sync::Mutex;
 
 /// How long a peer may take to begin, and to go on within a message.
 const STALLED: Duration = Duration::from_secs(10);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::IoSlice;
 use std::net::Ipv6Addr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use thunderbolt_transport::{DataStream, ThunderboltTransport, TransportError};
@@ -12,6 +12,7 @@ use super::format::header;
 use super::turn::Turn;
 use crate::plugin::limit::Limit;
 use crate::plugin::lock;
+use crate::sync::Mutex;
 
 /// A connection on which nothing was sent for so long is closed.
 const IDLE: Duration = Duration::from_secs(10);

@@ -2,10 +2,10 @@
 //! sent and sends again would always be faster than those who have to wake up first.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, PoisonError};
 
 use crate::plugin::limit::Limit;
 use crate::plugin::lock;
+use crate::sync::{Condvar, Mutex, PoisonError};
 
 #[derive(Default)]
 pub(super) struct Turn {
@@ -61,6 +61,9 @@ impl Drop for Held<'_> {
     }
 }
 
+#[cfg(all(test, loom))]
+mod models;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,14 +76,14 @@ mod tests {
     #[test]
     fn everybody_gets_it_in_the_order_of_asking() {
         let turn = Turn::default();
-        let order = Mutex::new(Vec::new());
+        let order = std::sync::Mutex::new(Vec::new());
         std::thread::scope(|scope| {
             let first = turn.take(Limit::after(None));
             for n in 0..4 {
                 let (turn, order) = (&turn, &order);
                 scope.spawn(move || {
                     let _held = turn.take(Limit::after(None));
-                    lock(order).push(n);
+                    order.lock().unwrap().push(n);
                 });
                 while waiting(turn) <= n {
                     std::thread::yield_now();
@@ -89,7 +92,7 @@ mod tests {
             drop(first);
             // Who comes now comes last, although it is awake already.
             let _held = turn.take(Limit::after(None));
-            lock(&order).push(4);
+            order.lock().unwrap().push(4);
         });
         assert_eq!(order.into_inner().unwrap(), [0, 1, 2, 3, 4]);
     }

@@ -4,14 +4,14 @@ use super::arriving::FIRST;
 use super::*;
 use crate::plugin::large::Store;
 
-const LARGE: usize = 65_508;
+pub(super) const LARGE: usize = 65_508;
 const MAX_BYTES: usize = 1 << 20;
 
 fn queue() -> Arc<Queue> {
     Queue::new(2, MAX_BYTES)
 }
 
-fn peer() -> PeerText {
+pub(super) fn peer() -> PeerText {
     PeerText::new("fe80::1%lo")
 }
 
@@ -20,7 +20,7 @@ fn now() -> Limit {
 }
 
 /// Lets a message of `length` bytes arrive until `bytes` of it are there.
-fn come(arriving: &mut Arriving, bytes: usize, length: usize) -> Result<(), NoMore> {
+pub(super) fn come(arriving: &mut Arriving, bytes: usize, length: usize) -> Result<(), NoMore> {
     loop {
         let got = arriving.data.as_ref().map_or(0, Buffer::len);
         if got >= bytes {

@@ -1,0 +1,102 @@
+//! The queue in every order that its threads can take (`make models`): a lost wake-up leaves all of them
+//! asleep, which the model checker takes for a deadlock.
+
+use super::tests::{come, peer, LARGE};
+use super::*;
+use crate::models::check;
+use loom::thread::{spawn, JoinHandle};
+
+/// Large messages together may have the memory of one and a half.
+fn queue() -> Arc<Queue> {
+    Queue::new(2, LARGE * 3 / 2)
+}
+
+fn with<T: 'static>(
+    queue: &Arc<Queue>,
+    body: impl FnOnce(&Arc<Queue>) -> T + 'static,
+) -> JoinHandle<T> {
+    let queue = Arc::clone(queue);
+    spawn(move || body(&queue))
+}
+
+fn forever() -> Limit {
+    Limit::after(None)
+}
+
+/// A message of two steps: its second half needs more memory.
+fn large(queue: &Arc<Queue>) -> Result<(), NoMore> {
+    let mut arriving = queue.arriving();
+    come(&mut arriving, 2 * LARGE, 2 * LARGE)?;
+    arriving.deliver(peer())
+}
+
+fn nothing_is_left(queue: &Queue) {
+    let state = lock(&queue.state);
+    assert_eq!((state.large.bytes, state.large.messages), (0, 0));
+    assert_eq!((state.datagrams.bytes, state.datagrams.messages), (0, 0));
+    assert_eq!((state.starving.len(), state.beyond), (0, None));
+}
+
+#[test]
+fn of_two_who_wait_each_gets_a_message() {
+    check(Some(3), || {
+        let queue = queue();
+        let takers = [(); 2].map(|()| with(&queue, |queue| queue.take(forever()).is_ok()));
+        queue.push(b"one", peer()).unwrap();
+        queue.push(b"two", peer()).unwrap();
+        assert!(takers.into_iter().all(|taker| taker.join().unwrap()));
+        nothing_is_left(&queue);
+    });
+}
+
+#[test]
+fn a_close_wakes_who_waits_for_messages_and_who_waits_for_memory() {
+    check(Some(3), || {
+        let queue = queue();
+        large(&queue).unwrap();
+        // The first one stays where it is, so this one waits.
+        let arrives = with(&queue, |queue| {
+            assert_eq!(large(queue), Err(NoMore::Closed));
+        });
+        queue.close();
+        arrives.join().unwrap();
+        assert_eq!(queue.take(forever()).err(), Some(Nothing::Closed));
+    });
+    check(Some(3), || {
+        let queue = queue();
+        let takes = with(&queue, |queue| queue.take(forever()).err());
+        queue.close();
+        assert_eq!(takes.join().unwrap(), Some(Nothing::Closed));
+    });
+}
+
+/// Each is larger than the limit, so they go beyond it, one after the other, while the host takes them.
+#[test]
+fn messages_larger_than_the_limit_all_arrive() {
+    check(Some(2), || {
+        let queue = queue();
+        let arrive = [(); 2].map(|()| with(&queue, |queue| large(queue).unwrap()));
+        for _ in 0..2 {
+            let message = queue.take(forever()).expect("one of two");
+            assert_eq!(message.data.len(), 2 * LARGE);
+        }
+        arrive.into_iter().for_each(|one| one.join().unwrap());
+        nothing_is_left(&queue);
+    });
+}
+
+/// One of them ends half-way: who waited for its memory goes on.
+#[test]
+fn a_message_that_is_cut_holds_up_nobody() {
+    check(Some(2), || {
+        let queue = queue();
+        let cut = with(&queue, |queue| {
+            let mut arriving = queue.arriving();
+            come(&mut arriving, LARGE + 1, 2 * LARGE)
+        });
+        large(&queue).unwrap();
+        assert!(queue.take(forever()).is_ok());
+        cut.join().unwrap().unwrap();
+        nothing_is_left(&queue);
+    });
+}
