@@ -1,6 +1,7 @@
 //! Data streams.
 
 use std::ffi::c_char;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
 
 use thunderbolt_transport::Counted;
@@ -197,11 +198,12 @@ pub unsafe extern "C" fn dcf_tb_stream_read(
         // SAFETY: the caller's promise about `read`.
         let read = unsafe { Out::new(read, "read") }?;
         // SAFETY: the caller's promise about `buf` and `cap`.
-        let buf = unsafe { buffer(buf, cap, "buf") }?;
+        let buf = unsafe { buffer(buf.cast::<MaybeUninit<u8>>(), cap, "buf") }?;
         if buf.is_empty() {
             return Ok(());
         }
-        match stream.data.read_timeout(buf, timeout(timeout_ms))? {
+        let got = stream.data.read_uninit_timeout(buf, timeout(timeout_ms))?;
+        match got.len() {
             0 => Err(Failure::new(DCF_TB_EOF, "the peer ended the stream")),
             count => {
                 read.set(count);

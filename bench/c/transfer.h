@@ -16,6 +16,7 @@ static struct {
     uint64_t share;     /* bytes of each */
     size_t piece, step; /* bytes a call; bytes from one checked word to the next */
     int file;           /* from where or to where, else -1 */
+    bool messages;      /* each piece is read into memory of its own */
 } transfer = {.streams = 1, .piece = PIECE, .step = PAGE, .file = -1};
 
 /* What was read, and from how many connections more is to come. */
@@ -55,6 +56,7 @@ static inline uint64_t check_file(int fd, uint64_t bytes, uint64_t period)
 /*   streams=N bytes=N   so many streams at once, and bytes of all of them
  *   piece=N             bytes a call
  *   file=1              from a file to a file
+ *   messages=1          each piece is read into memory of its own
  *   verify=1            every byte is checked */
 static inline void transfer_arguments(char **argv, bool far)
 {
@@ -64,6 +66,7 @@ static inline void transfer_arguments(char **argv, bool far)
     transfer.share = number_argument(argv, "bytes", 1u << 30) / transfer.streams;
     transfer.piece = number_argument(argv, "piece", PIECE);
     transfer.step = number_argument(argv, "verify", 0) ? 8 : PAGE;
+    transfer.messages = number_argument(argv, "messages", 0);
     if (number_argument(argv, "file", 0))
         transfer.file = memory_file(transfer.share, far ? 0 : PIECE);
 }

@@ -1,5 +1,6 @@
 //! Memory of the C library, for what a host frees with `free`.
 
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
 /// From this size on huge pages are worth it.
@@ -9,9 +10,8 @@ const LARGE: usize = 4 << 20;
 #[derive(Debug)]
 pub(super) struct Buffer {
     start: NonNull<u8>,
+    /// So many bytes are initialised.
     len: usize,
-    /// So many bytes from the start have been written once, which is what slices ask for.
-    written: usize,
     capacity: usize,
 }
 
@@ -28,19 +28,13 @@ impl Buffer {
         Some(Self {
             start: NonNull::new(start.cast())?,
             len: 0,
-            written: 0,
             capacity,
         })
     }
 
     pub(super) fn copy_of(data: &[u8]) -> Option<Self> {
         let mut copy = Self::with_capacity(data.len())?;
-        // SAFETY: there is room for as many, and new memory overlaps with nothing.
-        unsafe {
-            std::ptr::copy_nonoverlapping(data.as_ptr(), copy.start.as_ptr(), data.len());
-        }
-        copy.len = data.len();
-        copy.written = data.len();
+        copy.extend(data);
         Some(copy)
     }
 
@@ -90,29 +84,36 @@ impl Buffer {
         }
     }
 
-    /// The room after what has come, `most` bytes of it if there are as many.
-    pub(super) fn room(&mut self, most: usize) -> &mut [u8] {
-        let end = (self.len + most).min(self.capacity);
-        if end > self.written {
-            // New pages have to be taken anyway, and what is zeroed here is in the cache when the
-            // kernel copies to it: there was nothing to be measured.
-            // SAFETY: `written` and `end` are within the capacity.
-            unsafe {
-                let from = self.start.as_ptr().add(self.written);
-                from.write_bytes(0, end - self.written);
-            }
-            self.written = end;
-        }
-        // SAFETY: these bytes are ours alone, and have been written.
+    /// Puts `data`, for which there is room, after what has come.
+    pub(super) fn extend(&mut self, data: &[u8]) {
+        assert!(data.len() <= self.capacity - self.len);
+        // SAFETY: there is room for as many, and what others have overlaps with nothing of ours.
         unsafe {
-            let from = self.start.as_ptr().add(self.len);
-            std::slice::from_raw_parts_mut(from, end - self.len)
+            let end = self.start.as_ptr().add(self.len);
+            std::ptr::copy_nonoverlapping(data.as_ptr(), end, data.len());
         }
+        self.len += data.len();
     }
 
-    /// `count` bytes of the room have been filled.
-    pub(super) fn filled(&mut self, count: usize) {
-        self.len = (self.len + count).min(self.written);
+    /// Fills room after what has come, `most` bytes of it if there are as many. `read` gives back the part
+    /// that it wrote, from the start of what it got. How much that was.
+    pub(super) fn fill<E>(
+        &mut self,
+        most: usize,
+        read: impl FnOnce(&mut [MaybeUninit<u8>]) -> Result<&mut [u8], E>,
+    ) -> Result<usize, E> {
+        let most = most.min(self.capacity - self.len);
+        // SAFETY: `len` is within the capacity, so there are as many bytes, and they are ours alone.
+        let room: &mut [MaybeUninit<u8>] = unsafe {
+            let start = self.start.as_ptr().add(self.len);
+            std::slice::from_raw_parts_mut(start.cast(), most)
+        };
+        let start = room.as_ptr().addr();
+        let written = read(room)?;
+        // Memory of ours it can only give back after writing it.
+        assert!(written.is_empty() || written.as_ptr().addr() == start && written.len() <= most);
+        self.len += written.len();
+        Ok(written.len())
     }
 
     /// Hands it over: who gets the pointer frees it. It is never NULL.
@@ -132,6 +133,7 @@ impl Drop for Buffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plugin::large::Source;
 
     /// What a host gets, and frees.
     fn taken(buffer: Buffer) -> Vec<u8> {
@@ -144,6 +146,11 @@ mod tests {
         copy
     }
 
+    fn fill(buffer: &mut Buffer, most: usize, mut data: &[u8]) -> usize {
+        let read = buffer.fill(most, |room| data.read(room));
+        read.expect("memory does not fail")
+    }
+
     #[test]
     fn a_copy_is_a_copy_and_nothing_is_not_null() {
         assert_eq!(taken(Buffer::copy_of(b"abc").unwrap()), b"abc");
@@ -153,17 +160,21 @@ mod tests {
     #[test]
     fn what_has_come_stays_when_it_grows() {
         let mut buffer = Buffer::with_capacity(4).unwrap();
-        buffer.room(3).copy_from_slice(b"abc");
-        buffer.filled(2);
-        assert_eq!(buffer.room(100), b"c\0", "as much as there is");
-        buffer.filled(1);
+        assert_eq!(fill(&mut buffer, 2, b"ab"), 2);
+        assert_eq!(fill(&mut buffer, 100, b"cdef"), 2, "as much as there is");
         assert!(buffer.grow(1 << 20));
-        let room = buffer.room(1 << 19);
-        assert_eq!((room.len(), room[0], room[room.len() - 1]), (1 << 19, 0, 0));
-        room[0] = b'd';
-        buffer.filled(1);
-        assert_eq!((buffer.len(), buffer.capacity()), (4, 1 << 20));
-        assert_eq!(taken(buffer), b"abcd");
+        assert_eq!(fill(&mut buffer, 1 << 19, b"ef"), 2);
+        assert_eq!(fill(&mut buffer, 1 << 19, b""), 0);
+        assert_eq!((buffer.len(), buffer.capacity()), (6, 1 << 20));
+        assert_eq!(taken(buffer), b"abcdef");
+    }
+
+    #[test]
+    #[should_panic(expected = "written")]
+    fn what_was_not_written_is_not_taken() {
+        let mut buffer = Buffer::with_capacity(4).unwrap();
+        let elsewhere: &mut [u8] = Vec::leak(vec![1; 2]);
+        let _ = buffer.fill(4, |_| Ok::<_, ()>(elsewhere));
     }
 
     #[test]

@@ -100,8 +100,7 @@ unsafe extern "C" fn receive(
             .ok_or_else(|| Failure::out_of_memory("no memory for the sender of a message"))?;
         let message = adapter.receive(timeout(timeout_ms))?;
         if !sender_out.is_null() {
-            let text = message.sender.with_nul();
-            sender.room(text.len()).copy_from_slice(text);
+            sender.extend(message.sender.with_nul());
             // SAFETY: not NULL, and the caller's promise about `sender_out`.
             unsafe { sender_out.write(sender.into_raw().0.cast()) };
         }

@@ -104,15 +104,17 @@ fn transfers(b: &Builder) -> Vec<Work> {
     ]
 }
 
-/// Large messages of a DCF plugin, against the stream that could have carried them.
+/// Large messages of a DCF plugin, against the stream that could have carried them: its reader too takes
+/// memory for each, since the host of a plugin frees what it got.
 fn plugins(b: &Builder) -> Vec<Work> {
-    const STREAM: &str = "a stream of the library";
+    const STREAM: &str = "a stream, read whole";
     let messages = |id, title: &str, bytes: u32, name, goal| {
         let contestants = |more: &str| {
             let message = format!("piece={bytes} {more}");
+            let stream = format!("messages=1 {message}");
             vec![
                 b.library("plugin_dcf", &message, &message),
-                b.yardstick(STREAM, "stream_dcf", more, more),
+                b.yardstick(STREAM, "stream_dcf", &stream, &stream),
             ]
         };
         Work {
@@ -139,8 +141,7 @@ fn plugins(b: &Builder) -> Vec<Work> {
             "Messages of 64 MiB between DCF plugins",
             64 << 20,
             "plugin, 64 MiB messages",
-            // Each takes new memory of the kernel, because the host frees it: that is what is slow.
-            Goal::Shown,
+            ratio(STREAM, 0.7, 1.0),
         ),
     ]
 }

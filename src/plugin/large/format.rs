@@ -2,7 +2,8 @@
 //!
 //! Nothing here knows a socket or the rest of this crate, so that it can be tried on any bytes.
 
-use std::io::{self, Read};
+use std::io;
+use std::mem::MaybeUninit;
 use std::ops::RangeInclusive;
 
 /// Bytes of the header.
@@ -22,16 +23,25 @@ pub(crate) fn header(length: usize) -> [u8; HEADER] {
     header
 }
 
+/// Where messages come from.
+pub(crate) trait Source {
+    /// Reads at least one byte to the start of `room`, and returns the part that was written: nothing at
+    /// the end. What a signal interrupts goes on.
+    fn read<'r>(&mut self, room: &'r mut [MaybeUninit<u8>]) -> io::Result<&'r mut [u8]>;
+}
+
 /// Memory that takes a payload as it comes.
 pub(crate) trait Store {
     /// Why there is no more of it.
     type Refusal;
 
-    /// Room for at least one more byte, although `missing` of them are still to come.
-    fn room(&mut self, missing: usize) -> Result<&mut [u8], Self::Refusal>;
-
-    /// The first `count` bytes of the room have been filled.
-    fn filled(&mut self, count: usize);
+    /// Reads as much as there is room for at once, of `missing` bytes that are still to come; how much
+    /// came, 0 at the end.
+    fn fill(
+        &mut self,
+        missing: usize,
+        source: &mut impl Source,
+    ) -> Result<io::Result<usize>, Self::Refusal>;
 }
 
 /// Why there is no whole message.
@@ -54,7 +64,7 @@ pub(crate) enum Trouble<R> {
 /// Reads the next message into a store that is made when its header is known to be good; `None` when
 /// the connection ended before it. No more is asked of the store than what has come.
 pub(crate) fn read_message<S: Store>(
-    source: &mut impl Read,
+    source: &mut impl Source,
     store: impl FnOnce() -> S,
 ) -> Result<Option<S>, Trouble<S::Refusal>> {
     let Some(length) = read_header(source)? else {
@@ -63,14 +73,10 @@ pub(crate) fn read_message<S: Store>(
     let mut store = store();
     let mut got = 0;
     while got < length {
-        let room = store.room(length - got).map_err(Trouble::Refused)?;
-        let most = room.len().min(length - got);
-        match read_some(source, &mut room[..most]) {
+        let read = store.fill(length - got, source);
+        match read.map_err(Trouble::Refused)? {
             Ok(0) => return Err(Trouble::Cut { got, length }),
-            Ok(count) => {
-                store.filled(count);
-                got += count;
-            }
+            Ok(count) => got += count,
             Err(error) => {
                 return Err(Trouble::Failed {
                     error,
@@ -84,17 +90,21 @@ pub(crate) fn read_message<S: Store>(
 }
 
 /// The length that the next header tells.
-fn read_header<R>(source: &mut impl Read) -> Result<Option<usize>, Trouble<R>> {
+fn read_header<R>(source: &mut impl Source) -> Result<Option<usize>, Trouble<R>> {
     let mut header = [0; HEADER];
+    let mut room = [MaybeUninit::uninit(); HEADER];
     let mut got = 0;
     while got < HEADER {
-        match read_some(source, &mut header[got..]) {
-            Ok(0) if got == 0 => return Ok(None),
-            Ok(0) => {
+        match source.read(&mut room[got..]) {
+            Ok([]) if got == 0 => return Ok(None),
+            Ok([]) => {
                 let what = format!("it ended within a header, after {got} bytes");
                 return Err(Trouble::Malformed(what));
             }
-            Ok(count) => got += count,
+            Ok(read) => {
+                header[got..][..read.len()].copy_from_slice(read);
+                got += read.len();
+            }
             Err(error) => {
                 return Err(Trouble::Failed {
                     error,
@@ -119,12 +129,19 @@ fn read_header<R>(source: &mut impl Read) -> Result<Option<usize>, Trouble<R>> {
     Ok(Some(length))
 }
 
-fn read_some(source: &mut impl Read, buf: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match source.read(buf) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            read => return read,
+/// Bytes that are there already.
+#[cfg(test)]
+impl Source for &[u8] {
+    fn read<'r>(&mut self, room: &'r mut [MaybeUninit<u8>]) -> io::Result<&'r mut [u8]> {
+        let count = room.len().min(self.len());
+        let (now, later) = self.split_at(count);
+        *self = later;
+        let room = &mut room[..count];
+        for (place, byte) in room.iter_mut().zip(now) {
+            place.write(*byte);
         }
+        // SAFETY: all of it was written, and both have the same layout.
+        Ok(unsafe { &mut *(std::ptr::from_mut(room) as *mut [u8]) })
     }
 }
 
@@ -135,7 +152,6 @@ mod tests {
     /// Takes what comes, up to a limit, in rooms of `step` bytes.
     struct Kept {
         bytes: Vec<u8>,
-        filled: usize,
         step: usize,
         limit: usize,
     }
@@ -143,54 +159,46 @@ mod tests {
     impl Store for Kept {
         type Refusal = &'static str;
 
-        fn room(&mut self, missing: usize) -> Result<&mut [u8], Self::Refusal> {
+        fn fill(
+            &mut self,
+            missing: usize,
+            source: &mut impl Source,
+        ) -> Result<io::Result<usize>, Self::Refusal> {
             assert!(missing > 0);
-            if self.filled >= self.limit {
+            if self.bytes.len() >= self.limit {
                 return Err("full");
             }
-            self.bytes.resize(self.filled + self.step, 0);
-            Ok(&mut self.bytes[self.filled..])
-        }
-
-        fn filled(&mut self, count: usize) {
-            assert!(count > 0 && count <= self.step);
-            self.filled += count;
+            let mut room = vec![MaybeUninit::uninit(); missing.min(self.step)];
+            Ok(source.read(&mut room).map(|read| {
+                self.bytes.extend_from_slice(read);
+                read.len()
+            }))
         }
     }
 
     fn kept(step: usize, limit: usize) -> Kept {
         Kept {
             bytes: Vec::new(),
-            filled: 0,
             step,
             limit,
         }
     }
 
-    /// A source that gives at most `step` bytes a time, with an interruption before each.
+    /// A source that gives at most `step` bytes a time.
     struct Dribble<'a> {
         bytes: &'a [u8],
         step: usize,
-        interrupted: bool,
     }
 
-    impl Read for Dribble<'_> {
-        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-            self.interrupted = !self.interrupted;
-            if self.interrupted {
-                return Err(io::ErrorKind::Interrupted.into());
-            }
-            let most = buf.len().min(self.step);
-            (&mut self.bytes).read(&mut buf[..most])
+    impl Source for Dribble<'_> {
+        fn read<'r>(&mut self, room: &'r mut [MaybeUninit<u8>]) -> io::Result<&'r mut [u8]> {
+            let most = room.len().min(self.step);
+            self.bytes.read(&mut room[..most])
         }
     }
 
     fn dribble(bytes: &[u8], step: usize) -> Dribble<'_> {
-        Dribble {
-            bytes,
-            step,
-            interrupted: false,
-        }
+        Dribble { bytes, step }
     }
 
     fn message(length: usize, seed: u8) -> Vec<u8> {
@@ -213,8 +221,7 @@ mod tests {
             for expected in [&first, &second] {
                 let store = read_message(&mut source, || kept(go, usize::MAX));
                 let store = store.unwrap().expect("a message");
-                assert_eq!(store.filled, expected.len() - HEADER);
-                assert!(store.bytes[..store.filled] == expected[HEADER..]);
+                assert!(store.bytes == expected[HEADER..]);
             }
             let end = read_message(&mut source, || kept(go, 0)).unwrap();
             assert!(end.is_none());
@@ -266,14 +273,14 @@ mod tests {
     #[test]
     fn a_failing_source_is_told_from_an_end() {
         struct Broken(Vec<u8>);
-        impl Read for Broken {
-            fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        impl Source for Broken {
+            fn read<'r>(&mut self, room: &'r mut [MaybeUninit<u8>]) -> io::Result<&'r mut [u8]> {
                 if self.0.is_empty() {
                     return Err(io::ErrorKind::TimedOut.into());
                 }
-                let count = (&self.0[..]).read(buf)?;
-                self.0.drain(..count);
-                Ok(count)
+                let read = (&self.0[..]).read(room)?;
+                self.0.drain(..read.len());
+                Ok(read)
             }
         }
         for (sent, expected) in [(0, None), (5, None), (116, Some(65_508))] {

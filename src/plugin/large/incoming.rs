@@ -1,14 +1,15 @@
 //! Receiving large messages: what comes on a connection that a peer opened.
 
 use std::collections::HashMap;
-use std::io::{self, Read};
+use std::io;
+use std::mem::MaybeUninit;
 use std::net::Ipv6Addr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use thunderbolt_transport::{DataStream, DropReason, ThunderboltTransport};
 
-use super::format::{read_message, Trouble};
+use super::format::{read_message, Source, Trouble};
 use crate::plugin::lock;
 use crate::plugin::peer::PeerText;
 use crate::plugin::queue::{NoMore, Queue};
@@ -129,9 +130,9 @@ struct Patient<'a> {
     next: Duration,
 }
 
-impl Read for Patient<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let read = self.stream.read_timeout(buf, Some(self.next))?;
+impl Source for Patient<'_> {
+    fn read<'r>(&mut self, room: &'r mut [MaybeUninit<u8>]) -> io::Result<&'r mut [u8]> {
+        let read = self.stream.read_uninit_timeout(room, Some(self.next))?;
         self.next = STALLED;
         Ok(read)
     }

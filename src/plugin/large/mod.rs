@@ -5,4 +5,4 @@ pub(super) mod incoming;
 pub(super) mod outgoing;
 mod turn;
 
-pub(super) use format::{Store, LENGTHS};
+pub(super) use format::{Source, Store, LENGTHS};

@@ -1,9 +1,10 @@
 //! A large message while it arrives: its memory, and its place in the queue when it is whole.
 
+use std::io;
 use std::sync::Arc;
 
 use super::{Message, NoMore, Queue};
-use crate::plugin::large::{Store, LENGTHS};
+use crate::plugin::large::{Source, Store, LENGTHS};
 use crate::plugin::lock;
 use crate::plugin::memory::Buffer;
 use crate::plugin::peer::PeerText;
@@ -16,9 +17,13 @@ pub(in crate::plugin) struct Arriving {
     pub(super) data: Option<Buffer>,
 }
 
-/// Memory that a message gets at first: as much as each needs. Then it is the next powers of two, so it
-/// never has much more than double what has come, and the largest message comes out even.
+/// Memory that a message gets at first: as much as each needs.
 pub(super) const FIRST: usize = *LENGTHS.start();
+
+/// When that much has come. Most messages are whole in it, and growing step by step copies what is not
+/// large enough for the page table. Then it is the next powers of two, so what has come is never much
+/// less than half of it, and the largest message comes out even.
+const SECOND: usize = 1 << 20;
 
 /// What is read at once at most. Pieces of this size go through the cache, and cost no more calls than
 /// larger ones.
@@ -48,13 +53,20 @@ impl Arriving {
 impl Store for Arriving {
     type Refusal = NoMore;
 
-    fn room(&mut self, missing: usize) -> Result<&mut [u8], NoMore> {
+    fn fill(
+        &mut self,
+        missing: usize,
+        source: &mut impl Source,
+    ) -> Result<io::Result<usize>, NoMore> {
         let (len, capacity) = match &self.data {
             Some(data) => (data.len(), data.capacity()),
             None => (0, 0),
         };
         if len == capacity {
-            let grown = (2 * capacity).next_power_of_two().max(FIRST);
+            let grown = match capacity {
+                0 => FIRST,
+                _ => (2 * capacity).next_power_of_two().max(SECOND),
+            };
             let grown = grown.min(len + missing);
             self.queue
                 .reserve(self.number, capacity, grown - capacity)?;
@@ -71,13 +83,7 @@ impl Store for Arriving {
             }
         }
         let data = self.data.as_mut().ok_or(NoMore::Memory)?;
-        Ok(data.room(PIECE))
-    }
-
-    fn filled(&mut self, count: usize) {
-        if let Some(data) = &mut self.data {
-            data.filled(count);
-        }
+        Ok(data.fill(missing.min(PIECE), |room| source.read(room)))
     }
 }
 

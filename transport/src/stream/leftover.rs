@@ -1,5 +1,7 @@
 //! What a file could not take.
 
+use std::mem::MaybeUninit;
+
 use crate::error::Result;
 use crate::handlers::lock;
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -39,10 +41,13 @@ impl Leftover {
         }
     }
 
-    pub(super) fn take(&self, buf: &mut [u8]) -> usize {
+    /// As many bytes from the start of `buf` are initialised then.
+    pub(super) fn take(&self, buf: &mut [MaybeUninit<u8>]) -> usize {
         let mut bytes = lock(&self.bytes);
         let count = bytes.len().min(buf.len());
-        buf[..count].copy_from_slice(&bytes[..count]);
+        for (place, byte) in buf.iter_mut().zip(&*bytes) {
+            place.write(*byte);
+        }
         bytes.drain(..count);
         self.any.store(!bytes.is_empty(), Ordering::Release);
         count

@@ -15,6 +15,7 @@ mod waited;
 
 use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddrV6};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -145,7 +146,26 @@ impl DataStream {
     /// [`ConnectionFailed`](TransportError::ConnectionFailed),
     /// [`LinkDown`](TransportError::LinkDown).
     pub fn read_timeout(&self, buf: &mut [u8], timeout: Option<Duration>) -> Result<usize> {
-        self.shared.core.count(self.shared.read(buf, timeout))
+        // SAFETY: it is read into.
+        let buf = unsafe { socket::as_uninit(buf) };
+        Ok(self.read_uninit_timeout(buf, timeout)?.len())
+    }
+
+    /// The same into memory that nobody has written to yet, which saves doing so. Returns its part that
+    /// has been read into.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`read_timeout`](Self::read_timeout).
+    pub fn read_uninit_timeout<'b>(
+        &self,
+        buf: &'b mut [MaybeUninit<u8>],
+        timeout: Option<Duration>,
+    ) -> Result<&'b mut [u8]> {
+        let count = self.shared.core.count(self.shared.read(buf, timeout))?;
+        let read = &mut buf[..count];
+        // SAFETY: these are initialised, and both have the same layout.
+        Ok(unsafe { &mut *(std::ptr::from_mut(read) as *mut [u8]) })
     }
 
     /// Writes all of `data`, or as much as the time allows; the count is exact either way. Errors

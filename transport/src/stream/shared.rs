@@ -1,6 +1,7 @@
 //! The state that the clones of a stream share, and the waiting that its calls have in common.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddrV6};
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -229,7 +230,12 @@ impl Shared {
         }
     }
 
-    pub(super) fn read(&self, buf: &mut [u8], timeout: Option<Duration>) -> Result<usize> {
+    /// As many bytes from the start of `buf` are initialised then.
+    pub(super) fn read(
+        &self,
+        buf: &mut [MaybeUninit<u8>],
+        timeout: Option<Duration>,
+    ) -> Result<usize> {
         let _using = self.enter_to_read()?;
         let mut waited = Waited::new(timeout);
         let mut waiting: Option<Spinning<'_>> = None;
@@ -251,7 +257,7 @@ impl Shared {
 
     /// Reads what is there: 0 bytes at the end of the stream, `None` when there is nothing yet.
     #[inline]
-    pub(super) fn read_entered(&self, buf: &mut [u8]) -> Result<Option<usize>> {
+    pub(super) fn read_entered(&self, buf: &mut [MaybeUninit<u8>]) -> Result<Option<usize>> {
         if buf.is_empty() {
             return Ok(Some(0));
         }
@@ -264,7 +270,7 @@ impl Shared {
             }
         }
         loop {
-            match socket::receive(self.socket.as_fd(), buf) {
+            match socket::receive_uninit(self.socket.as_fd(), buf) {
                 Ok(0) => return self.end_of_stream().map(|()| Some(0)),
                 Ok(count) => {
                     self.count_received(count);

@@ -93,7 +93,8 @@ mod with_async {
         pub(crate) fn read_now(&self, buf: &mut [u8]) -> Result<Option<usize>> {
             self.now(|shared| {
                 let _using = shared.enter_to_read()?;
-                shared.read_entered(buf)
+                // SAFETY: it is read into.
+                shared.read_entered(unsafe { socket::as_uninit(buf) })
             })
         }
 

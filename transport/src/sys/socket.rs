@@ -258,6 +258,25 @@ pub(crate) fn send_vectored(socket: BorrowedFd<'_>, pieces: &[IoSlice<'_>]) -> i
 
 /// Receives what is there. Never blocks.
 pub(crate) fn receive(socket: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: it is received into.
+    receive_uninit(socket, unsafe { as_uninit(buf) })
+}
+
+/// Memory that is written already, for a call that does not need it to be.
+///
+/// # Safety
+///
+/// Nothing but bytes that are initialised is written to it.
+pub(crate) unsafe fn as_uninit(buf: &mut [u8]) -> &mut [MaybeUninit<u8>] {
+    // SAFETY: both have the same layout, and it stays initialised by the caller's promise.
+    unsafe { &mut *(std::ptr::from_mut(buf) as *mut [MaybeUninit<u8>]) }
+}
+
+/// The same into memory that need not be initialised: as many bytes of it are then.
+pub(crate) fn receive_uninit(
+    socket: BorrowedFd<'_>,
+    buf: &mut [MaybeUninit<u8>],
+) -> io::Result<usize> {
     // SAFETY: pointer and length belong together.
     check_size(unsafe {
         direct!(
