@@ -130,7 +130,7 @@ fn read_header<R>(source: &mut impl Source) -> Result<Option<usize>, Trouble<R>>
 }
 
 /// Bytes that are there already.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 impl Source for &[u8] {
     fn read<'r>(&mut self, room: &'r mut [MaybeUninit<u8>]) -> io::Result<&'r mut [u8]> {
         let count = room.len().min(self.len());

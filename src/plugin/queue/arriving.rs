@@ -83,7 +83,7 @@ impl Store for Arriving {
             }
         }
         let data = self.data.as_mut().ok_or(NoMore::Memory)?;
-        Ok(data.fill(missing.min(PIECE), |room| source.read(room)))
+        Ok(data.fill(PIECE, |room| source.read(room)))
     }
 }
 

@@ -399,10 +399,8 @@ impl<'a> Transfer<'a> {
         while self.rest > 0 && !self.stream.leftover.is_empty() {
             let size = self.step_size(buf.len() as u64);
             // SAFETY: bytes are copied to it.
-            let count = self
-                .stream
-                .leftover
-                .take(unsafe { socket::as_uninit(&mut buf[..size]) });
+            let room = unsafe { socket::as_uninit(&mut buf[..size]) };
+            let count = self.stream.leftover.take(room);
             let written = self.write_file(&buf[..count], kind);
             let taken = *written.as_ref().unwrap_or(&0);
             self.stream.leftover.put_back(&buf[taken..count]);
