@@ -13,9 +13,10 @@
  *
  * WITH DCF'S OWN HEADERS
  *
- * dcf_transport_v1.h and dcf_types.h may come before this header or after it, as long as the compiler
- * finds dcf_types.h on its own: it is included here then, because a type that is defined twice
- * is an error. A dcf_plugin_manager.h has to come before. What they define is theirs. Where
+ * dcf_transport_v1.h and dcf_types.h may come before this header or after it. If the compiler finds
+ * dcf_types.h, this header includes it, unless system headers came first with -std=c11 or another strict
+ * standard: glibc then hides what dcf_types.h needs, and this header defines ITransport itself.
+ * A dcf_plugin_manager.h has to come before. What they define is theirs. Where
  * a header of yours defines the types in another way, define DCF_PLUGIN_NO_V1 (DCFTransportV1) or
  * DCF_PLUGIN_NO_V2 (ITransport) before including this one, and DCF_PLUGIN_NO_PROTOTYPES if a name such
  * as `iface` is taken.
@@ -41,16 +42,22 @@
 #ifndef DCF_TB_PLUGIN_H
 #define DCF_TB_PLUGIN_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
+/*
+ * A type that is defined twice is an error, so where DCF's types can be found, theirs are used. This comes
+ * before all other headers, because dcf_types.h chooses the features of the C library. With glibc that
+ * is impossible once a header was included without them (-std=c11): dcf_types.h does not compile
+ * then, here or later, and the types below stand in for its own.
+ */
 #if !defined(DCF_PLUGIN_NO_V2) && !defined(DCF_TYPES_H) && !defined(DCF_PLUGIN_MANAGER_H) && \
-    defined(__has_include)
+    !(defined(__GLIBC__) && !defined(__USE_XOPEN2K)) && defined(__has_include)
 #if __has_include("dcf_types.h")
 #include "dcf_types.h"
 #endif
 #endif
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 /* The largest message that a plugin's send takes, in bytes. */
 #define DCF_TB_PLUGIN_MAX_MESSAGE_SIZE 67108864

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use testkit::{package_root, Dialect};
 
@@ -126,11 +127,24 @@ impl Drop for Directory {
     }
 }
 
-fn dcf_headers() -> Directory {
-    let name = format!("dcf-tb-headers-{}", std::process::id());
+/// Like DCF's own `dcf_types.h`, it chooses the C library's features and needs what they bring.
+const CHOOSES_FEATURES: &str = "#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+#include <pthread.h>
+typedef pthread_rwlock_t dcf_rwlock_t;
+";
+
+/// A directory with DCF's headers; its `dcf_types.h` begins with `types_begin`.
+fn dcf_headers(types_begin: &str) -> Directory {
+    static DIRECTORIES: AtomicU32 = AtomicU32::new(0);
+    let number = DIRECTORIES.fetch_add(1, Ordering::Relaxed);
+    let name = format!("dcf-tb-headers-{}-{number}", std::process::id());
     let directory = Directory(std::env::temp_dir().join(name));
     fs::create_dir_all(&directory.0).expect("a new directory");
     for (name, text) in DCF_HEADERS {
+        let guard = "#define DCF_TYPES_H\n";
+        let text = text.replace(guard, &format!("{guard}{types_begin}"));
         fs::write(directory.0.join(name), text).expect("room on the disk");
     }
     directory
@@ -138,7 +152,7 @@ fn dcf_headers() -> Directory {
 
 #[test]
 fn the_plugin_header_goes_with_those_of_dcf_in_any_order() {
-    let directory = dcf_headers();
+    let directory = dcf_headers("");
     let path = directory.0.to_str().expect("paths here are UTF-8");
     let (v1, v2, own) = ("dcf_transport_v1.h", "dcf_types.h", "dcf_plugin.h");
     let orders: [&[&str]; 9] = [
@@ -161,6 +175,32 @@ fn the_plugin_header_goes_with_those_of_dcf_in_any_order() {
         // Without them it has the types itself.
         let alone = format!("#include <dcf_plugin.h>\n{PLUGIN_TYPES}");
         compile(dialect, &alone, &["-S"]);
+    }
+}
+
+/// After a system header in strict C, DCF's `dcf_types.h` cannot compile, wherever it is included.
+#[test]
+fn the_plugin_header_needs_no_features_of_the_c_library() {
+    let directory = dcf_headers(CHOOSES_FEATURES);
+    let path = directory.0.to_str().expect("paths here are UTF-8");
+    let (v1, v2, own) = ("dcf_transport_v1.h", "dcf_types.h", "dcf_plugin.h");
+    let orders: [&[&str]; 9] = [
+        &[own],
+        &[v1, own],
+        &["stdio.h", own],
+        &["dcf_thunderbolt.h", own],
+        &[own, v1],
+        &[own, v2],
+        &[v2, own],
+        &[v2, v1, own],
+        &[own, v1, v2],
+    ];
+    for dialect in DIALECTS {
+        for order in orders {
+            let includes = order.iter().map(|name| format!("#include <{name}>\n"));
+            let source = includes.collect::<String>() + PLUGIN_TYPES;
+            compile(dialect, &source, &["-S", "-I", path]);
+        }
     }
 }
 
