@@ -205,6 +205,19 @@ struct config : dcf_tb_config {
     config() : dcf_tb_config() { check(dcf_tb_config_init(this, sizeof(dcf_tb_config))); }
 };
 
+/** The peer of a call, by its peer string. It only refers to the text, so it costs no allocation. */
+class peer_string {
+public:
+    peer_string(const char *text) noexcept : text_(text) {}
+    peer_string(const std::string &text) noexcept : text_(text.c_str()) {}
+    peer_string(const dcf_tb_peer &found) noexcept : text_(found.address) {}
+
+    const char *c_str() const noexcept { return text_; }
+
+private:
+    const char *text_;
+};
+
 /** A transport that somebody else owns. Whether it is still open, its calls say. */
 class transport_ref {
 public:
@@ -229,10 +242,10 @@ public:
     std::uint16_t data_port() const { return ports().second; }
 
     /** One datagram, whole or an error. */
-    void send(const std::string &peer, const void *data, std::size_t size) const {
+    void send(peer_string peer, const void *data, std::size_t size) const {
         check(dcf_tb_send(handle_, peer.c_str(), detail::bytes(data), size));
     }
-    void send(const std::string &peer, std::string_view data) const { send(peer, data.data(), data.size()); }
+    void send(peer_string peer, std::string_view data) const { send(peer, data.data(), data.size()); }
     /** How many were sent; an error only if it was none. */
     std::size_t send_batch(const dcf_tb_datagram *datagrams, std::size_t count) const {
         std::size_t sent = 0;
@@ -268,7 +281,7 @@ public:
     }
 
     /** A wait of 0 is the configured connect_timeout_ms. */
-    stream open_stream(const std::string &peer, milliseconds wait = milliseconds(0)) const {
+    stream open_stream(peer_string peer, milliseconds wait = milliseconds(0)) const {
         dcf_tb_stream opened = 0;
         check(dcf_tb_open_stream(handle_, peer.c_str(), detail::timeout(wait), &opened));
         return stream(opened);
@@ -281,13 +294,13 @@ public:
     }
 
     /** One round trip; nothing if no answer came in time. */
-    std::optional<nanoseconds> measure_rtt(const std::string &peer, milliseconds wait) const {
+    std::optional<nanoseconds> measure_rtt(peer_string peer, milliseconds wait) const {
         std::uint64_t rtt = 0;
         if (!detail::came(dcf_tb_measure_rtt(handle_, peer.c_str(), detail::timeout(wait), &rtt))) return std::nullopt;
         return nanoseconds(rtt);
     }
     /** A series. No answer at all is an error with DCF_TB_ERR_TIMEOUT. */
-    dcf_tb_rtt ping(const std::string &peer, std::uint32_t count, std::chrono::microseconds interval,
+    dcf_tb_rtt ping(peer_string peer, std::uint32_t count, std::chrono::microseconds interval,
                     milliseconds wait) const {
         dcf_tb_rtt summary{};
         summary.struct_size = sizeof summary;

@@ -4,11 +4,25 @@
 #include <dcf_thunderbolt.hpp>
 
 #include <atomic>
+#include <cstdlib>
 #include <mutex>
 #include <netinet/in.h>
+#include <new>
 #include <type_traits>
 
 using ms = std::chrono::milliseconds;
+
+/* Allocations of this thread by operator new. Not inlined: GCC would see malloc meet operator delete. */
+static thread_local std::size_t allocations = 0;
+
+__attribute__((noinline)) void *operator new(std::size_t size)
+{
+    allocations++;
+    if (void *memory = std::malloc(size ? size : 1)) return memory;
+    throw std::bad_alloc();
+}
+__attribute__((noinline)) void operator delete(void *memory) noexcept { std::free(memory); }
+__attribute__((noinline)) void operator delete(void *memory, std::size_t) noexcept { std::free(memory); }
 
 static_assert(!std::is_copy_constructible_v<dcf_tb::transport> && !std::is_copy_assignable_v<dcf_tb::transport>);
 static_assert(!std::is_copy_constructible_v<dcf_tb::stream> && !std::is_copy_assignable_v<dcf_tb::stream>);
@@ -125,6 +139,18 @@ void messages()
     }
     fails(DCF_TB_ERR_MESSAGE_TOO_LARGE,
           [&] { transport.send(peer, std::string(DCF_TB_MAX_MESSAGE_SIZE + 1, 'm')); });
+
+    TOPIC("a send allocates nothing, whatever the peer string is");
+    dcf_tb_peer found{};
+    peer.copy(found.address, sizeof found.address - 1);
+    std::size_t before = allocations;
+    transport.send(peer, "from a string");
+    transport.send(peer.c_str(), "from C");
+    transport.send(found, "found by discovery");
+    CHECK(allocations == before);
+    for (const char *text : {"from a string", "from C", "found by discovery"})
+        CHECK(transport.recv(generous)->text() == text);
+    CHECK(allocations > before); /* they are counted */
 
     TOPIC("a batch");
     dcf_tb_datagram batch[2] = {{peer.c_str(), dcf_tb::detail::bytes("one"), 3},
