@@ -58,10 +58,10 @@ fn errors_are_exceptions() {
     let program = "
 import dcf_thunderbolt as tb
 try:
-    tb.Transport(interface_name=b'no-such-if0')
+    tb.Transport(interface_name='no-such-if0')
 except tb.Error as error:
     print(hex(error.status), error)
-with tb.Transport(interface_name=b'lo') as transport:
+with tb.Transport(interface_name='lo') as transport:
     try:
         transport.recv(timeout_ms=0)
     except tb.Timeout as error:
@@ -79,6 +79,155 @@ with tb.Transport(interface_name=b'lo') as transport:
         "{printed}"
     );
     assert_eq!(lines[1..], ["0x2", "0x805"], "{printed}");
+}
+
+/// ctypes cuts numbers to the size of the C type and text at a zero byte, both without a word.
+#[test]
+fn values_that_c_would_change_are_refused() {
+    let program = "
+import dcf_thunderbolt as tb
+def refused(call):
+    try:
+        call()
+    except ValueError as error:
+        print(error)
+for settings in (
+    {'control_port': 70000}, {'data_port': -1}, {'buffer_size': 1 << 64}, {'tcp_nodelay': 256},
+    {'log_level': 1 << 31}, {'interface_name': 'lo\\0x'},
+):
+    refused(lambda: tb.Transport(**settings))
+with tb.Transport(interface_name='lo', control_port=0, data_port=0) as transport:
+    peer = f'[::1%lo]:{transport.ports()[0]}'
+    for call in (
+        lambda: transport.recv(timeout_ms=-1), lambda: transport.accept(timeout_ms=1 << 32),
+        lambda: transport.measure_rtt(peer, -1), lambda: transport.ping(peer, -1),
+        lambda: transport.ping(peer, 1, interval_us=-1), lambda: transport.discover(timeout_ms=-1),
+        lambda: transport.open_stream(peer, -1), lambda: transport.send(peer + '\\0', b''),
+    ):
+        try:
+            call()
+        except (ValueError, tb.ctypes.ArgumentError) as error:
+            print(error)
+    try:
+        tb.Transport(struct_size=1)
+    except TypeError as error:
+        print(error)
+";
+    let printed = python(&Host::alone(), &["-c", program]).finish();
+    let expected = [
+        "control_port is 70000: it must be from 0 to 65535",
+        "data_port is -1: it must be from 0 to 65535",
+        "buffer_size is 18446744073709551616: ",
+        "tcp_nodelay is 256: it must be from 0 to 255",
+        "log_level is 2147483648: it must be from -2147483648 to 2147483647",
+        "interface_name is 'lo\\x00x': ",
+        "timeout_ms is -1: it must be from 0 to 4294967295",
+        "timeout_ms is 4294967296: ",
+        "timeout_ms is -1: ",
+        "count is -1: ",
+        "interval_us is -1: ",
+        "timeout_ms is -1: ",
+        "timeout_ms is -1: ",
+        "\\x00': it must not contain a zero byte",
+        "there is no setting struct_size",
+    ];
+    assert_eq!(printed.lines().count(), expected.len(), "{printed}");
+    for (line, part) in printed.lines().zip(expected) {
+        assert!(line.contains(part), "{line:?} has no {part:?}");
+    }
+}
+
+/// Whatever has the buffer protocol: numpy's arrays are like `array` here.
+#[test]
+fn bytes_of_any_kind_are_sent() {
+    let program = "
+import array, dcf_thunderbolt as tb
+numbers = array.array('i', range(6))
+kinds = (
+    b'bytes', bytearray(b'bytearray'), memoryview(b'read-only'), memoryview(bytearray(b'a slice'))[2:5],
+    memoryview(bytearray(b'every other'))[::2], memoryview(numbers), memoryview(numbers).cast('B').cast('i', [2, 3]),
+    b'', bytearray(), memoryview(b''), b'a zero \\0 byte',
+)
+with tb.Transport(interface_name='lo', control_port=0, data_port=0) as transport:
+    control, data = transport.ports()
+    with transport.open_stream(f'[::1%lo]:{data}') as near, transport.accept(10000) as far:
+        for sent in kinds:
+            want = memoryview(sent).tobytes()
+            transport.send(f'[::1%lo]:{control}', sent)
+            assert transport.recv(10000)[0] == want, sent
+            near.write(sent)
+            got = b''
+            while len(got) < len(want):
+                got += far.read(timeout_ms=10000)
+            assert got == want, sent
+    for wrong in ('text', 5, None):
+        try:
+            transport.send(f'[::1%lo]:{control}', wrong)
+        except TypeError:
+            print('refused')
+";
+    let printed = python(&Host::alone(), &["-c", program]).finish();
+    assert_eq!(printed.lines().collect::<Vec<_>>(), ["refused"; 3]);
+}
+
+/// A write that timed out, a ping without an answer, and more peers than were asked for.
+#[test]
+fn errors_keep_what_was_done() {
+    let program = "
+import dcf_thunderbolt as tb
+with tb.Transport(interface_name='lo', control_port=0, data_port=0) as transport:
+    control, data = transport.ports()
+    with transport.open_stream(f'[::1%lo]:{data}') as near, transport.accept(10000) as far:
+        try:
+            near.write(bytes(1 << 28), timeout_ms=100)
+        except tb.Timeout as error:
+            done = error.done
+        near.finish()
+        assert 0 < done < 1 << 28, done
+        assert len(far.read_all(10000)) == done
+        print('counted')
+    import socket
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as silent:
+        silent.bind(('::1', 0))
+        try:
+            transport.ping(f'[::1%lo]:{silent.getsockname()[1]}', 3, interval_us=0, timeout_ms=50)
+        except tb.Timeout as error:
+            print(error.summary.sent, error.summary.received)
+";
+    let printed = python(&Host::alone(), &["-c", program]).finish();
+    assert_eq!(printed.lines().collect::<Vec<_>>(), ["counted", "3 0"]);
+}
+
+/// Threads that receive at once get their own messages, unmixed.
+#[test]
+fn threads_may_receive_at_once() {
+    let program = "
+import threading, dcf_thunderbolt as tb
+COUNT = 400
+got, lock = [], threading.Lock()
+def receive(transport):
+    while True:
+        message, _ = transport.recv(10000)
+        if message == b'end':
+            return
+        with lock:
+            got.append(message)
+with tb.Transport(interface_name='lo', control_port=0, data_port=0) as transport:
+    peer = f'[::1%lo]:{transport.ports()[0]}'
+    threads = [threading.Thread(target=receive, args=[transport]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for number in range(COUNT):
+        transport.send(peer, b'%d,' % number * 200)
+    for _ in threads:
+        transport.send(peer, b'end')
+    for thread in threads:
+        thread.join()
+assert sorted(got) == sorted(b'%d,' % number * 200 for number in range(COUNT)), len(got)
+print('unmixed')
+";
+    let printed = python(&Host::alone(), &["-c", program]).finish();
+    assert_eq!(printed.trim(), "unmixed");
 }
 
 /// `tests/c/layout.c` has the places, which the C compiler checks.

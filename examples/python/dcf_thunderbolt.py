@@ -1,6 +1,6 @@
 """libdcf_thunderbolt for Python, by ctypes: nothing to build, nothing to install but the library.
 
-    with Transport(interface_name=b"lo", control_port=0, data_port=0) as transport:
+    with Transport(interface_name="lo", control_port=0, data_port=0) as transport:
         transport.send(peer, b"hello")
         message, sender = transport.recv(timeout_ms=1000)
 
@@ -12,7 +12,9 @@ The library is searched for as the system does it; DCF_THUNDERBOLT_LIBRARY names
 """
 
 import ctypes
+import operator
 import os
+import threading
 from ctypes import POINTER, byref, c_char, c_char_p, c_int32, c_size_t, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
 
 ABI_VERSION = 1
@@ -21,7 +23,56 @@ MAX_MESSAGE_SIZE = 65507
 PEER_SIZE = 80
 
 OK, WOULD_BLOCK, CANCELLED, EOF = 0x0000, 0x0002, 0x0003, 0x0004
+ERR_BUFFER_TOO_SMALL = 0x0104
 ERR_TIMEOUT = 0x0A00
+
+
+def _integer(kind, value, name):
+    """`value` for C. ctypes would cut 70000 to a port of 4464, and make -1 a timeout without an end."""
+    bits = 8 * ctypes.sizeof(kind)
+    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if kind(-1).value < 0 else (0, (1 << bits) - 1)
+    value = operator.index(value)
+    if not low <= value <= high:
+        raise ValueError(f"{name} is {value}: it must be from {low} to {high}")
+    return value
+
+
+def _text(value, name):
+    """A string for C, from str, bytes or None. C would end it at a zero byte."""
+    if value is None:
+        return None
+    text = os.fsencode(value)
+    if b"\0" in text:
+        raise ValueError(f"{name} is {value!r}: it must not contain a zero byte")
+    return text
+
+
+def _bytes(data):
+    """The bytes of anything that has them, as a pointer and a length. Read-only memory other than bytes, and memory
+    that is not contiguous, is copied."""
+    if isinstance(data, bytes):
+        return data, len(data)
+    view = memoryview(data)
+    if view.readonly or not view.c_contiguous or view.nbytes == 0:
+        data = view.tobytes()
+        return data, len(data)
+    return (c_char * view.nbytes).from_buffer(view), view.nbytes
+
+
+def _bounded(kind, name):
+    """An argument type that refuses what `kind` cannot hold."""
+    return type(name, (), {"from_param": classmethod(lambda cls, value: kind(_integer(kind, value, name)))})
+
+
+class _Peer:
+    """An argument type for peer strings."""
+
+    @classmethod
+    def from_param(cls, peer):
+        return c_char_p.from_param(_text(peer, "peer"))
+
+
+_timeout_ms = _bounded(c_uint32, "timeout_ms")
 
 
 class Config(ctypes.Structure):
@@ -93,19 +144,26 @@ def _load():
         "init": [POINTER(Config), POINTER(c_uint64)],
         "close": [c_uint64],
         "ports": [c_uint64, POINTER(c_uint16), POINTER(c_uint16)],
-        "send": [c_uint64, c_char_p, c_char_p, c_size_t],
-        "recv": [c_uint64, c_char_p, c_size_t, POINTER(c_size_t), c_char_p, c_size_t, c_uint32],
+        "send": [c_uint64, _Peer, c_void_p, c_size_t],
+        "recv": [c_uint64, c_char_p, c_size_t, POINTER(c_size_t), c_char_p, c_size_t, _timeout_ms],
         "event_fd": [c_uint64, POINTER(c_int32)],
-        "open_stream": [c_uint64, c_char_p, c_uint32, POINTER(c_uint64)],
-        "accept": [c_uint64, c_uint32, POINTER(c_uint64)],
-        "stream_write": [c_uint64, c_char_p, c_size_t, c_uint32, POINTER(c_size_t)],
-        "stream_read": [c_uint64, c_char_p, c_size_t, c_uint32, POINTER(c_size_t)],
+        "open_stream": [c_uint64, _Peer, _timeout_ms, POINTER(c_uint64)],
+        "accept": [c_uint64, _timeout_ms, POINTER(c_uint64)],
+        "stream_write": [c_uint64, c_void_p, c_size_t, _timeout_ms, POINTER(c_size_t)],
+        "stream_read": [c_uint64, c_char_p, c_size_t, _timeout_ms, POINTER(c_size_t)],
         "stream_finish": [c_uint64],
         "stream_close": [c_uint64],
         "stream_peer": [c_uint64, c_char_p, c_size_t, POINTER(c_size_t)],
-        "measure_rtt": [c_uint64, c_char_p, c_uint32, POINTER(c_uint64)],
-        "ping": [c_uint64, c_char_p, c_uint32, c_uint32, c_uint32, POINTER(Rtt)],
-        "discover": [c_uint64, c_uint32, POINTER(Peer), c_size_t, POINTER(c_size_t)],
+        "measure_rtt": [c_uint64, _Peer, _timeout_ms, POINTER(c_uint64)],
+        "ping": [
+            c_uint64,
+            _Peer,
+            _bounded(c_uint32, "count"),
+            _bounded(c_uint32, "interval_us"),
+            _timeout_ms,
+            POINTER(Rtt),
+        ],
+        "discover": [c_uint64, _timeout_ms, POINTER(Peer), c_size_t, POINTER(c_size_t)],
         "get_stats": [c_uint64, POINTER(Stats)],
     }
     for name, arguments in functions.items():
@@ -123,7 +181,14 @@ _library = _load()
 
 
 class Error(Exception):
-    """A call that failed: `status` is the number, the text is the library's."""
+    """A call that failed: `status` is the number, the text is the library's.
+
+    `done` is how many bytes a write had written before it failed, and `summary` what a ping without any
+    answer measured.
+    """
+
+    done = 0
+    summary = None
 
     def __init__(self, status):
         why = ctypes.create_string_buffer(1100)
@@ -152,13 +217,14 @@ class Transport:
         self._handle = c_uint64(0)
         config = Config()
         _call("config_init", byref(config), ctypes.sizeof(config))
+        kinds = dict(Config._fields_)
         for name, value in settings.items():
-            if not hasattr(config, name):
+            kind = kinds.get(name)
+            if kind is None or kind is c_void_p or name == "struct_size":
                 raise TypeError(f"there is no setting {name}")
-            setattr(config, name, value)
+            setattr(config, name, _text(value, name) if kind is c_char_p else _integer(kind, value, name))
         _call("init", byref(config), byref(self._handle))
-        # As large as a message can be. A thread that receives at the same time needs one of its own.
-        self._buffer = ctypes.create_string_buffer(MAX_MESSAGE_SIZE)
+        self._received = threading.local()
 
     def close(self):
         """Ends it, with its streams; whoever waits in a call wakes with an Error of CANCELLED."""
@@ -180,12 +246,15 @@ class Transport:
 
     def send(self, peer, message):
         """Sends one message: a datagram, which may be lost."""
-        _call("send", self._handle, peer.encode(), message, len(message))
+        _call("send", self._handle, peer, *_bytes(message))
 
     def recv(self, timeout_ms=WAIT_FOREVER):
         """The oldest message, and who sent it."""
         length, sender = c_size_t(), ctypes.create_string_buffer(PEER_SIZE)
-        buffer = self._buffer
+        # As large as a message can be, and each thread has its own.
+        buffer = getattr(self._received, "buffer", None)
+        if buffer is None:
+            buffer = self._received.buffer = ctypes.create_string_buffer(MAX_MESSAGE_SIZE)
         _call("recv", self._handle, buffer, len(buffer), byref(length), sender, len(sender), timeout_ms)
         return ctypes.string_at(buffer, length.value), sender.value.decode()
 
@@ -198,25 +267,33 @@ class Transport:
     def measure_rtt(self, peer, timeout_ms):
         """One round trip, in seconds."""
         rtt = c_uint64()
-        _call("measure_rtt", self._handle, peer.encode(), timeout_ms, byref(rtt))
+        _call("measure_rtt", self._handle, peer, timeout_ms, byref(rtt))
         return rtt.value / 1e9
 
     def ping(self, peer, count, interval_us=1000, timeout_ms=1000):
         """A series of round trips."""
         summary = Rtt(struct_size=ctypes.sizeof(Rtt))
-        _call("ping", self._handle, peer.encode(), count, interval_us, timeout_ms, byref(summary))
+        try:
+            _call("ping", self._handle, peer, count, interval_us, timeout_ms, byref(summary))
+        except Error as error:
+            error.summary = summary
+            raise
         return summary
 
     def discover(self, timeout_ms=1000, most=64):
-        """The addresses of everybody who answered in this time."""
+        """The addresses of the peers that answered in this time, `most` at most."""
         peers, count = (Peer * most)(), c_size_t()
-        _call("discover", self._handle, timeout_ms, peers, most, byref(count))
+        try:
+            _call("discover", self._handle, timeout_ms, peers, most, byref(count))
+        except Error as error:
+            if error.status != ERR_BUFFER_TOO_SMALL:
+                raise
         return [peer.address.decode() for peer in peers[: count.value]]
 
     def open_stream(self, peer, timeout_ms=0):
         """A data stream to a peer; 0 is the configured connect_timeout_ms."""
         handle = c_uint64()
-        _call("open_stream", self._handle, peer.encode(), timeout_ms, byref(handle))
+        _call("open_stream", self._handle, peer, timeout_ms, byref(handle))
         return Stream(handle)
 
     def accept(self, timeout_ms=WAIT_FOREVER):
@@ -239,8 +316,13 @@ class Stream:
         self._handle = handle
 
     def write(self, data, timeout_ms=WAIT_FOREVER):
-        """Writes all of it."""
-        _call("stream_write", self._handle, data, len(data), timeout_ms, byref(c_size_t()))
+        """Writes all of it. An Error has the number of bytes that were written in `done`."""
+        written = c_size_t()
+        try:
+            _call("stream_write", self._handle, *_bytes(data), timeout_ms, byref(written))
+        except Error as error:
+            error.done = written.value
+            raise
 
     def read(self, most=1 << 18, timeout_ms=WAIT_FOREVER):
         """What is there, one byte at least; b"" when the peer has ended the stream."""

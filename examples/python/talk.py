@@ -72,9 +72,9 @@ def talk(transport, peer):
 
 
 def talk_to_itself():
-    with tb.Transport(interface_name=b"lo", control_port=0, data_port=0) as other:
+    with tb.Transport(interface_name="lo", control_port=0, data_port=0) as other:
         control, data = other.ports()
-        with tb.Transport(interface_name=b"lo", control_port=0, data_port=0) as transport:
+        with tb.Transport(interface_name="lo", control_port=0, data_port=0) as transport:
             peer = f"[::1%lo]:{control}"
             transport.send(peer, b"hello")
             message, sender = other.recv(PATIENCE_MS)
@@ -91,7 +91,7 @@ def main(arguments):
         return talk_to_itself()
     if not 1 <= len(arguments) <= 2:
         raise SystemExit(__doc__)
-    with tb.Transport(interface_name=arguments[0].encode()) as transport:
+    with tb.Transport(interface_name=arguments[0]) as transport:
         if arguments[1:] == ["echo"]:
             return echo(transport)
         peers = arguments[1:] or transport.discover()
