@@ -126,6 +126,7 @@ mod error;
 pub mod fuzzing;
 mod handlers;
 mod heard;
+mod kept;
 mod link;
 mod log;
 mod message;

@@ -1,15 +1,14 @@
 //! Peer strings that a thread has used lately, so that they are read once and not for each message.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::net::SocketAddrV6;
 
-use foldhash::fast::RandomState;
-
 use crate::control::lanes::Usage;
+use crate::kept::Kept;
 use crate::sys::memory;
 
-/// Strings that a thread remembers; more than a mesh has peers. Beyond that it begins anew.
+/// Strings that a thread remembers; more than a mesh has peers. A program that answers whoever writes
+/// to it has strangers choose them.
 const LIMIT: usize = 4096;
 
 /// What a peer string meant, and how much was sent there.
@@ -22,12 +21,19 @@ pub(crate) struct Known {
     pub usage: Usage,
 }
 
-#[derive(Default)]
 struct Recent {
-    entries: Vec<(String, Known)>,
-    places: HashMap<String, usize, RandomState>,
+    strings: Kept<String, Known>,
     /// Place of the entry that was asked for last: the next is likely the same.
     last: usize,
+}
+
+impl Default for Recent {
+    fn default() -> Self {
+        Self {
+            strings: Kept::new(LIMIT),
+            last: 0,
+        }
+    }
 }
 
 thread_local! {
@@ -37,32 +43,20 @@ thread_local! {
 
 impl Recent {
     fn find(&mut self, text: &str) -> Option<&mut Known> {
-        let is_last = self
-            .entries
-            .get(self.last)
-            .is_some_and(|(last, _)| last == text);
-        if !is_last {
-            self.last = *self.places.get(text)?;
+        let is_last = |(last, _): (&String, _)| last == text;
+        if self.strings.at(self.last).is_some_and(is_last) {
+            self.strings.touch(self.last);
+        } else {
+            self.last = self.strings.find(text)?;
         }
-        self.entries.get_mut(self.last).map(|(_, known)| known)
+        self.strings.at(self.last).map(|(_, known)| known)
     }
 
     fn insert(&mut self, text: &str, known: Known) {
-        if let Some(old) = self.find(text) {
-            *old = known;
-            return;
-        }
-        if self.entries.len() >= LIMIT {
-            self.entries.clear();
-            self.places.clear();
-        }
         // Without memory it is read again the next time.
-        if self.entries.try_reserve(1).is_err() || self.places.try_reserve(1).is_err() {
-            return;
+        if let Some(place) = self.strings.insert(text.to_owned(), known) {
+            self.last = place;
         }
-        self.last = self.entries.len();
-        self.places.insert(text.to_owned(), self.last);
-        self.entries.push((text.to_owned(), known));
     }
 }
 
@@ -137,11 +131,19 @@ mod tests {
         for n in 0..2 * LIMIT {
             put(&n.to_string(), 1, 5000, address(5000));
         }
-        RECENT.with_borrow(|recent| {
-            assert!(recent.entries.len() <= LIMIT);
-            assert_eq!(recent.entries.len(), recent.places.len());
-        });
+        RECENT.with_borrow(|recent| assert!(recent.strings.len() <= LIMIT));
         let newest = (2 * LIMIT - 1).to_string();
         assert_eq!(get(&newest, 1, 5000), Some(address(5000)));
+    }
+
+    #[test]
+    fn peers_that_are_used_again_outlast_any_number_that_are_used_once() {
+        let friend = "fe80::1%lo";
+        put(friend, 1, 5000, address(5000));
+        assert!(get(friend, 1, 5000).is_some());
+        for n in 0..3 * LIMIT {
+            put(&format!("stranger {n}"), 1, 5000, address(5000));
+        }
+        assert_eq!(get(friend, 1, 5000), Some(address(5000)));
     }
 }

@@ -21,20 +21,43 @@ use crate::handlers::lock;
 use crate::sync::Mutex;
 use crate::sys::socket::{self, BufferOption};
 
-/// Lanes at most. Beyond that all begin anew, so that peers that went away cost nothing for long.
-const LIMIT: usize = 64;
+/// Lanes at most to peers that the application sends to. The oldest makes room for another, so that
+/// peers that went away cost nothing for long.
+const LIMIT: usize = 56;
+/// Lanes at most for the pongs that peers ask for: a stranger that pings in many names closes no lane
+/// of the application's.
+const PONG_LIMIT: usize = 8;
 /// A peer is busy when this many messages went to it within this time: making a lane pays then.
 const BUSY_SENDS: u32 = 256;
 const BUSY_WITHIN: Duration = Duration::from_millis(256);
 /// Interface-local, so nobody else can send to it: what a lane is bound to (RFC 4291, 2.7).
 const NOBODY: Ipv6Addr = Ipv6Addr::new(0xff01, 0, 0, 0, 0, 0, 0, 0x0dcf);
 
-/// The lanes of a transport.
+/// The lanes of a transport, oldest first.
 #[derive(Default)]
 pub(crate) struct Lanes(Mutex<Vec<Lane>>);
 
+/// What a lane is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cargo {
+    /// Messages, to a peer that the application chose.
+    Messages,
+    /// Pongs, to whoever pings.
+    Pongs,
+}
+
+impl Cargo {
+    fn limit(self) -> usize {
+        match self {
+            Self::Messages => LIMIT,
+            Self::Pongs => PONG_LIMIT,
+        }
+    }
+}
+
 struct Lane {
     to: SocketAddrV6,
+    cargo: Cargo,
     /// The state of the link in which its source address was chosen.
     epoch: u64,
     socket: Arc<Socket>,
@@ -46,6 +69,7 @@ impl Lanes {
     pub fn open(
         &self,
         to: &SocketAddrV6,
+        cargo: Cargo,
         epoch: u64,
         interface: &str,
         main: impl FnOnce() -> Option<Arc<Socket>>,
@@ -53,17 +77,22 @@ impl Lanes {
         let mut lanes = lock(&self.0);
         let main = main()?;
         lanes.retain(|lane| lane.epoch == epoch);
-        if let Some(lane) = lanes.iter().find(|lane| lane.to == *to) {
+        let same = |lane: &&Lane| lane.to == *to && lane.cargo == cargo;
+        if let Some(lane) = lanes.iter().find(same) {
             return Some(Arc::downgrade(&lane.socket));
         }
-        if lanes.len() >= LIMIT {
-            lanes.clear();
+        let others = lanes.iter().filter(|lane| lane.cargo == cargo);
+        if others.count() >= cargo.limit() {
+            if let Some(oldest) = lanes.iter().position(|lane| lane.cargo == cargo) {
+                lanes.remove(oldest);
+            }
         }
         // It fails for want of descriptors, or of an interface: then the control socket does it.
         let socket = Arc::new(connect(&main, interface, to).ok()?);
         let lane = Arc::downgrade(&socket);
         lanes.push(Lane {
             to: *to,
+            cargo,
             epoch,
             socket,
         });
@@ -161,7 +190,11 @@ mod tests {
         let port = socket::local_port(&main).unwrap();
         let far = UdpSocket::bind("[::1]:0").unwrap();
         let lanes = Lanes::default();
-        let open = || lanes.open(&peer(&far), 1, "lo", || Some(Arc::clone(&main)));
+        let open = || {
+            lanes.open(&peer(&far), Cargo::Messages, 1, "lo", || {
+                Some(Arc::clone(&main))
+            })
+        };
         let lane = open().unwrap().upgrade().unwrap();
         lane.send(b"over the lane").unwrap();
         let mut buf = [0; 64];
@@ -185,13 +218,43 @@ mod tests {
         let main = main_socket();
         let far = UdpSocket::bind("[::1]:0").unwrap();
         let lanes = Lanes::default();
-        let open = |epoch| lanes.open(&peer(&far), epoch, "lo", || Some(Arc::clone(&main)));
+        let open = |epoch| {
+            lanes.open(&peer(&far), Cargo::Messages, epoch, "lo", || {
+                Some(Arc::clone(&main))
+            })
+        };
         let first = open(1).unwrap();
         assert!(Weak::ptr_eq(&first, &open(1).unwrap()));
         assert!(!Weak::ptr_eq(&first, &open(2).unwrap()));
         assert!(first.upgrade().is_none());
         assert_eq!(lanes.close().len(), 1);
-        assert!(lanes.open(&peer(&far), 2, "lo", || None).is_none());
+        assert!(lanes
+            .open(&peer(&far), Cargo::Messages, 2, "lo", || None)
+            .is_none());
+    }
+
+    #[test]
+    fn lanes_for_pongs_close_no_lane_for_messages_and_the_oldest_makes_room() {
+        let main = main_socket();
+        let lanes = Lanes::default();
+        let open = |port: u16, cargo| {
+            let to = SocketAddrV6::new(Ipv6Addr::LOCALHOST, port, 0, 0);
+            let main = || Some(Arc::clone(&main));
+            let lane = lanes.open(&to, cargo, 1, "lo", main).expect("a lane");
+            move || lane.upgrade().is_some()
+        };
+        let own: Vec<_> = (1..=LIMIT as u16)
+            .map(|port| open(port, Cargo::Messages))
+            .collect();
+        // Strangers in the names of our peers, and in others.
+        let pongs: Vec<_> = (1..=3 * LIMIT as u16)
+            .map(|port| open(port, Cargo::Pongs))
+            .collect();
+        assert!(own.iter().all(|lives| lives()));
+        assert_eq!(pongs.iter().filter(|lives| lives()).count(), PONG_LIMIT);
+        assert!(pongs.last().is_some_and(|lives| lives()));
+        let newest = open(1000, Cargo::Messages);
+        assert!(newest() && !own[0]() && own[1]());
     }
 
     #[test]
@@ -199,7 +262,11 @@ mod tests {
         let main = main_socket();
         let port = socket::local_port(&main).unwrap();
         let lanes = Lanes::default();
-        let open = |to: &UdpSocket| lanes.open(&peer(to), 1, "lo", || Some(Arc::clone(&main)));
+        let open = |to: &UdpSocket| {
+            lanes.open(&peer(to), Cargo::Messages, 1, "lo", || {
+                Some(Arc::clone(&main))
+            })
+        };
         let far = [0; 3].map(|_| UdpSocket::bind("[::1]:0").unwrap());
         for far in &far {
             let lane = open(far).expect("a lane beside the others").upgrade();

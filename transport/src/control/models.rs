@@ -1,3 +1,4 @@
+use super::lanes::Cargo;
 use super::*;
 use crate::models::{check, core, Presence};
 use loom::thread::spawn;
@@ -18,7 +19,7 @@ fn when_closing_returns_no_socket_is_in_use_and_none_is_made() {
                 let to = SocketAddrV6::new(Ipv6Addr::LOCALHOST, 9, 0, 1);
                 let socket = match over_lane {
                     true => core
-                        .open_lane(&to, core.link.epoch())
+                        .open_lane(&to, Cargo::Messages, core.link.epoch())
                         .and_then(|lane| lane.upgrade()),
                     false => core.control.socket(),
                 };

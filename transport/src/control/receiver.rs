@@ -2,7 +2,6 @@
 //!
 //! While the handler runs, nobody reads the socket here; `intake` says who does it instead.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddrV6;
 use std::os::fd::AsFd;
@@ -12,10 +11,11 @@ use std::time::Instant;
 use socket2::Socket;
 
 use super::inbox::{Filling, NoRoom};
-use super::lanes::{Route, Usage};
+use super::lanes::{Cargo, Route, Usage};
 use crate::address;
 use crate::core::Core;
 use crate::handlers::{MessageHandler, Running, Sender, SenderName};
+use crate::kept::Kept;
 use crate::log::log;
 use crate::message::DropReason;
 use crate::spin::Spinning;
@@ -245,7 +245,7 @@ impl Pinger {
         }
         let route = self.usage.route(1);
         if matches!(route, Route::Shared { busy: true }) {
-            if let Some(lane) = core.open_lane(to, core.link.epoch()) {
+            if let Some(lane) = core.open_lane(to, Cargo::Pongs, core.link.epoch()) {
                 self.usage.set_lane(lane);
             }
         }
@@ -269,9 +269,9 @@ fn answer(core: &Core, socket: &Socket, token: u64, ping: &Received<'_>, pinger:
     let sent = match route {
         Route::Lane(lane) => socket::send(lane.as_fd(), &pong).map(drop),
         Route::Shared { .. } => match send(socket) {
-            Err(error) if would_block(&error) => {
-                core.with_lane(&ping.from, send).unwrap_or(Err(error))
-            }
+            Err(error) if would_block(&error) => core
+                .with_lane(&ping.from, Cargo::Pongs, send)
+                .unwrap_or(Err(error)),
             sent => sent,
         },
     };
@@ -436,17 +436,25 @@ impl<'a> Delivery<'a> {
 }
 
 /// Peer strings of the last senders: making one anew costs more than receiving the message.
-#[derive(Default)]
 struct Names {
     /// The interface's name that they end in.
     interface: String,
-    known: HashMap<SocketAddrV6, SenderName>,
+    known: Kept<SocketAddrV6, SenderName>,
     last: Option<(SocketAddrV6, SenderName)>,
 }
 
+impl Default for Names {
+    fn default() -> Self {
+        Self {
+            interface: String::new(),
+            known: Kept::new(Self::LIMIT),
+            last: None,
+        }
+    }
+}
+
 impl Names {
-    /// Senders that are remembered; more than a mesh has. Beyond that it begins anew, so that
-    /// spoofed sources cost no memory.
+    /// Senders that are remembered; more than a mesh has.
     const LIMIT: usize = 4096;
 
     fn of(&mut self, core: &Core, from: SocketAddrV6) -> &SenderName {
@@ -459,18 +467,17 @@ impl Names {
 
     fn look_up(&mut self, core: &Core, from: SocketAddrV6) -> SenderName {
         let interface = core.link.name();
-        let full = self.known.len() >= Self::LIMIT
-            || memory::is_short()
-            || self.known.try_reserve(1).is_err();
-        if self.interface != interface || full {
+        if self.interface != interface || memory::is_short() {
             self.known.clear();
             self.interface = interface;
         }
-        let interface = &self.interface;
-        let name = self.known.entry(from).or_insert_with(|| {
-            SenderName::new(&address::format(&from, interface, core.control.port()))
-        });
-        name.clone()
+        if let Some(name) = self.known.get(&from) {
+            return name.clone();
+        }
+        let text = address::format(&from, &self.interface, core.control.port());
+        let name = SenderName::new(&text);
+        self.known.insert(from, name.clone());
+        name
     }
 }
 
@@ -503,5 +510,24 @@ mod tests {
         assert_eq!(batch.receive(socket.as_fd(), BATCH).unwrap(), 1);
         let all: Vec<_> = batch.get(0).datagrams().collect();
         assert_eq!(all, [b"ten bytes."; 3]);
+    }
+
+    #[test]
+    fn made_up_senders_do_not_replace_the_name_of_one_that_sends_again() {
+        let core = Core::new(crate::ThunderboltTransportBuilder::new()).unwrap();
+        let mut names = Names::default();
+        let mut name_of = |n: u32| {
+            let ip = Ipv6Addr::from((0xfe80 << 112) | u128::from(n));
+            let from = SocketAddrV6::new(ip, 5000, 0, 1);
+            Sender::new(names.of(&core, from), from).as_str().as_ptr()
+        };
+        let once = name_of(0);
+        name_of(1);
+        assert_eq!(name_of(0), once);
+        for made_up in 0..3 * Names::LIMIT as u32 {
+            name_of(1000 + made_up);
+        }
+        assert_eq!(name_of(0), once);
+        assert!(names.known.len() <= Names::LIMIT);
     }
 }

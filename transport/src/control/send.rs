@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use socket2::Socket;
 
-use super::lanes::Route;
+use super::lanes::{Cargo, Route};
 use crate::address::{self, Scope};
 use crate::core::Core;
 use crate::error::{Result, TransportError};
@@ -67,7 +67,7 @@ impl Core {
             },
             Some((address, Route::Shared { busy })) => {
                 if busy {
-                    if let Some(lane) = self.open_lane(&address, epoch) {
+                    if let Some(lane) = self.open_lane(&address, Cargo::Messages, epoch) {
                         recent::with(peer, epoch, port, |known| known.usage.set_lane(lane));
                     }
                 }
@@ -79,14 +79,19 @@ impl Core {
         })
     }
 
-    pub(super) fn open_lane(&self, to: &SocketAddrV6, epoch: u64) -> Option<Weak<Socket>> {
+    pub(super) fn open_lane(
+        &self,
+        to: &SocketAddrV6,
+        cargo: Cargo,
+        epoch: u64,
+    ) -> Option<Weak<Socket>> {
         // A group is many peers, and none of them answers for its address.
         if to.ip().is_multicast() {
             return None;
         }
         let interface = self.link.name();
         let main = || self.control.socket();
-        self.control.lanes.open(to, epoch, &interface, main)
+        self.control.lanes.open(to, cargo, epoch, &interface, main)
     }
 
     /// The error of a system call that was given an address of a peer. EINVAL says that the address
@@ -158,9 +163,10 @@ impl Core {
     pub(super) fn with_lane<T>(
         &self,
         to: &SocketAddrV6,
+        cargo: Cargo,
         send: impl FnOnce(&Socket) -> io::Result<T>,
     ) -> Option<io::Result<T>> {
-        let lane = self.open_lane(to, self.link.epoch())?.upgrade()?;
+        let lane = self.open_lane(to, cargo, self.link.epoch())?.upgrade()?;
         Some(send(&lane))
     }
 
@@ -201,7 +207,7 @@ impl Core {
                 return Err(self.failed_to("cannot send", to, error));
             }
             if deadline.is_none() {
-                if let Some(Ok(sent)) = self.with_lane(to, &mut send) {
+                if let Some(Ok(sent)) = self.with_lane(to, Cargo::Messages, &mut send) {
                     return Ok(sent);
                 }
             }
