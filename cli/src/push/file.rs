@@ -28,7 +28,13 @@ pub fn push(pass: &Pass<'_>, line: &mut Line<'_>, index: u32) -> Result<()> {
         Err(error) => return line.skip(index, Exit::Failed, format!("cannot be read: {error}")),
     };
     line.say(&Pusher::File(index))?;
-    let sent = Sending { pass, entry, file }.all(line, pass.wants[index as usize]);
+    let sending = Sending {
+        pass,
+        index,
+        entry,
+        file,
+    };
+    let sent = sending.all(line, pass.wants[index as usize]);
     match sent {
         Ok(()) => Ok(()),
         Err(Stopped::Stream(trouble)) => Err(trouble),
@@ -78,6 +84,7 @@ impl From<io::Error> for Stopped {
 
 struct Sending<'a> {
     pass: &'a Pass<'a>,
+    index: u32,
     entry: &'a Entry,
     file: Arc<File>,
 }
@@ -95,6 +102,10 @@ impl Sending<'_> {
             }
             Want::Comparison => {
                 let same = self.same(line, size)?;
+                unchanged(&self.file, self.entry)?;
+                if same == size {
+                    self.pass.same(self.index);
+                }
                 line.say(&Pusher::Start(same))?;
                 return Ok(());
             }

@@ -130,6 +130,11 @@ impl Pass<'_> {
         self.progress.add(count);
     }
 
+    /// A comparison told that the receiver has this content.
+    pub fn same(&self, index: u32) {
+        self.tally.same(index);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|error| error.into_inner())
     }

@@ -1,6 +1,6 @@
 //! What became of each file, over all connections of one push.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -20,6 +20,8 @@ pub struct Tally {
     accepted: AtomicU64,
     /// Files that it took, by their index: the exit code of each.
     results: Mutex<BTreeMap<u32, u8>>,
+    /// Those whose content it had already, as a comparison told.
+    same: Mutex<BTreeSet<u32>>,
     sent: AtomicU64,
 }
 
@@ -32,6 +34,7 @@ impl Tally {
             left_out: tree.left_out,
             accepted: AtomicU64::new(0),
             results: Mutex::default(),
+            same: Mutex::default(),
             sent: AtomicU64::new(0),
         }
     }
@@ -63,16 +66,36 @@ impl Tally {
             .insert(index, code);
     }
 
+    /// The content of a file is there already. Its result still tells whether all is well.
+    pub fn same(&self, index: u32) {
+        let same = self.same.lock();
+        same.unwrap_or_else(|error| error.into_inner())
+            .insert(index);
+    }
+
+    /// Files that were pushed, that were there already, and that failed.
+    fn counts(&self) -> (u64, u64, u64) {
+        let results = self.results();
+        let same = self.same.lock().unwrap_or_else(|error| error.into_inner());
+        let (mut pushed, mut compared, mut failed) = (0, 0, 0);
+        for (index, code) in &results {
+            match code {
+                0 if same.contains(index) => compared += 1,
+                0 => pushed += 1,
+                _ => failed += 1,
+            }
+        }
+        let unnamed = self.files.saturating_sub(results.len() as u64);
+        (pushed, compared + unnamed, failed)
+    }
+
     fn results(&self) -> BTreeMap<u32, u8> {
         let results = self.results.lock();
         results.unwrap_or_else(|error| error.into_inner()).clone()
     }
 
     pub fn report(&self, peer: &str) {
-        let results = self.results();
-        let failed = results.values().filter(|code| **code != 0).count() as u64;
-        let pushed = results.len() as u64 - failed;
-        let there = self.files.saturating_sub(results.len() as u64);
+        let (pushed, there, failed) = self.counts();
         let time = self.begin.elapsed().max(Duration::from_nanos(1));
         let mut text = format!(
             "{} pushed to {peer}: {} in {:.2} s, {}",

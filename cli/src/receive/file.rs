@@ -5,12 +5,13 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
+use rustix::fs::{fstat, Stat};
 use thunderbolt_transport::DataStream;
 
 use super::arriving::Arriving;
 use super::folder::Place;
 use super::plan::failed;
-use super::session::Session;
+use super::session::{Session, State};
 use crate::exit::Exit;
 use crate::output;
 use crate::transfer::entry::Entry;
@@ -35,9 +36,16 @@ pub fn receive(session: &Session, stream: &DataStream, index: u32) -> Result<()>
             Want::Content { have } => content(session, stream, &place, entry, have),
             Want::Nothing => Ok(Outcome::Done),
         });
-    session.ended(index, matches!(outcome, Ok(Outcome::Done)));
+    session.ended(
+        index,
+        match outcome {
+            Ok(Outcome::Done) => State::Done,
+            Ok(Outcome::Same) => State::Same,
+            _ => State::Failed,
+        },
+    );
     let (code, why) = match outcome? {
-        Outcome::Done => (Exit::Done, String::new()),
+        Outcome::Done | Outcome::Same => (Exit::Done, String::new()),
         Outcome::Failed(exit, why) => {
             output::note(&format!("{}: {why}", entry.shown()));
             (exit, why)
@@ -49,6 +57,8 @@ pub fn receive(session: &Session, stream: &DataStream, index: u32) -> Result<()>
 
 enum Outcome {
     Done,
+    /// It was there already.
+    Same,
     /// Others may still come.
     Failed(Exit, String),
 }
@@ -57,15 +67,35 @@ enum Outcome {
 fn compare(stream: &DataStream, place: &Place, entry: &Entry) -> Result<Outcome> {
     let cannot = |error| failed(&entry.shown(), &error);
     let file = Arc::new(place.open_existing().map_err(cannot)?);
+    let seen = fstat(&file).map_err(|error| cannot(error.into()))?;
     send_sums(stream, &file, entry.size).map_err(|trouble| named(trouble, entry))?;
     Ok(match start(stream)? {
         Started::Skipped(why) => Outcome::Failed(Exit::Damaged, why),
-        Started::At(same) if same == entry.size => Outcome::Done,
+        Started::At(same) if same == entry.size => adopt(place, &file, &seen, entry),
         Started::At(_) => Outcome::Failed(
             Exit::Exists,
             "it exists already, with other content (`dcf-tb receive --force` overwrites)".into(),
         ),
     })
+}
+
+/// The content is right: the file gets the time, by which the next push knows it, and the permissions.
+fn adopt(place: &Place, file: &File, seen: &Stat, entry: &Entry) -> Outcome {
+    let settled = fstat(file).map_err(io::Error::from).and_then(|now| {
+        // The time says that the content is this. It must not say so of another.
+        let time = |stat: &Stat| (stat.st_size, stat.st_mtime, stat.st_mtime_nsec);
+        match time(&now) == time(seen) {
+            true => place.settle(file, entry.mode, entry.modified),
+            false => Err(io::Error::other("it changed while it was compared")),
+        }
+    });
+    match settled {
+        Ok(()) => Outcome::Same,
+        Err(error) => Outcome::Failed(
+            Exit::Failed,
+            format!("cannot set its time and permissions: {error}"),
+        ),
+    }
 }
 
 fn named(trouble: Trouble, entry: &Entry) -> Trouble {

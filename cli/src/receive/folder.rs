@@ -11,11 +11,12 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    flock, fstat, fstatvfs, futimens, mkdirat, open, openat, renameat, renameat_with, statat,
-    unlinkat, AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, Timespec, Timestamps,
+    flock, fstat, fstatvfs, mkdirat, open, openat, renameat, renameat_with, statat, unlinkat,
+    AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat,
 };
 use rustix::io::Errno;
 
+use super::metadata::{self, Made};
 use crate::transfer::entry::part_name;
 
 const FOLDER: OFlags = OFlags::DIRECTORY
@@ -27,11 +28,16 @@ const PART: OFlags = OFlags::RDWR
     .union(OFlags::CLOEXEC)
     .union(OFlags::NONBLOCK);
 
+/// What the owner of a folder may do while it is filled.
+const OWNERS: u16 = 0o700;
+
 /// The folder.
 pub struct Folder {
     root: OwnedFd,
     /// What permissions new files do not get (umask(2)).
     withheld: Mode,
+    /// The folders that pushes made.
+    made: Made,
 }
 
 /// Where a file is to be: its folder, open, and its names in it.
@@ -49,10 +55,25 @@ pub enum There {
     File {
         size: u64,
         modified: (i64, u32),
+        mode: u16,
     },
     Folder,
     /// A link, a device, a pipe, a socket.
     Special,
+}
+
+impl There {
+    pub fn of(stat: &Stat) -> Self {
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Self::File {
+                size: stat.st_size as u64,
+                modified: (stat.st_mtime, stat.st_mtime_nsec as u32),
+                mode: metadata::permissions(stat),
+            },
+            FileType::Directory => Self::Folder,
+            _ => Self::Special,
+        }
+    }
 }
 
 impl Folder {
@@ -63,7 +84,11 @@ impl Folder {
         // It can only be read by setting it; no other thread makes files yet.
         let withheld = rustix::process::umask(Mode::empty());
         rustix::process::umask(withheld);
-        Ok(Self { root, withheld })
+        Ok(Self {
+            root,
+            withheld,
+            made: Made::default(),
+        })
     }
 
     /// Bytes that are free for this user.
@@ -97,34 +122,58 @@ impl Folder {
         })
     }
 
-    /// Makes a folder, unless it is there. Its owner can write into it whatever `mode` says.
-    pub fn make(&self, path: &Path, mode: u16) -> io::Result<()> {
+    /// Makes a folder, unless it is there. Its owner can write into it whatever `mode` says; it gets its own
+    /// permissions by [`Folder::settle`]. With `open_up` one that is there is made writable, too.
+    pub fn make(&self, path: &Path, mode: u16, open_up: bool) -> io::Result<()> {
         let (parent, name) = self.parent(path)?;
-        match mkdirat(&parent, name, Mode::from_raw_mode((mode | 0o700).into())) {
-            Ok(()) => Ok(()),
+        match mkdirat(&parent, name, Mode::from_raw_mode((mode | OWNERS).into())) {
+            Ok(()) => {
+                self.made.remember(&parent, name);
+                Ok(())
+            }
             // Whatever is there has to be a folder, and no link to one.
-            Err(Errno::EXIST) => openat(&parent, name, FOLDER, Mode::empty())
-                .map(drop)
-                .map_err(Into::into),
+            Err(Errno::EXIST) => {
+                let there = openat(&parent, name, FOLDER, Mode::empty())?;
+                let stat = fstat(&there)?;
+                let mode = metadata::permissions(&stat);
+                if mode & OWNERS != OWNERS && (open_up || self.made.has(&there)) {
+                    metadata::set_mode(&there, mode | OWNERS)?;
+                }
+                Ok(())
+            }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Gives a folder its time, when all is in it.
-    pub fn date(&self, path: &Path, modified: (i64, u32)) -> io::Result<()> {
-        Ok(futimens(self.walk(path)?, &times(modified))?)
+    /// Gives a folder its time and permissions, when all is in it. One that no push made keeps its
+    /// permissions, unless `force`.
+    pub fn settle(
+        &self,
+        path: &Path,
+        mode: u16,
+        modified: (i64, u32),
+        force: bool,
+    ) -> io::Result<()> {
+        let folder = self.walk(path)?;
+        let stat = fstat(&folder)?;
+        metadata::set_time(&folder, modified)?;
+        let there = metadata::permissions(&stat);
+        // A push that broke left it like this: its receiver may not be the one that made it.
+        let is_unfinished = there == self.granted(mode | OWNERS);
+        match is_unfinished || force || self.made.has(&folder) {
+            true => metadata::set_mode(&folder, self.granted(mode)),
+            false => Ok(()),
+        }
+    }
+
+    /// What is left of permissions when the umask is taken away.
+    pub fn granted(&self, mode: u16) -> u16 {
+        granted(mode, self.withheld)
     }
 }
 
-fn times((seconds, nanoseconds): (i64, u32)) -> Timestamps {
-    let time = Timespec {
-        tv_sec: seconds,
-        tv_nsec: nanoseconds.into(),
-    };
-    Timestamps {
-        last_access: time,
-        last_modification: time,
-    }
+fn granted(mode: u16, withheld: Mode) -> u16 {
+    (Mode::from_raw_mode(mode.into()) - withheld).bits() as u16
 }
 
 impl Place {
@@ -134,14 +183,7 @@ impl Place {
             Err(Errno::NOENT) => return Ok(There::Nothing),
             Err(error) => return Err(error.into()),
         };
-        Ok(match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => There::File {
-                size: stat.st_size as u64,
-                modified: (stat.st_mtime as i64, stat.st_mtime_nsec as u32),
-            },
-            FileType::Directory => There::Folder,
-            _ => There::Special,
-        })
+        Ok(There::of(&stat))
     }
 
     /// What has the file's own name.
@@ -194,6 +236,22 @@ impl Place {
         Ok(rustix::fs::fsync(&self.folder)?)
     }
 
+    /// Gives a file its permissions and its time.
+    pub fn settle(&self, file: &File, mode: u16, modified: (i64, u32)) -> io::Result<()> {
+        metadata::set_mode(file, granted(mode, self.withheld))?;
+        metadata::set_time(file, modified)
+    }
+
+    /// Gives a file that is there, and is the one that was looked at, its permissions.
+    pub fn permit(&self, seen: There, mode: u16) -> io::Result<()> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = openat(&self.folder, &self.name, flags, Mode::empty())?;
+        match There::of(&fstat(&file)?) == seen {
+            true => metadata::set_mode_of_path(&file, granted(mode, self.withheld)),
+            false => Err(io::Error::other("it changed meanwhile")),
+        }
+    }
+
     /// Puts the finished file in its place, in one step. Without `force` it never replaces another.
     pub fn finish(
         &self,
@@ -202,9 +260,7 @@ impl Place {
         modified: (i64, u32),
         force: bool,
     ) -> io::Result<()> {
-        let mode = Mode::from_raw_mode(mode.into()) - self.withheld;
-        rustix::fs::fchmod(part, mode)?;
-        futimens(part, &times(modified))?;
+        self.settle(part, mode, modified)?;
         if force {
             renameat(&self.folder, &self.part, &self.folder, &self.name)?;
             return Ok(());
@@ -240,8 +296,8 @@ mod tests {
     fn links_are_never_followed() {
         let (directory, folder) = folder();
         symlink("../out", directory.path().join("in/link")).unwrap();
-        assert!(folder.make(Path::new("link/x"), 0o755).is_err());
-        assert!(folder.make(Path::new("link"), 0o755).is_err());
+        assert!(folder.make(Path::new("link/x"), 0o755, true).is_err());
+        assert!(folder.make(Path::new("link"), 0o755, true).is_err());
         assert!(folder.place(Path::new("link/x")).is_err());
         symlink("../../out/target", directory.path().join("in/.x.dcf-part")).unwrap();
         let place = folder.place(Path::new("x")).unwrap();
@@ -259,8 +315,8 @@ mod tests {
     #[test]
     fn a_file_gets_its_place_in_one_step_and_replaces_none() {
         let (directory, folder) = folder();
-        folder.make(Path::new("a"), 0o555).unwrap();
-        folder.make(Path::new("a"), 0o555).unwrap();
+        folder.make(Path::new("a"), 0o555, false).unwrap();
+        folder.make(Path::new("a"), 0o555, false).unwrap();
         let place = folder.place(Path::new("a/x")).unwrap();
         let mut part = place.open_part().unwrap();
         assert!(place.open_part().is_err(), "one at a time");
@@ -270,6 +326,7 @@ mod tests {
         let there = There::File {
             size: 3,
             modified: (1_000_000, 7),
+            mode: 0o640,
         };
         assert_eq!(place.there().unwrap(), there);
 

@@ -3,6 +3,7 @@
 mod arriving;
 mod file;
 mod folder;
+mod metadata;
 mod plan;
 mod serve;
 mod session;

@@ -7,6 +7,7 @@ use rustix::io::Errno;
 
 use super::folder::{Folder, There};
 use crate::exit::{Exit, Failure};
+use crate::output;
 use crate::transfer::entry::{Entry, Kind};
 use crate::transfer::message::Want;
 use crate::transfer::missing;
@@ -29,9 +30,13 @@ pub fn plan(folder: &Folder, entries: &[Entry], force: bool) -> Result<Vec<Want>
     }
     let mut in_the_way = Vec::new();
     let mut wants = Vec::with_capacity(entries.len());
+    let mut other_mode = Vec::new();
     for entry in entries {
         let there = there(folder, entry).map_err(|error| cannot_use(entry, &error))?;
         let want = wanted(entry, there, force);
+        if want == Some(Want::Nothing) && differs(folder, entry, there.0) {
+            other_mode.push((entry, there.0));
+        }
         if want.is_none() {
             in_the_way.push(entry.shown());
         }
@@ -53,10 +58,24 @@ pub fn plan(folder: &Folder, entries: &[Entry], force: bool) -> Result<Vec<Want>
         return Err(Failure::new(Exit::DiskFull, text).into());
     }
     for entry in entries.iter().filter(|entry| entry.kind == Kind::Folder) {
-        let made = folder.make(&entry.path, entry.mode);
+        let made = folder.make(&entry.path, entry.mode, force);
         made.map_err(|error| cannot_use(entry, &error))?;
     }
+    for (entry, seen) in other_mode {
+        let place = folder.place(&entry.path);
+        if let Err(error) = place.and_then(|place| place.permit(seen, entry.mode)) {
+            output::note(&format!(
+                "{}: cannot set its permissions: {error}",
+                entry.shown()
+            ));
+        }
+    }
     Ok(wants)
+}
+
+/// Whether a file that is there has other permissions than those that come along.
+fn differs(folder: &Folder, entry: &Entry, there: There) -> bool {
+    matches!(there, There::File { mode, .. } if mode != folder.granted(entry.mode))
 }
 
 /// What is at the place of an entry, and how much of it an earlier push left.
@@ -77,7 +96,7 @@ fn wanted(entry: &Entry, (there, left): (There, u64), force: bool) -> Option<Wan
     match (entry.kind, there) {
         (_, There::Nothing) if entry.kind == Kind::File => Some(content),
         (Kind::Folder, There::Nothing | There::Folder) => Some(Want::Nothing),
-        (Kind::File, There::File { size, modified }) => {
+        (Kind::File, There::File { size, modified, .. }) => {
             // As it was left by an earlier push: it got its time when all of it had been checked.
             if (size, modified) == (entry.size, entry.modified) {
                 Some(Want::Nothing)
@@ -150,6 +169,7 @@ mod tests {
         let file = |size, seconds| There::File {
             size,
             modified: (seconds, 0),
+            mode: 0o644,
         };
         let want = |there, left, force| wanted(&entry(10 * PIECE), (there, left), force);
         let content = |have| Some(Want::Content { have });

@@ -62,7 +62,7 @@ impl Receiving {
             let session = session.ok_or_else(|| Trouble::protocol("no such push to join"))?;
             session.helps(stream);
             Receiver::Ready(id).frame().write(stream)?;
-            return files(&session, stream, || ());
+            return files(&session, stream, Vec::new);
         }
         let holding = self.slot.take().ok_or(Trouble::Busy)?;
         let entries = announced(stream, first)?;
@@ -117,7 +117,11 @@ fn announced(stream: &DataStream, first: Pusher) -> Result<Vec<Entry>> {
 }
 
 /// The files that come over one stream.
-fn files(session: &Session, stream: &DataStream, at_the_end: impl FnOnce()) -> Result<()> {
+fn files(
+    session: &Session,
+    stream: &DataStream,
+    at_the_end: impl FnOnce() -> Vec<(u32, String)>,
+) -> Result<()> {
     loop {
         match Pusher::from_frame(&Frame::read(stream)?)? {
             Pusher::Alive => {}
@@ -131,7 +135,12 @@ fn files(session: &Session, stream: &DataStream, at_the_end: impl FnOnce()) -> R
             other => return Err(out_of_turn(&other)),
         }
     }
-    at_the_end();
+    for (index, why) in at_the_end() {
+        let code = Exit::Failed as u8;
+        Receiver::Result { index, code, why }
+            .frame()
+            .write(stream)?;
+    }
     Receiver::Done.frame().write(stream)?;
     // The pusher closes first, and so knows that it has read all.
     let _ = stream.finish();

@@ -37,9 +37,11 @@ pub struct Session {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+pub enum State {
     UnderWay,
     Done,
+    /// Its content was there already, as a comparison told.
+    Same,
     Failed,
 }
 
@@ -87,15 +89,14 @@ impl Session {
         }
     }
 
-    pub fn ended(&self, index: u32, well: bool) {
-        let state = if well { State::Done } else { State::Failed };
+    pub fn ended(&self, index: u32, state: State) {
         lock(&self.files).insert(index, state);
     }
 
     /// A file that the pusher could not read.
     pub fn skip(&self, index: u32) -> Result<()> {
         self.take(index)?;
-        self.ended(index, false);
+        self.ended(index, State::Failed);
         Ok(())
     }
 
@@ -114,20 +115,35 @@ impl Session {
         self.progress.add(count);
     }
 
-    /// All files are in their places: the folders get their times, and the user a word.
-    pub fn finish(&self) {
-        // From within outwards: making a file changes the time of its folder only.
-        for entry in self.entries.iter().rev() {
+    /// All files are in their places: the folders get their times and permissions, and the user a word.
+    /// Gives the folders that did not get theirs, and why.
+    pub fn finish(&self) -> Vec<(u32, String)> {
+        let mut failed = Vec::new();
+        // From within outwards: making a file changes the time of its folder only, and a folder that may not
+        // be entered any more has all that is to be in it.
+        for (index, entry) in self.entries.iter().enumerate().rev() {
             if entry.kind == Kind::Folder {
-                // The time of a folder is nothing to fail for.
-                let _ = self.folder.date(&entry.path, entry.modified);
+                let settled =
+                    self.folder
+                        .settle(&entry.path, entry.mode, entry.modified, self.force);
+                if let Err(error) = settled {
+                    let why = format!("cannot set its time and permissions: {error}");
+                    output::note(&format!("{}: {why}", entry.shown()));
+                    failed.push((index as u32, why));
+                }
             }
         }
+        self.report();
+        failed
+    }
+
+    fn report(&self) {
         let files = lock(&self.files);
         let count = |state| files.values().filter(|is| **is == state).count() as u64;
-        let (done, failed) = (count(State::Done), count(State::Failed));
+        let (done, same) = (count(State::Done), count(State::Same));
+        let failed = count(State::Failed);
         let wanted = self.wants.iter().filter(|want| **want != Want::Nothing);
-        let missed = wanted.count() as u64 - done;
+        let missed = wanted.count() as u64 - done - same;
         let there = self.entries.iter().zip(&self.wants);
         let there =
             there.filter(|(entry, want)| entry.kind == Kind::File && **want == Want::Nothing);
@@ -141,7 +157,7 @@ impl Session {
             time.as_secs_f64(),
             rate_of(received, time)
         );
-        let there = there.count() as u64;
+        let there = there.count() as u64 + same;
         if there > 0 {
             text.push_str(&format!("; {} there already", plural(there, "was", "were")));
         }
