@@ -1,11 +1,15 @@
-//! A pusher that does not mean well, speaking the protocol by hand: docs/DCF-TB.md.
+//! A pusher that does not mean well, speaking the protocol by hand: docs/DCF-TB.md. And a user of the pushing
+//! machine who does not.
 
 mod common;
 
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::time::Duration;
 
-use common::folders::Folders;
-use testkit::{Cable, GENEROUS};
+use common::folders::{content, fast, slow, Folders, LONG};
+use common::{tool, Tool};
+use testkit::{wait_until, Cable, GENEROUS};
 use thunderbolt_transport::{DataStream, ThunderboltTransportBuilder};
 
 const FILE: u8 = 2;
@@ -173,4 +177,36 @@ fn who_does_not_keep_to_the_protocol() {
     );
     assert!(folders.names("in").is_empty());
     receiver.wait_err("is missing");
+}
+
+#[test]
+fn a_link_that_is_swapped_in_after_the_walk_is_not_followed() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    for name in ["secret", "out/d/swapped"] {
+        folders.write(&format!("{name}/file"), "of root's");
+    }
+    folders.write("out/d/file", "another");
+    let large = folders.write("out/large", content(48 << 20));
+    let _receiver = folders.receive(cable.b(), &[]);
+    // While another push is under way, this one has walked its folder and waits.
+    slow(cable.a());
+    let to = cable.b().address();
+    let first = Tool::start(tool(cable.a(), &["push", &large, to]));
+    wait_until("some of it arrives", LONG, || folders.arrived("large") > 0);
+    let folder = folders.at("out/d");
+    let mut pusher = Tool::start(tool(cable.a(), &["push", &folder, to]));
+    pusher.wait_err("another push is under way over there");
+    fs::rename(folders.at("out/d/swapped"), folders.at("out/was")).unwrap();
+    symlink(folders.at("secret"), folders.at("out/d/swapped")).unwrap();
+    fs::remove_file(folders.at("out/d/file")).unwrap();
+    symlink(folders.at("secret/file"), folders.at("out/d/file")).unwrap();
+    fast(cable.a());
+    first.end().with(0);
+    let ended = pusher.end();
+    for name in ["d/file", "d/swapped/file"] {
+        let said = format!("{name}: cannot be read: a link took its place");
+        assert!(ended.err.contains(&said), "{}", ended.err);
+    }
+    ended.with(7);
+    assert_eq!(folders.names("in"), ["d", "d/swapped", "large"]);
 }

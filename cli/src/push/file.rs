@@ -3,29 +3,29 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 
 use super::line::Line;
 use super::pass::Pass;
-use crate::exit::Exit;
+use super::place::{changed, exit_of};
+use super::tree::Tree;
 use crate::transfer::entry::Entry;
 use crate::transfer::message::{Pusher, Want};
 use crate::transfer::sums::{sum, SumsAhead};
 use crate::transfer::trouble::{Result, Trouble};
 use crate::transfer::{piece_at, pieces, PATIENCE, PIECE, SMALL};
 
-const CHANGED: &str = "it changed since it was announced";
-
 /// Pushes one file. What is wrong with the file is between the two sides; what fails here ends the stream.
 pub fn push(pass: &Pass<'_>, line: &mut Line<'_>, index: u32) -> Result<()> {
     let entry = &pass.tree.entries[index as usize];
-    let place = &pass.tree.places[index as usize];
     pass.progress.name(&entry.shown());
-    let file = match open(place, entry) {
+    let file = match open(pass.tree, index) {
         Ok(file) => Arc::new(file),
-        Err(error) => return line.skip(index, Exit::Failed, format!("cannot be read: {error}")),
+        Err(error) => {
+            let why = format!("cannot be read: {error}");
+            return line.skip(index, exit_of(&error), why);
+        }
     };
     line.say(&Pusher::File(index))?;
     let sending = Sending {
@@ -46,12 +46,9 @@ pub fn push(pass: &Pass<'_>, line: &mut Line<'_>, index: u32) -> Result<()> {
     }
 }
 
-/// Opens it if it is still what was announced. Never waits for a pipe that took its place.
-fn open(place: &Path, entry: &Entry) -> io::Result<File> {
-    let mut options = File::options();
-    let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
-    let file = options.read(true).custom_flags(flags).open(place)?;
-    unchanged(&file, entry)?;
+fn open(tree: &Tree, index: u32) -> io::Result<File> {
+    let file = tree.open(index)?;
+    unchanged(&file, &tree.entries[index as usize])?;
     Ok(file)
 }
 
@@ -61,7 +58,7 @@ fn unchanged(file: &File, entry: &Entry) -> io::Result<()> {
     let same = (metadata.len(), modified) == (entry.size, entry.modified);
     match metadata.is_file() && same {
         true => Ok(()),
-        false => Err(io::Error::other(CHANGED)),
+        false => Err(changed()),
     }
 }
 

@@ -4,8 +4,10 @@ mod climb;
 mod file;
 mod line;
 mod pass;
+mod place;
 mod tally;
 mod tree;
+mod walk;
 
 use std::ffi::OsString;
 use std::num::NonZeroU16;

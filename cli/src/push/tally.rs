@@ -16,6 +16,7 @@ pub struct Tally {
     begin: Instant,
     files: u64,
     left_out: u64,
+    left_out_as: Exit,
     /// How often a receiver said what it wants.
     accepted: AtomicU64,
     /// Files that it took, by their index: the exit code of each.
@@ -32,6 +33,7 @@ impl Tally {
             begin: Instant::now(),
             files: files.count() as u64,
             left_out: tree.left_out,
+            left_out_as: tree.left_out_as,
             accepted: AtomicU64::new(0),
             results: Mutex::default(),
             same: Mutex::default(),
@@ -122,8 +124,7 @@ impl Tally {
         let codes = self.results().into_values();
         match codes.map(Exit::from_code).find(|exit| *exit != Exit::Done) {
             Some(exit) => exit,
-            None if self.left_out > 0 => Exit::Refused,
-            None => Exit::Done,
+            None => self.left_out_as,
         }
     }
 }

@@ -1,13 +1,16 @@
 //! What is to be copied: each file and folder, where it is here, and what it is called over there.
 
 use std::collections::HashSet;
-use std::fs::{self, Metadata};
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use walkdir::WalkDir;
+use rustix::fs::{FileType, Stat};
 
+use super::place::{Identity, Opener, Place, Root};
+use super::walk::{walk, Found, Visit};
 use crate::exit::{Exit, Failure};
 use crate::output::{self, harmless};
 use crate::transfer::entry::{check_path, Entry, Kind, MOST_ENTRIES};
@@ -16,9 +19,15 @@ pub struct Tree {
     /// In the order in which they are made: a folder before what is in it.
     pub entries: Vec<Entry>,
     /// Where each is.
-    pub places: Vec<PathBuf>,
+    places: Vec<Place>,
+    roots: Vec<Root>,
+    /// What the entries of each root are called over there begins with this.
+    bases: Vec<PathBuf>,
+    opener: Opener,
     /// What was left out: links, devices, what cannot be read.
     pub left_out: u64,
+    /// The exit code of the first of them.
+    pub left_out_as: Exit,
 }
 
 impl Tree {
@@ -26,7 +35,11 @@ impl Tree {
         let mut tree = Self {
             entries: Vec::new(),
             places: Vec::new(),
+            roots: Vec::new(),
+            bases: Vec::new(),
+            opener: Opener::default(),
             left_out: 0,
+            left_out_as: Exit::Done,
         };
         for path in paths {
             tree.add(path, dereference)?;
@@ -52,7 +65,7 @@ impl Tree {
                 format!("cannot read {}: {error}", shown(path)),
             )
         };
-        fs::metadata(path).map_err(|error| cannot(&error))?;
+        let (root, fd, stat) = Root::open(path, dereference).map_err(|error| cannot(&error))?;
         let base = match base(path) {
             Some(base) => base,
             None => fs::canonicalize(path)
@@ -60,69 +73,106 @@ impl Tree {
                 .and_then(|path| path.file_name().map(PathBuf::from))
                 .ok_or_else(|| cannot(&"it has no name; `/.` behind it copies what is in it"))?,
         };
-        let walk = WalkDir::new(path)
-            .follow_links(dereference)
-            .follow_root_links(true)
-            .sort_by_file_name();
-        for found in walk {
-            let found = match found {
-                Ok(found) => found,
-                Err(error) if error.depth() == 0 => return Err(cannot(&error)),
-                Err(error) => {
-                    self.leave_out(error.path().unwrap_or(path), &error.to_string());
-                    continue;
-                }
-            };
-            let below = found.path().strip_prefix(path).unwrap_or(Path::new(""));
-            let name = match below.as_os_str().is_empty() {
-                true => base.clone(),
-                false => base.join(below),
-            };
-            if name.as_os_str().is_empty() {
-                continue;
-            }
-            // The walk looks at the link itself also where it goes on behind it.
-            let metadata = match found.depth() {
-                0 => fs::metadata(path).map_err(|error| error.to_string()),
-                _ => found.metadata().map_err(|error| error.to_string()),
-            };
-            match metadata {
-                Ok(metadata) => self.found(found.path(), name, &metadata),
-                Err(error) => self.leave_out(found.path(), &error),
-            }
-        }
+        self.roots.push(root);
+        self.bases.push(base);
+        let mut adding = Adding { tree: self, path };
+        walk(fd.as_fd(), &stat, dereference, &mut adding);
         Ok(())
     }
 
-    fn found(&mut self, place: &Path, name: PathBuf, metadata: &Metadata) {
-        let kind = if metadata.is_dir() {
-            Kind::Folder
-        } else if metadata.is_file() {
-            Kind::File
-        } else if metadata.is_symlink() {
-            return self.leave_out(place, "a link (--dereference copies what it points to)");
-        } else {
-            return self.leave_out(place, "neither a file nor a folder");
-        };
-        if let Err(why) = check_path(name.as_os_str().as_bytes()) {
-            return self.leave_out(place, &format!("its name would be refused: {why}"));
-        }
-        self.entries.push(Entry {
-            kind,
-            mode: (metadata.mode() & 0o777) as u16,
-            modified: (metadata.mtime(), metadata.mtime_nsec() as u32),
-            size: match kind {
-                Kind::File => metadata.len(),
-                Kind::Folder => 0,
-            },
-            path: name,
-        });
-        self.places.push(place.to_owned());
+    /// Opens a file if it is still the one that was announced. Its size and time are for the caller to compare.
+    pub fn open(&self, index: u32) -> io::Result<File> {
+        let place = self.places[index as usize];
+        let path = &self.entries[index as usize].path;
+        let below = path.strip_prefix(&self.bases[place.root as usize]);
+        let below = below.unwrap_or(path);
+        self.opener.open(&self.roots, place, below)
     }
 
-    fn leave_out(&mut self, path: &Path, why: &str) {
+    fn leave_out(&mut self, path: &Path, why: &str, exit: Exit) {
         output::note(&format!("left out {}: {why}", shown(path)));
+        if self.left_out == 0 {
+            self.left_out_as = exit;
+        }
         self.left_out += 1;
+    }
+}
+
+/// The walk below one path.
+struct Adding<'a> {
+    tree: &'a mut Tree,
+    path: &'a Path,
+}
+
+impl Adding<'_> {
+    /// Where something is, for the user.
+    fn place(&self, below: &Path) -> PathBuf {
+        match below.as_os_str().is_empty() {
+            true => self.path.to_owned(),
+            false => self.path.join(below),
+        }
+    }
+
+    fn leave_out(&mut self, below: &Path, why: &str) -> bool {
+        let place = self.place(below);
+        self.tree.leave_out(&place, why, Exit::Refused);
+        false
+    }
+
+    fn root(&self) -> usize {
+        self.tree.roots.len() - 1
+    }
+}
+
+impl Visit for Adding<'_> {
+    fn found(&mut self, Found { below, stat }: &Found<'_>) -> bool {
+        let base = &self.tree.bases[self.root()];
+        let name = match below.as_os_str().is_empty() {
+            true => base.clone(),
+            false => base.join(below),
+        };
+        if name.as_os_str().is_empty() {
+            return true;
+        }
+        let kind = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => Kind::Folder,
+            FileType::RegularFile => Kind::File,
+            FileType::Symlink => {
+                let why = "a link (--dereference copies what it points to)";
+                return self.leave_out(below, why);
+            }
+            _ => return self.leave_out(below, "neither a file nor a folder"),
+        };
+        if let Err(why) = check_path(name.as_os_str().as_bytes()) {
+            return self.leave_out(below, &format!("its name would be refused: {why}"));
+        }
+        let place = Place {
+            root: self.root() as u32,
+            identity: Identity::of(stat),
+        };
+        self.tree.places.push(place);
+        self.tree.entries.push(entry(kind, name, stat));
+        // One too many is enough to know.
+        self.tree.entries.len() <= MOST_ENTRIES
+    }
+
+    fn failed(&mut self, below: &Path, error: &io::Error) {
+        let place = self.place(below);
+        let why = format!("cannot be read: {error}");
+        self.tree.leave_out(&place, &why, Exit::Failed);
+    }
+}
+
+fn entry(kind: Kind, path: PathBuf, stat: &Stat) -> Entry {
+    Entry {
+        kind,
+        mode: (stat.st_mode & 0o777) as u16,
+        modified: (stat.st_mtime, stat.st_mtime_nsec as u32),
+        size: match kind {
+            Kind::File => stat.st_size as u64,
+            Kind::Folder => 0,
+        },
+        path,
     }
 }
 
@@ -140,58 +190,4 @@ fn shown(path: &Path) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::symlink;
-
-    fn tree() -> tempfile::TempDir {
-        let directory = tempfile::tempdir().unwrap();
-        let at = |name: &str| directory.path().join(name);
-        fs::create_dir_all(at("d/empty")).unwrap();
-        fs::write(at("d/file"), "12345").unwrap();
-        fs::write(at("d/.x.dcf-part"), "").unwrap();
-        symlink("file", at("d/link")).unwrap();
-        symlink("d", at("other")).unwrap();
-        directory
-    }
-
-    fn names(tree: &Tree) -> Vec<&str> {
-        tree.entries
-            .iter()
-            .map(|entry| entry.path.to_str().unwrap())
-            .collect()
-    }
-
-    #[test]
-    fn names_are_those_of_cp() {
-        let directory = tree();
-        let read = |name: &str, follow| Tree::read(&[directory.path().join(name)], follow).unwrap();
-        let plain = read("d", false);
-        assert_eq!(names(&plain), ["d", "d/empty", "d/file"]);
-        assert_eq!(plain.left_out, 2);
-        assert_eq!(plain.entries[2].size, 5);
-        assert_eq!(names(&read("d/.", false)), ["empty", "file"]);
-        assert_eq!(
-            names(&read("d/", true)),
-            ["d", "d/empty", "d/file", "d/link"]
-        );
-        assert_eq!(
-            names(&read("other", false)),
-            ["other", "other/empty", "other/file"]
-        );
-        assert_eq!(names(&read("d/file", false)), ["file"]);
-        assert_eq!(names(&read("d/empty/..", false))[0], "d");
-    }
-
-    #[test]
-    fn two_of_one_name_are_a_mistake() {
-        let directory = tree();
-        let paths = [directory.path().join("d"), directory.path().join("d")];
-        let failure = Tree::read(&paths, false).err().unwrap();
-        assert_eq!(failure.exit, Exit::Usage);
-        let nothing = Tree::read(&[directory.path().join("nothing")], false)
-            .err()
-            .unwrap();
-        assert_eq!(nothing.exit, Exit::Failed);
-    }
-}
+mod tests;

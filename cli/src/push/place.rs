@@ -1,0 +1,204 @@
+//! Where an entry is here, and how it is opened later: only if it is still what the walk saw.
+
+use std::error::Error;
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use rustix::fs::{fstat, fstatfs, open, openat, FileType, FsWord, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+use crate::exit::Exit;
+
+/// What is there is not what was announced.
+#[derive(Debug)]
+pub struct Changed(&'static str);
+
+impl fmt::Display for Changed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl Error for Changed {}
+
+/// The error of something that is not what was announced.
+pub fn changed() -> io::Error {
+    io::Error::other(Changed("it changed since it was announced"))
+}
+
+/// Without following links, where the walk saw a file or a folder.
+pub fn not_followed(error: Errno) -> io::Error {
+    match error {
+        Errno::LOOP | Errno::NOTDIR => io::Error::other(Changed("a link took its place")),
+        other => other.into(),
+    }
+}
+
+/// The exit code of a file that could not be opened.
+pub fn exit_of(error: &io::Error) -> Exit {
+    let is_changed = error.get_ref().is_some_and(|inner| inner.is::<Changed>());
+    match is_changed || error.kind() == io::ErrorKind::NotFound {
+        true => Exit::Damaged,
+        false => Exit::Failed,
+    }
+}
+
+const PATH: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+/// A pipe that took the place of a file does not block, and a terminal does not become ours.
+const CONTENT: OFlags = OFlags::RDONLY
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY)
+    .union(OFlags::CLOEXEC);
+/// f_type of file systems in user space (statfs(2)).
+const FUSE: FsWord = 0x6573_5546;
+
+/// Which file or folder something is, whatever it is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    pub fn of(stat: &Stat) -> Self {
+        Self {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+        }
+    }
+
+    /// Whether a descriptor, with what fstat tells of it, is of the same.
+    pub fn check(self, fd: impl AsFd, stat: &Stat) -> io::Result<()> {
+        let now = Self::of(stat);
+        if now == self {
+            return Ok(());
+        }
+        // Many of them number a file anew when the kernel has forgotten it. The owner of such a file system
+        // decides what is in it anyway.
+        let renumbers = || fstatfs(fd).is_ok_and(|about| about.f_type == FUSE);
+        if now.device == self.device && renumbers() {
+            return Ok(());
+        }
+        Err(changed())
+    }
+}
+
+/// A path of the command line.
+#[derive(Debug)]
+pub struct Root {
+    named: PathBuf,
+    identity: Identity,
+    is_folder: bool,
+    /// Whether links below it are followed.
+    dereference: bool,
+}
+
+impl Root {
+    /// Opens what a path means (`O_PATH`): a link there is followed, as its user sees through it.
+    pub fn open(named: &Path, dereference: bool) -> io::Result<(Self, OwnedFd, Stat)> {
+        let fd = open(named, PATH, Mode::empty())?;
+        let stat = fstat(&fd)?;
+        let root = Self {
+            named: named.to_owned(),
+            identity: Identity::of(&stat),
+            is_folder: FileType::from_raw_mode(stat.st_mode) == FileType::Directory,
+            dereference,
+        };
+        Ok((root, fd, stat))
+    }
+
+    fn open_again(&self) -> io::Result<OwnedFd> {
+        let fd = open(&self.named, PATH, Mode::empty())?;
+        self.identity.check(&fd, &fstat(&fd)?)?;
+        Ok(fd)
+    }
+}
+
+/// Where one entry is: below which root is told by its number, what the walk saw there by its identity.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    pub root: u32,
+    pub identity: Identity,
+}
+
+/// The root whose files are being sent, open.
+#[derive(Debug, Default)]
+pub struct Opener(Mutex<Option<(u32, Arc<OwnedFd>)>>);
+
+impl Opener {
+    /// Opens the file at a place, `below` the root. Its type is checked, its size and time are not.
+    pub fn open(&self, roots: &[Root], place: Place, below: &Path) -> io::Result<File> {
+        let root = &roots[place.root as usize];
+        if !root.is_folder {
+            return reopen(&root.open_again()?, place, |fd| fd.try_clone());
+        }
+        let folder = self.root(roots, place.root)?;
+        if root.dereference {
+            let found = openat(&folder, below, PATH, Mode::empty())?;
+            return reopen(&found, place, |_| {
+                Ok(openat(&folder, below, CONTENT, Mode::empty())?)
+            });
+        }
+        checked(open_below(&folder, below).map_err(not_followed)?, place)
+    }
+
+    fn root(&self, roots: &[Root], number: u32) -> io::Result<Arc<OwnedFd>> {
+        let mut open = self.0.lock().unwrap_or_else(|error| error.into_inner());
+        match &*open {
+            Some((is, fd)) if *is == number => Ok(Arc::clone(fd)),
+            _ => {
+                let fd = Arc::new(roots[number as usize].open_again()?);
+                *open = Some((number, Arc::clone(&fd)));
+                Ok(fd)
+            }
+        }
+    }
+}
+
+/// Component by component, each without following a link.
+fn open_below(root: &OwnedFd, below: &Path) -> Result<OwnedFd, Errno> {
+    let name = below.file_name().ok_or(Errno::INVAL)?;
+    let mut folder = None;
+    for part in below.parent().into_iter().flat_map(Path::components) {
+        let from = folder.as_ref().unwrap_or(root);
+        let flags = PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+        folder = Some(openat(from, part.as_os_str(), flags, Mode::empty())?);
+    }
+    let from = folder.as_ref().unwrap_or(root);
+    openat(from, name, CONTENT | OFlags::NOFOLLOW, Mode::empty())
+}
+
+/// Opens for reading what `found` (`O_PATH`) is. It is checked first: opening the wrong device does harm.
+fn reopen(
+    found: &OwnedFd,
+    place: Place,
+    without_proc: impl FnOnce(&OwnedFd) -> io::Result<OwnedFd>,
+) -> io::Result<File> {
+    let stat = fstat(found)?;
+    is_file(&stat)?;
+    place.identity.check(found, &stat)?;
+    let path = format!("/proc/self/fd/{}", found.as_raw_fd());
+    let file = match open(path, CONTENT, Mode::empty()) {
+        Err(Errno::NOENT) => without_proc(found)?,
+        opened => opened?,
+    };
+    checked(file, place)
+}
+
+fn checked(file: OwnedFd, place: Place) -> io::Result<File> {
+    let stat = fstat(&file)?;
+    is_file(&stat)?;
+    place.identity.check(&file, &stat)?;
+    Ok(file.into())
+}
+
+fn is_file(stat: &Stat) -> io::Result<()> {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Ok(()),
+        _ => Err(changed()),
+    }
+}

@@ -1,0 +1,121 @@
+//! Reads the folders to be pushed by their descriptors. Each is opened relative to the one that it is in, and
+//! no link is followed unless the user asked for it: whatever a local program swaps meanwhile, the walk stays below
+//! the path that was named.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{fstat, openat, statat, AtFlags, Dir, FileType, Mode, OFlags, Stat};
+
+use super::place::{not_followed, Identity};
+
+const FOLDER: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::CLOEXEC);
+
+/// What the walk found.
+pub struct Found<'a> {
+    /// Relative to the path that was named; empty for that path itself.
+    pub below: &'a Path,
+    pub stat: &'a Stat,
+}
+
+/// What the walk reports to.
+pub trait Visit {
+    /// Says whether the walk is to go into it, if it is a folder.
+    fn found(&mut self, found: &Found<'_>) -> bool;
+    /// Something could not be read.
+    fn failed(&mut self, below: &Path, error: &io::Error);
+}
+
+/// Walks a folder that is open (`O_PATH` is enough) and of which `stat` tells.
+pub fn walk(root: BorrowedFd<'_>, stat: &Stat, dereference: bool, visit: &mut impl Visit) {
+    let mut walk = Walk {
+        dereference,
+        within: Vec::new(),
+        visit,
+    };
+    let below = PathBuf::new();
+    let goes_on = walk.visit.found(&Found {
+        below: &below,
+        stat,
+    });
+    if goes_on && is_folder(stat) {
+        // The descriptor that is there, and no name that could mean something else by now.
+        walk.folder(root, OsStr::new("."), Identity::of(stat), &below);
+    }
+}
+
+struct Walk<'a, V> {
+    dereference: bool,
+    /// The folders that the walk is in. A link to one of them would lead round for ever.
+    within: Vec<Identity>,
+    visit: &'a mut V,
+}
+
+impl<V: Visit> Walk<'_, V> {
+    fn folder(&mut self, parent: BorrowedFd<'_>, name: &OsStr, was: Identity, below: &Path) {
+        let opened = self.open(parent, name, was);
+        let read = opened.and_then(|folder| Ok((names(&folder)?, folder)));
+        let (names, folder) = match read {
+            Ok(read) => read,
+            Err(error) => return self.visit.failed(below, &error),
+        };
+        self.within.push(was);
+        for name in names {
+            let below = below.join(&name);
+            if let Err(error) = self.entry(&folder, &name, &below) {
+                self.visit.failed(&below, &error);
+            }
+        }
+        self.within.pop();
+    }
+
+    fn open(&self, parent: BorrowedFd<'_>, name: &OsStr, was: Identity) -> io::Result<OwnedFd> {
+        let flags = match self.dereference {
+            true => FOLDER,
+            false => FOLDER | OFlags::NOFOLLOW,
+        };
+        let folder = openat(parent, name, flags, Mode::empty()).map_err(not_followed)?;
+        was.check(&folder, &fstat(&folder)?)?;
+        Ok(folder)
+    }
+
+    fn entry(&mut self, folder: &OwnedFd, name: &OsStr, below: &Path) -> io::Result<()> {
+        let mut stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let is_link = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
+        if is_link && self.dereference {
+            stat = statat(folder, name, AtFlags::empty())?;
+        }
+        let is_folder = is_folder(&stat);
+        let identity = Identity::of(&stat);
+        if is_folder && self.within.contains(&identity) {
+            return Err(io::Error::other("the link leads to a folder that it is in"));
+        }
+        let goes_on = self.visit.found(&Found { below, stat: &stat });
+        if is_folder && goes_on {
+            self.folder(folder.as_fd(), name, identity, below);
+        }
+        Ok(())
+    }
+}
+
+fn is_folder(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
+}
+
+/// The names in a folder, sorted.
+fn names(folder: &OwnedFd) -> io::Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder)? {
+        let name = OsString::from_vec(entry?.file_name().to_bytes().to_vec());
+        if !matches!(name.as_bytes(), b"." | b"..") {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
