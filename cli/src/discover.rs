@@ -57,7 +57,7 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
                 rtt_us: microseconds(*rtt),
             })
             .collect();
-        output::line(&serde_json::to_string_pretty(&found).expect("plain data"));
+        output::json(&found);
     } else {
         for (address, rtt) in &found {
             output::detail(&format!("{address} answered in {}", short_time(*rtt)));
@@ -129,7 +129,7 @@ fn watch(common: &Common, options: &Options) -> Result<Exit, Failure> {
 fn say(address: &str, rtt: Duration, json: bool) {
     if json {
         let rtt_us = microseconds(rtt);
-        output::line(&serde_json::to_string(&Found { address, rtt_us }).expect("plain data"));
+        output::json_line(&Found { address, rtt_us });
     } else {
         output::line(address);
     }

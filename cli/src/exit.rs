@@ -34,19 +34,21 @@ pub enum Exit {
     Warning = 11,
     /// It does not work like this.
     Problem = 12,
+    /// Who read the result has gone: 128 and the number of SIGPIPE, as shells give it.
+    ReaderGone = 141,
     /// Ctrl-C, or another signal: 128 and the number of SIGINT, as shells give it.
     Interrupted = 130,
 }
 
 /// Each with its meaning, for the man page.
-pub const MEANINGS: [(&str, &str); 13] = [
+pub const MEANINGS: [(&str, &str); 14] = [
     (
         "0",
         "everything asked for was done; doctor: no more than notes",
     ),
     (
         "1",
-        "it failed in a way that has no number of its own; ping: no answer",
+        "it failed in a way that has no number of its own, or its result cannot be written; ping: no answer",
     ),
     ("2", "the command line is wrong"),
     ("3", "no such interface, or the link is down"),
@@ -64,6 +66,10 @@ pub const MEANINGS: [(&str, &str); 13] = [
     (
         "130",
         "interrupted by Ctrl-C or another signal that ends programs",
+    ),
+    (
+        "141",
+        "the program that read the result ended first, as in `dcf-tb ping | head`",
     ),
 ];
 
@@ -127,7 +133,7 @@ impl Failure {
             return;
         }
         let red = Style::new().fg_color(Some(AnsiColor::Red.into())).bold();
-        output::error(&format!("{red}dcf-tb:{red:#} {}", self.text));
+        output::marked_error(red, "dcf-tb:", &format!(" {}", self.text));
         if let Some(advice) = &self.advice {
             output::error(&format!("        {advice}"));
         }
@@ -188,6 +194,7 @@ mod tests {
             Exit::Unknown,
             Exit::Warning,
             Exit::Problem,
+            Exit::ReaderGone,
             Exit::Interrupted,
         ] {
             let number = (exit as u8).to_string();

@@ -2,17 +2,18 @@
 //!
 //! They are blocked in every thread and taken by one of their own, so that no code runs inside a
 //! signal handler. The first one ends what is under way in good order: transports close, and every
-//! call that waits on one returns. The second ends the program at once.
+//! call that waits on one returns. The second ends the program at once, and so does a write that nobody reads.
 
 use std::process;
 use std::sync::{Condvar, Mutex, MutexGuard, Weak};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal};
 use thunderbolt_transport::ThunderboltTransport;
 
 use crate::exit::Exit;
+use crate::output;
 
 struct State {
     interrupted: bool,
@@ -42,6 +43,12 @@ pub fn take_signals() {
                 process::exit(Exit::Interrupted as i32);
             }
             interrupt();
+            // Without that thread the second signal still ends us.
+            drop(
+                thread::Builder::new()
+                    .name("ending".into())
+                    .spawn(end_in_time),
+            );
         }
     };
     // Without that thread signals would be lost; they then end us as they always did.
@@ -64,6 +71,26 @@ fn interrupt() {
     for transport in transports.iter().filter_map(Weak::upgrade) {
         transport.close();
     }
+}
+
+/// How long everything has to end in good order: a receiver gives its streams ten seconds.
+const ENDING: Duration = Duration::from_secs(15);
+/// A write that takes longer goes to a terminal or a pipe that nobody reads.
+const STUCK: Duration = Duration::from_secs(1);
+
+/// Ends the program when what is under way does not: a write that nobody reads, or a file system that is gone.
+fn end_in_time() {
+    let begin = Instant::now();
+    let mut before = output::write_under_way();
+    while begin.elapsed() < ENDING {
+        thread::sleep(STUCK);
+        let now = output::write_under_way();
+        if now.is_some() && now == before {
+            break;
+        }
+        before = now;
+    }
+    process::exit(Exit::Interrupted as i32);
 }
 
 /// Has this transport closed by the first signal.

@@ -99,21 +99,19 @@ fn messages(
 }
 
 fn print(message: &[u8], from: &str, options: &Options) {
-    let hex = || message.iter().map(|byte| format!("{byte:02x}")).collect();
-    let line = if options.json {
-        serde_json::to_string(&Json {
+    let hex = || -> String { message.iter().map(|byte| format!("{byte:02x}")).collect() };
+    if options.json {
+        output::json_line(&Json {
             from,
             size: message.len(),
             hex: hex(),
             text: std::str::from_utf8(message).ok(),
-        })
-        .expect("plain data")
+        });
     } else if options.hex {
-        format!("{from}: {}", hex())
+        output::line(&format!("{from}: {}", hex()));
     } else {
-        format!("{from}: {}", output::harmless(message))
-    };
-    output::line(&line);
+        output::line(&format!("{from}: {}", output::harmless(message)));
+    }
 }
 
 /// One stream to its end.

@@ -22,16 +22,18 @@ mod receive;
 mod send;
 mod transfer;
 mod units;
+mod usage;
 
 use std::process::ExitCode;
-
-use clap::Parser;
 
 use exit::{Exit, Failure};
 use options::{Command, Options};
 
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let options = match usage::parse() {
+        Ok(options) => options,
+        Err(exit) => return exit.into(),
+    };
     output::set_verbosity(options.common.verbosity());
     match run(options) {
         Ok(exit) => exit.into(),

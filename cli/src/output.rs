@@ -1,12 +1,25 @@
-//! What is printed, and how much of it. Colour is for terminals only, and for nobody who set
-//! NO_COLOR: anstream takes it away elsewhere.
+//! What is printed, and how much of it.
+//!
+//! Everything that this program writes to a terminal goes through here, and all of it is escaped here: texts have
+//! names, reasons and values of strangers in them. Clippy refuses other ways (`clippy.toml`). The marks in front
+//! of some lines are our own words, and have colours on terminals.
 
-use std::io::{self, ErrorKind, Write};
+mod escape;
+mod stream;
+
+use std::io::{self, ErrorKind};
 use std::process;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::Mutex;
 
+use anstyle::Style;
 use indicatif::MultiProgress;
+use serde::Serialize;
+
+use crate::exit::Exit;
+pub use escape::{escape, harmless, is_hidden};
+pub use stream::write_under_way;
+use stream::Stream;
 
 /// How much is said beside the results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,25 +47,46 @@ pub fn set_bars(bars: Option<MultiProgress>) {
     *BARS.lock().unwrap_or_else(|error| error.into_inner()) = bars;
 }
 
-fn beside_bars(print: impl FnOnce()) {
+/// Writes while no bar is drawn. What comes of it is dealt with by the caller, without the lock: telling of a
+/// failure writes, too.
+fn beside_bars(write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let bars = BARS.lock().unwrap_or_else(|error| error.into_inner());
     match &*bars {
-        Some(bars) => bars.suspend(print),
-        None => print(),
+        Some(bars) => bars.suspend(write),
+        None => write(),
     }
 }
 
 /// A line of the result, on standard output.
 pub fn line(text: &str) {
-    beside_bars(|| or_end(writeln!(anstream::stdout().lock(), "{text}")));
+    result(format!("{}\n", escape(text)));
 }
 
-/// Bytes of the result as they are.
-pub fn bytes(data: &[u8]) {
-    beside_bars(|| {
-        let mut out = io::stdout().lock();
-        or_end(out.write_all(data).and_then(|()| out.flush()));
-    });
+/// The same with a mark in front.
+pub fn marked_line(style: Style, mark: &str, text: &str) {
+    result(format!("{style}{mark}{style:#}{}\n", escape(text)));
+}
+
+/// A result for programs, over several lines.
+pub fn json(value: &impl Serialize) {
+    let json = serde_json::to_string_pretty(value).expect("plain data");
+    result(escape::escape_json(&json) + "\n");
+}
+
+/// One of several results for programs, each on a line.
+pub fn json_line(value: &impl Serialize) {
+    let json = serde_json::to_string(value).expect("plain data");
+    result(escape::escape_json(&json) + "\n");
+}
+
+/// Help, with our own colours in it.
+pub fn page(text: &str) {
+    result(text.to_owned());
+}
+
+/// A script of our own, as it is.
+pub fn script(text: &[u8]) {
+    or_end(beside_bars(|| Stream::Out.write_bytes(text)));
 }
 
 /// What a person wants to know beside the result, on standard error.
@@ -71,53 +105,45 @@ pub fn detail(text: &str) {
 
 /// What has to be said even to who wants quiet.
 pub fn error(text: &str) {
-    // If nobody reads it, there is nobody to tell.
-    beside_bars(|| drop(writeln!(anstream::stderr().lock(), "{text}")));
+    marked_error(Style::new(), "", text);
 }
 
-/// Ends quietly when the reader has seen enough (`dcf-tb … | head`).
+/// The same with a mark in front.
+pub fn marked_error(style: Style, mark: &str, text: &str) {
+    let text = format!("{style}{mark}{style:#}{}\n", escape(text));
+    // If nobody reads it, there is nobody to tell.
+    drop(beside_bars(|| Stream::Err.write(&text)));
+}
+
+/// What is wrong with the command line, over several lines, with our own colours in it: what it quotes has been
+/// escaped.
+pub fn usage_error(text: &str) {
+    drop(beside_bars(|| Stream::Err.write(text)));
+}
+
+/// A result that cannot be written ends the program; quietly, when the reader has seen enough (`dcf-tb … | head`).
+fn result(text: String) {
+    or_end(beside_bars(|| Stream::Out.write(&text)));
+}
+
 fn or_end(written: io::Result<()>) {
     match written {
         Ok(()) => {}
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => process::exit(0),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => end(Exit::ReaderGone),
         Err(error) => {
-            self::error(&format!("dcf-tb: cannot write the result: {error}"));
-            process::exit(1);
+            self::error(&format!(
+                "dcf-tb: cannot write the result to standard output: {error}"
+            ));
+            end(Exit::Failed);
         }
     }
 }
 
-/// Text that came from elsewhere, made harmless for a terminal: control characters are escaped.
-pub fn harmless(text: &[u8]) -> String {
-    let mut shown = String::new();
-    for part in text.utf8_chunks() {
-        for character in part.valid().chars() {
-            if character.is_control() || is_invisible(character) {
-                shown.extend(character.escape_default());
-            } else {
-                shown.push(character);
-            }
-        }
-        for byte in part.invalid() {
-            shown.push_str(&format!("\\x{byte:02x}"));
-        }
+fn end(exit: Exit) -> ! {
+    // A bar hides the cursor; gone, it shows it again.
+    if let Ok(Some(bars)) = BARS.try_lock().map(|mut bars| bars.take()) {
+        // If that fails, so does everything else on this terminal.
+        let _ = bars.clear();
     }
-    shown
-}
-
-/// Characters that turn the direction of the text around them (Unicode, UAX 9), or have no width.
-fn is_invisible(character: char) -> bool {
-    matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::harmless;
-
-    #[test]
-    fn what_came_from_elsewhere_cannot_steer_a_terminal() {
-        assert_eq!(harmless("Größe 漢 ✓".as_bytes()), "Größe 漢 ✓");
-        assert_eq!(harmless(b"\x1b[2J\n\xff"), "\\u{1b}[2J\\n\\xff");
-        assert_eq!(harmless("a\u{202e}b".as_bytes()), "a\\u{202e}b");
-    }
+    process::exit(exit as i32)
 }

@@ -16,7 +16,7 @@ use crate::options::Options;
 pub fn completions(shell: Shell) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Options::command(), "dcf-tb", &mut script);
-    crate::output::bytes(&script);
+    crate::output::script(&script);
     Ok(Exit::Done)
 }
 

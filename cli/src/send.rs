@@ -39,8 +39,9 @@ pub struct Options {
 type Bytes = std::sync::Arc<[u8]>;
 
 pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
-    interrupt::take_signals();
+    // Reading may wait for somebody who writes into a pipe; until then signals end us by themselves.
     let content = content(options)?;
+    interrupt::take_signals();
     let transport = connect::client(common, Some(&options.peer))?;
     let peer = Peer::new(&options.peer, common);
     let sent = transport

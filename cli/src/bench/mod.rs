@@ -91,7 +91,7 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         page::write(&results, file)?;
     }
     if options.json {
-        output::line(&serde_json::to_string_pretty(&results).expect("plain data"));
+        output::json(&results);
     } else {
         results.lines().iter().for_each(|line| output::line(line));
     }
@@ -123,13 +123,18 @@ impl Progress {
     }
 
     fn step(&self, what: &str) {
-        self.0.set_message(what.to_owned());
+        self.message(what.to_owned());
         self.0.inc(1);
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "our own words and numbers")]
+    fn message(&self, text: String) {
+        self.0.set_message(text);
     }
 
     /// What it comes to so far.
     fn rate(&self, what: &str, rate: &str) {
-        self.0.set_message(format!("streams: {what} {rate}"));
+        self.message(format!("streams: {what} {rate}"));
     }
 }
 

@@ -4,6 +4,7 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use crate::exit::Exit;
+use crate::output;
 
 /// From good to bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -75,7 +76,7 @@ impl Finding {
     }
 
     /// For a person.
-    pub fn lines(&self) -> Vec<String> {
+    pub fn print(&self) {
         let (word, colour) = match self.verdict {
             Verdict::Good => ("good", AnsiColor::Green),
             Verdict::Note => ("note", AnsiColor::Cyan),
@@ -84,14 +85,15 @@ impl Finding {
             Verdict::Problem => ("PROBLEM", AnsiColor::Red),
         };
         let style = Style::new().fg_color(Some(colour.into()));
-        let mut lines = vec![format!(
-            "{style}{word:<8}{style:#} {:<12} {}",
-            self.check, self.reason
-        )];
+        output::marked_line(
+            style,
+            &format!("{word:<8}"),
+            &format!(" {:<12} {}", self.check, self.reason),
+        );
         let more = self.advice.iter().cloned();
         let fixes = self.fix.iter().map(|command| format!("sudo {command}"));
-        lines.extend(more.chain(fixes).map(|line| format!("{:22}{line}", "")));
-        lines
+        more.chain(fixes)
+            .for_each(|line| output::line(&format!("{:22}{line}", "")));
     }
 }
 

@@ -68,7 +68,7 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
             verdict: findings.iter().map(|finding| finding.verdict).max(),
             findings: &findings,
         };
-        output::line(&serde_json::to_string_pretty(&report).expect("plain data"));
+        output::json(&report);
     } else {
         print(common, &findings);
     }
@@ -111,6 +111,6 @@ pub fn gigabits(interface: &str) -> Option<f64> {
 fn print(common: &Common, findings: &[Finding]) {
     let wanted = |finding: &&Finding| !common.quiet || finding.verdict > Verdict::Note;
     for finding in findings.iter().filter(wanted) {
-        finding.lines().iter().for_each(|line| output::line(line));
+        finding.print();
     }
 }

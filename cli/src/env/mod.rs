@@ -34,7 +34,7 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let transport = connect::client(common, options.peer.as_deref())?;
     let peer = match connect::peer(&transport, common, options.peer.as_deref()) {
         Ok(peer) => Some(peer.name),
-        Err(failure) if options.peer.is_none() => {
+        Err(failure) if options.peer.is_none() && failure.exit != Exit::Interrupted => {
             output::note(&format!(
                 "# {}: the peer's address is left open",
                 failure.text

@@ -59,7 +59,7 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let mut series = Series::new(peer.name.clone(), transport.interface());
     let outcome = measure(&transport, &peer.control, options, live, &mut series);
     if options.json {
-        output::line(&series.json());
+        output::json(&series.json());
     } else {
         series.lines().iter().for_each(|line| output::line(line));
     }

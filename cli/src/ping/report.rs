@@ -78,9 +78,9 @@ impl Series {
         lines
     }
 
-    pub fn json(&self) -> String {
+    pub fn json(&self) -> impl Serialize + use<'_> {
         let rtt = self.times.summary();
-        let json = Json {
+        Json {
             peer: &self.peer,
             interface: &self.interface,
             sent: self.sent,
@@ -88,7 +88,6 @@ impl Series {
             duration_s: self.begin.elapsed().as_secs_f64(),
             rtt,
             histogram: self.times.bins(BINS),
-        };
-        serde_json::to_string_pretty(&json).expect("plain data")
+        }
     }
 }

@@ -42,8 +42,9 @@ impl Progress {
         output::set_bars(None);
     }
 
+    #[expect(clippy::disallowed_methods, reason = "it is escaped")]
     pub fn name(&self, name: &str) {
-        self.0.set_message(name.to_owned());
+        self.0.set_message(output::escape(name));
     }
 
     pub fn add(&self, bytes: u64) {

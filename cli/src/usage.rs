@@ -1,0 +1,64 @@
+//! From the words of the command line to options, and what is wrong with them.
+
+use std::env;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+
+use clap::error::Error;
+use clap::Parser;
+
+use crate::exit::Exit;
+use crate::options::Options;
+use crate::output::{self, escape, harmless, is_hidden};
+
+/// The options; or, when help was printed or the command line is wrong, how to end.
+pub fn parse() -> Result<Options, Exit> {
+    let words: Vec<OsString> = env::args_os().collect();
+    Options::try_parse_from(&words).map_err(|error| {
+        if error.use_stderr() {
+            output::usage_error(&shown(error, &words));
+            return Exit::Usage;
+        }
+        output::page(&error.render().ansi().to_string());
+        Exit::Done
+    })
+}
+
+/// What is wrong. It quotes words of the command line, which a shell may have made of the names of files.
+fn shown(error: Error, words: &[OsString]) -> String {
+    let harmless = words.iter().map(|word| harmless(word.as_bytes()));
+    let error = Options::try_parse_from(harmless).err().unwrap_or(error);
+    let plain = error.render().to_string();
+    let is_shown = |character: char| character == '\n' || !is_hidden(character);
+    if plain.chars().all(is_shown) {
+        return error.render().ansi().to_string();
+    }
+    // It quotes a variable of the environment, or what is not UTF-8.
+    plain.lines().map(|line| escape(line) + "\n").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_it_quotes_is_escaped() {
+        for word in ["--\x1b[2Jx", "x\u{9b}2J\ny", "\u{202e}--x"] {
+            for words in [
+                vec!["dcf-tb", word],
+                vec!["dcf-tb", "ping", "--count", word],
+                vec!["dcf-tb", "env", word],
+                vec!["dcf-tb", "send", "peer", "--hex", word],
+            ] {
+                let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+                let error = Options::try_parse_from(&words).err().unwrap();
+                let shown = anstream::adapter::strip_str(&shown(error, &words)).to_string();
+                assert!(
+                    !shown.chars().any(|c| c != '\n' && is_hidden(c)),
+                    "{shown:?}"
+                );
+                assert!(!shown.contains("\ny"), "{shown:?}");
+            }
+        }
+    }
+}
