@@ -83,20 +83,25 @@ fn nothing_is_overwritten_without_force() {
     assert_eq!(folders.read("in/other"), b"theirs, longer");
     assert_eq!(folders.names("in"), ["other"], "nothing was changed");
 
-    // Of the same size: the content decides.
-    folders.write("in/other", "them");
+    // What a push brought, and of the same size: the content decides.
+    fs::remove_file(folders.at("in/other")).unwrap();
+    push(cable.a(), &arguments).with(0);
+    let later = std::time::SystemTime::now();
+    let touch = |name: &str| {
+        let file = fs::File::options().append(true).open(folders.at(name));
+        file.unwrap().set_modified(later).unwrap();
+    };
+    touch("out/other");
+    push(cable.a(), &arguments).with(0);
+    folders.write("out/other", "them");
     let refused = push(cable.a(), &arguments);
     assert!(refused
         .err
         .contains("other: it exists already, with other content"));
     refused.with(5);
-    assert_eq!(
-        folders.names("in"),
-        ["new", "other"],
-        "the other file was taken"
-    );
-    folders.write("in/other", "ours");
-    push(cable.a(), &arguments).with(0);
+    assert_eq!(folders.names("in"), ["new", "other"]);
+    assert_eq!(folders.read("in/other"), b"ours");
+    folders.write("out/other", "ours");
     drop(receiver);
 
     folders.write("in/other", "theirs, longer");

@@ -4,9 +4,8 @@ mod common;
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::process::Command;
 
-use common::folders::{content, fast, push, slow, Folders, LONG};
+use common::folders::{content, fast, push, slow, Disk, Folders, LONG};
 use common::{tool, Tool};
 use testkit::{wait_until, while_suspended, Cable};
 
@@ -123,9 +122,14 @@ fn a_pusher_that_is_interrupted_goes_on_where_it_stopped() {
 #[test]
 fn what_was_kept_is_checked_before_it_is_used() {
     let (cable, folders) = (Cable::new(), Folders::new());
-    let _receiver = folders.receive(cable.b(), &[]);
-    let file = folders.write("out/file", content(SIZE));
-    let mut kept = content(SIZE)[..20 << 20].to_vec();
+    let mut receiver = folders.receive(cable.b(), &[]);
+    let pusher = under_way(&cable, &folders, &[]);
+    pusher.interrupt();
+    pusher.end().with(130);
+    receiver.wait_err("pushing it again goes on from there");
+    fast(cable.a());
+    let file = folders.at("out/file");
+    let mut kept = folders.read("in/.file.dcf-part");
     kept[5 << 20] ^= 1;
     folders.write("in/.file.dcf-part", kept);
     let ended = push(cable.a(), &[&file]);
@@ -172,33 +176,10 @@ fn a_file_that_changes_meanwhile_is_not_taken_for_good() {
     assert!(folders.read("in/file") == folders.read("out/file"));
 }
 
-/// A file system of its own for `in`, as long as it lives.
-struct Disk(String);
-
-impl Disk {
-    fn of(folders: &Folders, size: &str) -> Self {
-        let folder = folders.at("in");
-        let size = format!("size={size}");
-        let mount = ["-t", "tmpfs", "-o", &size, "dcf-tb-test", &folder];
-        let status = Command::new("mount").args(mount).status().unwrap();
-        assert!(
-            status.success(),
-            "this test mounts a small tmpfs: run it as root, or by `make test`"
-        );
-        Self(folder)
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").args(["--lazy", &self.0]).status();
-    }
-}
-
 #[test]
 fn a_disk_that_is_too_small_is_said_before_anything_is_sent() {
     let (cable, folders) = (Cable::new(), Folders::new());
-    let _disk = Disk::of(&folders, "4m");
+    let _disk = Disk::of(&folders, "tmpfs", "size=4m");
     let file = folders.write("out/file", content(5 << 20));
     let _receiver = folders.receive(cable.b(), &[]);
     let full = push(cable.a(), &[&file]);
@@ -215,7 +196,7 @@ fn a_disk_that_is_too_small_is_said_before_anything_is_sent() {
 #[test]
 fn a_disk_that_becomes_full_meanwhile() {
     let (cable, folders) = (Cable::new(), Folders::new());
-    let _disk = Disk::of(&folders, "56m");
+    let _disk = Disk::of(&folders, "tmpfs", "size=56m");
     let mut receiver = folders.receive(cable.b(), &[]);
     let pusher = under_way(&cable, &folders, &[]);
     while_suspended(receiver.id(), || {

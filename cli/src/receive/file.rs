@@ -9,10 +9,11 @@ use rustix::fs::{fstat, Stat};
 use thunderbolt_transport::DataStream;
 
 use super::arriving::Arriving;
-use super::folder::Place;
+use super::mark::Mark;
+use super::place::{Part, Place, There};
 use super::plan::failed;
 use super::session::{Session, State};
-use crate::exit::Exit;
+use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::transfer::entry::Entry;
 use crate::transfer::frame::Frame;
@@ -32,7 +33,7 @@ pub fn receive(session: &Session, stream: &DataStream, index: u32) -> Result<()>
         .place(&entry.path)
         .map_err(|error| failed(&entry.shown(), &error))
         .and_then(|place| match want {
-            Want::Comparison => compare(stream, &place, entry),
+            Want::Comparison => compare(session, stream, &place, entry),
             Want::Content { have } => content(session, stream, &place, entry, have),
             Want::Nothing => Ok(Outcome::Done),
         });
@@ -64,14 +65,31 @@ enum Outcome {
 }
 
 /// Whether the file that is there has the content that the pusher has.
-fn compare(stream: &DataStream, place: &Place, entry: &Entry) -> Result<Outcome> {
+fn compare(
+    session: &Session,
+    stream: &DataStream,
+    place: &Place,
+    entry: &Entry,
+) -> Result<Outcome> {
     let cannot = |error| failed(&entry.shown(), &error);
-    let file = Arc::new(place.open_existing().map_err(cannot)?);
+    let (file, mark) = place.open_existing().map_err(cannot)?;
     let seen = fstat(&file).map_err(|error| cannot(error.into()))?;
+    let state = match There::of(&seen) {
+        There::File { size, modified, .. } => (size, modified),
+        _ => return Err(changed(entry)),
+    };
+    let is_brought = session.folder.brought(mark, &entry.path, state) == Mark::Ours;
+    // Another one may have taken its place since the plan.
+    if !is_brought && !session.rules.compare {
+        return Err(changed(entry));
+    }
+    let file = Arc::new(file);
     send_sums(stream, &file, entry.size).map_err(|trouble| named(trouble, entry))?;
     Ok(match start(stream)? {
         Started::Skipped(why) => Outcome::Failed(Exit::Damaged, why),
-        Started::At(same) if same == entry.size => adopt(place, &file, &seen, entry),
+        // What another program put there stays as it is: that it is the same is the pusher's word only.
+        Started::At(same) if same == entry.size && !is_brought => Outcome::Same,
+        Started::At(same) if same == entry.size => adopt(session, place, &file, &seen, entry),
         Started::At(_) => Outcome::Failed(
             Exit::Exists,
             "it exists already, with other content (`dcf-tb receive --force` overwrites)".into(),
@@ -80,7 +98,7 @@ fn compare(stream: &DataStream, place: &Place, entry: &Entry) -> Result<Outcome>
 }
 
 /// The content is right: the file gets the time, by which the next push knows it, and the permissions.
-fn adopt(place: &Place, file: &File, seen: &Stat, entry: &Entry) -> Outcome {
+fn adopt(session: &Session, place: &Place, file: &File, seen: &Stat, entry: &Entry) -> Outcome {
     let settled = fstat(file).map_err(io::Error::from).and_then(|now| {
         // The time says that the content is this. It must not say so of another.
         let time = |stat: &Stat| (stat.st_size, stat.st_mtime, stat.st_mtime_nsec);
@@ -90,12 +108,23 @@ fn adopt(place: &Place, file: &File, seen: &Stat, entry: &Entry) -> Outcome {
         }
     });
     match settled {
-        Ok(()) => Outcome::Same,
+        Ok(is_marked) => {
+            if !is_marked {
+                session.folder.remember(&entry.path, place);
+            }
+            Outcome::Same
+        }
         Err(error) => Outcome::Failed(
             Exit::Failed,
             format!("cannot set its time and permissions: {error}"),
         ),
     }
+}
+
+/// It is not what the plan was made for: another one has to be made.
+fn changed(entry: &Entry) -> Trouble {
+    let text = "another program replaced what is there already";
+    Trouble::Broken(Failure::new(Exit::Failed, text).during(entry.shown()))
 }
 
 fn named(trouble: Trouble, entry: &Entry) -> Trouble {
@@ -159,10 +188,15 @@ fn content(
     have: u64,
 ) -> Result<Outcome> {
     let cannot = |error| failed(&entry.shown(), &error);
-    let file = Arc::new(place.open_part().map_err(cannot)?);
+    let part = place.open_part().map_err(cannot)?;
+    let file = &part.file;
     let mut offset = 0;
     if have > 0 {
-        send_sums(stream, &file, have).map_err(|trouble| named(trouble, entry))?;
+        let length = file.metadata().map_err(cannot)?.len();
+        if !part.is_kept || length < have {
+            return Err(changed(entry));
+        }
+        send_sums(stream, file, have).map_err(|trouble| named(trouble, entry))?;
         offset = match start(stream)? {
             Started::At(offset) => offset,
             Started::Skipped(why) => return Ok(Outcome::Failed(Exit::Damaged, why)),
@@ -173,7 +207,7 @@ fn content(
         session.progress.take_back(have - offset);
     }
     file.set_len(offset).map_err(cannot)?;
-    let mut arriving = Arriving::new(session, stream, entry, Arc::clone(&file), offset);
+    let mut arriving = Arriving::new(session, stream, entry, Arc::clone(file), offset);
     let arrived = arriving.all();
     // Whether it came to its end or not: what did come has to be right before it counts.
     let wrong = arriving.checked().map_err(cannot)?;
@@ -181,7 +215,7 @@ fn content(
         (Ok(None), None) if arriving.skipped.is_some() => {
             // What is right now may not be when it is pushed again; its checksums tell.
             let _ = file.set_len(arriving.offset);
-            keep(place, entry, arriving.offset);
+            keep(place, &part, entry, arriving.offset);
             let why = arriving.skipped.take().unwrap_or_default();
             Ok(Outcome::Failed(Exit::Damaged, why))
         }
@@ -189,11 +223,19 @@ fn content(
             if session.sync {
                 file.sync_data().map_err(cannot)?;
             }
-            match place.finish(&file, entry.mode, entry.modified, session.force) {
-                Ok(()) if session.sync => place.sync().map(|()| Outcome::Done).map_err(cannot),
-                Ok(()) => Ok(Outcome::Done),
+            let force = session.rules.force;
+            match place.finish(&part, entry.mode, entry.modified, force) {
+                Ok(is_marked) => {
+                    if !is_marked {
+                        session.folder.remember(&entry.path, place);
+                    }
+                    if session.sync {
+                        place.sync().map_err(cannot)?;
+                    }
+                    Ok(Outcome::Done)
+                }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    place.remove_part();
+                    place.remove_part(&part);
                     let why = "meanwhile it exists already (`dcf-tb receive --force` overwrites)";
                     Ok(Outcome::Failed(Exit::Exists, why.to_owned()))
                 }
@@ -203,7 +245,7 @@ fn content(
         (Ok(wrong), later) => {
             let right = later.or(wrong).unwrap_or(0);
             let _ = file.set_len(right);
-            keep(place, entry, right);
+            keep(place, &part, entry, right);
             let why = format!(
                 "the checksum at offset {right} is wrong: it changed while it was sent, or was damaged"
             );
@@ -212,16 +254,16 @@ fn content(
         (Err(trouble), wrong) => {
             let whole = wrong.unwrap_or(arriving.offset);
             let _ = file.set_len(whole);
-            keep(place, entry, whole);
+            keep(place, &part, entry, whole);
             Err(trouble)
         }
     }
 }
 
 /// Says what stays of an unfinished file, or takes it away when that is nothing.
-fn keep(place: &Place, entry: &Entry, whole: u64) {
-    if whole == 0 {
-        place.remove_part();
+fn keep(place: &Place, part: &Part, entry: &Entry, whole: u64) {
+    if whole == 0 || !part.is_found_again {
+        place.remove_part(part);
         return;
     }
     output::note(&format!(
@@ -229,6 +271,6 @@ fn keep(place: &Place, entry: &Entry, whole: u64) {
         entry.shown(),
         bytes(whole),
         bytes(entry.size),
-        output::harmless(place.part().as_os_str().as_bytes())
+        output::harmless(part.name.as_os_str().as_bytes())
     ));
 }

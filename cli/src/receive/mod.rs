@@ -3,7 +3,10 @@
 mod arriving;
 mod file;
 mod folder;
+mod known;
+mod mark;
 mod metadata;
+mod place;
 mod plan;
 mod serve;
 mod session;
@@ -39,6 +42,11 @@ pub struct Options {
     /// Overwrite files of the same name. Otherwise a push that would is refused before anything is changed.
     #[arg(long)]
     force: bool,
+
+    /// Compare with files that other programs put into DIR, too: peers then learn which of those have the
+    /// content that they push. Otherwise they are only told that the name is taken.
+    #[arg(long)]
+    compare: bool,
 
     /// Have each file on the disk before it gets its name. Safe against a power failure, and as fast as the disk.
     #[arg(long)]

@@ -5,7 +5,9 @@ use std::io;
 
 use rustix::io::Errno;
 
-use super::folder::{Folder, There};
+use super::folder::{Folder, Walk};
+use super::mark::Mark;
+use super::place::There;
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::transfer::entry::{Entry, Kind};
@@ -18,9 +20,18 @@ use crate::units::bytes;
 /// Names that are given in a refusal; the rest is counted.
 const NAMED: usize = 3;
 
+/// What the user of the receiver allows.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rules {
+    /// Files are overwritten.
+    pub force: bool,
+    /// Peers may learn which files have the content that they push, whoever put them there.
+    pub compare: bool,
+}
+
 /// What is wanted of each entry. Folders are made; nothing else is changed, and nothing is when one of the
 /// files may not be overwritten or there is no room.
-pub fn plan(folder: &Folder, entries: &[Entry], force: bool) -> Result<Vec<Want>> {
+pub fn plan(folder: &Folder, entries: &[Entry], rules: Rules) -> Result<Vec<Want>> {
     let mut paths = HashSet::new();
     if let Some(twice) = entries.iter().find(|entry| !paths.insert(&entry.path)) {
         return Err(Trouble::protocol(format!(
@@ -31,11 +42,13 @@ pub fn plan(folder: &Folder, entries: &[Entry], force: bool) -> Result<Vec<Want>
     let mut in_the_way = Vec::new();
     let mut wants = Vec::with_capacity(entries.len());
     let mut other_mode = Vec::new();
+    let mut walk = folder.walker();
     for entry in entries {
-        let there = there(folder, entry).map_err(|error| cannot_use(entry, &error))?;
-        let want = wanted(entry, there, force);
-        if want == Some(Want::Nothing) && differs(folder, entry, there.0) {
-            other_mode.push((entry, there.0));
+        let found = find(folder, &mut walk, entry).map_err(|error| cannot_use(entry, &error))?;
+        let want = wanted(entry, found, rules);
+        let is_brought = found.brought == Mark::Ours;
+        if want == Some(Want::Nothing) && is_brought && differs(folder, entry, found.there) {
+            other_mode.push((entry, found.there));
         }
         if want.is_none() {
             in_the_way.push(entry.shown());
@@ -58,7 +71,7 @@ pub fn plan(folder: &Folder, entries: &[Entry], force: bool) -> Result<Vec<Want>
         return Err(Failure::new(Exit::DiskFull, text).into());
     }
     for entry in entries.iter().filter(|entry| entry.kind == Kind::Folder) {
-        let made = folder.make(&entry.path, entry.mode, force);
+        let made = folder.make(&entry.path, entry.mode, rules.force);
         made.map_err(|error| cannot_use(entry, &error))?;
     }
     for (entry, seen) in other_mode {
@@ -78,35 +91,62 @@ fn differs(folder: &Folder, entry: &Entry, there: There) -> bool {
     matches!(there, There::File { mode, .. } if mode != folder.granted(entry.mode))
 }
 
-/// What is at the place of an entry, and how much of it an earlier push left.
-fn there(folder: &Folder, entry: &Entry) -> io::Result<(There, u64)> {
-    match folder.place(&entry.path) {
-        Ok(place) => Ok((place.there()?, place.left()?)),
+/// What is at the place of an entry.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    there: There,
+    /// Whether a push brought it.
+    brought: Mark,
+    /// Bytes of an unfinished file that an earlier push left.
+    left: u64,
+}
+
+fn find(folder: &Folder, walk: &mut Walk<'_>, entry: &Entry) -> io::Result<Found> {
+    let place = match walk.place(&entry.path) {
+        Ok(place) => place,
         // Its folder is one of those to be made.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((There::Nothing, 0)),
-        Err(error) => Err(error),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(Found {
+                there: There::Nothing,
+                brought: Mark::NotOurs,
+                left: 0,
+            })
+        }
+        Err(error) => return Err(error),
+    };
+    let (there, mut brought) = place.there()?;
+    if let There::File { size, modified, .. } = there {
+        brought = folder.brought(brought, &entry.path, (size, modified));
     }
+    let left = place.left()?;
+    Ok(Found {
+        there,
+        brought,
+        left,
+    })
 }
 
 /// `None`: something else is in its place and must stay.
-fn wanted(entry: &Entry, (there, left): (There, u64), force: bool) -> Option<Want> {
+fn wanted(entry: &Entry, found: Found, rules: Rules) -> Option<Want> {
     let content = Want::Content {
-        have: resumable(left, entry.size),
+        have: resumable(found.left, entry.size),
     };
-    match (entry.kind, there) {
+    match (entry.kind, found.there) {
         (_, There::Nothing) if entry.kind == Kind::File => Some(content),
         (Kind::Folder, There::Nothing | There::Folder) => Some(Want::Nothing),
         (Kind::File, There::File { size, modified, .. }) => {
+            // Of what others put there the pusher learns nothing but that the name is taken.
+            let may_tell = found.brought == Mark::Ours || rules.compare;
             // As it was left by an earlier push: it got its time when all of it had been checked.
-            if (size, modified) == (entry.size, entry.modified) {
+            if may_tell && (size, modified) == (entry.size, entry.modified) {
                 Some(Want::Nothing)
-            } else if force {
+            } else if rules.force {
                 Some(content)
             } else {
-                (size == entry.size).then_some(Want::Comparison)
+                (may_tell && size == entry.size).then_some(Want::Comparison)
             }
         }
-        (Kind::File, There::Special) if force => Some(content),
+        (Kind::File, There::Special) if rules.force => Some(content),
         _ => None,
     }
 }
@@ -119,8 +159,8 @@ fn exists(names: &[String]) -> Failure {
     Failure::new(
         Exit::Exists,
         format!(
-            "{list} exist{} already, with other content: nothing was changed \
-             (`dcf-tb receive --force` overwrites)",
+            "{list} exist{} already: nothing was changed (`dcf-tb receive --force` overwrites; \
+             `--compare` compares with what other programs put there)",
             if names.len() == 1 { "s" } else { "" }
         ),
     )
@@ -144,6 +184,10 @@ pub fn failed(what: &str, error: &io::Error) -> Trouble {
             Exit::Refused,
             "a link or a file is where a folder should be",
         ),
+        // Not the kernel's word, but ours: a folder of another user.
+        None if error.kind() == io::ErrorKind::PermissionDenied => {
+            return Failure::new(Exit::Refused, format!("{what}: {error}")).into()
+        }
         _ => return Failure::new(Exit::Failed, format!("{what}: {error}")).into(),
     };
     Failure::new(exit, format!("{what}: {why}")).into()
@@ -164,15 +208,37 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_is_there_is_not_wanted_again_and_not_overwritten() {
-        let file = |size, seconds| There::File {
+    fn found(there: There, brought: Mark, left: u64) -> Found {
+        Found {
+            there,
+            brought,
+            left,
+        }
+    }
+
+    fn file(size: u64, seconds: i64) -> There {
+        There::File {
             size,
             modified: (seconds, 0),
             mode: 0o644,
+        }
+    }
+
+    fn want(found: Found, force: bool) -> Option<Want> {
+        let rules = Rules {
+            force,
+            compare: false,
         };
-        let want = |there, left, force| wanted(&entry(10 * PIECE), (there, left), force);
-        let content = |have| Some(Want::Content { have });
+        wanted(&entry(10 * PIECE), found, rules)
+    }
+
+    fn content(have: u64) -> Option<Want> {
+        Some(Want::Content { have })
+    }
+
+    #[test]
+    fn what_is_there_is_not_wanted_again_and_not_overwritten() {
+        let want = |there, left, force| want(found(there, Mark::Ours, left), force);
         assert_eq!(want(There::Nothing, 0, false), content(0));
         assert_eq!(want(There::Nothing, PIECE + 1, false), content(PIECE));
         assert_eq!(want(file(10 * PIECE, 100), 0, false), Some(Want::Nothing));
@@ -185,6 +251,26 @@ mod tests {
         }
         assert_eq!(want(There::Special, 0, false), None);
         assert_eq!(want(There::Special, 0, true), content(0));
+    }
+
+    #[test]
+    fn of_what_others_put_there_nothing_is_told() {
+        for brought in [Mark::NotOurs, Mark::Unsupported] {
+            for (size, seconds) in [(10 * PIECE, 100), (10 * PIECE, 99), (PIECE, 100), (0, 0)] {
+                // One answer, whatever the file is like.
+                let found = found(file(size, seconds), brought, 0);
+                assert_eq!(want(found, false), None);
+                assert_eq!(want(found, true), content(0));
+            }
+            let rules = Rules {
+                force: false,
+                compare: true,
+            };
+            let want = |there| wanted(&entry(10 * PIECE), found(there, brought, 0), rules);
+            assert_eq!(want(file(10 * PIECE, 100)), Some(Want::Nothing));
+            assert_eq!(want(file(10 * PIECE, 99)), Some(Want::Comparison));
+            assert_eq!(want(file(PIECE, 99)), None);
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use thunderbolt_transport::DataStream;
 
 use super::folder::Folder;
-use super::plan;
+use super::plan::{self, Rules};
 use super::Options;
 use crate::output;
 use crate::transfer::entry::{Entry, Kind};
@@ -23,7 +23,7 @@ pub struct Session {
     pub id: SessionId,
     pub peer: String,
     pub folder: Arc<Folder>,
-    pub force: bool,
+    pub rules: Rules,
     pub sync: bool,
     pub entries: Vec<Entry>,
     pub wants: Vec<Want>,
@@ -52,7 +52,11 @@ impl Session {
         options: &Options,
         entries: Vec<Entry>,
     ) -> Result<Self> {
-        let wants = plan::plan(folder, &entries, options.force)?;
+        let rules = Rules {
+            force: options.force,
+            compare: options.compare,
+        };
+        let wants = plan::plan(folder, &entries, rules)?;
         let mut id = SessionId::default();
         rustix::rand::getrandom(&mut id, rustix::rand::GetRandomFlags::empty())
             .map_err(|error| plan::failed("random numbers", &error.into()))?;
@@ -62,7 +66,7 @@ impl Session {
             id,
             peer: peer.to_owned(),
             folder: Arc::clone(folder),
-            force: options.force,
+            rules,
             sync: options.sync,
             entries,
             wants,
@@ -125,7 +129,7 @@ impl Session {
             if entry.kind == Kind::Folder {
                 let settled =
                     self.folder
-                        .settle(&entry.path, entry.mode, entry.modified, self.force);
+                        .settle(&entry.path, entry.mode, entry.modified, self.rules.force);
                 if let Err(error) = settled {
                     let why = format!("cannot set its time and permissions: {error}");
                     output::note(&format!("{}: {why}", entry.shown()));

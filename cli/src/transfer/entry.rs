@@ -146,6 +146,13 @@ pub fn part_name(name: &OsStr) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(&part))
 }
 
+/// Another name for the same, where another user holds that one: nobody else chooses `number`.
+pub fn other_part_name(name: &OsStr, number: u64) -> PathBuf {
+    let mut other = name.as_bytes().to_vec();
+    other.extend(format!("~{number:016x}").bytes());
+    part_name(OsStr::from_bytes(&other))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,6 +246,11 @@ mod tests {
             .collect();
         assert_eq!(parts[0], Path::new(".a.dcf-part"));
         assert_ne!(parts[1], parts[2]);
+        let others = names
+            .iter()
+            .map(|name| other_part_name(OsStr::new(name), 7));
+        let parts = [parts.clone(), others.collect()].concat();
+        assert_eq!(parts[3], Path::new(".a~0000000000000007.dcf-part"));
         for part in &parts {
             let bytes = part.as_os_str().as_bytes();
             assert!(bytes.len() <= LONGEST_NAME && is_part_name(bytes));

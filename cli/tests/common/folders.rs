@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use testkit::Host;
@@ -74,6 +75,28 @@ impl Folders {
     /// Bytes that have arrived of an unfinished file.
     pub fn arrived(&self, name: &str) -> u64 {
         fs::metadata(self.at(&format!("in/.{name}.dcf-part"))).map_or(0, |part| part.len())
+    }
+}
+
+/// A file system of its own for `in`, as long as it lives.
+pub struct Disk(String);
+
+impl Disk {
+    pub fn of(folders: &Folders, kind: &str, options: &str) -> Self {
+        let folder = folders.at("in");
+        let mount = ["-t", kind, "-o", options, "dcf-tb-test", &folder];
+        let status = Command::new("mount").args(mount).status().unwrap();
+        assert!(
+            status.success(),
+            "this test mounts a {kind}: run it as root, or by `make test`"
+        );
+        Self(folder)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").args(["--lazy", &self.0]).status();
     }
 }
 

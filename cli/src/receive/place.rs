@@ -1,0 +1,313 @@
+//! The place of one file: its folder, its name, and the name under which it grows.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{
+    flock, fstat, openat, renameat, renameat_with, statat, unlinkat, AtFlags, FileType,
+    FlockOperation, Mode, OFlags, RenameFlags, Stat,
+};
+use rustix::io::Errno;
+
+use super::mark::{self, Mark};
+use super::metadata;
+use crate::transfer::entry::other_part_name;
+
+const PART: OFlags = OFlags::RDWR
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC)
+    .union(OFlags::NONBLOCK);
+const EXISTING: OFlags = OFlags::RDONLY
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC)
+    .union(OFlags::NONBLOCK);
+const OWNER_WRITES: u16 = 0o200;
+/// How often a name is tried that another program takes meanwhile.
+const TRIES: u32 = 16;
+
+/// What is left of permissions when the umask is taken away.
+pub fn granted(mode: u16, withheld: Mode) -> u16 {
+    (Mode::from_raw_mode(mode.into()) - withheld).bits() as u16
+}
+
+/// Where a file is to be: its folder, open, and its names in it.
+pub struct Place {
+    pub(super) folder: Arc<OwnedFd>,
+    pub(super) name: PathBuf,
+    pub(super) part: PathBuf,
+    pub(super) withheld: Mode,
+    /// The user that this program runs as.
+    pub(super) user: u32,
+}
+
+/// What is at a place already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum There {
+    Nothing,
+    File {
+        size: u64,
+        modified: (i64, u32),
+        mode: u16,
+    },
+    Folder,
+    /// A link, a device, a pipe, a socket.
+    Special,
+}
+
+impl There {
+    pub fn of(stat: &Stat) -> Self {
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Self::File {
+                size: stat.st_size as u64,
+                modified: (stat.st_mtime, stat.st_mtime_nsec as u32),
+                mode: metadata::permissions(stat),
+            },
+            FileType::Directory => Self::Folder,
+            _ => Self::Special,
+        }
+    }
+}
+
+/// A file that grows.
+pub struct Part {
+    pub file: Arc<File>,
+    pub name: PathBuf,
+    /// It is what an earlier push left.
+    pub is_kept: bool,
+    /// A later push finds it under this name.
+    pub is_found_again: bool,
+}
+
+fn is_regular(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+}
+
+fn lock(file: &OwnedFd) -> io::Result<()> {
+    flock(file, FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
+        Errno::WOULDBLOCK => io::Error::other("another program is receiving this file"),
+        other => other.into(),
+    })
+}
+
+impl Place {
+    /// Whether it is a file that only this user, or root, can have written.
+    fn is_private(&self, stat: &Stat) -> bool {
+        is_regular(stat)
+            && stat.st_nlink == 1
+            && stat.st_uid == self.user
+            && stat.st_mode & 0o022 == 0
+    }
+
+    fn stat(&self, name: &Path) -> io::Result<Option<Stat>> {
+        match statat(&*self.folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Opens a file if it is one. A device or a pipe is not opened at all: that alone can do something.
+    fn open(&self, name: &Path, flags: OFlags) -> io::Result<Option<(OwnedFd, Stat)>> {
+        match self.stat(name)? {
+            Some(stat) if is_regular(&stat) => {}
+            _ => return Ok(None),
+        }
+        let file = match openat(&*self.folder, name, flags, Mode::empty()) {
+            Ok(file) => file,
+            // It cannot be opened, or another program swapped it just now.
+            Err(Errno::NOENT | Errno::LOOP | Errno::ACCESS | Errno::PERM | Errno::WOULDBLOCK) => {
+                return Ok(None)
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let stat = fstat(&file)?;
+        Ok(is_regular(&stat).then_some((file, stat)))
+    }
+
+    /// What has the file's own name, and whether a push brought it.
+    pub fn there(&self) -> io::Result<(There, Mark)> {
+        let Some(stat) = self.stat(&self.name)? else {
+            return Ok((There::Nothing, Mark::NotOurs));
+        };
+        Ok(match self.open(&self.name, EXISTING)? {
+            Some((file, stat)) => (There::of(&stat), mark::is_file(&file, &stat)),
+            None => (There::of(&stat), Mark::NotOurs),
+        })
+    }
+
+    /// Opens the file that is there, for comparing it, and says whether a push brought it.
+    pub fn open_existing(&self) -> io::Result<(File, Mark)> {
+        let (file, stat) = self.open(&self.name, EXISTING)?.ok_or(Errno::NOENT)?;
+        let brought = mark::is_file(&file, &stat);
+        Ok((file.into(), brought))
+    }
+
+    /// The unfinished file that an earlier push left, if nobody else can have had a hand in it.
+    fn open_kept(&self) -> io::Result<Option<(OwnedFd, Stat)>> {
+        // What is not private is not opened.
+        if !self
+            .stat(&self.part)?
+            .is_some_and(|stat| self.is_private(&stat))
+        {
+            return Ok(None);
+        }
+        let opened = self.open(&self.part, PART)?;
+        Ok(opened.filter(|(file, stat)| {
+            self.is_private(stat) && mark::is_part(file, stat) != Mark::NotOurs
+        }))
+    }
+
+    /// Bytes that an earlier push left.
+    pub fn left(&self) -> io::Result<u64> {
+        Ok(self.open_kept()?.map_or(0, |(_, stat)| stat.st_size as u64))
+    }
+
+    /// Opens the unfinished file, or begins it. Only one process has it at a time.
+    pub fn open_part(&self) -> io::Result<Part> {
+        for _ in 0..TRIES {
+            if let Some((kept, stat)) = self.open_kept()? {
+                lock(&kept)?;
+                // It may have got its place, or gone, before it was locked.
+                let still = self.stat(&self.part)?.is_some_and(|now| {
+                    (now.st_dev, now.st_ino) == (stat.st_dev, stat.st_ino) && self.is_private(&now)
+                });
+                if still {
+                    return Ok(self.part_of(kept, self.part.clone(), true));
+                }
+                continue;
+            }
+            match self.begin(&self.part) {
+                Err(Errno::EXIST) => {}
+                begun => return Ok(self.part_of(begun?, self.part.clone(), false)),
+            }
+            if !self.clear()? {
+                break;
+            }
+        }
+        // The name is taken by what is not ours to go on with, nor to take away.
+        for _ in 0..TRIES {
+            let mut random = [0; 8];
+            rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())?;
+            let name = other_part_name(self.name.as_os_str(), u64::from_ne_bytes(random));
+            match self.begin(&name) {
+                Err(Errno::EXIST) => {}
+                begun => return Ok(self.part_of(begun?, name, false)),
+            }
+        }
+        Err(io::Error::other(
+            "no name is free for the unfinished file: another program takes them",
+        ))
+    }
+
+    fn part_of(&self, file: OwnedFd, name: PathBuf, is_kept: bool) -> Part {
+        Part {
+            is_found_again: name == self.part,
+            file: Arc::new(file.into()),
+            name,
+            is_kept,
+        }
+    }
+
+    /// A new file, which nobody else has open or can open.
+    fn begin(&self, name: &Path) -> rustix::io::Result<OwnedFd> {
+        let (flags, mode) = (
+            PART | OFlags::CREATE | OFlags::EXCL,
+            Mode::RUSR | Mode::WUSR,
+        );
+        let file = openat(&*self.folder, name, flags, mode)?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        mark::part(&file);
+        Ok(file)
+    }
+
+    /// Takes away what has the name of the unfinished file and cannot be gone on with, if it is this
+    /// user's. Says whether the name may be free now.
+    fn clear(&self) -> io::Result<bool> {
+        let Some(stat) = self.stat(&self.part)? else {
+            return Ok(true);
+        };
+        let is_ours = stat.st_uid == self.user;
+        if !is_ours || FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+            return Ok(false);
+        }
+        if let Some((file, _)) = self.open(&self.part, PART)? {
+            lock(&file)?;
+        }
+        match unlinkat(&*self.folder, &self.part, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(true),
+            Err(Errno::PERM | Errno::ACCESS | Errno::BUSY) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub fn remove_part(&self, part: &Part) {
+        // At worst it stays.
+        let _ = unlinkat(&*self.folder, &part.name, AtFlags::empty());
+    }
+
+    /// Has the names in its folder on the disk.
+    pub fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::fsync(&*self.folder)?)
+    }
+
+    /// Gives a file its permissions and its time, and marks it as one that a push brought. Says whether it
+    /// could be marked.
+    pub fn settle(&self, file: &File, mode: u16, modified: (i64, u32)) -> io::Result<bool> {
+        let mode = granted(mode, self.withheld);
+        metadata::set_time(file, modified)?;
+        let mut is_marked = mark::file(file);
+        if !is_marked && mode & OWNER_WRITES == 0 {
+            // The kernel asks for the permission to write.
+            metadata::set_mode(file, mode | OWNER_WRITES)?;
+            is_marked = mark::file(file);
+        }
+        metadata::set_mode(file, mode)?;
+        Ok(is_marked)
+    }
+
+    /// Gives a file that is there, and is the one that was looked at, its permissions.
+    pub fn permit(&self, seen: There, mode: u16) -> io::Result<()> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = openat(&*self.folder, &self.name, flags, Mode::empty())?;
+        match There::of(&fstat(&file)?) == seen {
+            true => metadata::set_mode_of_path(&file, granted(mode, self.withheld)),
+            false => Err(io::Error::other("it changed meanwhile")),
+        }
+    }
+
+    /// Puts the finished file in its place, in one step. Without `force` it never replaces another.
+    /// Says whether the file itself tells from now on that a push brought it.
+    pub fn finish(
+        &self,
+        part: &Part,
+        mode: u16,
+        modified: (i64, u32),
+        force: bool,
+    ) -> io::Result<bool> {
+        let is_marked = self.settle(&part.file, mode, modified)?;
+        let (folder, name) = (&*self.folder, &part.name);
+        let (stat, named) = (fstat(&part.file)?, self.stat(name)?);
+        let same = |named: Stat| (named.st_dev, named.st_ino) == (stat.st_dev, stat.st_ino);
+        if !named.is_some_and(same) {
+            return Err(io::Error::other(
+                "another program replaced or removed the unfinished file",
+            ));
+        }
+        if force {
+            renameat(folder, name, folder, &self.name)?;
+            return Ok(is_marked);
+        }
+        match renameat_with(folder, name, folder, &self.name, RenameFlags::NOREPLACE) {
+            // A file system that cannot: then there is a moment between looking and renaming.
+            Err(Errno::INVAL | Errno::NOSYS) => match self.stat(&self.name)? {
+                None => renameat(folder, name, folder, &self.name)?,
+                Some(_) => return Err(Errno::EXIST.into()),
+            },
+            other => other?,
+        }
+        Ok(is_marked)
+    }
+}

@@ -1,0 +1,154 @@
+//! What a receiver tells about files that other programs put into its folder: that the name is taken.
+
+mod common;
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use common::folders::{push, Disk, Folders};
+use testkit::Cable;
+
+/// Gives a file the time of another.
+fn same_time(folders: &Folders, of: &str, to: &str) {
+    let time = fs::metadata(folders.at(of)).unwrap().modified().unwrap();
+    let file = File::options().append(true).open(folders.at(to)).unwrap();
+    file.set_modified(time).unwrap();
+}
+
+#[test]
+fn a_secret_cannot_be_guessed() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let secret = folders.write("in/secret", "the password is 1234");
+    fs::set_permissions(&secret, Permissions::from_mode(0o600)).unwrap();
+    for force in [&[][..], &["--sync"]] {
+        let receiver = folders.receive(cable.b(), force);
+        let guesses = [
+            "the password is 1234",
+            "the password is 9999",
+            "another size",
+            "",
+        ];
+        let mut answers = Vec::new();
+        for guess in guesses {
+            for with_its_time in [false, true] {
+                let path = folders.write("out/secret", guess);
+                if with_its_time {
+                    same_time(&folders, "in/secret", "out/secret");
+                }
+                let refused = push(cable.a(), &[&path]);
+                answers.push((refused.code, refused.err));
+            }
+        }
+        assert_eq!(answers[0].0, 5, "{answers:?}");
+        assert!(
+            answers.iter().all(|answer| *answer == answers[0]),
+            "{answers:?}"
+        );
+        drop(receiver);
+    }
+    assert_eq!(folders.read("in/secret"), b"the password is 1234");
+
+    // Whoever overwrites learns no more.
+    let path = folders.write("out/secret", "the password is 1234");
+    same_time(&folders, "in/secret", "out/secret");
+    let _receiver = folders.receive(cable.b(), &["--force"]);
+    let pushed = push(cable.a(), &[&path]);
+    assert!(pushed.err.contains("1 file pushed"), "{}", pushed.err);
+    assert!(!pushed.err.contains("already"), "{}", pushed.err);
+    pushed.with(0);
+}
+
+#[test]
+fn what_somebody_kept_as_a_part_cannot_be_guessed() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let content = vec![7; 9 << 20];
+    let part = folders.write("in/.file.dcf-part", &content);
+    fs::set_permissions(&part, Permissions::from_mode(0o600)).unwrap();
+    let path = folders.write("out/file", &content);
+    let _receiver = folders.receive(cable.b(), &[]);
+    let pushed = push(cable.a(), &[&path]);
+    assert!(pushed.err.contains(": 9.00 MiB in"), "{}", pushed.err);
+    pushed.with(0);
+    assert_eq!(folders.names("in"), ["file"]);
+}
+
+#[test]
+fn what_a_push_brought_is_known_again_until_somebody_changes_it() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let path = folders.write("out/file", "content");
+    let receiver = folders.receive(cable.b(), &[]);
+    push(cable.a(), &[&path]).with(0);
+    drop(receiver);
+    // Another receiver knows it, too.
+    let _receiver = folders.receive(cable.b(), &[]);
+    let again = push(cable.a(), &[&path]);
+    assert!(again.err.contains("1 was there already"), "{}", again.err);
+    again.with(0);
+
+    let copied = Command::new("cp")
+        .args([
+            "--preserve=all",
+            &folders.at("in/file"),
+            &folders.at("in/copy"),
+        ])
+        .status();
+    assert!(copied.unwrap().success());
+    let copy = folders.write("out/copy", "content");
+    same_time(&folders, "out/file", "out/copy");
+    push(cable.a(), &[&copy]).with(5);
+
+    let file = File::options()
+        .append(true)
+        .open(folders.at("in/file"))
+        .unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(1))
+        .unwrap();
+    let refused = push(cable.a(), &[&path]);
+    assert!(
+        refused
+            .err
+            .contains("file exists already: nothing was changed"),
+        "{}",
+        refused.err
+    );
+    refused.with(5);
+}
+
+#[test]
+fn the_users_own_word_has_them_compared() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    folders.write("in/same", "content");
+    folders.write("in/other", "CONTENT");
+    let [same, other] = ["out/same", "out/other"].map(|name| folders.write(name, "content"));
+    let _receiver = folders.receive(cable.b(), &["--compare"]);
+    push(cable.a(), &[&same]).with(0);
+    let refused = push(cable.a(), &[&other]);
+    assert!(
+        refused.err.contains("with other content"),
+        "{}",
+        refused.err
+    );
+    refused.with(5);
+    assert_eq!(folders.read("in/other"), b"CONTENT");
+}
+
+/// A file system that cannot mark files.
+#[test]
+fn without_marks_the_receiver_remembers_as_long_as_it_runs() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let _disk = Disk::of(&folders, "ramfs", "mode=755");
+    folders.write("in/theirs", "content");
+    let [theirs, ours] = ["out/theirs", "out/ours"].map(|name| folders.write(name, "content"));
+    same_time(&folders, "in/theirs", "out/theirs");
+    let receiver = folders.receive(cable.b(), &[]);
+    push(cable.a(), &[&theirs]).with(5);
+    push(cable.a(), &[&ours]).with(0);
+    let again = push(cable.a(), &[&ours]);
+    assert!(again.err.contains("1 was there already"), "{}", again.err);
+    again.with(0);
+    drop(receiver);
+    let _receiver = folders.receive(cable.b(), &[]);
+    push(cable.a(), &[&ours]).with(5);
+}
