@@ -91,6 +91,11 @@
 #define DCF_TB_PEER_SIZE 80
 
 /**
+ * The most peers that `dcf_tb_discover` finds: an array of so many holds them all.
+ */
+#define DCF_TB_MAX_DISCOVERED 1024
+
+/**
  * Log level: for those who look for a fault.
  */
 #define DCF_TB_LOG_DEBUG 1
@@ -674,6 +679,10 @@ typedef struct dcf_tb_stats {
      * Of `rejected`: what came on a connection is not what DCF plugin hosts send each other.
      */
     uint64_t rejected_malformed;
+    /**
+     * Answers to discovery that were left out: of hosts beyond `DCF_TB_MAX_DISCOVERED`.
+     */
+    uint64_t discovery_dropped;
 } dcf_tb_stats;
 
 #ifdef __cplusplus
@@ -1455,6 +1464,9 @@ dcf_tb_status dcf_tb_ping(dcf_tb_transport transport,
 /**
  * Finds the other transports on the link, by a ping to all of them. We are not among them. An
  * interface without multicast (lo) has no peers.
+ *
+ * The first `DCF_TB_MAX_DISCOVERED` that answer are found. Answers of others are counted in
+ * `discovery_dropped` and logged: somebody on the link makes up addresses.
  *
  * - `transport`: the handle.
  * - `timeout_ms`: milliseconds to collect answers; the call always takes that long.

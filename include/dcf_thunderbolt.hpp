@@ -312,7 +312,7 @@ public:
     }
     /** Everybody who answered in this time. */
     std::vector<dcf_tb_peer> discover(milliseconds wait) const {
-        std::vector<dcf_tb_peer> peers(16);
+        std::vector<dcf_tb_peer> peers(DCF_TB_MAX_DISCOVERED);
         std::size_t count = 0;
         auto ask = [&] { return dcf_tb_discover(handle_, detail::timeout(wait), peers.data(), peers.size(), &count); };
         auto status = ask();

@@ -199,6 +199,9 @@ fn summary_for_c(summary: &RttSummary) -> dcf_tb_rtt {
 /// Finds the other transports on the link, by a ping to all of them. We are not among them. An
 /// interface without multicast (lo) has no peers.
 ///
+/// The first `DCF_TB_MAX_DISCOVERED` that answer are found. Answers of others are counted in
+/// `discovery_dropped` and logged: somebody on the link makes up addresses.
+///
 /// - `transport`: the handle.
 /// - `timeout_ms`: milliseconds to collect answers; the call always takes that long.
 /// - `peers`, `cap`: where to, and how many fit. `(NULL, 0)` only counts.

@@ -80,9 +80,11 @@ pub struct dcf_tb_stats {
     pub pongs_ignored: u64,
     /// Of `rejected`: what came on a connection is not what DCF plugin hosts send each other.
     pub rejected_malformed: u64,
+    /// Answers to discovery that were left out: of hosts beyond `DCF_TB_MAX_DISCOVERED`.
+    pub discovery_dropped: u64,
 }
 
-const _: () = assert!(size_of::<dcf_tb_stats>() == 2 * 4 + 29 * 8);
+const _: () = assert!(size_of::<dcf_tb_stats>() == 2 * 4 + 30 * 8);
 
 // SAFETY: C layout, a u32 first, and by the assertion above no padding.
 unsafe impl Output for dcf_tb_stats {}
@@ -146,6 +148,7 @@ fn stats_for_c(stats: &Stats) -> dcf_tb_stats {
         dropped_memory: stats.dropped_memory,
         pongs_ignored: stats.pongs_ignored,
         rejected_malformed: stats.rejected_malformed,
+        discovery_dropped: stats.discovery_dropped,
     }
 }
 

@@ -12,6 +12,9 @@ pub const DCF_TB_MAX_MESSAGE_SIZE: u32 = 65507;
 /// A buffer of this many bytes holds every peer string that the library gives, with its NUL.
 pub const DCF_TB_PEER_SIZE: usize = 80;
 
+/// The most peers that `dcf_tb_discover` finds: an array of so many holds them all.
+pub const DCF_TB_MAX_DISCOVERED: usize = 1024;
+
 /// Log level: for those who look for a fault.
 pub const DCF_TB_LOG_DEBUG: i32 = 1;
 /// Log level: what is worth knowing.
@@ -31,4 +34,5 @@ pub type dcf_tb_transport = u64;
 pub type dcf_tb_stream = u64;
 
 const _: () = assert!(DCF_TB_MAX_MESSAGE_SIZE as usize == thunderbolt_transport::MAX_MESSAGE_SIZE);
+const _: () = assert!(DCF_TB_MAX_DISCOVERED == thunderbolt_transport::MAX_DISCOVERED_PEERS);
 const _: () = assert!(DCF_TB_PEER_SIZE == thunderbolt_transport::MAX_PEER_TEXT + 1);

@@ -18,6 +18,9 @@ use crate::units::plural;
 /// How long the others on the link have for their answer: tens of times what a cable takes.
 pub const DISCOVERY: Duration = Duration::from_millis(500);
 
+/// Peers that an error names at most: anybody on the link can answer in many names.
+const NAMED: usize = 8;
+
 /// Interface names that mean "find it".
 const AUTO: &str = "auto";
 
@@ -197,10 +200,14 @@ pub fn peer(
         }
         [] => Err(nobody(transport, common)),
         several => {
-            let names: Vec<_> = several
+            let mut names: Vec<_> = several
                 .iter()
+                .take(NAMED)
                 .map(|peer| Peer::found(peer, common).name)
                 .collect();
+            if several.len() > NAMED {
+                names.push("…".to_owned());
+            }
             Err(Failure::new(
                 Exit::Peer,
                 format!(

@@ -52,37 +52,32 @@ answer came at all."
 
 ;;; Discovery
 
-(defconstant +room+ 64 "Peers that there is room for at first.")
-
-(defun discover-once (transport slice room)
-  "The peers that answer within SLICE ms, as a list of (ADDRESS . NANOSECONDS), or how many there
-are when that is more than ROOM."
-  (cffi:with-foreign-objects ((peers '(:struct peer) room) (count :size))
-    (calling ((%discover (handle transport) slice peers room count))
+(defun discover-once (transport slice)
+  "The peers that answer within SLICE ms, as a list of (ADDRESS . NANOSECONDS)."
+  (cffi:with-foreign-objects ((peers '(:struct peer) +max-discovered+) (count :size))
+    (calling ((%discover (handle transport) slice peers +max-discovered+ count))
       ((+ok+ +would-block+)
        (loop for index below (cffi:mem-ref count :size)
              for peer = (cffi:mem-aptr peers '(:struct peer) index)
              collect (cons (cffi:foreign-string-to-lisp
                             (cffi:foreign-slot-pointer peer '(:struct peer) :address)
                             :max-chars +peer-size+ :encoding :utf-8)
-                           (cffi:foreign-slot-value peer '(:struct peer) :rtt-ns))))
-      (+err-buffer-too-small+ (cffi:mem-ref count :size)))))
+                           (cffi:foreign-slot-value peer '(:struct peer) :rtt-ns)))))))
 
 (defun discover (transport &key (timeout 1))
   "Finds the other transports on the link, which takes TIMEOUT seconds. Returns a list of property
 lists: :ADDRESS, a peer for every other function, and :RTT, the seconds that its fastest answer
-took. An interface without multicast, such as lo, has no peers."
+took. An interface without multicast, such as lo, has no peers. The first 1,024 that answer are
+found."
   (check-type timeout (real 0))
-  (let ((found '())
-        (room +room+))
+  (let ((known (make-hash-table :test 'equal))
+        (found '()))
     (in-slices (slice timeout)
-      (let ((answer (discover-once transport slice room)))
-        (if (listp answer)
-            (loop for (address . time) in answer
-                  for known = (assoc address found :test #'string=)
-                  if known do (setf (cdr known) (min (cdr known) time))
-                    else do (push (cons address time) found))
-            (setf room (* 2 answer)))
-        nil))
+      (loop for (address . time) in (discover-once transport slice)
+            for peer = (gethash address known)
+            if peer do (setf (cdr peer) (min (cdr peer) time))
+              else if (< (hash-table-count known) +max-discovered+)
+                     do (push (setf (gethash address known) (cons address time)) found))
+      nil)
     (loop for (address . time) in (nreverse found)
           collect (list :address address :rtt (seconds time)))))

@@ -17,6 +17,7 @@ const PAGES: [(&str, &str, &[&str]); 9] = [
             "DCF_TB_WAIT_FOREVER",
             "DCF_TB_MAX_MESSAGE_SIZE",
             "DCF_TB_PEER_SIZE",
+            "DCF_TB_MAX_DISCOVERED",
         ],
     ),
     (

@@ -47,6 +47,7 @@ ASSERT(DCF_TB_ERR_QUEUE_FULL == 0x0B02);
 ASSERT(DCF_TB_ERR_THREAD == 0x0B06);
 ASSERT(DCF_TB_ERR_PANIC == 0xFFFF);
 ASSERT(DCF_TB_ABI_VERSION == 1);
+ASSERT(DCF_TB_MAX_DISCOVERED == 1024);
 ASSERT(DCF_TB_WAIT_FOREVER == 0xFFFFFFFF);
 ASSERT(DCF_TB_LOG_DEBUG == 1);
 ASSERT(DCF_TB_LOG_INFO == 2);
@@ -83,7 +84,7 @@ AT(dcf_tb_config, receive_queue_bytes, 104);
 AT(dcf_tb_config, max_silent_streams, 112);
 AT(dcf_tb_config, silent_after_ms, 116);
 
-ASSERT(sizeof(dcf_tb_stats) == 240);
+ASSERT(sizeof(dcf_tb_stats) == 248);
 AT(dcf_tb_stats, struct_size, 0);
 AT(dcf_tb_stats, link_up, 4);
 AT(dcf_tb_stats, messages_sent, 8);
@@ -115,6 +116,7 @@ AT(dcf_tb_stats, rejected_resources, 208);
 AT(dcf_tb_stats, dropped_memory, 216);
 AT(dcf_tb_stats, pongs_ignored, 224);
 AT(dcf_tb_stats, rejected_malformed, 232);
+AT(dcf_tb_stats, discovery_dropped, 240);
 
 ASSERT(sizeof(dcf_tb_rtt) == 72);
 AT(dcf_tb_rtt, struct_size, 0);

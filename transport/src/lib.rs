@@ -156,7 +156,7 @@ pub use handlers::{
 };
 pub use log::LogLevel;
 pub use message::{DropReason, MessageData, MessageType};
-pub use rtt::{DiscoveredPeer, PingOptions, RttSummary};
+pub use rtt::{DiscoveredPeer, PingOptions, RttSummary, MAX_DISCOVERED_PEERS};
 pub use stats::Stats;
 pub use stream::DataStream;
 pub use sys::memory::ReserveAllocator;

@@ -97,6 +97,7 @@ pub(crate) struct Rare {
     /// Messages that were dropped for the memory that they would have taken.
     pub dropped_memory: Counter,
     pub pongs_ignored: Counter,
+    pub discovery_dropped: Counter,
     pub pings_sent: Counter,
     pub pongs_received: Counter,
     pub pings_answered: Counter,
@@ -167,6 +168,9 @@ pub struct Stats {
     pub dropped_memory: u64,
     /// Pongs that nobody waited for: late, doubled or made up.
     pub pongs_ignored: u64,
+    /// Answers to discovery that were left out: of hosts beyond
+    /// [`MAX_DISCOVERED_PEERS`](crate::MAX_DISCOVERED_PEERS).
+    pub discovery_dropped: u64,
     /// Payload bytes written to data streams.
     pub stream_bytes_sent: u64,
     /// Payload bytes read from data streams.
@@ -223,7 +227,7 @@ impl Baseline {
 
 impl Stats {
     /// Everything that only goes up.
-    fn counts_mut(&mut self) -> [&mut u64; 24] {
+    fn counts_mut(&mut self) -> [&mut u64; 25] {
         [
             &mut self.messages_sent,
             &mut self.messages_received,
@@ -242,6 +246,7 @@ impl Stats {
             &mut self.rejected_malformed,
             &mut self.dropped_memory,
             &mut self.pongs_ignored,
+            &mut self.discovery_dropped,
             &mut self.stream_bytes_sent,
             &mut self.stream_bytes_received,
             &mut self.pings_sent,

@@ -232,6 +232,10 @@ impl ThunderboltTransport {
     /// the whole time; `None`: until the transport closes. An interface without multicast (`lo`)
     /// has no peers.
     ///
+    /// The first [`MAX_DISCOVERED_PEERS`](crate::MAX_DISCOVERED_PEERS) that answer are listed. Answers
+    /// of others are counted in [`discovery_dropped`](Stats::discovery_dropped) and logged: somebody
+    /// on the link makes up addresses.
+    ///
     /// # Errors
     ///
     /// [`LinkDown`](TransportError::LinkDown), [`Shutdown`](TransportError::Shutdown),

@@ -6,6 +6,7 @@
   (+abi-version+ 1 "The ABI that this binding was written for.")
   (+wait-forever+ #xFFFFFFFF "As a timeout: no limit.")
   (+max-message-size+ 65507 "The most bytes that one control message can carry.")
+  (+max-discovered+ 1024 "The most peers that discovery finds.")
   (+peer-size+ 80 "So many bytes hold every peer string that the library gives, with its NUL.")
   (+log-debug+ 1 "Log level: for those who look for a fault.")
   (+log-info+ 2 "Log level: what is worth knowing.")

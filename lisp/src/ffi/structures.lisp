@@ -61,7 +61,8 @@
   (:rejected-resources :uint64)
   (:dropped-memory :uint64)
   (:pongs-ignored :uint64)
-  (:rejected-malformed :uint64))
+  (:rejected-malformed :uint64)
+  (:discovery-dropped :uint64))
 
 (define-structure rtt
     "What a series of pings came to."

@@ -1,6 +1,7 @@
 //! Who else is on the cable: a ping to everybody.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddrV6;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use super::session::Session;
 use crate::core::Core;
 use crate::error::{Result, TransportError};
 use crate::link::Current;
+use crate::log::log;
 use crate::sys::memory;
 use crate::sys::poll::Deadline;
 
@@ -22,6 +24,13 @@ pub struct DiscoveredPeer {
     /// The shortest round trip that was seen.
     pub rtt: Duration,
 }
+
+/// Peers that one discovery finds at most; more than a link has. Anybody on the link can answer in any
+/// number of made-up names, so those that come first stay, and later ones are counted
+/// ([`Stats::discovery_dropped`](crate::Stats::discovery_dropped)) and left out.
+pub const MAX_DISCOVERED_PEERS: usize = 1024;
+/// Pings of a discovery that are remembered at once. An answer to an older one is too late.
+const AWAITED: usize = 64;
 
 /// The pings are repeated, because the network may lose one: this often within the waiting time,
 /// but not more often than `SHORTEST` nor more seldom than `LONGEST`.
@@ -49,9 +58,11 @@ pub(crate) struct Discovery<'a> {
     /// From one ping to the next.
     pause: Duration,
     next: Instant,
-    /// When each ping left, by its token.
-    sent: HashMap<u64, Instant>,
-    found: HashMap<String, Duration>,
+    /// Tokens of pings, each larger than the one before it, and when each left.
+    sent: VecDeque<(u64, Instant)>,
+    found: HashMap<SocketAddrV6, Duration>,
+    /// Answers of peers for which there was no place.
+    left_out: u64,
 }
 
 impl<'a> Discovery<'a> {
@@ -74,20 +85,50 @@ impl<'a> Discovery<'a> {
             deadline,
             pause: wait.map_or(LONGEST, |time| (time / REPEATS).clamp(SHORTEST, LONGEST)),
             next: Instant::now(),
-            sent: HashMap::new(),
+            sent: VecDeque::new(),
             found: HashMap::new(),
+            left_out: 0,
         };
         Ok((session, discovery))
     }
 
-    fn peers(&mut self) -> Vec<DiscoveredPeer> {
+    fn peers(&mut self, session: &Session<'_>) -> Vec<DiscoveredPeer> {
+        if self.left_out > 0 {
+            log!(
+                self.core.log,
+                Warn,
+                "more than {MAX_DISCOVERED_PEERS} hosts answered on \"{}\": left out {} answers of \
+                 others; does somebody on the link make up addresses?",
+                self.core.link.name(),
+                self.left_out
+            );
+        }
         let mut peers: Vec<_> = self
             .found
             .drain()
-            .map(|(address, rtt)| DiscoveredPeer { address, rtt })
+            .map(|(address, rtt)| DiscoveredPeer {
+                address: session.peer_string(&address),
+                rtt,
+            })
             .collect();
         peers.sort_by(|a, b| a.address.cmp(&b.address));
         peers
+    }
+
+    /// There is room in the queue already. The oldest ping gives way, if there are many.
+    fn await_answers(&mut self, session: &mut Session<'_>, token: u64, left: Instant) {
+        if self.sent.len() >= AWAITED {
+            if let Some((oldest, _)) = self.sent.pop_front() {
+                session.forget(oldest);
+            }
+        }
+        self.sent.push_back((token, left));
+    }
+
+    /// When the ping of this token left.
+    fn left(&self, token: u64) -> Option<Instant> {
+        let place = self.sent.binary_search_by_key(&token, |(token, _)| *token);
+        place.ok().map(|place| self.sent[place].1)
     }
 }
 
@@ -96,7 +137,7 @@ impl Measurement for Discovery<'_> {
 
     fn next(&mut self, session: &mut Session<'_>) -> Result<Next<Self::Outcome>> {
         if self.deadline.passed() {
-            return Ok(Next::Done(self.peers()));
+            return Ok(Next::Done(self.peers(session)));
         }
         // An interface without multicast (lo) has no peers, but the wait is the same.
         if !self.multicast {
@@ -106,25 +147,35 @@ impl Measurement for Discovery<'_> {
             let room = self.sent.try_reserve(1);
             room.map_err(|_| memory::exhausted("cannot wait for more pongs"))?;
             let (token, left) = session.ping()?;
-            self.sent.insert(token, left);
+            self.await_answers(session, token, left);
             self.next = left + self.pause;
         }
         Ok(Next::Wait(self.deadline.min(Deadline::At(self.next))))
     }
 
-    fn take(&mut self, session: &mut Session<'_>, pong: &Pong) -> Result<()> {
+    fn take(&mut self, _: &mut Session<'_>, pong: &Pong) -> Result<()> {
         let core = self.core;
         let ours = core.link.with(|now| now.addresses.contains(pong.from.ip()));
-        if let Some(left) = self.sent.get(&pong.token).filter(|_| !ours) {
-            const ANOTHER: &str = "cannot keep another answer";
-            memory::check(ANOTHER)?;
-            let room = self.found.try_reserve(1);
-            room.map_err(|_| memory::exhausted(ANOTHER))?;
-            let rtt = pong.at.saturating_duration_since(*left);
-            core.counters.rare.pongs_received.increment();
-            let shortest = self.found.entry(session.sender(pong)).or_insert(rtt);
+        let Some(left) = self.left(pong.token).filter(|_| !ours) else {
+            return Ok(());
+        };
+        let rtt = pong.at.saturating_duration_since(left);
+        let rare = &core.counters.rare;
+        rare.pongs_received.increment();
+        if let Some(shortest) = self.found.get_mut(&pong.from) {
             *shortest = rtt.min(*shortest);
+            return Ok(());
         }
+        if self.found.len() >= MAX_DISCOVERED_PEERS {
+            rare.discovery_dropped.increment();
+            self.left_out += 1;
+            return Ok(());
+        }
+        const ANOTHER: &str = "cannot keep another answer";
+        memory::check(ANOTHER)?;
+        let room = self.found.try_reserve(1);
+        room.map_err(|_| memory::exhausted(ANOTHER))?;
+        self.found.insert(pong.from, rtt);
         Ok(())
     }
 }
@@ -139,5 +190,77 @@ impl Core {
     ) -> Result<Vec<DiscoveredPeer>> {
         let measured = Discovery::begin(self, port, wait);
         self.count(measured.and_then(|(session, discovery)| session.run(discovery)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ThunderboltTransportBuilder;
+    use std::net::Ipv6Addr;
+
+    fn host(n: usize) -> SocketAddrV6 {
+        SocketAddrV6::new(Ipv6Addr::from((0xfe80 << 112) | n as u128), 5000, 0, 1)
+    }
+
+    fn core() -> Arc<Core> {
+        Core::new(ThunderboltTransportBuilder::new().interface("lo")).unwrap()
+    }
+
+    fn discovery(core: &Arc<Core>) -> Discovery<'_> {
+        let now = Instant::now();
+        Discovery {
+            core,
+            multicast: true,
+            deadline: Deadline::Never,
+            pause: LONGEST,
+            next: now,
+            sent: VecDeque::from([(7, now)]),
+            found: HashMap::new(),
+            left_out: 0,
+        }
+    }
+
+    #[test]
+    fn made_up_answers_are_bounded_counted_and_push_nobody_out() {
+        let core = core();
+        let mut session = Session::with_everybody(&core, 1, 5000).unwrap();
+        let mut discovery = discovery(&core);
+        let mut answer = |from, micros| {
+            let at = discovery.sent[0].1 + Duration::from_micros(micros);
+            let pong = Pong { token: 7, from, at };
+            discovery.take(&mut session, &pong).unwrap();
+        };
+        answer(host(0), 90);
+        for made_up in 1..10 * MAX_DISCOVERED_PEERS {
+            answer(host(made_up), 50);
+        }
+        answer(host(0), 80);
+        let stats = core.totals();
+        assert_eq!(stats.pongs_received, 10 * MAX_DISCOVERED_PEERS as u64 + 1);
+        assert_eq!(stats.discovery_dropped, 9 * MAX_DISCOVERED_PEERS as u64);
+        let peers = discovery.peers(&session);
+        assert_eq!(peers.len(), MAX_DISCOVERED_PEERS);
+        let first = peers.iter().find(|peer| peer.address == "[fe80::%lo]:5000");
+        assert_eq!(first.expect("it came first").rtt, Duration::from_micros(80));
+    }
+
+    #[test]
+    fn a_discovery_without_an_end_keeps_its_last_pings_only() {
+        let core = core();
+        let mut session = Session::with_everybody(&core, 1, 5000).unwrap();
+        let mut discovery = discovery(&core);
+        let tokens = 8..8 + 3 * AWAITED as u64;
+        for token in tokens.clone() {
+            session.port().expect(token).unwrap();
+            discovery.await_answers(&mut session, token, Instant::now());
+            assert!(discovery.sent.len() <= AWAITED);
+        }
+        let awaited = |token| discovery.left(token).is_some();
+        assert!(tokens.clone().rev().take(AWAITED).all(awaited));
+        let oldest = 8;
+        assert!(!awaited(oldest) && !session.port().expects(oldest));
+        let newest = tokens.end - 1;
+        assert!(session.port().expects(newest));
     }
 }

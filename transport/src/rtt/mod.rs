@@ -19,7 +19,7 @@ pub(crate) use port::Pong;
 use port::Ports;
 
 pub(crate) use discover::check_port;
-pub use discover::DiscoveredPeer;
+pub use discover::{DiscoveredPeer, MAX_DISCOVERED_PEERS};
 pub use series::{PingOptions, RttSummary};
 #[cfg(feature = "async")]
 pub(crate) use {

@@ -18,6 +18,9 @@ use crate::sys::{memory, socket};
 /// Sockets that are kept at most.
 const KEPT: usize = 8;
 
+/// Pongs that wait at most for whoever measures, of those that came to the control port.
+const DELIVERED: usize = 1024;
+
 /// A pong that has come.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pong {
@@ -105,10 +108,16 @@ impl Port {
             return false;
         }
         let mut pings = lock(&self.pings);
-        // Once is enough: so as many wait here as there are pings out.
-        let known = pings.delivered.iter().any(|had| had.token == pong.token);
-        if known || !pings.expects(pong.token) || pings.delivered.try_reserve(1).is_err() {
-            return known;
+        // Once is enough: of one peer so as many wait here as there are pings out. Everybody may
+        // answer a discovery, and is bounded.
+        let one_peer = self.is_connected();
+        let same = |had: &Pong| had.token == pong.token && (one_peer || had.from == pong.from);
+        if pings.delivered.iter().any(same) {
+            return true;
+        }
+        let full = pings.delivered.len() >= DELIVERED;
+        if full || !pings.expects(pong.token) || pings.delivered.try_reserve(1).is_err() {
+            return false;
         }
         pings.delivered.push(pong);
         drop(pings);

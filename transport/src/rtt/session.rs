@@ -79,7 +79,7 @@ impl<'a> Session<'a> {
     }
 
     /// What an event loop has to watch.
-    #[cfg(feature = "async")]
+    #[cfg(any(feature = "async", test))]
     pub fn port(&self) -> &Arc<Port> {
         &self.port
     }
@@ -231,8 +231,8 @@ impl<'a> Session<'a> {
     }
 
     /// The peer string of whoever sent a pong.
-    pub fn sender(&self, pong: &Pong) -> String {
-        address::format(&pong.from, &self.core.link.name(), self.core.control.port())
+    pub fn peer_string(&self, from: &SocketAddrV6) -> String {
+        address::format(from, &self.core.link.name(), self.core.control.port())
     }
 }
 
