@@ -4,7 +4,7 @@ use std::path::Path;
 use std::{env, fs};
 
 /// What the header is made of, in its order.
-const SOURCES: [&str; 11] = [
+const SOURCES: [&str; 12] = [
     "types",
     "status",
     "last_error",
@@ -13,6 +13,7 @@ const SOURCES: [&str; 11] = [
     "callbacks",
     "control",
     "stream",
+    "stream_io",
     "stream_file",
     "rtt",
     "stats",

@@ -485,6 +485,38 @@ typedef struct dcf_tb_datagram {
 } dcf_tb_datagram;
 
 /**
+ * A message that `dcf_tb_recv_batch` received.
+ */
+typedef struct dcf_tb_received {
+    /**
+     * Its first byte, in the buffer of the call.
+     */
+    const uint8_t *data;
+    /**
+     * Its size in bytes.
+     */
+    size_t len;
+    /**
+     * From whom: a peer string, NUL-terminated.
+     */
+    char sender[DCF_TB_PEER_SIZE];
+} dcf_tb_received;
+
+/**
+ * One of the pieces that `dcf_tb_stream_writev` writes.
+ */
+typedef struct dcf_tb_slice {
+    /**
+     * The bytes; NULL if `len` is 0.
+     */
+    const uint8_t *data;
+    /**
+     * Their number.
+     */
+    size_t len;
+} dcf_tb_slice;
+
+/**
  * What a series of pings came to. The times are 0 if no answer came.
  */
 typedef struct dcf_tb_rtt {
@@ -1051,6 +1083,41 @@ dcf_tb_status dcf_tb_recv(dcf_tb_transport transport,
                           uint32_t timeout_ms);
 
 /**
+ * Takes several control messages out of the queue in one call, oldest first; waits for one if there is
+ * none, and not for more. Messages are queued while no message callback is set.
+ *
+ * - `transport`: the handle.
+ * - `buf`, `cap`: where to, one message after the other, and its size in bytes.
+ *   `DCF_TB_MAX_MESSAGE_SIZE` always suffice for one.
+ * - `messages`, `most`: get where each message is and from whom, and how many there may be.
+ * - `count`: gets how many were received; 0 on errors.
+ * - `timeout_ms`: milliseconds; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
+ *
+ * A message that does not fit behind the others stays in the queue for the next call. If it is the
+ * first, the call fails, and `messages[0].len` is its size.
+ *
+ * Ownership: the messages are the caller's copies. `data` points into `buf`.
+ * Blocks: up to `timeout_ms`, also while the link is down.
+ * In callbacks: allowed; from inside the message callback it would wait in vain.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_WOULD_BLOCK            nothing there, and `timeout_ms` is 0
+ *   DCF_TB_CANCELLED              the transport was closed meanwhile
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_NULL_POINTER       `messages` or `count` is NULL, or `buf` is and `cap` is not 0
+ *   DCF_TB_ERR_BUFFER_TOO_SMALL   `cap` is less than `messages[0].len`; the message is kept
+ *   DCF_TB_ERR_OUT_OF_RANGE       `most` is 0, or a size is more than any buffer has
+ *   DCF_TB_ERR_TIMEOUT
+ */
+dcf_tb_status dcf_tb_recv_batch(dcf_tb_transport transport,
+                                uint8_t *buf,
+                                size_t cap,
+                                struct dcf_tb_received *messages,
+                                size_t most,
+                                size_t *count,
+                                uint32_t timeout_ms);
+
+/**
  * A descriptor for poll, select or epoll: readable as long as `dcf_tb_recv` or `dcf_tb_accept`
  * would not wait.
  *
@@ -1133,80 +1200,6 @@ dcf_tb_status dcf_tb_open_stream(dcf_tb_transport transport,
  *   DCF_TB_ERR_IO                see `dcf_tb_last_errno`
  */
 dcf_tb_status dcf_tb_accept(dcf_tb_transport transport, uint32_t timeout_ms, dcf_tb_stream *stream);
-
-/**
- * Writes all of `data`, or says how much.
- *
- * One thread may read while another writes. Concurrent writes may mix their bytes.
- *
- * - `stream`: the handle.
- * - `data`, `len`: what to write. `(NULL, 0)` is nothing.
- * - `timeout_ms`: milliseconds for all of it; 0 = only what the kernel takes at once,
- *   `DCF_TB_WAIT_FOREVER` = no limit.
- * - `written`: gets the number of bytes written, on errors too.
- *
- * Ownership: `data` is used during the call only.
- * Blocks: up to `timeout_ms`, while the peer does not read.
- * In callbacks: allowed.
- * Returns:
- *   DCF_TB_OK                         all were written
- *   DCF_TB_WOULD_BLOCK                not all, and `timeout_ms` is 0
- *   DCF_TB_CANCELLED                  the stream or the transport was closed meanwhile
- *   DCF_TB_ERR_INVALID_HANDLE
- *   DCF_TB_ERR_NULL_POINTER           `written` is NULL, or `data` is and `len` is not 0
- *   DCF_TB_ERR_OUT_OF_RANGE           `len` is more than any buffer has
- *   DCF_TB_ERR_TIMEOUT
- *   DCF_TB_ERR_BROKEN_PIPE            the stream was finished, or the peer is gone
- *   DCF_TB_ERR_CONNECTION_RESET       by the peer
- *   DCF_TB_ERR_CONNECTION_ABORTED     the peer stopped answering
- *   DCF_TB_ERR_HOST_UNREACHABLE
- *   DCF_TB_ERR_CONNECTION_FAILED
- *   DCF_TB_ERR_LINK_DOWN
- *   DCF_TB_ERR_OUT_OF_MEMORY
- *   DCF_TB_ERR_IO                     see `dcf_tb_last_errno`
- */
-dcf_tb_status dcf_tb_stream_write(dcf_tb_stream stream,
-                                  const uint8_t *data,
-                                  size_t len,
-                                  uint32_t timeout_ms,
-                                  size_t *written);
-
-/**
- * Reads what is there, at least one byte; waits for it if there is none.
- *
- * One thread may write while another reads.
- *
- * - `stream`: the handle.
- * - `buf`, `cap`: where to, and its size in bytes. With a `cap` of 0 nothing is read and that is
- *   DCF_TB_OK.
- * - `timeout_ms`: milliseconds; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
- * - `read`: gets the number of bytes read; 0 on errors and at the end.
- *
- * Ownership: the bytes are the caller's copy.
- * Blocks: up to `timeout_ms`.
- * In callbacks: allowed.
- * Returns:
- *   DCF_TB_OK
- *   DCF_TB_WOULD_BLOCK                nothing there, and `timeout_ms` is 0
- *   DCF_TB_CANCELLED                  the stream or the transport was closed meanwhile
- *   DCF_TB_EOF                        the peer ended the stream
- *   DCF_TB_ERR_INVALID_HANDLE
- *   DCF_TB_ERR_NULL_POINTER           `read` is NULL, or `buf` is and `cap` is not 0
- *   DCF_TB_ERR_OUT_OF_RANGE           `cap` is more than any buffer has
- *   DCF_TB_ERR_TIMEOUT
- *   DCF_TB_ERR_CONNECTION_RESET       by the peer
- *   DCF_TB_ERR_CONNECTION_ABORTED     the peer stopped answering
- *   DCF_TB_ERR_HOST_UNREACHABLE
- *   DCF_TB_ERR_CONNECTION_FAILED
- *   DCF_TB_ERR_LINK_DOWN
- *   DCF_TB_ERR_OUT_OF_MEMORY
- *   DCF_TB_ERR_IO                     see `dcf_tb_last_errno`
- */
-dcf_tb_status dcf_tb_stream_read(dcf_tb_stream stream,
-                                 uint8_t *buf,
-                                 size_t cap,
-                                 uint32_t timeout_ms,
-                                 size_t *read);
 
 /**
  * Ends our direction: the peer reads what was written and then DCF_TB_EOF; we may still read.
@@ -1299,6 +1292,155 @@ dcf_tb_status dcf_tb_stream_fd(dcf_tb_stream stream, int32_t *fd);
  */
 dcf_tb_status dcf_tb_stream_detach(dcf_tb_stream stream,
                                    int32_t *fd);
+
+/**
+ * Writes all of `data`, or says how much.
+ *
+ * One thread may read while another writes. Concurrent writes may mix their bytes.
+ *
+ * - `stream`: the handle.
+ * - `data`, `len`: what to write. `(NULL, 0)` is nothing.
+ * - `timeout_ms`: milliseconds for all of it; 0 = only what the kernel takes at once,
+ *   `DCF_TB_WAIT_FOREVER` = no limit.
+ * - `written`: gets the number of bytes written, on errors too.
+ *
+ * Ownership: `data` is used during the call only.
+ * Blocks: up to `timeout_ms`, while the peer does not read.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK                         all were written
+ *   DCF_TB_WOULD_BLOCK                not all, and `timeout_ms` is 0
+ *   DCF_TB_CANCELLED                  the stream or the transport was closed meanwhile
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_NULL_POINTER           `written` is NULL, or `data` is and `len` is not 0
+ *   DCF_TB_ERR_OUT_OF_RANGE           `len` is more than any buffer has
+ *   DCF_TB_ERR_TIMEOUT
+ *   DCF_TB_ERR_BROKEN_PIPE            the stream was finished, or the peer is gone
+ *   DCF_TB_ERR_CONNECTION_RESET       by the peer
+ *   DCF_TB_ERR_CONNECTION_ABORTED     the peer stopped answering
+ *   DCF_TB_ERR_HOST_UNREACHABLE
+ *   DCF_TB_ERR_CONNECTION_FAILED
+ *   DCF_TB_ERR_LINK_DOWN
+ *   DCF_TB_ERR_OUT_OF_MEMORY
+ *   DCF_TB_ERR_IO                     see `dcf_tb_last_errno`
+ */
+dcf_tb_status dcf_tb_stream_write(dcf_tb_stream stream,
+                                  const uint8_t *data,
+                                  size_t len,
+                                  uint32_t timeout_ms,
+                                  size_t *written);
+
+/**
+ * Writes all pieces as if they were one, in as few system calls as possible, or says how much: a
+ * header and its payload need no copy.
+ *
+ * One thread may read while another writes. Concurrent writes may mix their bytes.
+ *
+ * - `stream`: the handle.
+ * - `slices`, `count`: the pieces. `(NULL, 0)` is nothing, and pieces may be empty.
+ * - `timeout_ms`: milliseconds for all of it; 0 = only what the kernel takes at once,
+ *   `DCF_TB_WAIT_FOREVER` = no limit.
+ * - `written`: gets the number of bytes written, of all pieces together, on errors too.
+ *
+ * Ownership: the array and what it points to are used during the call only.
+ * Blocks: up to `timeout_ms`, while the peer does not read.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK                         all were written
+ *   DCF_TB_WOULD_BLOCK                not all, and `timeout_ms` is 0
+ *   DCF_TB_CANCELLED                  the stream or the transport was closed meanwhile
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_NULL_POINTER           `written`, the array, or a piece of it is NULL; nothing was written
+ *   DCF_TB_ERR_OUT_OF_RANGE           a size is more than any buffer has; nothing was written
+ *   DCF_TB_ERR_TIMEOUT
+ *   DCF_TB_ERR_BROKEN_PIPE            the stream was finished, or the peer is gone
+ *   DCF_TB_ERR_CONNECTION_RESET       by the peer
+ *   DCF_TB_ERR_CONNECTION_ABORTED     the peer stopped answering
+ *   DCF_TB_ERR_HOST_UNREACHABLE
+ *   DCF_TB_ERR_CONNECTION_FAILED
+ *   DCF_TB_ERR_LINK_DOWN
+ *   DCF_TB_ERR_OUT_OF_MEMORY
+ *   DCF_TB_ERR_IO                     see `dcf_tb_last_errno`
+ */
+dcf_tb_status dcf_tb_stream_writev(dcf_tb_stream stream,
+                                   const struct dcf_tb_slice *slices,
+                                   size_t count,
+                                   uint32_t timeout_ms,
+                                   size_t *written);
+
+/**
+ * Reads what is there, at least one byte; waits for it if there is none.
+ *
+ * One thread may write while another reads.
+ *
+ * - `stream`: the handle.
+ * - `buf`, `cap`: where to, and its size in bytes. With a `cap` of 0 nothing is read and that is
+ *   DCF_TB_OK.
+ * - `timeout_ms`: milliseconds; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
+ * - `read`: gets the number of bytes read; 0 on errors and at the end.
+ *
+ * Ownership: the bytes are the caller's copy.
+ * Blocks: up to `timeout_ms`.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_WOULD_BLOCK                nothing there, and `timeout_ms` is 0
+ *   DCF_TB_CANCELLED                  the stream or the transport was closed meanwhile
+ *   DCF_TB_EOF                        the peer ended the stream
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_NULL_POINTER           `read` is NULL, or `buf` is and `cap` is not 0
+ *   DCF_TB_ERR_OUT_OF_RANGE           `cap` is more than any buffer has
+ *   DCF_TB_ERR_TIMEOUT
+ *   DCF_TB_ERR_CONNECTION_RESET       by the peer
+ *   DCF_TB_ERR_CONNECTION_ABORTED     the peer stopped answering
+ *   DCF_TB_ERR_HOST_UNREACHABLE
+ *   DCF_TB_ERR_CONNECTION_FAILED
+ *   DCF_TB_ERR_LINK_DOWN
+ *   DCF_TB_ERR_OUT_OF_MEMORY
+ *   DCF_TB_ERR_IO                     see `dcf_tb_last_errno`
+ */
+dcf_tb_status dcf_tb_stream_read(dcf_tb_stream stream,
+                                 uint8_t *buf,
+                                 size_t cap,
+                                 uint32_t timeout_ms,
+                                 size_t *read);
+
+/**
+ * Reads exactly `len` bytes, or says how many came before the end of the stream or a failure.
+ *
+ * One thread may write while another reads. Several threads that read at once may each get a part of
+ * what the others wait for.
+ *
+ * - `stream`: the handle.
+ * - `buf`, `len`: where to, and how many bytes. `(NULL, 0)` is nothing.
+ * - `timeout_ms`: milliseconds for all of it; 0 = only what is there, `DCF_TB_WAIT_FOREVER` = no limit.
+ * - `read`: gets the number of bytes read, on errors too. They are in `buf`, in order.
+ *
+ * Ownership: the bytes are the caller's copy.
+ * Blocks: up to `timeout_ms`.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK                         all were read
+ *   DCF_TB_WOULD_BLOCK                not all, and `timeout_ms` is 0
+ *   DCF_TB_CANCELLED                  the stream or the transport was closed meanwhile
+ *   DCF_TB_EOF                        the peer ended the stream before all came
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_NULL_POINTER           `read` is NULL, or `buf` is and `len` is not 0
+ *   DCF_TB_ERR_OUT_OF_RANGE           `len` is more than any buffer has
+ *   DCF_TB_ERR_TIMEOUT
+ *   DCF_TB_ERR_CONNECTION_RESET       by the peer
+ *   DCF_TB_ERR_CONNECTION_ABORTED     the peer stopped answering
+ *   DCF_TB_ERR_HOST_UNREACHABLE
+ *   DCF_TB_ERR_CONNECTION_FAILED
+ *   DCF_TB_ERR_LINK_DOWN
+ *   DCF_TB_ERR_OUT_OF_MEMORY
+ *   DCF_TB_ERR_IO                     see `dcf_tb_last_errno`
+ */
+dcf_tb_status dcf_tb_stream_read_exact(dcf_tb_stream stream,
+                                       uint8_t *buf,
+                                       size_t len,
+                                       uint32_t timeout_ms,
+                                       size_t *read);
 
 /**
  * Sends `count` bytes of a file, in the kernel where it can.

@@ -146,6 +146,20 @@ public:
         check(status);
         return got;
     }
+    /** Writes all slices as if they were one; else error::done() says how much. */
+    void writev(const dcf_tb_slice *slices, std::size_t count, milliseconds wait = forever) {
+        std::size_t written = 0;
+        auto status = dcf_tb_stream_writev(handle_, slices, count, detail::timeout(wait), &written);
+        check(status, written);
+    }
+    /** Reads exactly so much, within `wait` for all of it; else error::done() says how much came. An earlier end
+        is an error with DCF_TB_EOF. */
+    void read_exact(void *data, std::size_t size, milliseconds wait = forever) {
+        std::size_t got = 0;
+        auto status =
+            dcf_tb_stream_read_exact(handle_, static_cast<std::uint8_t *>(data), size, detail::timeout(wait), &got);
+        check(status, got);
+    }
     /** Reads exactly so much, and waits up to `wait` for each piece. An earlier end is an error with DCF_TB_EOF. */
     void read_all(void *data, std::size_t size, milliseconds wait = forever) {
         for (std::size_t have = 0; have < size;) {
@@ -272,6 +286,15 @@ public:
         received.data.resize(size);
         received.sender = sender;
         return received;
+    }
+    /** Takes up to `most` messages into `buf`, one after the other; how many came, 0 if none came in time. A first
+        message that does not fit is an error with DCF_TB_ERR_BUFFER_TOO_SMALL. While no on_message is set. */
+    std::size_t recv_batch(void *buf, std::size_t size, dcf_tb_received *messages, std::size_t most,
+                           milliseconds wait = forever) const {
+        std::size_t count = 0;
+        auto status = dcf_tb_recv_batch(handle_, static_cast<std::uint8_t *>(buf), size, messages, most, &count,
+                                        detail::timeout(wait));
+        return detail::came(status) ? count : 0;
     }
     /** Readable while recv or accept would not wait; never read or close it. */
     int event_fd() const {

@@ -1,6 +1,7 @@
 //! Control messages.
 
 use std::ffi::c_char;
+use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 
 use thunderbolt_transport::{Counted, Datagram, TransportError};
@@ -8,9 +9,11 @@ use thunderbolt_transport::{Counted, Datagram, TransportError};
 use crate::boundary;
 use crate::failure::{Failure, Outcome};
 use crate::live::Owner;
-use crate::pointers::{buffer, bytes, peer as peer_text, start_count, timeout, write_text, Out};
+use crate::pointers::{
+    buffer, bytes, peer as peer_text, peer_member, start_count, timeout, write_text, Out,
+};
 use crate::status::dcf_tb_status;
-use crate::types::dcf_tb_transport;
+use crate::types::{dcf_tb_transport, DCF_TB_PEER_SIZE};
 
 /// One message of a batch.
 #[repr(C)]
@@ -215,6 +218,94 @@ pub unsafe extern "C" fn dcf_tb_recv(
                 buf[..message.len()].copy_from_slice(message);
                 Ok(())
             })?;
+        Ok(())
+    })
+}
+
+/// A message that `dcf_tb_recv_batch` received.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(non_camel_case_types)]
+pub struct dcf_tb_received {
+    /// Its first byte, in the buffer of the call.
+    pub data: *const u8,
+    /// Its size in bytes.
+    pub len: usize,
+    /// From whom: a peer string, NUL-terminated.
+    pub sender: [c_char; DCF_TB_PEER_SIZE],
+}
+
+/// Takes several control messages out of the queue in one call, oldest first; waits for one if there is
+/// none, and not for more. Messages are queued while no message callback is set.
+///
+/// - `transport`: the handle.
+/// - `buf`, `cap`: where to, one message after the other, and its size in bytes.
+///   `DCF_TB_MAX_MESSAGE_SIZE` always suffice for one.
+/// - `messages`, `most`: get where each message is and from whom, and how many there may be.
+/// - `count`: gets how many were received; 0 on errors.
+/// - `timeout_ms`: milliseconds; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
+///
+/// A message that does not fit behind the others stays in the queue for the next call. If it is the
+/// first, the call fails, and `messages[0].len` is its size.
+///
+/// Ownership: the messages are the caller's copies. `data` points into `buf`.
+/// Blocks: up to `timeout_ms`, also while the link is down.
+/// In callbacks: allowed; from inside the message callback it would wait in vain.
+/// Returns:
+///   DCF_TB_OK
+///   DCF_TB_WOULD_BLOCK            nothing there, and `timeout_ms` is 0
+///   DCF_TB_CANCELLED              the transport was closed meanwhile
+///   DCF_TB_ERR_INVALID_HANDLE
+///   DCF_TB_ERR_NULL_POINTER       `messages` or `count` is NULL, or `buf` is and `cap` is not 0
+///   DCF_TB_ERR_BUFFER_TOO_SMALL   `cap` is less than `messages[0].len`; the message is kept
+///   DCF_TB_ERR_OUT_OF_RANGE       `most` is 0, or a size is more than any buffer has
+///   DCF_TB_ERR_TIMEOUT
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_recv_batch(
+    transport: dcf_tb_transport,
+    buf: *mut u8,
+    cap: usize,
+    messages: *mut dcf_tb_received,
+    most: usize,
+    count: *mut usize,
+    timeout_ms: u32,
+) -> dcf_tb_status {
+    // SAFETY: the caller's promise about `count`.
+    unsafe { start_count(count) };
+    boundary::on_transport("dcf_tb_recv_batch", transport, |owner| {
+        // SAFETY: the caller's promise about `count`.
+        let count = unsafe { Out::new(count, "count") }?;
+        // SAFETY: the caller's promise about `buf` and `cap`.
+        let mut rest = unsafe { buffer(buf, cap, "buf") }?;
+        // SAFETY: the caller's promise about `messages` and `most`; they are only written to.
+        let messages = unsafe { buffer(messages.cast::<MaybeUninit<_>>(), most, "messages") }?;
+        if messages.is_empty() && most > 0 {
+            return Err(Failure::null("messages"));
+        }
+        let mut places = messages.iter_mut();
+        let received =
+            owner
+                .transport
+                .recv_batch_with(most, timeout(timeout_ms), |message, from| {
+                    let mut place = dcf_tb_received {
+                        data: rest.as_ptr(),
+                        len: message.len(),
+                        sender: [0; DCF_TB_PEER_SIZE],
+                    };
+                    let room = require(rest, message.len());
+                    let target = places.next();
+                    if room.is_ok() {
+                        let (now, later) = std::mem::take(&mut rest).split_at_mut(message.len());
+                        now.copy_from_slice(message);
+                        rest = later;
+                        place.sender = peer_member(from.as_str());
+                    }
+                    if let Some(target) = target {
+                        target.write(place);
+                    }
+                    room
+                })?;
+        count.set(received);
         Ok(())
     })
 }

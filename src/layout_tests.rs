@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::mem::{offset_of, size_of};
 
 use crate::config::dcf_tb_config;
-use crate::control::dcf_tb_datagram;
+use crate::control::{dcf_tb_datagram, dcf_tb_received};
 use crate::rtt::{dcf_tb_peer, dcf_tb_rtt};
 use crate::stats::dcf_tb_stats;
+use crate::stream_io::dcf_tb_slice;
 
 const LAYOUT: &str = include_str!("../tests/c/layout.c");
 
@@ -58,4 +59,6 @@ same_in_c! {
     }
     dcf_tb_peer { address rtt_ns }
     dcf_tb_datagram { peer data len }
+    dcf_tb_received { data len sender }
+    dcf_tb_slice { data len }
 }

@@ -27,6 +27,7 @@ mod stats;
 mod status;
 mod stream;
 mod stream_file;
+mod stream_io;
 mod sync;
 mod types;
 
@@ -45,6 +46,7 @@ pub mod fuzzing {
     pub use crate::status::*;
     pub use crate::stream::*;
     pub use crate::stream_file::*;
+    pub use crate::stream_io::*;
     pub use crate::types::*;
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::failure::{Failure, Outcome};
 use crate::status::{DCF_TB_ERR_BUFFER_TOO_SMALL, DCF_TB_ERR_INVALID_ADDRESS};
-use crate::types::DCF_TB_WAIT_FOREVER;
+use crate::types::{DCF_TB_PEER_SIZE, DCF_TB_WAIT_FOREVER};
 
 /// An out-pointer that is not NULL.
 pub(crate) struct Out<T>(*mut T);
@@ -167,6 +167,13 @@ pub(crate) fn copy_text(text: &str, buf: &mut [u8], len: &Out<usize>) -> Outcome
 pub(crate) fn write_text(text: &str, buf: &mut [u8]) {
     buf[..text.len()].copy_from_slice(text.as_bytes());
     buf[text.len()] = 0;
+}
+
+/// A peer string as a member of a struct: with its NUL, and zero bytes behind it. All of them fit.
+pub(crate) fn peer_member(text: &str) -> [c_char; DCF_TB_PEER_SIZE] {
+    let mut member = [0; DCF_TB_PEER_SIZE];
+    write_text(text, &mut member);
+    member.map(|byte| byte as c_char)
 }
 
 #[cold]

@@ -10,7 +10,7 @@ use crate::boundary;
 use crate::failure::Failure;
 use crate::output::{Output, SizedOut};
 use crate::pointers::{
-    buffer, nanoseconds, peer as peer_text, start_count, timeout, too_small, write_text, Out,
+    buffer, nanoseconds, peer as peer_text, peer_member, start_count, timeout, too_small, Out,
 };
 use crate::status::{dcf_tb_status, DCF_TB_ERR_TIMEOUT, DCF_TB_WOULD_BLOCK};
 use crate::types::{dcf_tb_transport, DCF_TB_PEER_SIZE};
@@ -242,9 +242,7 @@ pub unsafe extern "C" fn dcf_tb_discover(
         let places = unsafe { buffer(peers, cap, "peers") }?;
         let found = owner.transport.discover(timeout(timeout_ms))?;
         for (place, peer) in places.iter_mut().zip(&found) {
-            let mut address = [0; DCF_TB_PEER_SIZE];
-            write_text(&peer.address, &mut address);
-            place.address = address.map(|byte| byte as c_char);
+            place.address = peer_member(&peer.address);
             place.rtt_ns = nanoseconds(peer.rtt);
         }
         count.set(found.len());

@@ -1,16 +1,12 @@
 //! Data streams.
 
 use std::ffi::c_char;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
 
-use thunderbolt_transport::Counted;
-
 use crate::boundary;
-use crate::failure::Failure;
 use crate::live;
-use crate::pointers::{buffer, bytes, copy_text, peer as peer_text, start_count, timeout, Out};
-use crate::status::{dcf_tb_status, DCF_TB_EOF};
+use crate::pointers::{buffer, copy_text, peer as peer_text, timeout, Out};
+use crate::status::dcf_tb_status;
 use crate::types::{dcf_tb_stream, dcf_tb_transport};
 
 /// Opens a data stream to a peer.
@@ -99,117 +95,6 @@ pub unsafe extern "C" fn dcf_tb_accept(
         let data = owner.transport.accept(timeout(timeout_ms))?;
         handle.set(owner.streams.add(data)?);
         Ok(())
-    })
-}
-
-/// Writes all of `data`, or says how much.
-///
-/// One thread may read while another writes. Concurrent writes may mix their bytes.
-///
-/// - `stream`: the handle.
-/// - `data`, `len`: what to write. `(NULL, 0)` is nothing.
-/// - `timeout_ms`: milliseconds for all of it; 0 = only what the kernel takes at once,
-///   `DCF_TB_WAIT_FOREVER` = no limit.
-/// - `written`: gets the number of bytes written, on errors too.
-///
-/// Ownership: `data` is used during the call only.
-/// Blocks: up to `timeout_ms`, while the peer does not read.
-/// In callbacks: allowed.
-/// Returns:
-///   DCF_TB_OK                         all were written
-///   DCF_TB_WOULD_BLOCK                not all, and `timeout_ms` is 0
-///   DCF_TB_CANCELLED                  the stream or the transport was closed meanwhile
-///   DCF_TB_ERR_INVALID_HANDLE
-///   DCF_TB_ERR_NULL_POINTER           `written` is NULL, or `data` is and `len` is not 0
-///   DCF_TB_ERR_OUT_OF_RANGE           `len` is more than any buffer has
-///   DCF_TB_ERR_TIMEOUT
-///   DCF_TB_ERR_BROKEN_PIPE            the stream was finished, or the peer is gone
-///   DCF_TB_ERR_CONNECTION_RESET       by the peer
-///   DCF_TB_ERR_CONNECTION_ABORTED     the peer stopped answering
-///   DCF_TB_ERR_HOST_UNREACHABLE
-///   DCF_TB_ERR_CONNECTION_FAILED
-///   DCF_TB_ERR_LINK_DOWN
-///   DCF_TB_ERR_OUT_OF_MEMORY
-///   DCF_TB_ERR_IO                     see `dcf_tb_last_errno`
-#[no_mangle]
-pub unsafe extern "C" fn dcf_tb_stream_write(
-    stream: dcf_tb_stream,
-    data: *const u8,
-    len: usize,
-    timeout_ms: u32,
-    written: *mut usize,
-) -> dcf_tb_status {
-    // SAFETY: the caller's promise about `written`.
-    unsafe { start_count(written) };
-    boundary::on_stream("dcf_tb_stream_write", stream, |stream| {
-        // SAFETY: the caller's promise about `written`.
-        let written = unsafe { Out::new(written, "written") }?;
-        // SAFETY: the caller's promise about `data` and `len`.
-        let data = unsafe { bytes(data, len, "data") }?;
-        if data.is_empty() {
-            return Ok(());
-        }
-        let Counted { count, outcome } = stream.data.write_timeout(data, timeout(timeout_ms));
-        written.set(count as usize);
-        Ok(outcome?)
-    })
-}
-
-/// Reads what is there, at least one byte; waits for it if there is none.
-///
-/// One thread may write while another reads.
-///
-/// - `stream`: the handle.
-/// - `buf`, `cap`: where to, and its size in bytes. With a `cap` of 0 nothing is read and that is
-///   DCF_TB_OK.
-/// - `timeout_ms`: milliseconds; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
-/// - `read`: gets the number of bytes read; 0 on errors and at the end.
-///
-/// Ownership: the bytes are the caller's copy.
-/// Blocks: up to `timeout_ms`.
-/// In callbacks: allowed.
-/// Returns:
-///   DCF_TB_OK
-///   DCF_TB_WOULD_BLOCK                nothing there, and `timeout_ms` is 0
-///   DCF_TB_CANCELLED                  the stream or the transport was closed meanwhile
-///   DCF_TB_EOF                        the peer ended the stream
-///   DCF_TB_ERR_INVALID_HANDLE
-///   DCF_TB_ERR_NULL_POINTER           `read` is NULL, or `buf` is and `cap` is not 0
-///   DCF_TB_ERR_OUT_OF_RANGE           `cap` is more than any buffer has
-///   DCF_TB_ERR_TIMEOUT
-///   DCF_TB_ERR_CONNECTION_RESET       by the peer
-///   DCF_TB_ERR_CONNECTION_ABORTED     the peer stopped answering
-///   DCF_TB_ERR_HOST_UNREACHABLE
-///   DCF_TB_ERR_CONNECTION_FAILED
-///   DCF_TB_ERR_LINK_DOWN
-///   DCF_TB_ERR_OUT_OF_MEMORY
-///   DCF_TB_ERR_IO                     see `dcf_tb_last_errno`
-#[no_mangle]
-pub unsafe extern "C" fn dcf_tb_stream_read(
-    stream: dcf_tb_stream,
-    buf: *mut u8,
-    cap: usize,
-    timeout_ms: u32,
-    read: *mut usize,
-) -> dcf_tb_status {
-    // SAFETY: the caller's promise about `read`.
-    unsafe { start_count(read) };
-    boundary::on_stream("dcf_tb_stream_read", stream, |stream| {
-        // SAFETY: the caller's promise about `read`.
-        let read = unsafe { Out::new(read, "read") }?;
-        // SAFETY: the caller's promise about `buf` and `cap`.
-        let buf = unsafe { buffer(buf.cast::<MaybeUninit<u8>>(), cap, "buf") }?;
-        if buf.is_empty() {
-            return Ok(());
-        }
-        let got = stream.data.read_uninit_timeout(buf, timeout(timeout_ms))?;
-        match got.len() {
-            0 => Err(Failure::new(DCF_TB_EOF, "the peer ended the stream")),
-            count => {
-                read.set(count);
-                Ok(())
-            }
-        }
     })
 }
 

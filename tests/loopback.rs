@@ -44,6 +44,8 @@ in_every_dialect! {
     messages;
     /// Many messages in one call, and one that cannot be sent.
     batch;
+    /// Exact reads, pieces that are written as one, batches of messages that are received.
+    pieces;
     /// The event descriptor is readable exactly when a pull would not wait.
     events;
     /// Message callbacks: order, queue first, replaced and unregistered from everywhere.

@@ -170,6 +170,37 @@ with tb.Transport(interface_name='lo', control_port=0, data_port=0) as transport
     assert_eq!(printed.lines().collect::<Vec<_>>(), ["refused"; 3]);
 }
 
+/// Exact reads, several pieces written as one, several messages received at once.
+#[test]
+fn pieces_and_batches() {
+    let program = "
+import dcf_thunderbolt as tb
+with tb.Transport(interface_name='lo', control_port=0, data_port=0) as transport:
+    control, data = transport.ports()
+    peer = f'[::1%lo]:{control}'
+    for number in range(5):
+        transport.send(peer, b'%d' % number)
+    got = []
+    while len(got) < 5:
+        got += transport.recv_batch(most=3, timeout_ms=10000)
+    assert [message for message, _ in got] == [b'%d' % number for number in range(5)], got
+    transport.send(got[0][1], b'back')
+    assert transport.recv(10000)[0] == b'back'
+    with transport.open_stream(f'[::1%lo]:{data}') as near, transport.accept(10000) as far:
+        near.writev([b'one ', bytearray(b'two '), b'', memoryview(b'three')], 10000)
+        near.writev([])
+        assert far.read_exact(13, 10000) == b'one two three'
+        near.write(b'rest')
+        near.finish()
+        try:
+            far.read_exact(5, 10000)
+        except tb.Error as error:
+            print(error.status, error.done, error.data)
+";
+    let printed = python(&Host::alone(), &["-c", program]).finish();
+    assert_eq!(printed.trim(), "4 4 b'rest'");
+}
+
 /// A write that timed out, a ping without an answer, and more peers than were asked for.
 #[test]
 fn errors_keep_what_was_done() {
@@ -235,7 +266,7 @@ print('unmixed')
 fn structs_lie_as_in_c() {
     let program = "
 import ctypes, dcf_thunderbolt as tb
-for name in ('Config', 'Stats', 'Rtt', 'Peer'):
+for name in ('Config', 'Stats', 'Rtt', 'Peer', 'Received', 'Slice'):
     kind = getattr(tb, name)
     c = 'dcf_tb_' + name.lower()
     print(f'ASSERT(sizeof({c}) == {ctypes.sizeof(kind)});')
@@ -245,7 +276,7 @@ for name in ('Config', 'Stats', 'Rtt', 'Peer'):
     let printed = python(&Host::alone(), &["-c", program]).finish();
     let layout = fs::read_to_string(package_root().join("tests/c/layout.c")).expect("our own file");
     let of_these = |line: &&str| {
-        let structs = ["config", "stats", "rtt", "peer"];
+        let structs = ["config", "stats", "rtt", "peer", "received", "slice"];
         let is = |name| {
             line.starts_with(&format!("AT(dcf_tb_{name},"))
                 || line.starts_with(&format!("ASSERT(sizeof(dcf_tb_{name}) =="))

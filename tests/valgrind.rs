@@ -27,6 +27,7 @@ clean! {
     messages
     nothing_lost
     nulls
+    pieces
     reasons
     rtt
     stats

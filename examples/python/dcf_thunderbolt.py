@@ -121,6 +121,18 @@ class Peer(ctypes.Structure):
     _fields_ = [("address", c_char * PEER_SIZE), ("rtt_ns", c_uint64)]
 
 
+class Received(ctypes.Structure):
+    """dcf_tb_received: a message of a batch."""
+
+    _fields_ = [("data", c_void_p), ("len", c_size_t), ("sender", c_char * PEER_SIZE)]
+
+
+class Slice(ctypes.Structure):
+    """dcf_tb_slice: a piece of what is written."""
+
+    _fields_ = [("data", c_void_p), ("len", c_size_t)]
+
+
 class Stats(ctypes.Structure):
     """dcf_tb_stats, as far as this file knows it: a longer one of a newer library is cut."""
 
@@ -146,10 +158,13 @@ def _load():
         "ports": [c_uint64, POINTER(c_uint16), POINTER(c_uint16)],
         "send": [c_uint64, _Peer, c_void_p, c_size_t],
         "recv": [c_uint64, c_char_p, c_size_t, POINTER(c_size_t), c_char_p, c_size_t, _timeout_ms],
+        "recv_batch": [c_uint64, c_void_p, c_size_t, POINTER(Received), c_size_t, POINTER(c_size_t), _timeout_ms],
         "event_fd": [c_uint64, POINTER(c_int32)],
         "open_stream": [c_uint64, _Peer, _timeout_ms, POINTER(c_uint64)],
         "accept": [c_uint64, _timeout_ms, POINTER(c_uint64)],
         "stream_write": [c_uint64, c_void_p, c_size_t, _timeout_ms, POINTER(c_size_t)],
+        "stream_writev": [c_uint64, POINTER(Slice), c_size_t, _timeout_ms, POINTER(c_size_t)],
+        "stream_read_exact": [c_uint64, c_char_p, c_size_t, _timeout_ms, POINTER(c_size_t)],
         "stream_read": [c_uint64, c_char_p, c_size_t, _timeout_ms, POINTER(c_size_t)],
         "stream_finish": [c_uint64],
         "stream_close": [c_uint64],
@@ -183,11 +198,12 @@ _library = _load()
 class Error(Exception):
     """A call that failed: `status` is the number, the text is the library's.
 
-    `done` is how many bytes a write had written before it failed, and `summary` what a ping without any
-    answer measured.
+    `done` is how many bytes a write or an exact read had moved before it failed, `data` what such a read had
+    read, and `summary` what a ping without any answer measured.
     """
 
     done = 0
+    data = b""
     summary = None
 
     def __init__(self, status):
@@ -208,6 +224,16 @@ def _call(name, *arguments):
         raise Timeout(status)
     if status != OK:
         raise Error(status)
+
+
+def _counted(name, *arguments):
+    """A call that tells in its last argument how much it moved, on errors too."""
+    count = c_size_t()
+    try:
+        _call(name, *arguments, byref(count))
+    except Error as error:
+        error.done = count.value
+        raise
 
 
 class Transport:
@@ -251,12 +277,25 @@ class Transport:
     def recv(self, timeout_ms=WAIT_FOREVER):
         """The oldest message, and who sent it."""
         length, sender = c_size_t(), ctypes.create_string_buffer(PEER_SIZE)
-        # As large as a message can be, and each thread has its own.
-        buffer = getattr(self._received, "buffer", None)
-        if buffer is None:
-            buffer = self._received.buffer = ctypes.create_string_buffer(MAX_MESSAGE_SIZE)
+        buffer = self._own_buffer()
         _call("recv", self._handle, buffer, len(buffer), byref(length), sender, len(sender), timeout_ms)
         return ctypes.string_at(buffer, length.value), sender.value.decode()
+
+    def recv_batch(self, most=64, timeout_ms=WAIT_FOREVER):
+        """Up to `most` messages, the oldest first, each with its sender. Waits for the first one only."""
+        messages, count = (Received * most)(), c_size_t()
+        buffer = self._own_buffer()
+        _call("recv_batch", self._handle, buffer, len(buffer), messages, most, byref(count), timeout_ms)
+        return [
+            (ctypes.string_at(message.data, message.len), message.sender.decode())
+            for message in messages[: count.value]
+        ]
+
+    def _own_buffer(self):
+        """A buffer as large as a message can be; each thread has its own."""
+        if not hasattr(self._received, "buffer"):
+            self._received.buffer = ctypes.create_string_buffer(MAX_MESSAGE_SIZE)
+        return self._received.buffer
 
     def fileno(self):
         """For select: readable while recv or accept would not wait."""
@@ -317,12 +356,13 @@ class Stream:
 
     def write(self, data, timeout_ms=WAIT_FOREVER):
         """Writes all of it. An Error has the number of bytes that were written in `done`."""
-        written = c_size_t()
-        try:
-            _call("stream_write", self._handle, *_bytes(data), timeout_ms, byref(written))
-        except Error as error:
-            error.done = written.value
-            raise
+        _counted("stream_write", self._handle, *_bytes(data), timeout_ms)
+
+    def writev(self, pieces, timeout_ms=WAIT_FOREVER):
+        """Writes all pieces as if they were one, without putting them together. Errors as in `write`."""
+        held = [_bytes(piece) for piece in pieces]
+        slices = (Slice * len(held))(*((ctypes.cast(data, c_void_p), size) for data, size in held))
+        _counted("stream_writev", self._handle, slices, len(held), timeout_ms)
 
     def read(self, most=1 << 18, timeout_ms=WAIT_FOREVER):
         """What is there, one byte at least; b"" when the peer has ended the stream."""
@@ -334,6 +374,17 @@ class Stream:
                 raise
             return b""
         return ctypes.string_at(buffer, got.value)
+
+    def read_exact(self, size, timeout_ms=WAIT_FOREVER):
+        """Exactly `size` bytes, within timeout_ms for all of them. An Error has what came before it in `data`; its
+        status is EOF when the peer has ended the stream too early."""
+        buffer = ctypes.create_string_buffer(size)
+        try:
+            _counted("stream_read_exact", self._handle, buffer, size, timeout_ms)
+        except Error as error:
+            error.data = ctypes.string_at(buffer, error.done)
+            raise
+        return ctypes.string_at(buffer, size)
 
     def read_all(self, timeout_ms=WAIT_FOREVER):
         """Everything until the peer ends the stream."""

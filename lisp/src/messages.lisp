@@ -131,3 +131,33 @@ came in time. Of a transport with a message handler there is nothing to be recei
                      sender))))
     (declare (dynamic-extent #'wait))
     (call-with-receiver transport #'wait)))
+
+(defun receive-batch (handle receiver most slice)
+  "Waits at most SLICE ms for messages. Returns up to MOST of them as conses of fresh octets and the
+sender, oldest first; or NIL."
+  (let ((octets (receiver-octets receiver)))
+    (cffi:with-foreign-objects ((messages '(:struct received) most) (count :size))
+      (with-pointer (pointer octets 0)
+        (calling ((%recv-batch handle pointer +max-message-size+ messages most count slice))
+          (+ok+ (loop with at = 0
+                      for index below (cffi:mem-ref count :size)
+                      for message = (cffi:mem-aptr messages '(:struct received) index)
+                      for size = (cffi:foreign-slot-value message '(:struct received) :len)
+                      collect (cons (subseq octets at (+ at size))
+                                    (cffi:foreign-string-to-lisp
+                                     (cffi:foreign-slot-pointer message '(:struct received) :sender)
+                                     :max-chars +peer-size+ :encoding :utf-8))
+                      do (incf at size)))
+          ((+err-timeout+ +would-block+) nil))))))
+
+(defun receive-messages (transport &key timeout (most +batch+))
+  "Takes up to MOST control messages that no message handler took, oldest first; waits for the first
+one, at most TIMEOUT seconds. Returns a list of conses of the octets, a fresh vector, and the sender;
+NIL when none came in time."
+  (check-type most (integer 1 65536))
+  (flet ((wait (receiver)
+           (let ((handle (handle transport)))
+             (in-slices (slice timeout)
+               (receive-batch handle receiver most slice)))))
+    (declare (dynamic-extent #'wait))
+    (call-with-receiver transport #'wait)))

@@ -21,7 +21,7 @@ function may be called from any thread. Failures are conditions under DCF-THUNDE
    #:transport-interface #:transport-ports #:transport-event-descriptor #:transport-link-up-p
    #:give-up
    ;; control messages
-   #:send-message #:send-messages #:receive-message
+   #:send-message #:send-messages #:receive-message #:receive-messages
    ;; data streams
    #:data-stream #:open-data-stream #:accept-data-stream #:with-data-stream
    #:data-stream-peer #:data-stream-timeout #:data-stream-descriptor

@@ -23,6 +23,23 @@
     (signals message-too-large-error
       (send-message here (pattern 65508) (control-peer there)))))
 
+(test several-at-once
+  (with-pair (here there)
+    (is (null (receive-messages there :timeout 0)))
+    (let ((sizes '(3 0 65507 1 16 2)) (got '()))
+      (dolist (size sizes)
+        (send-message here (pattern size) (control-peer there)))
+      (loop while (< (length got) (length sizes))
+            do (let ((batch (receive-messages there :timeout +generous+ :most 2)))
+                 (is (<= 1 (length batch) 2))
+                 (setf got (append got batch))))
+      (loop for size in sizes
+            for (octets . sender) in got
+            do (is (equalp (pattern size) octets))
+               (is (typep octets '(simple-array (unsigned-byte 8) (*))))
+               (is (string= (control-peer here) sender))))
+    (signals type-error (receive-messages there :most 0))))
+
 (test any-vector-of-octets
   (with-pair (here there)
     (let* ((octets (pattern 100))

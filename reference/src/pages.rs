@@ -74,8 +74,10 @@ const PAGES: [(&str, &str, &[&str]); 9] = [
             "dcf_tb_send",
             "dcf_tb_send_batch",
             "dcf_tb_recv",
+            "dcf_tb_recv_batch",
             "dcf_tb_event_fd",
             "dcf_tb_datagram",
+            "dcf_tb_received",
         ],
     ),
     (
@@ -85,7 +87,9 @@ const PAGES: [(&str, &str, &[&str]); 9] = [
             "dcf_tb_open_stream",
             "dcf_tb_accept",
             "dcf_tb_stream_write",
+            "dcf_tb_stream_writev",
             "dcf_tb_stream_read",
+            "dcf_tb_stream_read_exact",
             "dcf_tb_stream_send_file",
             "dcf_tb_stream_receive_file",
             "dcf_tb_stream_finish",
@@ -93,6 +97,7 @@ const PAGES: [(&str, &str, &[&str]); 9] = [
             "dcf_tb_stream_peer",
             "dcf_tb_stream_fd",
             "dcf_tb_stream_detach",
+            "dcf_tb_slice",
         ],
     ),
     (

@@ -22,6 +22,14 @@ static dcf_tb_status in_recv(void)
     return dcf_tb_recv(t, &byte, 1, &length, NULL, 0, DCF_TB_WAIT_FOREVER);
 }
 
+static dcf_tb_status in_recv_batch(void)
+{
+    dcf_tb_received received;
+    uint8_t byte;
+    size_t count;
+    return dcf_tb_recv_batch(t, &byte, 1, &received, 1, &count, DCF_TB_WAIT_FOREVER);
+}
+
 static dcf_tb_status in_accept(void)
 {
     dcf_tb_stream accepted;
@@ -60,6 +68,21 @@ static dcf_tb_status in_read(void)
     uint8_t byte;
     size_t count;
     return dcf_tb_stream_read(stream, &byte, 1, DCF_TB_WAIT_FOREVER, &count);
+}
+
+static dcf_tb_status in_read_exact(void)
+{
+    uint8_t bytes[2];
+    size_t count;
+    return dcf_tb_stream_read_exact(stream, bytes, 2, DCF_TB_WAIT_FOREVER, &count);
+}
+
+static dcf_tb_status in_writev(void)
+{
+    static uint8_t data[1 << 20];
+    const dcf_tb_slice slices[] = {{data, 1}, {data, sizeof data}};
+    size_t count;
+    return dcf_tb_stream_writev(full, slices, 2, DCF_TB_WAIT_FOREVER, &count);
 }
 
 static dcf_tb_status in_write(void)
@@ -153,10 +176,12 @@ static void all_calls(void)
         {"measure_rtt", in_measure_rtt, 0, 0}, {"ping", in_ping, 0, 0},
         {"ping, between two", between_pings, 0, 0}, {"discover", in_discover, 0, 0},
         {"read", in_read, 0, 0},           {"write", in_write, 0, 0},
-        {"receive_file", in_receive_file, 0, 0},
+        {"receive_file", in_receive_file, 0, 0}, {"recv_batch", in_recv_batch, 0, 0},
+        {"read_exact", in_read_exact, 0, 0}, {"writev", in_writev, 0, 0},
     };
     waiting on_streams[] = {
-        {"read", in_read, 0, 0},
+        {"read", in_read, 0, 0},           {"read_exact", in_read_exact, 0, 0},
+        {"writev", in_writev, 0, 0},
         {"send_file", in_send_file, 0, 0},
         {"receive_file", in_receive_file, 0, 0},
     };

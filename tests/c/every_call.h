@@ -66,6 +66,8 @@ static inline void every_call(dcf_tb_transport t, dcf_tb_transport other,
     ACCEPTABLE(dcf_tb_send(t, to.control, buffer, 4));
     ACCEPTABLE(dcf_tb_send_batch(t, &datagram, 1, &n));
     ACCEPTABLE(dcf_tb_recv(t, buffer, sizeof buffer, &n, text, sizeof text, 1));
+    dcf_tb_received received;
+    ACCEPTABLE(dcf_tb_recv_batch(t, buffer, sizeof buffer, &received, 1, &n, 1));
     ACCEPTABLE(dcf_tb_measure_rtt(t, to.control, GENEROUS_MS, &big));
     ACCEPTABLE(dcf_tb_ping(t, to.control, 2, 0, GENEROUS_MS, &rtt));
     ACCEPTABLE(dcf_tb_discover(t, 1, &found, 1, &n));
@@ -76,6 +78,9 @@ static inline void every_call(dcf_tb_transport t, dcf_tb_transport other,
     OK(dcf_tb_stream_fd(stream, &fd));
     OK(dcf_tb_stream_write(stream, buffer, 4, GENEROUS_MS, &n));
     ACCEPTABLE(dcf_tb_stream_read(stream, buffer, 4, 1, &n));
+    const dcf_tb_slice slice = {buffer, 4};
+    OK(dcf_tb_stream_writev(stream, &slice, 1, GENEROUS_MS, &n));
+    ACCEPTABLE(dcf_tb_stream_read_exact(stream, buffer, 4, 1, &n));
     int file = open("/proc/version", O_RDONLY | O_CLOEXEC);
     OK(dcf_tb_stream_send_file(stream, file, 0, 4, GENEROUS_MS, &big));
     close(file);

@@ -59,11 +59,15 @@ static inline void in_the_child(dcf_tb_transport t, dcf_tb_stream s)
     FORKED(dcf_tb_send(t, "::1%lo", &byte, 1));
     FORKED(dcf_tb_send_batch(t, &datagram, 1, &n));
     FORKED(dcf_tb_recv(t, &byte, 1, &n, text, sizeof text, DCF_TB_WAIT_FOREVER));
+    dcf_tb_received received;
+    FORKED(dcf_tb_recv_batch(t, &byte, 1, &received, 1, &n, DCF_TB_WAIT_FOREVER));
     FORKED(dcf_tb_event_fd(t, &fd));
     FORKED(dcf_tb_open_stream(t, "::1%lo", GENEROUS_MS, &stream));
     FORKED(dcf_tb_accept(t, DCF_TB_WAIT_FOREVER, &stream));
     FORKED(dcf_tb_stream_write(s, &byte, 1, DCF_TB_WAIT_FOREVER, &n));
     FORKED(dcf_tb_stream_read(s, &byte, 1, DCF_TB_WAIT_FOREVER, &n));
+    FORKED(dcf_tb_stream_read_exact(s, &byte, 1, DCF_TB_WAIT_FOREVER, &n));
+    FORKED(dcf_tb_stream_writev(s, NULL, 0, DCF_TB_WAIT_FOREVER, &n));
     FORKED(dcf_tb_stream_send_file(s, 0, 0, 1, GENEROUS_MS, &big));
     FORKED(dcf_tb_stream_receive_file(s, 1, 0, 1, GENEROUS_MS, &big));
     FORKED(dcf_tb_stream_finish(s));

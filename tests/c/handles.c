@@ -55,6 +55,8 @@ static void no_stream(dcf_tb_stream s)
     CHECK(null >= 0);
     REFUSED(dcf_tb_stream_write(s, buffer, 4, 10, &count));
     REFUSED(dcf_tb_stream_read(s, buffer, 4, 10, &count));
+    REFUSED(dcf_tb_stream_read_exact(s, buffer, 4, 10, &count));
+    REFUSED(dcf_tb_stream_writev(s, NULL, 0, 10, &count));
     REFUSED(dcf_tb_stream_send_file(s, null, 0, 4, 10, &moved));
     REFUSED(dcf_tb_stream_receive_file(s, null, 0, 4, 10, &moved));
     REFUSED(dcf_tb_stream_finish(s));

@@ -140,6 +140,15 @@ AT(dcf_tb_datagram, peer, 0);
 AT(dcf_tb_datagram, data, 8);
 AT(dcf_tb_datagram, len, 16);
 
+ASSERT(sizeof(dcf_tb_received) == 96);
+AT(dcf_tb_received, data, 0);
+AT(dcf_tb_received, len, 8);
+AT(dcf_tb_received, sender, 16);
+
+ASSERT(sizeof(dcf_tb_slice) == 16);
+AT(dcf_tb_slice, data, 0);
+AT(dcf_tb_slice, len, 8);
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -164,6 +173,8 @@ dcf_tb_status dcf_tb_send_batch(dcf_tb_transport, const dcf_tb_datagram *datagra
     size_t *sent);
 dcf_tb_status dcf_tb_recv(dcf_tb_transport, uint8_t *buf, size_t cap, size_t *len, char *sender,
     size_t sender_cap, uint32_t timeout_ms);
+dcf_tb_status dcf_tb_recv_batch(dcf_tb_transport, uint8_t *buf, size_t cap,
+    dcf_tb_received *messages, size_t most, size_t *count, uint32_t timeout_ms);
 dcf_tb_status dcf_tb_event_fd(dcf_tb_transport, int32_t *fd);
 dcf_tb_status dcf_tb_open_stream(dcf_tb_transport, const char *peer, uint32_t timeout_ms,
     dcf_tb_stream *stream);
@@ -171,6 +182,10 @@ dcf_tb_status dcf_tb_accept(dcf_tb_transport, uint32_t timeout_ms, dcf_tb_stream
 dcf_tb_status dcf_tb_stream_write(dcf_tb_stream, const uint8_t *data, size_t len,
     uint32_t timeout_ms, size_t *written);
 dcf_tb_status dcf_tb_stream_read(dcf_tb_stream, uint8_t *buf, size_t cap, uint32_t timeout_ms,
+    size_t *read);
+dcf_tb_status dcf_tb_stream_writev(dcf_tb_stream, const dcf_tb_slice *slices, size_t count,
+    uint32_t timeout_ms, size_t *written);
+dcf_tb_status dcf_tb_stream_read_exact(dcf_tb_stream, uint8_t *buf, size_t len, uint32_t timeout_ms,
     size_t *read);
 dcf_tb_status dcf_tb_stream_send_file(dcf_tb_stream, int32_t fd, uint64_t offset, uint64_t count,
     uint32_t timeout_ms, uint64_t *sent);

@@ -73,6 +73,12 @@ static void streams(dcf_tb_transport t)
     NULL_POINTER(dcf_tb_stream_write(s, buffer, 4, 0, NULL));
     NULL_POINTER(dcf_tb_stream_read(s, NULL, 4, 0, &count));
     NULL_POINTER(dcf_tb_stream_read(s, buffer, 4, 0, NULL));
+    const dcf_tb_slice slice = {NULL, 4};
+    NULL_POINTER(dcf_tb_stream_writev(s, NULL, 1, 0, &count));
+    NULL_POINTER(dcf_tb_stream_writev(s, &slice, 1, 0, &count));
+    NULL_POINTER(dcf_tb_stream_writev(s, &slice, 1, 0, NULL));
+    NULL_POINTER(dcf_tb_stream_read_exact(s, NULL, 4, 0, &count));
+    NULL_POINTER(dcf_tb_stream_read_exact(s, buffer, 4, 0, NULL));
     NULL_POINTER(dcf_tb_stream_send_file(s, 0, 0, 1, 0, NULL));
     NULL_POINTER(dcf_tb_stream_receive_file(s, 0, 0, 1, 0, NULL));
     NULL_POINTER(dcf_tb_stream_peer(s, NULL, 80, &count));

@@ -160,6 +160,17 @@ void messages()
     CHECK(transport.recv(generous)->text() == "two");
     CHECK(transport.event_fd() >= 0);
 
+    TOPIC("messages received as a batch");
+    dcf_tb_received received[4];
+    char room[64];
+    CHECK(transport.recv_batch(room, sizeof room, received, 4, ms(0)) == 0);
+    CHECK(transport.send_batch(batch, 2) == 2);
+    EVENTUALLY(transport.stats().messages_received == transport.stats().messages_sent);
+    CHECK(transport.recv_batch(room, sizeof room, received, 4, generous) == 2);
+    CHECK(std::string_view(room, 6) == "onetwo" && received[1].len == 3);
+    transport.send(received[1].sender, "back");
+    CHECK(transport.recv(generous)->text() == "back");
+
     TOPIC("statistics");
     CHECK(transport.stats().messages_received == transport.stats().messages_sent);
     transport.reset_stats();
@@ -235,6 +246,15 @@ void streams()
     CHECK(file >= 0 && unlink(path) == 0 && write(file, "content", 7) == 7);
     near = transport.open_stream(peer_of(transport, true));
     far = *transport.accept(generous);
+    TOPIC("slices are written as one, and read exactly");
+    const dcf_tb_slice slices[] = {{dcf_tb::detail::bytes("he"), 2}, {nullptr, 0}, {dcf_tb::detail::bytes("llo"), 3}};
+    near.writev(slices, 3, generous);
+    char exact[5];
+    far.read_exact(exact, sizeof exact, generous);
+    CHECK(std::string_view(exact, sizeof exact) == "hello");
+    near.writev(slices, 1, generous);
+    CHECK(fails(DCF_TB_ERR_TIMEOUT, [&] { far.read_exact(exact, 3, ms(100)); }).done() == 2);
+
     near.send_file(file, 0, 7);
     far.receive_file(file, 7, 7);
     char copy[14];

@@ -140,6 +140,33 @@ impl ThunderboltTransport {
         core.count(received.map_err(|error| waited("receive", timeout, error)))
     }
 
+    /// Takes up to `most` messages out of the queue under one lock, lending each to `take`; gives their
+    /// number. Waits for the first one only, as [`recv`](Self::recv) does. A message for which `take`
+    /// fails is kept and ends the batch; the error is returned if it is the first. `take` runs under the
+    /// lock of the queue: it copies, and does not call the transport.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recv`](Self::recv), and [`OutOfRange`](TransportError::OutOfRange) when `most` is 0.
+    pub fn recv_batch_with(
+        &self,
+        most: usize,
+        timeout: Option<Duration>,
+        take: impl FnMut(&[u8], &Sender<'_>) -> Result<()>,
+    ) -> Result<usize> {
+        let core = &self.core;
+        if most == 0 {
+            return core.count(Err(TransportError::OutOfRange {
+                what: "the number of messages of a batch",
+                value: "0".to_owned(),
+                allowed: "ask for at least one".to_owned(),
+            }));
+        }
+        let deadline = Deadline::after(timeout);
+        let received = core.inbox.receive_batch(deadline, most, take);
+        core.count(received.map_err(|error| waited("receive", timeout, error)))
+    }
+
     /// A descriptor for poll(2) that is readable exactly while [`recv`](Self::recv) or
     /// [`accept`](Self::accept) would not wait. Never read, write or close it. It becomes readable
     /// for good when the transport closes.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{mpsc, Arc, Mutex};
 use std::time::Duration;
 
+use testkit::{wait_until, GENEROUS};
 use thunderbolt_transport::{
     Datagram, MessageData, MessageHandler, MessageType, PingOptions, ThunderboltTransport,
     TransportError, MAX_MESSAGE_SIZE,
@@ -204,6 +205,37 @@ fn queued_messages_go_to_a_new_handler_first_and_in_order() {
 }
 
 /// Replacing the handler wakes the receiver while datagrams wait that the kernel joined.
+#[test]
+fn a_batch_is_received_in_order_and_keeps_what_is_refused() {
+    let b = transport();
+    for n in 0..6_u8 {
+        b.send_message(&[n], &control_of(&b)).unwrap();
+    }
+    wait_until("all came", GENEROUS, || {
+        b.get_stats().messages_received == 6
+    });
+    let mut got = Vec::new();
+    let refuse = || TransportError::BufferTooSmall { size: 0, needed: 1 };
+    let mut take = |limit: u8, most: usize| {
+        b.recv_batch_with(most, Some(Duration::ZERO), |data, from| {
+            assert!(from.as_str().contains("::1%lo"), "{from:?}");
+            if data[0] >= limit {
+                return Err(refuse());
+            }
+            got.push(data[0]);
+            Ok(())
+        })
+    };
+    assert_eq!(take(9, 2).unwrap(), 2);
+    assert_eq!(take(4, 9).unwrap(), 2);
+    let error = take(4, 9).unwrap_err();
+    assert!(matches!(error, TransportError::BufferTooSmall { .. }));
+    assert_eq!(take(9, usize::MAX).unwrap(), 2);
+    assert!(matches!(take(9, 1), Err(TransportError::WouldBlock)));
+    assert!(matches!(take(9, 0), Err(TransportError::OutOfRange { .. })));
+    assert_eq!(got, [0, 1, 2, 3, 4, 5]);
+}
+
 #[test]
 fn messages_of_batches_stay_apart_while_the_handler_is_replaced() {
     const SIZE: usize = 100;

@@ -48,6 +48,44 @@ fn pieces_are_written_as_if_they_were_one() {
 }
 
 #[test]
+fn an_exact_read_counts_what_came_before_the_end_or_the_timeout() {
+    let (a, b) = (start(loopback()), start(loopback()));
+    let [near, far] = connect(&a, &b);
+    let mut buf = [0; 10];
+    let writer = {
+        let near = near.clone();
+        std::thread::spawn(move || {
+            for byte in 0..10 {
+                near.write_timeout(&[byte], PATIENCE).outcome.unwrap();
+            }
+        })
+    };
+    let all = far.read_exact_timeout(&mut buf, PATIENCE);
+    all.outcome.unwrap();
+    assert_eq!((all.count, buf), (10, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]));
+    writer.join().unwrap();
+
+    near.write_timeout(b"ten", None).outcome.unwrap();
+    let part = far.read_exact_timeout(&mut buf, Some(Duration::from_millis(100)));
+    assert!(matches!(part.outcome, Err(TransportError::Timeout { .. })));
+    assert_eq!((part.count, &buf[..3]), (3, &b"ten"[..]));
+    let none = far.read_exact_timeout(&mut buf, Some(Duration::ZERO));
+    assert!(matches!(none.outcome, Err(TransportError::WouldBlock)));
+    assert_eq!(none.count, 0);
+
+    near.write_timeout(b"end", None).outcome.unwrap();
+    near.finish().unwrap();
+    let ended = far.read_exact_timeout(&mut buf, PATIENCE);
+    ended.outcome.unwrap();
+    assert_eq!((ended.count, &buf[..3]), (3, &b"end"[..]));
+    assert_eq!(far.read_exact_timeout(&mut buf, None).count, 0);
+    near.close();
+    far.close();
+    let closed = far.read_exact_timeout(&mut buf, None);
+    assert!(matches!(closed.outcome, Err(TransportError::Cancelled)));
+}
+
+#[test]
 fn pieces_that_do_not_fit_are_counted() {
     let (a, b) = (start(loopback()), start(loopback()));
     let [near, _far] = connect(&a, &b);

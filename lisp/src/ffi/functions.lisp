@@ -58,6 +58,10 @@
     ((transport handle) (buf :pointer) (cap :size) (len :pointer)
      (sender :pointer) (sender-cap :size) (timeout-ms :uint32))
   "Takes the oldest control message out of the queue.")
+(define-function %recv-batch status
+    ((transport handle) (buf :pointer) (cap :size) (messages :pointer) (most :size)
+     (count :pointer) (timeout-ms :uint32))
+  "Takes several control messages out of the queue.")
 (define-function %event-fd status ((transport handle) (fd :pointer))
   "A descriptor that is readable while %RECV or %ACCEPT would not wait.")
 
@@ -74,6 +78,12 @@
 (define-function %stream-read status
     ((stream handle) (buf :pointer) (cap :size) (timeout-ms :uint32) (read :pointer))
   "Reads what is there, at least one byte.")
+(define-function %stream-writev status
+    ((stream handle) (slices :pointer) (count :size) (timeout-ms :uint32) (written :pointer))
+  "Writes all pieces as if they were one, or says how much.")
+(define-function %stream-read-exact status
+    ((stream handle) (buf :pointer) (len :size) (timeout-ms :uint32) (read :pointer))
+  "Reads exactly LEN bytes, or says how many.")
 (define-function %stream-finish status ((stream handle))
   "Ends our direction; reading goes on.")
 (define-function %stream-close status ((stream handle))

@@ -83,6 +83,17 @@
   (:address :char :count #.+peer-size+)
   (:rtt-ns :uint64))
 
+(define-structure received
+    "A message of a batch that was received."
+  (:data :pointer)
+  (:len :size)
+  (:sender :char :count #.+peer-size+))
+
+(define-structure slice
+    "A piece of what is written."
+  (:data :pointer)
+  (:len :size))
+
 (define-structure datagram
     "One message of a batch."
   (:peer :pointer)

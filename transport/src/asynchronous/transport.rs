@@ -9,6 +9,7 @@ use super::stream::AsyncDataStream;
 use crate::config::ThunderboltTransportBuilder;
 use crate::control::send::PATIENCE;
 use crate::error::{Result, TransportError};
+use crate::handlers::Sender;
 use crate::rtt::{
     check_port, DiscoveredPeer, Discovery, PingOptions, RoundTrip, RttSummary, Series,
 };
@@ -89,6 +90,26 @@ impl AsyncTransport {
         inbox
             .until(|| self.transport.recv(buf, Some(Duration::ZERO)))
             .await
+    }
+
+    /// Takes up to `most` messages, lending each to `take`, as
+    /// [`recv_batch_with`](ThunderboltTransport::recv_batch_with) does; waits for the first one only.
+    ///
+    /// Cancelled, it has taken no message.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recv`](Self::recv), and [`OutOfRange`](TransportError::OutOfRange) when `most` is 0.
+    pub async fn recv_batch_with(
+        &self,
+        most: usize,
+        mut take: impl FnMut(&[u8], &Sender<'_>) -> Result<()>,
+    ) -> Result<usize> {
+        let look = || {
+            let now = Some(Duration::ZERO);
+            self.transport.recv_batch_with(most, now, &mut take)
+        };
+        self.transport.core().inbox.until(look).await
     }
 
     /// Takes the oldest stream that a peer opened and no handler took.

@@ -155,6 +155,35 @@ impl Inbox {
         Ok(taken)
     }
 
+    /// Waits for a message and lends the oldest `most` ones to `take`, under one lock. The batch ends at
+    /// the first that `take` refuses: that one stays, and its error is returned if it is the first.
+    pub fn receive_batch(
+        &self,
+        deadline: Deadline,
+        most: usize,
+        mut take: impl FnMut(&[u8], &Sender<'_>) -> Result<()>,
+    ) -> Result<usize> {
+        let mut state = self.wait(deadline, |state| !state.messages.is_empty())?;
+        let mut taken = 0;
+        let mut outcome = Ok(());
+        while taken < most {
+            let Some((message, sender)) = state.messages.front() else {
+                break;
+            };
+            outcome = take(&message.data, &Sender::new(sender, message.from));
+            if outcome.is_err() {
+                break;
+            }
+            state.pop_message();
+            taken += 1;
+        }
+        self.update_event(&mut state);
+        match outcome {
+            Err(error) if taken == 0 => Err(error),
+            _ => Ok(taken),
+        }
+    }
+
     /// Waits for a stream.
     pub fn accept(&self, deadline: Deadline) -> Result<DataStream> {
         let mut state = self.wait(deadline, |state| !state.streams.is_empty())?;

@@ -168,6 +168,29 @@ impl DataStream {
         Ok(unsafe { &mut *(std::ptr::from_mut(read) as *mut [u8]) })
     }
 
+    /// Fills `buf`, within `timeout` for all of it: `None` without limit, zero with what is there. A
+    /// count below its length without an error is the end of the stream. The count is exact on errors
+    /// too, and what was read is in `buf`. Errors are those of [`read_timeout`](Self::read_timeout).
+    ///
+    /// Several threads that read from one stream may each get a part of what the others wait for.
+    pub fn read_exact_timeout(&self, buf: &mut [u8], timeout: Option<Duration>) -> Counted {
+        // SAFETY: it is read into.
+        let buf = unsafe { socket::as_uninit(buf) };
+        self.read_exact_uninit_timeout(buf, timeout)
+    }
+
+    /// The same into memory that nobody has written to yet. The first `count` bytes of `buf` are
+    /// initialised then.
+    pub fn read_exact_uninit_timeout(
+        &self,
+        buf: &mut [MaybeUninit<u8>],
+        timeout: Option<Duration>,
+    ) -> Counted {
+        let mut count = 0;
+        let outcome = self.shared.read_exact(buf, timeout, &mut count);
+        Counted { count, outcome }.counted_in(&self.shared.core)
+    }
+
     /// Writes all of `data`, or as much as the time allows; the count is exact either way. Errors
     /// are those of [`read_timeout`](Self::read_timeout).
     pub fn write_timeout(&self, data: &[u8], timeout: Option<Duration>) -> Counted {

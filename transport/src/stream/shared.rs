@@ -255,6 +255,30 @@ impl Shared {
         }
     }
 
+    /// Fills `buf`; `count` bytes from its start are initialised then, fewer at the end of the stream
+    /// or on an error.
+    pub(super) fn read_exact(
+        &self,
+        buf: &mut [MaybeUninit<u8>],
+        timeout: Option<Duration>,
+        count: &mut u64,
+    ) -> Result<()> {
+        let _using = self.enter_to_read()?;
+        let mut waited = Waited::new(timeout);
+        let mut rest = buf;
+        while !rest.is_empty() {
+            match self.read_entered(rest)? {
+                Some(0) => return Ok(()),
+                Some(read) => {
+                    *count += read as u64;
+                    rest = &mut rest[read..];
+                }
+                None => self.wait(Interest::readable(self.socket.as_fd()), &mut waited)?,
+            }
+        }
+        Ok(())
+    }
+
     /// Reads what is there: 0 bytes at the end of the stream, `None` when there is nothing yet.
     #[inline]
     pub(super) fn read_entered(&self, buf: &mut [MaybeUninit<u8>]) -> Result<Option<usize>> {
@@ -301,7 +325,9 @@ impl Shared {
         count: &mut u64,
     ) -> Result<()> {
         let _using = self.enter()?;
-        self.writes(pieces.iter().map(|piece| piece.len()).sum());
+        // Pieces may share their memory, so the sum may exceed what memory can hold.
+        let size = pieces.iter().map(|piece| piece.len());
+        self.writes(size.fold(0, usize::saturating_add));
         let mut waited = Waited::new(timeout);
         // What is empty would otherwise be sent.
         IoSlice::advance_slices(&mut pieces, 0);

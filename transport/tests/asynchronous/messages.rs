@@ -140,6 +140,35 @@ async fn a_buffer_that_is_too_small_keeps_the_message() {
     assert_eq!(soon(b.recv(&mut [0; 5])).await.unwrap().0, 5);
 }
 
+#[tokio::test]
+async fn several_messages_are_taken_at_once() {
+    let (a, b) = (transport(), transport());
+    let mut got = Vec::new();
+    {
+        let mut waiting = pin!(b.recv_batch_with(10, |data, _| {
+            got.extend_from_slice(data);
+            Ok(())
+        }));
+        assert_waits(&mut waiting).await;
+        a.send_message(&[0], &control_of(&b)).await.unwrap();
+        assert_eq!(soon(waiting).await.unwrap(), 1);
+    }
+    for n in 1..=5 {
+        a.send_message(&[n], &control_of(&b)).await.unwrap();
+    }
+    while got.len() < 6 {
+        let wanted = 6 - got.len();
+        let taken = b.recv_batch_with(wanted, |data, _| {
+            got.extend_from_slice(data);
+            Ok(())
+        });
+        assert!((1..=wanted).contains(&soon(taken).await.unwrap()));
+    }
+    assert_eq!(got, [0, 1, 2, 3, 4, 5]);
+    let none = soon(b.recv_batch_with(0, |_, _| Ok(()))).await.unwrap_err();
+    assert!(matches!(none, TransportError::OutOfRange { .. }));
+}
+
 /// A task that always finds something does not keep the others of its thread from running.
 #[tokio::test]
 async fn a_flood_leaves_time_for_other_tasks() {
