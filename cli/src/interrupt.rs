@@ -35,8 +35,11 @@ pub fn take_signals() {
     let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
         .into_iter()
         .collect();
+    // Writing more than ulimit -f allows is an error of that file, and no end of the program.
+    let mut blocked = signals;
+    blocked.add(Signal::SIGXFSZ);
     // It fails for no valid set.
-    let _ = signals.thread_block();
+    let _ = blocked.thread_block();
     let waiter = move || {
         while signals.wait().is_ok() {
             if state().interrupted {

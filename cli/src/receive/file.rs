@@ -9,34 +9,27 @@ use rustix::fs::{fstat, Stat};
 use thunderbolt_transport::DataStream;
 
 use super::arriving::Arriving;
+use super::exchange::Exchange;
+use super::fault::Fault;
 use super::mark::Mark;
 use super::place::{Part, Place, There};
-use super::plan::failed;
 use super::session::{Session, State};
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::transfer::entry::Entry;
-use crate::transfer::frame::Frame;
-use crate::transfer::message::{Pusher, Receiver, Want, AT_ONCE};
-use crate::transfer::sums::{Sum, SumsAhead};
+use crate::transfer::message::{Pusher, Receiver, Want};
+use crate::transfer::pieces;
+use crate::transfer::sums::SumsAhead;
 use crate::transfer::trouble::{Result, Trouble};
-use crate::transfer::{pieces, PIECE};
 use crate::units::bytes;
 
-/// Receives a file that the pusher began. Its failure is told to the pusher, who may go on with others;
+/// Receives a file that the pusher began. Its failure is told to the pusher, who goes on with others;
 /// what fails here ends the stream.
 pub fn receive(session: &Session, stream: &DataStream, index: u32) -> Result<()> {
     let (entry, want) = session.take(index)?;
     session.progress.name(&entry.shown());
-    let outcome = session
-        .folder
-        .place(&entry.path)
-        .map_err(|error| failed(&entry.shown(), &error))
-        .and_then(|place| match want {
-            Want::Comparison => compare(session, stream, &place, entry),
-            Want::Content { have } => content(session, stream, &place, entry, have),
-            Want::Nothing => Ok(Outcome::Done),
-        });
+    let mut exchange = Exchange::new(stream, entry, want);
+    let outcome = outcome(session, &mut exchange, want);
     session.ended(
         index,
         match outcome {
@@ -45,15 +38,38 @@ pub fn receive(session: &Session, stream: &DataStream, index: u32) -> Result<()>
             _ => State::Failed,
         },
     );
-    let (code, why) = match outcome? {
-        Outcome::Done | Outcome::Same => (Exit::Done, String::new()),
-        Outcome::Failed(exit, why) => {
-            output::note(&format!("{}: {why}", entry.shown()));
-            (exit, why)
+    let tell = |exit: Exit, why: String| {
+        if exit != Exit::Done {
+            session.say(entry, &why);
         }
+        let code = exit as u8;
+        Receiver::Result { index, code, why }.frame().write(stream)
     };
-    let code = code as u8;
-    Receiver::Result { index, code, why }.frame().write(stream)
+    match outcome {
+        Ok(Outcome::Done | Outcome::Same) => tell(Exit::Done, String::new()),
+        Ok(Outcome::Failed(exit, why)) => tell(exit, why),
+        Err(Fault::Entry(failure)) => {
+            // Said first: the pusher then need not send the rest.
+            tell(failure.exit, failure.text)?;
+            exchange.drain()
+        }
+        Err(Fault::Push(trouble)) => Err(trouble),
+    }
+}
+
+fn outcome(
+    session: &Session,
+    exchange: &mut Exchange<'_>,
+    want: Want,
+) -> std::result::Result<Outcome, Fault> {
+    let entry = exchange.entry;
+    let place = session.folder.place(&entry.path);
+    let place = place.map_err(|error| Fault::of(&session.folder, entry, &error))?;
+    match want {
+        Want::Comparison => compare(session, exchange, &place),
+        Want::Content { have } => content(session, exchange, &place, have),
+        Want::Nothing => Ok(Outcome::Done),
+    }
 }
 
 enum Outcome {
@@ -67,30 +83,30 @@ enum Outcome {
 /// Whether the file that is there has the content that the pusher has.
 fn compare(
     session: &Session,
-    stream: &DataStream,
+    exchange: &mut Exchange<'_>,
     place: &Place,
-    entry: &Entry,
-) -> Result<Outcome> {
-    let cannot = |error| failed(&entry.shown(), &error);
+) -> std::result::Result<Outcome, Fault> {
+    let entry = exchange.entry;
+    let cannot = |error: io::Error| Fault::of(&session.folder, entry, &error);
     let (file, mark) = place.open_existing().map_err(cannot)?;
     let seen = fstat(&file).map_err(|error| cannot(error.into()))?;
     let state = match There::of(&seen) {
         There::File { size, modified, .. } => (size, modified),
-        _ => return Err(changed(entry)),
+        _ => return Err(changed()),
     };
     let is_brought = session.folder.brought(mark, &entry.path, state) == Mark::Ours;
     // Another one may have taken its place since the plan.
     if !is_brought && !session.rules.compare {
-        return Err(changed(entry));
+        return Err(changed());
     }
     let file = Arc::new(file);
-    send_sums(stream, &file, entry.size).map_err(|trouble| named(trouble, entry))?;
-    Ok(match start(stream)? {
-        Started::Skipped(why) => Outcome::Failed(Exit::Damaged, why),
+    send_sums(session, exchange, &file, entry.size)?;
+    Ok(match exchange.start()? {
+        Err(why) => Outcome::Failed(Exit::Damaged, why),
         // What another program put there stays as it is: that it is the same is the pusher's word only.
-        Started::At(same) if same == entry.size && !is_brought => Outcome::Same,
-        Started::At(same) if same == entry.size => adopt(session, place, &file, &seen, entry),
-        Started::At(_) => Outcome::Failed(
+        Ok(same) if same == entry.size && !is_brought => Outcome::Same,
+        Ok(same) if same == entry.size => adopt(session, place, &file, &seen, entry),
+        Ok(_) => Outcome::Failed(
             Exit::Exists,
             "it exists already, with other content (`dcf-tb receive --force` overwrites)".into(),
         ),
@@ -121,52 +137,26 @@ fn adopt(session: &Session, place: &Place, file: &File, seen: &Stat, entry: &Ent
     }
 }
 
-/// It is not what the plan was made for: another one has to be made.
-fn changed(entry: &Entry) -> Trouble {
+/// It is not what the plan was made for: the next push makes another.
+fn changed() -> Fault {
     let text = "another program replaced what is there already";
-    Trouble::Broken(Failure::new(Exit::Failed, text).during(entry.shown()))
-}
-
-fn named(trouble: Trouble, entry: &Entry) -> Trouble {
-    match trouble {
-        Trouble::Fatal(failure) => failure.during(entry.shown()).into(),
-        other => other,
-    }
+    Fault::Entry(Failure::new(Exit::Damaged, text))
 }
 
 /// Tells the pusher what is here, piece by piece as it is read.
-fn send_sums(stream: &DataStream, file: &Arc<File>, size: u64) -> Result<()> {
-    let cannot = |error| failed("what is here already", &error);
+fn send_sums(
+    session: &Session,
+    exchange: &mut Exchange<'_>,
+    file: &Arc<File>,
+    size: u64,
+) -> std::result::Result<(), Fault> {
+    let entry = exchange.entry;
+    let cannot = |error: io::Error| Fault::of(&session.folder, entry, &error);
     let ahead = SumsAhead::of(file, 0, size).map_err(cannot)?;
-    let mut sums: Vec<Sum> = Vec::new();
-    for number in 0..pieces(size) {
-        sums.push(ahead.next().map_err(cannot)?);
-        // Often enough that the pusher sees that we live.
-        if sums.len() == AT_ONCE / 64 || number + 1 == pieces(size) {
-            Receiver::Sums(std::mem::take(&mut sums))
-                .frame()
-                .write(stream)?;
-        }
+    for _ in 0..pieces(size) {
+        exchange.tell(ahead.next().map_err(cannot)?)?;
     }
     Ok(())
-}
-
-enum Started {
-    At(u64),
-    /// The pusher gave it up.
-    Skipped(String),
-}
-
-/// From where on the pusher sends.
-fn start(stream: &DataStream) -> Result<Started> {
-    loop {
-        match Pusher::from_frame(&Frame::read(stream)?)? {
-            Pusher::Alive => {}
-            Pusher::Start(offset) => return Ok(Started::At(offset)),
-            Pusher::Skipped { why, .. } => return Ok(Started::Skipped(skipped(&why))),
-            other => return Err(out_of_turn(&other)),
-        }
-    }
 }
 
 /// The pusher's words, in ours.
@@ -182,32 +172,29 @@ pub fn out_of_turn(message: &Pusher) -> Trouble {
 
 fn content(
     session: &Session,
-    stream: &DataStream,
+    exchange: &mut Exchange<'_>,
     place: &Place,
-    entry: &Entry,
     have: u64,
-) -> Result<Outcome> {
-    let cannot = |error| failed(&entry.shown(), &error);
+) -> std::result::Result<Outcome, Fault> {
+    let entry = exchange.entry;
+    let cannot = |error: io::Error| Fault::of(&session.folder, entry, &error);
     let part = place.open_part().map_err(cannot)?;
     let file = &part.file;
     let mut offset = 0;
     if have > 0 {
         let length = file.metadata().map_err(cannot)?.len();
         if !part.is_kept || length < have {
-            return Err(changed(entry));
+            return Err(changed());
         }
-        send_sums(stream, file, have).map_err(|trouble| named(trouble, entry))?;
-        offset = match start(stream)? {
-            Started::At(offset) => offset,
-            Started::Skipped(why) => return Ok(Outcome::Failed(Exit::Damaged, why)),
+        send_sums(session, exchange, file, have)?;
+        offset = match exchange.start()? {
+            Ok(offset) => offset,
+            Err(why) => return Ok(Outcome::Failed(Exit::Damaged, why)),
         };
-        if offset > have || (!offset.is_multiple_of(PIECE) && offset != entry.size) {
-            return Err(Trouble::protocol("a start that was not offered"));
-        }
         session.progress.take_back(have - offset);
     }
     file.set_len(offset).map_err(cannot)?;
-    let mut arriving = Arriving::new(session, stream, entry, Arc::clone(file), offset);
+    let mut arriving = Arriving::new(session, exchange, Arc::clone(file), offset);
     let arrived = arriving.all();
     // Whether it came to its end or not: what did come has to be right before it counts.
     let wrong = arriving.checked().map_err(cannot)?;
@@ -251,11 +238,11 @@ fn content(
             );
             Ok(Outcome::Failed(Exit::Damaged, why))
         }
-        (Err(trouble), wrong) => {
+        (Err(fault), wrong) => {
             let whole = wrong.unwrap_or(arriving.offset);
             let _ = file.set_len(whole);
             keep(place, &part, entry, whole);
-            Err(trouble)
+            Err(fault)
         }
     }
 }

@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{fstat, fstatvfs, mkdirat, open, openat, Mode, OFlags};
+use rustix::fs::{fstat, fstatvfs, mkdirat, open, openat, Mode, OFlags, StatVfsMountFlags};
 use rustix::io::Errno;
 
 use super::known::{Known, State};
@@ -76,6 +76,29 @@ impl Folder {
             return Ok(u64::MAX);
         }
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    /// Whether an error at a path is one of the whole folder: then no other entry fares better.
+    pub fn concerns_all(&self, path: &Path, error: Errno) -> bool {
+        match error {
+            Errno::NOSPC | Errno::DQUOT => {
+                // Another disk may be mounted below the folder.
+                let device = |fd: &OwnedFd| fstat(fd).map(|stat| stat.st_dev);
+                let here = self.parent(path).ok().and_then(|(at, _)| device(&at).ok());
+                here.is_none() || here == device(&self.root).ok()
+            }
+            Errno::ROFS => {
+                let about = fstatvfs(&*self.root);
+                about.is_ok_and(|about| about.f_flag.contains(StatVfsMountFlags::RDONLY))
+            }
+            _ => false,
+        }
+    }
+
+    /// Says so when the folder itself was removed.
+    pub fn removed(&self) -> Option<&'static str> {
+        let stat = fstat(&*self.root).ok()?;
+        (stat.st_nlink == 0).then_some("the folder that is received into was removed")
     }
 
     fn walk(&self, path: &Path) -> io::Result<Arc<OwnedFd>> {

@@ -1,6 +1,8 @@
 //! `dcf-tb receive`: takes the files that peers push.
 
 mod arriving;
+mod exchange;
+mod fault;
 mod file;
 mod folder;
 mod known;

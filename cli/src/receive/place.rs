@@ -140,7 +140,9 @@ impl Place {
 
     /// Opens the file that is there, for comparing it, and says whether a push brought it.
     pub fn open_existing(&self) -> io::Result<(File, Mark)> {
-        let (file, stat) = self.open(&self.name, EXISTING)?.ok_or(Errno::NOENT)?;
+        let unreadable = || io::Error::other("what is there already cannot be read");
+        let opened = self.open(&self.name, EXISTING)?;
+        let (file, stat) = opened.ok_or_else(unreadable)?;
         let brought = mark::is_file(&file, &stat);
         Ok((file.into(), brought))
     }

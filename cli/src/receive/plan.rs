@@ -1,10 +1,11 @@
 //! From what is announced and what is there to what is wanted.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
+use std::path::Path;
+use std::sync::Arc;
 
-use rustix::io::Errno;
-
+use super::fault::{self, Fault};
 use super::folder::{Folder, Walk};
 use super::mark::Mark;
 use super::place::There;
@@ -29,9 +30,22 @@ pub struct Rules {
     pub compare: bool,
 }
 
-/// What is wanted of each entry. Folders are made; nothing else is changed, and nothing is when one of the
+/// What is to be done about the entries of a push.
+pub struct Plan {
+    /// What is wanted of each.
+    pub wants: Vec<Want>,
+    /// Those that cannot be taken, and why: nothing is wanted of them.
+    pub refused: Refused,
+}
+
+/// An exit code, and why. All that is in a folder has the folder's.
+pub type Refusal = (Exit, Arc<str>);
+/// By index.
+pub type Refused = BTreeMap<u32, Refusal>;
+
+/// Makes the plan. Folders are made; nothing else is changed, and nothing is when one of the
 /// files may not be overwritten or there is no room.
-pub fn plan(folder: &Folder, entries: &[Entry], rules: Rules) -> Result<Vec<Want>> {
+pub fn plan(folder: &Folder, entries: &[Entry], rules: Rules) -> Result<Plan> {
     let mut paths = HashSet::new();
     if let Some(twice) = entries.iter().find(|entry| !paths.insert(&entry.path)) {
         return Err(Trouble::protocol(format!(
@@ -41,10 +55,20 @@ pub fn plan(folder: &Folder, entries: &[Entry], rules: Rules) -> Result<Vec<Want
     }
     let mut in_the_way = Vec::new();
     let mut wants = Vec::with_capacity(entries.len());
+    let mut refused = BTreeMap::new();
     let mut other_mode = Vec::new();
     let mut walk = folder.walker();
-    for entry in entries {
-        let found = find(folder, &mut walk, entry).map_err(|error| cannot_use(entry, &error))?;
+    for (entry, index) in entries.iter().zip(0_u32..) {
+        let found = find(folder, &mut walk, entry);
+        let found = found.map_err(|error| Fault::of(folder, entry, &error));
+        let found = match found.and_then(|found| kinds_fit(entry, found)) {
+            Ok(found) => found,
+            Err(fault) => {
+                refused.insert(index, refusal(fault)?);
+                wants.push(Want::Nothing);
+                continue;
+            }
+        };
         let want = wanted(entry, found, rules);
         let is_brought = found.brought == Mark::Ours;
         if want == Some(Want::Nothing) && is_brought && differs(folder, entry, found.there) {
@@ -70,10 +94,7 @@ pub fn plan(folder: &Folder, entries: &[Entry], rules: Rules) -> Result<Vec<Want
         );
         return Err(Failure::new(Exit::DiskFull, text).into());
     }
-    for entry in entries.iter().filter(|entry| entry.kind == Kind::Folder) {
-        let made = folder.make(&entry.path, entry.mode, rules.force);
-        made.map_err(|error| cannot_use(entry, &error))?;
-    }
+    folders(folder, entries, rules.force, &mut wants, &mut refused)?;
     for (entry, seen) in other_mode {
         let place = folder.place(&entry.path);
         if let Err(error) = place.and_then(|place| place.permit(seen, entry.mode)) {
@@ -83,7 +104,67 @@ pub fn plan(folder: &Folder, entries: &[Entry], rules: Rules) -> Result<Vec<Want
             ));
         }
     }
-    Ok(wants)
+    Ok(Plan { wants, refused })
+}
+
+/// The failure of one entry, if it is no more than that.
+fn refusal(fault: Fault) -> Result<Refusal> {
+    match fault {
+        Fault::Entry(failure) => Ok((failure.exit, failure.text.into())),
+        Fault::Push(trouble) => Err(trouble),
+    }
+}
+
+/// A folder in the place of a file, or something else in the place of a folder, is never replaced.
+fn kinds_fit(entry: &Entry, found: Found) -> std::result::Result<Found, Fault> {
+    let why = match (entry.kind, found.there) {
+        (Kind::File, There::Folder) => "a folder of that name is there, and it is not replaced",
+        (Kind::Folder, There::File { .. } | There::Special) => {
+            "something that is no folder has its name, and it is not replaced"
+        }
+        _ => return Ok(found),
+    };
+    Err(Fault::Entry(Failure::new(Exit::Exists, why)))
+}
+
+/// Makes the folders. Nothing is wanted of what would be in one that cannot be made.
+fn folders(
+    folder: &Folder,
+    entries: &[Entry],
+    force: bool,
+    wants: &mut [Want],
+    refused: &mut Refused,
+) -> Result<()> {
+    // The folders that are not there, with what becomes of their content.
+    let mut absent: HashMap<&Path, Refusal> = HashMap::new();
+    for (entry, index) in entries.iter().zip(0_u32..) {
+        let above = entry.path.ancestors().skip(1);
+        let within = match absent.is_empty() {
+            true => None,
+            false => above.filter_map(|path| absent.get(path)).next(),
+        };
+        if let Some(refusal) = within {
+            // What is wrong with the folder says more than what follows from it.
+            refused.insert(index, refusal.clone());
+            wants[index as usize] = Want::Nothing;
+            continue;
+        }
+        if entry.kind != Kind::Folder {
+            continue;
+        }
+        if let Some(refusal) = refused.get(&index) {
+            absent.insert(&entry.path, of_content(entry, refusal));
+        } else if let Err(error) = folder.make(&entry.path, entry.mode, force) {
+            let refusal = refusal(Fault::of(folder, entry, &error))?;
+            absent.insert(&entry.path, of_content(entry, &refusal));
+            refused.insert(index, refusal);
+        }
+    }
+    Ok(())
+}
+
+fn of_content(entry: &Entry, (exit, why): &Refusal) -> Refusal {
+    (*exit, format!("its folder {}: {why}", entry.shown()).into())
 }
 
 /// Whether a file that is there has other permissions than those that come along.
@@ -166,31 +247,9 @@ fn exists(names: &[String]) -> Failure {
     )
 }
 
-/// A folder that is a link, a file that is a folder, no permission.
-fn cannot_use(entry: &Entry, error: &io::Error) -> Trouble {
-    failed(&entry.shown(), error)
-}
-
-/// Sorts what the file system said.
+/// What failed before any entry was looked at.
 pub fn failed(what: &str, error: &io::Error) -> Trouble {
-    let (exit, why) = match Errno::from_io_error(error) {
-        Some(Errno::NOSPC | Errno::DQUOT) => (Exit::DiskFull, "the disk is full"),
-        Some(Errno::FBIG) => (
-            Exit::DiskFull,
-            "the file system has no room for so large a file",
-        ),
-        Some(Errno::EXIST) => (Exit::Exists, "it exists already"),
-        Some(Errno::NOTDIR | Errno::LOOP) => (
-            Exit::Refused,
-            "a link or a file is where a folder should be",
-        ),
-        // Not the kernel's word, but ours: a folder of another user.
-        None if error.kind() == io::ErrorKind::PermissionDenied => {
-            return Failure::new(Exit::Refused, format!("{what}: {error}")).into()
-        }
-        _ => return Failure::new(Exit::Failed, format!("{what}: {error}")).into(),
-    };
-    Failure::new(exit, format!("{what}: {why}")).into()
+    fault::failure(error).during(what).into()
 }
 
 #[cfg(test)]

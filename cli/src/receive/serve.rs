@@ -14,9 +14,12 @@ use crate::greeting::{self, Opening, Service, Welcome};
 use crate::interrupt;
 use crate::output;
 use crate::transfer::entry::{Entry, MOST_ENTRIES, MOST_PATH_BYTES};
-use crate::transfer::frame::Frame;
+use crate::transfer::frame::{self, Frame};
 use crate::transfer::message::{Pusher, Receiver, AT_ONCE, BUSY};
 use crate::transfer::trouble::{Result, Trouble};
+
+/// Bytes of results that are gathered before they are written.
+const RESULTS_AT_ONCE: usize = 256 << 10;
 
 pub struct Receiving {
     pub folder: Arc<Folder>,
@@ -68,6 +71,7 @@ impl Receiving {
         let entries = announced(stream, first)?;
         let session = Session::new(stream.peer(), &self.folder, &self.options, entries)?;
         let session = Arc::new(session);
+        results(&session, stream)?;
         for (number, wants) in session.wants.chunks(AT_ONCE).enumerate() {
             let first = (number * AT_ONCE) as u32;
             let wants = wants.to_vec();
@@ -78,6 +82,26 @@ impl Receiving {
         files(&session, stream, || session.finish())?;
         holding.finished();
         Ok(())
+    }
+}
+
+/// Says what cannot be taken, before the plan.
+fn results(session: &Session, stream: &DataStream) -> Result<()> {
+    let mut bytes = Vec::new();
+    for (index, (exit, why)) in &session.refused {
+        session.say(&session.entries[*index as usize], why);
+        let (index, code, why) = (*index, *exit as u8, why.to_string());
+        Receiver::Result { index, code, why }
+            .frame()
+            .append_to(&mut bytes);
+        if bytes.len() >= RESULTS_AT_ONCE {
+            frame::write(stream, &bytes)?;
+            bytes.clear();
+        }
+    }
+    match bytes.is_empty() {
+        true => Ok(()),
+        false => frame::write(stream, &bytes),
     }
 }
 
@@ -128,8 +152,8 @@ fn files(
             Pusher::File(index) => file::receive(session, stream, index)?,
             Pusher::Skipped { index, why } => {
                 session.skip(index)?;
-                let name = session.entries[index as usize].shown();
-                output::note(&format!("{name}: {}", output::harmless(why.as_bytes())));
+                let entry = &session.entries[index as usize];
+                session.say(entry, &file::skipped(&why));
             }
             Pusher::Finished => break,
             other => return Err(out_of_turn(&other)),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use thunderbolt_transport::DataStream;
 
 use super::folder::Folder;
-use super::plan::{self, Rules};
+use super::plan::{self, Plan, Refused, Rules};
 use super::Options;
 use crate::output;
 use crate::transfer::entry::{Entry, Kind};
@@ -17,6 +17,9 @@ use crate::transfer::progress::Progress;
 use crate::transfer::trouble::{Result, Trouble};
 use crate::transfer::{missing, SessionId};
 use crate::units::{bytes, plural, rate_of};
+
+/// Entries whose failure is shown; the rest is counted.
+const SAID: u64 = 100;
 
 /// A push under way.
 pub struct Session {
@@ -27,8 +30,12 @@ pub struct Session {
     pub sync: bool,
     pub entries: Vec<Entry>,
     pub wants: Vec<Want>,
+    /// What cannot be taken, and why.
+    pub refused: Refused,
     /// Which files a stream has taken on, and how far they are.
     files: Mutex<HashMap<u32, State>>,
+    /// Lines about entries that failed.
+    said: AtomicU64,
     /// The streams that help, to be ended with the one that announced it.
     helpers: Mutex<Vec<DataStream>>,
     pub progress: Progress,
@@ -56,7 +63,7 @@ impl Session {
             force: options.force,
             compare: options.compare,
         };
-        let wants = plan::plan(folder, &entries, rules)?;
+        let Plan { wants, refused } = plan::plan(folder, &entries, rules)?;
         let mut id = SessionId::default();
         rustix::rand::getrandom(&mut id, rustix::rand::GetRandomFlags::empty())
             .map_err(|error| plan::failed("random numbers", &error.into()))?;
@@ -70,7 +77,9 @@ impl Session {
             sync: options.sync,
             entries,
             wants,
+            refused,
             files: Mutex::default(),
+            said: AtomicU64::new(0),
             helpers: Mutex::default(),
             progress,
             begin: Instant::now(),
@@ -104,6 +113,15 @@ impl Session {
         Ok(())
     }
 
+    /// Says on this side why an entry failed. A push of very many that fail does not fill the screen.
+    pub fn say(&self, entry: &Entry, why: &str) {
+        match self.said.fetch_add(1, Ordering::Relaxed) {
+            ..SAID => output::note(&format!("{}: {why}", entry.shown())),
+            SAID => output::note("more that failed are only counted"),
+            _ => {}
+        }
+    }
+
     pub fn helps(&self, stream: &DataStream) {
         lock(&self.helpers).push(stream.clone());
     }
@@ -126,14 +144,15 @@ impl Session {
         // From within outwards: making a file changes the time of its folder only, and a folder that may not
         // be entered any more has all that is to be in it.
         for (index, entry) in self.entries.iter().enumerate().rev() {
-            if entry.kind == Kind::Folder {
+            let index = index as u32;
+            if entry.kind == Kind::Folder && !self.refused.contains_key(&index) {
                 let settled =
                     self.folder
                         .settle(&entry.path, entry.mode, entry.modified, self.rules.force);
                 if let Err(error) = settled {
                     let why = format!("cannot set its time and permissions: {error}");
-                    output::note(&format!("{}: {why}", entry.shown()));
-                    failed.push((index as u32, why));
+                    self.say(entry, &why);
+                    failed.push((index, why));
                 }
             }
         }
@@ -145,9 +164,10 @@ impl Session {
         let files = lock(&self.files);
         let count = |state| files.values().filter(|is| **is == state).count() as u64;
         let (done, same) = (count(State::Done), count(State::Same));
-        let failed = count(State::Failed);
+        let is_file = |index: &&u32| self.entries[**index as usize].kind == Kind::File;
+        let refused = self.refused.keys().filter(is_file).count() as u64;
         let wanted = self.wants.iter().filter(|want| **want != Want::Nothing);
-        let missed = wanted.count() as u64 - done - same;
+        let missed = wanted.count() as u64 - done - same + refused;
         let there = self.entries.iter().zip(&self.wants);
         let there =
             there.filter(|(entry, want)| entry.kind == Kind::File && **want == Want::Nothing);
@@ -161,15 +181,12 @@ impl Session {
             time.as_secs_f64(),
             rate_of(received, time)
         );
-        let there = there.count() as u64 + same;
+        let there = there.count() as u64 - refused + same;
         if there > 0 {
             text.push_str(&format!("; {} there already", plural(there, "was", "were")));
         }
-        if missed.max(failed) > 0 {
-            text.push_str(&format!(
-                "; {} missing",
-                plural(missed.max(failed), "is", "are")
-            ));
+        if missed > 0 {
+            text.push_str(&format!("; {} missing", plural(missed, "is", "are")));
         }
         self.progress.clear();
         output::note(&text);

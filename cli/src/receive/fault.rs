@@ -1,0 +1,89 @@
+//! What the file system says, sorted by what it concerns: one entry, or all of the push.
+
+use std::io;
+
+use rustix::io::Errno;
+use thunderbolt_transport::TransportError;
+
+use super::folder::Folder;
+use crate::exit::{Exit, Failure};
+use crate::transfer::entry::Entry;
+use crate::transfer::trouble::Trouble;
+
+/// Why an entry did not get to its place.
+#[derive(Debug)]
+pub enum Fault {
+    /// It is this entry's own: its result, and the others go on.
+    Entry(Failure),
+    /// The push ends: the stream, the protocol, the whole disk.
+    Push(Trouble),
+}
+
+impl From<Trouble> for Fault {
+    fn from(trouble: Trouble) -> Self {
+        Self::Push(trouble)
+    }
+}
+
+impl Fault {
+    /// From what the file system said about an entry.
+    pub fn of(folder: &Folder, entry: &Entry, error: &io::Error) -> Self {
+        let failure = failure(error);
+        if let Some(text) = folder.removed() {
+            return Self::Push(Failure::new(Exit::Failed, text).into());
+        }
+        let errno = Errno::from_io_error(error);
+        match errno.is_some_and(|errno| folder.concerns_all(&entry.path, errno)) {
+            true => Self::Push(failure.during(entry.shown()).into()),
+            false => Self::Entry(failure),
+        }
+    }
+
+    /// From a transfer between the stream and a file: the file's fault is told from the stream's.
+    pub fn of_transfer(folder: &Folder, entry: &Entry, error: TransportError) -> Self {
+        let errno = match &error {
+            TransportError::Io { .. }
+            | TransportError::PermissionDenied { .. }
+            | TransportError::TooManyFiles { .. } => error.raw_os_error(),
+            _ => None,
+        };
+        match errno {
+            Some(errno) => Self::of(folder, entry, &io::Error::from_raw_os_error(errno)),
+            None => Self::Push(error.into()),
+        }
+    }
+}
+
+/// What the file system said, in an exit code and words.
+pub fn failure(error: &io::Error) -> Failure {
+    let (exit, why) = match Errno::from_io_error(error) {
+        Some(Errno::NOSPC | Errno::DQUOT) => (Exit::DiskFull, "the disk is full"),
+        Some(Errno::FBIG) => (
+            Exit::DiskFull,
+            "the file system has no room for so large a file",
+        ),
+        Some(Errno::EXIST | Errno::ISDIR) => (Exit::Exists, "something else is there already"),
+        Some(Errno::NOTDIR | Errno::LOOP) => (
+            Exit::Refused,
+            "a link or a file is where a folder should be",
+        ),
+        Some(Errno::NAMETOOLONG) => (
+            Exit::Refused,
+            "the receiver's file system does not take so long a name",
+        ),
+        Some(Errno::INVAL | Errno::ILSEQ) => (
+            Exit::Refused,
+            "the receiver's file system does not take this name or kind of file",
+        ),
+        // Not the kernel's word, but ours.
+        None if error.kind() == io::ErrorKind::PermissionDenied => {
+            return Failure::new(Exit::Refused, error.to_string())
+        }
+        None => return Failure::new(Exit::Failed, error.to_string()),
+        _ => {
+            let text = format!("the receiver cannot write it: {error}");
+            return Failure::new(Exit::Failed, text);
+        }
+    };
+    Failure::new(exit, why)
+}
