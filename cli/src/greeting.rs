@@ -45,6 +45,8 @@ pub enum Welcome {
     NotServed = 2,
     /// It speaks another version.
     OtherVersion = 3,
+    /// It takes nothing from its own machine.
+    Local = 4,
 }
 
 /// What a stream began with.
@@ -98,6 +100,15 @@ pub fn ask(stream: &DataStream, service: Service) -> trouble::Result<()> {
             format!("the dcf-tb at {} does not serve this", stream.peer()),
         )
         .advise("push needs `dcf-tb receive DIR` over there, bench needs `dcf-tb listen`")
+        .into()),
+        (VERSION, what) if what == Welcome::Local as u8 => Err(Failure::new(
+            Exit::Refused,
+            format!(
+                "the dcf-tb at {} is on this machine, and takes nothing from it",
+                stream.peer()
+            ),
+        )
+        .advise("start it with --allow-local")
         .into()),
         (version, _) => Err(Failure::new(
             Exit::Peer,

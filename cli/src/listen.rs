@@ -15,6 +15,7 @@ use crate::greeting::{self, Opening, Service, Welcome};
 use crate::interrupt;
 use crate::options::Common;
 use crate::output;
+use crate::own::OwnAddresses;
 use crate::units::{bytes, plural, rate_of};
 
 /// Print the messages that peers send, and serve `dcf-tb bench`, until Ctrl-C.
@@ -38,6 +39,10 @@ pub struct Options {
     /// Send messages back to their senders, and streams too.
     #[arg(long)]
     echo: bool,
+
+    /// Take messages and streams from this machine, too, whichever of its users sends them.
+    #[arg(long)]
+    allow_local: bool,
 }
 
 #[derive(Serialize)]
@@ -48,6 +53,9 @@ struct Json<'a> {
     text: Option<&'a str>,
 }
 
+/// Why messages and streams of this machine are not taken.
+const LOCAL: &str =
+    "it comes from this machine, and any of its users can send it (`--allow-local` takes it)";
 /// Messages that may wait to be printed: a benchmark sends them faster than a terminal shows them.
 const WAITING: usize = 65_536;
 /// Bytes of a stream that are read at a time.
@@ -58,16 +66,21 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let streams = Arc::new(AtomicU64::new(0));
     let counting = Arc::new(Counting::default());
     let echo = options.echo;
+    let own = Arc::new(OwnAddresses::new(options.allow_local));
     let transport = connect::server(common, |builder| {
         let streams = Arc::clone(&streams);
         let counted = Arc::clone(&counting);
+        let own = Arc::clone(&own);
         builder.receive_queue(WAITING).on_stream(move |stream| {
             let number = streams.fetch_add(1, Ordering::Relaxed) + 1;
+            if own.refuses(stream.peer_address()) {
+                return refuse(&stream, number, &own);
+            }
             serve(&stream, number, echo, &counted);
         })
     })?;
     connect::say_who_listens(&transport);
-    messages(&transport, options, &counting)?;
+    messages(&transport, options, &counting, &own)?;
     Ok(interrupt::exit())
 }
 
@@ -75,6 +88,7 @@ fn messages(
     transport: &ThunderboltTransport,
     options: &Options,
     counting: &Counting,
+    own: &OwnAddresses,
 ) -> Result<(), Failure> {
     let mut buf = vec![0; MAX_MESSAGE_SIZE];
     let mut taken = 0;
@@ -87,6 +101,12 @@ fn messages(
         if counting.takes(&buf[..size]) {
             continue;
         }
+        if own.refuses_message(&from) {
+            if own.is_first() {
+                output::note(&format!("a message from {from} was ignored: {LOCAL}"));
+            }
+            continue;
+        }
         taken += 1;
         print(&buf[..size], &from, options);
         if options.echo {
@@ -96,6 +116,18 @@ fn messages(
         }
     }
     Ok(())
+}
+
+/// Says why a stream is not served: to its program, and once to the user.
+fn refuse(stream: &DataStream, number: u64, own: &OwnAddresses) {
+    if own.is_first() {
+        let peer = stream.peer();
+        output::note(&format!("stream {number} from {peer} was refused: {LOCAL}"));
+    }
+    if let Ok(Opening::Asked(_)) = greeting::opening(stream, Some(greeting::PATIENCE)) {
+        // It is refused whether it hears of it or not.
+        let _ = greeting::answer(stream, Welcome::Local);
+    }
 }
 
 fn print(message: &[u8], from: &str, options: &Options) {

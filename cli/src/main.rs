@@ -15,6 +15,7 @@ mod interrupt;
 mod listen;
 mod options;
 mod output;
+mod own;
 mod pages;
 mod ping;
 mod push;

@@ -23,6 +23,7 @@ use crate::connect;
 use crate::exit::{Exit, Failure};
 use crate::interrupt;
 use crate::options::Common;
+use crate::own::OwnAddresses;
 use folder::Folder;
 use session::Slot;
 
@@ -50,6 +51,10 @@ pub struct Options {
     #[arg(long)]
     compare: bool,
 
+    /// Take pushes from this machine, too: any of its users can then write into DIR in your name.
+    #[arg(long)]
+    allow_local: bool,
+
     /// Have each file on the disk before it gets its name. Safe against a power failure, and as fast as the disk.
     #[arg(long)]
     sync: bool,
@@ -70,10 +75,12 @@ pub fn run(common: &Common, options: Options) -> Result<Exit, Failure> {
     interrupt::take_signals();
     let slot = Arc::new(Slot::default());
     let once = options.once;
+    let own = OwnAddresses::new(options.allow_local);
     let receiver = serve::Receiving {
         folder: Arc::new(folder),
         options,
         slot: Arc::clone(&slot),
+        own,
     };
     let transport = connect::server(common, |builder| {
         builder

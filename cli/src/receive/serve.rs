@@ -13,6 +13,7 @@ use crate::exit::{Exit, Failure};
 use crate::greeting::{self, Opening, Service, Welcome};
 use crate::interrupt;
 use crate::output;
+use crate::own::OwnAddresses;
 use crate::transfer::entry::{Entry, MOST_ENTRIES, MOST_PATH_BYTES};
 use crate::transfer::frame::{self, Frame};
 use crate::transfer::message::{Pusher, Receiver, AT_ONCE, BUSY};
@@ -25,6 +26,7 @@ pub struct Receiving {
     pub folder: Arc<Folder>,
     pub options: Options,
     pub slot: Arc<Slot>,
+    pub own: OwnAddresses,
 }
 
 impl Receiving {
@@ -59,6 +61,9 @@ impl Receiving {
     }
 
     fn push(&self, stream: &DataStream) -> Result<()> {
+        if self.own.refuses(stream.peer_address()) {
+            return Err(from_this_machine().into());
+        }
         let first = Pusher::from_frame(&Frame::read(stream)?)?;
         if let Pusher::Join(id) = first {
             let session = self.slot.session(&id);
@@ -103,6 +108,14 @@ fn results(session: &Session, stream: &DataStream) -> Result<()> {
         true => Ok(()),
         false => frame::write(stream, &bytes),
     }
+}
+
+fn from_this_machine() -> Failure {
+    Failure::new(
+        Exit::Refused,
+        "it comes from this machine, any user of which could write files in the receiver's name \
+         (`dcf-tb receive --allow-local` takes it)",
+    )
 }
 
 /// All that the pusher has to say of what it has.
