@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::{symlink, PermissionsExt};
 use std::process::Command;
 
-use common::folders::{content, push, Folders};
+use common::folders::{content, push, slow, Folders};
 use common::{plain, Tool, TOOL};
 use testkit::{Cable, Host};
 
@@ -102,6 +102,28 @@ fn a_folder_that_cannot_be_written() {
     mode(&folders.at("in/d/locked"), 0o755);
     push(cable.a(), &[&folders.at("out/d")]).with(0);
     assert_eq!(folders.names("in/d"), folders.names("out/d"));
+}
+
+#[test]
+fn the_rest_of_a_file_that_failed_is_not_sent() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    folders.write("out/d/locked/large", content(64 << 20));
+    folders.write("out/d/z", "after it");
+    fs::create_dir_all(folders.at("in/d/locked")).unwrap();
+    mode(&folders.at("in/d/locked"), 0o555);
+    let _receiver = receive(&folders, cable.b(), &[]);
+    slow(cable.a());
+    let pushed = push(cable.a(), &[&folders.at("out/d"), cable.b().address()]);
+    let line = pushed
+        .err
+        .lines()
+        .find(|line| line.contains("1 file pushed"));
+    let sent = line.and_then(|line| line.split(": ").nth(1)?.split(' ').next());
+    let sent: f64 = sent.unwrap().parse().unwrap();
+    // What is in the buffers of both sides when the word comes, and no more.
+    assert!(sent < 48.0, "{}", pushed.err);
+    pushed.with(1);
+    assert_eq!(folders.read("in/d/z"), b"after it");
 }
 
 #[test]

@@ -6,6 +6,8 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 
+use thunderbolt_transport::TransportError;
+
 use super::line::Line;
 use super::pass::Pass;
 use super::place::{changed, exit_of};
@@ -19,6 +21,9 @@ use crate::transfer::{piece_at, pieces, PATIENCE, PIECE, SMALL};
 /// Pushes one file. What is wrong with the file is between the two sides; what fails here ends the stream.
 pub fn push(pass: &Pass<'_>, line: &mut Line<'_>, index: u32) -> Result<()> {
     let entry = &pass.tree.entries[index as usize];
+    if pass.tally.is_over(index) {
+        return Ok(());
+    }
     pass.progress.name(&entry.shown());
     let file = match open(pass.tree, index) {
         Ok(file) => Arc::new(file),
@@ -27,6 +32,10 @@ pub fn push(pass: &Pass<'_>, line: &mut Line<'_>, index: u32) -> Result<()> {
             return line.skip(index, exit_of(&error), why);
         }
     };
+    let want = pass.wants[index as usize];
+    if entry.size == 0 && want != Want::Comparison {
+        pass.tally.leaves(index);
+    }
     line.say(&Pusher::File(index))?;
     let sending = Sending {
         pass,
@@ -34,13 +43,17 @@ pub fn push(pass: &Pass<'_>, line: &mut Line<'_>, index: u32) -> Result<()> {
         entry,
         file,
     };
-    let sent = sending.all(line, pass.wants[index as usize]);
+    let sent = sending.all(line, want);
     match sent {
         Ok(()) => Ok(()),
         Err(Stopped::Stream(trouble)) => Err(trouble),
         // The receiver gives the result, as of every file that was begun.
         Err(Stopped::File(error)) => {
             let why = format!("cannot be read: {error}");
+            line.say(&Pusher::Skipped { index, why })
+        }
+        Err(Stopped::Over) => {
+            let why = "the receiver gave it up".to_owned();
             line.say(&Pusher::Skipped { index, why })
         }
     }
@@ -65,6 +78,8 @@ fn unchanged(file: &File, entry: &Entry) -> io::Result<()> {
 enum Stopped {
     Stream(Trouble),
     File(io::Error),
+    /// The receiver said that it failed there.
+    Over,
 }
 
 impl From<Trouble> for Stopped {
@@ -94,14 +109,18 @@ impl Sending<'_> {
             Want::Content { have } => {
                 let same = self.same(line, have)?;
                 self.pass.progress.take_back(have - same);
+                if same == size {
+                    self.pass.tally.leaves(self.index);
+                }
                 line.say(&Pusher::Start(same))?;
                 same
             }
             Want::Comparison => {
                 let same = self.same(line, size)?;
                 unchanged(&self.file, self.entry)?;
-                if same == size {
-                    self.pass.same(self.index);
+                match same == size {
+                    true => self.pass.tally.same(self.index),
+                    false => self.pass.tally.leaves(self.index),
                 }
                 line.say(&Pusher::Start(same))?;
                 return Ok(());
@@ -115,7 +134,7 @@ impl Sending<'_> {
 
     /// How much of what the receiver has is right, in whole pieces, by its checksums.
     fn same(&self, line: &mut Line<'_>, have: u64) -> std::result::Result<u64, Stopped> {
-        let ours = SumsAhead::of(&self.file, 0, have)?;
+        let mut ours = SumsAhead::of(&self.file, 0, have);
         let (mut compared, mut same) = (0, 0);
         let mut is_same = true;
         while compared < pieces(have) {
@@ -123,17 +142,31 @@ impl Sending<'_> {
                 if compared == pieces(have) {
                     return Err(Trouble::protocol("more checksums than pieces").into());
                 }
-                // After the first difference nothing counts, and nothing need be read.
-                is_same = is_same && ours.next()? == theirs;
+                // After the first difference nothing counts, and nothing need be read. After an error the
+                // rest of the checksums still comes.
                 if is_same {
-                    same += piece_at(compared * PIECE, have);
+                    match ours.as_ref().map(SumsAhead::next) {
+                        Ok(Ok(sum)) if sum == theirs => same += piece_at(compared * PIECE, have),
+                        Ok(Ok(_)) => is_same = false,
+                        Ok(Err(error)) => (ours, is_same) = (Err(error), false),
+                        Err(_) => is_same = false,
+                    }
                 }
                 compared += 1;
             }
             line.say(&Pusher::Alive)?;
             line.write()?;
         }
-        Ok(same)
+        ours?;
+        self.goes_on().map(|()| same)
+    }
+
+    /// Nothing more is sent of a file that failed at the receiver.
+    fn goes_on(&self) -> std::result::Result<(), Stopped> {
+        match self.pass.tally.is_over(self.index) {
+            true => Err(Stopped::Over),
+            false => Ok(()),
+        }
     }
 
     /// Gathered with what comes before and after it.
@@ -144,6 +177,7 @@ impl Sending<'_> {
         }
         self.file.read_exact_at(&mut data, offset)?;
         unchanged(&self.file, self.entry)?;
+        self.pass.tally.leaves(self.index);
         line.say(&Pusher::Data {
             length: data.len() as u64,
             sum: sum(&data),
@@ -160,28 +194,43 @@ impl Sending<'_> {
         while offset < size {
             let length = piece_at(offset, size);
             let sum = sums.next()?;
-            if offset + length == size {
+            let is_last = offset + length == size;
+            if is_last {
                 unchanged(&self.file, self.entry)?;
+                self.pass.tally.leaves(self.index);
             }
             line.say(&Pusher::Data { length, sum })?;
             line.flush()?;
-            self.piece(line, offset, length)?;
+            let read = self.piece(line, offset, length)?;
             offset += length;
+            // After the last one the receiver has all of it, and says that its checksum is wrong.
+            if !is_last {
+                read?;
+                self.goes_on()?;
+            }
         }
         Ok(())
     }
 
-    fn piece(&self, line: &mut Line<'_>, offset: u64, length: u64) -> Result<()> {
+    /// Sends a piece, whose bytes are promised. What could not be read of it are zeros: its checksum is wrong then.
+    fn piece(&self, line: &mut Line<'_>, offset: u64, length: u64) -> Result<io::Result<()>> {
         let file = self.file.as_fd();
         let sent = line.stream.send_file(file, offset, length, Some(PATIENCE));
         self.pass.sent(sent.count);
-        sent.outcome.map_err(|error| line.reason(error.into()))?;
+        let read = match sent.outcome {
+            Ok(()) => Ok(()),
+            // No error of a stream is one of these.
+            Err(error @ (TransportError::Io { .. } | TransportError::PermissionDenied { .. })) => {
+                Err(error.into())
+            }
+            Err(error) => return Err(line.reason(error.into())),
+        };
         if sent.count < length {
-            // It became shorter. The promised bytes have to come; their checksum is wrong.
+            // It became shorter, or cannot be read.
             let zeros = vec![0; (length - sent.count) as usize];
             line.append(&zeros)?;
             line.flush()?;
         }
-        Ok(())
+        Ok(read)
     }
 }

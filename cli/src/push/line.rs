@@ -3,7 +3,6 @@
 use thunderbolt_transport::DataStream;
 
 use super::tally::Tally;
-use super::tree::Tree;
 use crate::exit::{Exit, Failure};
 use crate::output::harmless;
 use crate::transfer::frame::{self, Frame};
@@ -16,16 +15,14 @@ const GATHERED: usize = 256 << 10;
 
 pub struct Line<'a> {
     pub stream: DataStream,
-    tree: &'a Tree,
-    tally: &'a Tally,
+    tally: &'a Tally<'a>,
     gathered: Vec<u8>,
 }
 
 impl<'a> Line<'a> {
-    pub fn new(stream: DataStream, tree: &'a Tree, tally: &'a Tally) -> Self {
+    pub fn new(stream: DataStream, tally: &'a Tally<'a>) -> Self {
         Self {
             stream,
-            tree,
             tally,
             gathered: Vec::new(),
         }
@@ -91,9 +88,7 @@ impl<'a> Line<'a> {
     fn heard(&self, message: Receiver) -> Result<Option<Receiver>> {
         match message {
             Receiver::Result { index, code, why } => {
-                let entry = self.tree.entries.get(index as usize);
-                let entry = entry.ok_or_else(|| Trouble::protocol("a result of no file"))?;
-                self.tally.result(index, &entry.shown(), code, &why);
+                self.tally.result(index, code, &why)?;
                 Ok(None)
             }
             Receiver::Refused { code: BUSY, .. } => Err(Trouble::Busy),
@@ -144,8 +139,7 @@ impl<'a> Line<'a> {
 
     /// What became of a file that never got as far as the receiver.
     pub fn skip(&mut self, index: u32, code: Exit, why: String) -> Result<()> {
-        let name = self.tree.entries[index as usize].shown();
-        self.tally.result(index, &name, code as u8, &why);
+        self.tally.skip(index, code, &why);
         self.say(&Pusher::Skipped { index, why })
     }
 }

@@ -94,7 +94,7 @@ fn push(
     transport: &ThunderboltTransport,
     peer: &Peer,
     tree: &Tree,
-    tally: &Tally,
+    tally: &Tally<'_>,
     options: &Options,
 ) -> Result<(), Failure> {
     let mut wait = Waiting::default();

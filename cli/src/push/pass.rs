@@ -34,7 +34,7 @@ pub struct Pass<'a> {
     transport: &'a ThunderboltTransport,
     peer: &'a Peer,
     pub tree: &'a Tree,
-    tally: &'a Tally,
+    pub tally: &'a Tally<'a>,
     pub wants: Vec<Want>,
     id: SessionId,
     pub progress: Progress,
@@ -59,12 +59,13 @@ pub fn run(
     transport: &ThunderboltTransport,
     peer: &Peer,
     tree: &Tree,
-    tally: &Tally,
+    tally: &Tally<'_>,
     streams: Option<NonZeroU16>,
 ) -> Result<()> {
-    let mut line = Line::new(open(transport, peer)?, tree, tally);
+    tally.begin();
+    let mut line = Line::new(open(transport, peer)?, tally);
     let (wants, id) = announce(&mut line, tree)?;
-    tally.accept();
+    tally.accept(&wants)?;
     let total: u64 = tree.entries.iter().map(|entry| entry.size).sum();
     let files = (0..tree.entries.len() as u32)
         .filter(|index| tree.entries[*index as usize].kind == Kind::File)
@@ -83,7 +84,8 @@ pub fn run(
         state: Mutex::default(),
         changed: Condvar::new(),
     };
-    pass.all(line, streams)
+    pass.all(line, streams)?;
+    tally.finish()
 }
 
 fn open(transport: &ThunderboltTransport, peer: &Peer) -> Result<DataStream> {
@@ -128,11 +130,6 @@ impl Pass<'_> {
     pub fn sent(&self, count: u64) {
         self.tally.add_sent(count);
         self.progress.add(count);
-    }
-
-    /// A comparison told that the receiver has this content.
-    pub fn same(&self, index: u32) {
-        self.tally.same(index);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -231,7 +228,7 @@ impl Pass<'_> {
     fn join(&self) -> Result<Line<'_>> {
         let stream = open(self.transport, self.peer)?;
         self.state().streams.push(stream.clone());
-        let mut line = Line::new(stream, self.tree, self.tally);
+        let mut line = Line::new(stream, self.tally);
         line.say(&Pusher::Join(self.id))?;
         match line.plan()? {
             Receiver::Ready(id) if id == self.id => Ok(line),

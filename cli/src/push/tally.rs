@@ -1,48 +1,96 @@
-//! What became of each file, over all connections of one push.
+//! What became of each entry, over all connections of one push.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use crate::exit::Exit;
+use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::transfer::entry::Kind;
+use crate::transfer::message::Want;
+use crate::transfer::trouble::{Result, Trouble};
 use crate::units::{bytes, plural, rate_of};
 
 use super::tree::Tree;
 
-pub struct Tally {
+/// Failures that are shown; the rest is counted.
+const SHOWN: u64 = 100;
+
+pub struct Tally<'a> {
     begin: Instant,
-    files: u64,
-    left_out: u64,
-    left_out_as: Exit,
+    tree: &'a Tree,
     /// How often a receiver said what it wants.
     accepted: AtomicU64,
-    /// Files that it took, by their index: the exit code of each.
-    results: Mutex<BTreeMap<u32, u8>>,
-    /// Those whose content it had already, as a comparison told.
-    same: Mutex<BTreeSet<u32>>,
+    fates: Mutex<Vec<Fate>>,
+    /// Failures that were shown or counted.
+    said: AtomicU64,
     sent: AtomicU64,
 }
 
-impl Tally {
-    pub fn new(tree: &Tree) -> Self {
-        let files = tree.entries.iter().filter(|entry| entry.kind == Kind::File);
+/// How far an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// Nothing of it is wanted: it is there, or it is a folder.
+    Unwanted,
+    /// It was pushed on a connection that broke later.
+    Earlier,
+    Wanted,
+    /// All of it has left, and its result has not come.
+    Sent,
+    /// The same of one that the receiver has, as a comparison told.
+    Same,
+    Pushed,
+    Found,
+    Failed(Exit),
+}
+
+/// How many came to what.
+#[derive(Default)]
+struct Counts {
+    pushed: u64,
+    there: u64,
+    failed: u64,
+}
+
+impl<'a> Tally<'a> {
+    pub fn new(tree: &'a Tree) -> Self {
         Self {
             begin: Instant::now(),
-            files: files.count() as u64,
-            left_out: tree.left_out,
-            left_out_as: tree.left_out_as,
+            tree,
             accepted: AtomicU64::new(0),
-            results: Mutex::default(),
-            same: Mutex::default(),
+            fates: Mutex::new(vec![Fate::Unwanted; tree.entries.len()]),
+            said: AtomicU64::new(0),
             sent: AtomicU64::new(0),
         }
     }
 
-    pub fn accept(&self) {
+    fn fates(&self) -> MutexGuard<'_, Vec<Fate>> {
+        self.fates.lock().unwrap_or_else(|error| error.into_inner())
+    }
+
+    /// A connection begins: what failed on an earlier one is open again.
+    pub fn begin(&self) {
+        for fate in self.fates().iter_mut() {
+            *fate = match fate {
+                Fate::Earlier | Fate::Pushed | Fate::Found => Fate::Earlier,
+                _ => Fate::Unwanted,
+            };
+        }
+    }
+
+    /// The receiver said what it wants.
+    pub fn accept(&self, wants: &[Want]) -> Result<()> {
+        for (fate, want) in self.fates().iter_mut().zip(wants) {
+            match (*fate, want) {
+                (_, Want::Nothing) => {}
+                (Fate::Failed(_), _) => {
+                    return Err(Trouble::protocol("a file that cannot be taken is wanted"))
+                }
+                _ => *fate = Fate::Wanted,
+            }
+        }
         self.accepted.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
     pub fn accepted(&self) -> u64 {
@@ -57,59 +105,119 @@ impl Tally {
         self.sent.load(Ordering::Relaxed)
     }
 
-    /// What became of a file: the last word counts.
-    pub fn result(&self, index: u32, name: &str, code: u8, why: &str) {
-        if code != Exit::Done as u8 {
-            output::error(&format!("{name}: {}", output::harmless(why.as_bytes())));
-        }
-        let results = self.results.lock();
-        results
-            .unwrap_or_else(|error| error.into_inner())
-            .insert(index, code);
+    /// All of a file is about to leave: its result may come.
+    pub fn leaves(&self, index: u32) {
+        self.set(index, Fate::Sent);
     }
 
-    /// The content of a file is there already. Its result still tells whether all is well.
+    /// A comparison told that the receiver has this content. Its result still tells whether all is well.
     pub fn same(&self, index: u32) {
-        let same = self.same.lock();
-        same.unwrap_or_else(|error| error.into_inner())
-            .insert(index);
+        self.set(index, Fate::Same);
     }
 
-    /// Files that were pushed, that were there already, and that failed.
-    fn counts(&self) -> (u64, u64, u64) {
-        let results = self.results();
-        let same = self.same.lock().unwrap_or_else(|error| error.into_inner());
-        let (mut pushed, mut compared, mut failed) = (0, 0, 0);
-        for (index, code) in &results {
-            match code {
-                0 if same.contains(index) => compared += 1,
-                0 => pushed += 1,
-                _ => failed += 1,
+    fn set(&self, index: u32, now: Fate) {
+        let fate = &mut self.fates()[index as usize];
+        if *fate == Fate::Wanted {
+            *fate = now;
+        }
+    }
+
+    /// Whether the receiver gave a file up before it had all of it.
+    pub fn is_over(&self, index: u32) -> bool {
+        matches!(self.fates()[index as usize], Fate::Failed(_))
+    }
+
+    /// The receiver says what became of an entry. That has to fit with what it was sent.
+    pub fn result(&self, index: u32, code: u8, why: &str) -> Result<()> {
+        let entry = self.tree.entries.get(index as usize);
+        let entry = entry.ok_or_else(|| Trouble::protocol("a result of no file"))?;
+        let wrong = |what| Trouble::protocol(format!("{}: {what}", entry.shown()));
+        {
+            let fate = &mut self.fates()[index as usize];
+            let is_good = code == Exit::Done as u8;
+            *fate = match *fate {
+                Fate::Pushed | Fate::Found | Fate::Failed(_) => {
+                    return Err(wrong("a second result"))
+                }
+                // A code from a later version is a failure, too.
+                _ if !is_good => Fate::Failed(Exit::from_code(code)),
+                Fate::Sent => Fate::Pushed,
+                Fate::Same => Fate::Found,
+                Fate::Unwanted | Fate::Earlier | Fate::Wanted => {
+                    return Err(wrong("a result of what was not sent"))
+                }
+            };
+            if is_good {
+                return Ok(());
             }
         }
-        let unnamed = self.files.saturating_sub(results.len() as u64);
-        (pushed, compared + unnamed, failed)
+        self.say(index, why);
+        Ok(())
     }
 
-    fn results(&self) -> BTreeMap<u32, u8> {
-        let results = self.results.lock();
-        results.unwrap_or_else(|error| error.into_inner()).clone()
+    /// It never got as far as the receiver.
+    pub fn skip(&self, index: u32, exit: Exit, why: &str) {
+        self.fates()[index as usize] = Fate::Failed(exit);
+        self.say(index, why);
+    }
+
+    fn say(&self, index: u32, why: &str) {
+        let entry = &self.tree.entries[index as usize];
+        let why = output::harmless(why.as_bytes());
+        match self.said.fetch_add(1, Ordering::Relaxed) {
+            ..SHOWN => output::error(&format!("{}: {why}", entry.shown())),
+            SHOWN => output::error("more that failed are only counted"),
+            _ => {}
+        }
+    }
+
+    /// The receiver says that all is done. It has to have said so of each file.
+    pub fn finish(&self) -> Result<()> {
+        let fates = self.fates();
+        let is_open = |fate: &&Fate| matches!(fate, Fate::Wanted | Fate::Sent | Fate::Same);
+        let open = fates.iter().filter(is_open).count() as u64;
+        let first = fates.iter().position(|fate| is_open(&fate));
+        let Some(first) = first else {
+            return Ok(());
+        };
+        let mut names = self.tree.entries[first].shown();
+        if open > 1 {
+            names.push_str(&format!(" and {} more", open - 1));
+        }
+        let text = format!("the receiver is done and did not say what became of {names}");
+        let failure = Failure::new(Exit::Damaged, text);
+        Err(failure
+            .advise("push the same again: what is there is compared")
+            .into())
+    }
+
+    fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for (fate, entry) in self.fates().iter().zip(&self.tree.entries) {
+            match fate {
+                Fate::Failed(_) => counts.failed += 1,
+                _ if entry.kind != Kind::File => {}
+                Fate::Earlier | Fate::Pushed => counts.pushed += 1,
+                _ => counts.there += 1,
+            }
+        }
+        counts
     }
 
     pub fn report(&self, peer: &str) {
-        let (pushed, there, failed) = self.counts();
+        let counts = self.counts();
         let time = self.begin.elapsed().max(Duration::from_nanos(1));
         let mut text = format!(
             "{} pushed to {peer}: {} in {:.2} s, {}",
-            plural(pushed, "file", "files"),
+            plural(counts.pushed, "file", "files"),
             bytes(self.sent()),
             time.as_secs_f64(),
             rate_of(self.sent(), time)
         );
         let more = [
-            (there, "was there already", "were there already"),
-            (failed, "failed", "failed"),
-            (self.left_out, "was left out", "were left out"),
+            (counts.there, "was there already", "were there already"),
+            (counts.failed, "failed", "failed"),
+            (self.tree.left_out, "was left out", "were left out"),
         ];
         for (count, one, many) in more {
             if count > 0 {
@@ -119,12 +227,12 @@ impl Tally {
         output::note(&text);
     }
 
-    /// The code of the first file that failed; without one, whether all were taken along.
+    /// The code of the first entry that failed; without one, whether all were taken along.
     pub fn exit(&self) -> Exit {
-        let codes = self.results().into_values();
-        match codes.map(Exit::from_code).find(|exit| *exit != Exit::Done) {
-            Some(exit) => exit,
-            None => self.left_out_as,
-        }
+        let failed = self.fates().iter().find_map(|fate| match fate {
+            Fate::Failed(exit) => Some(*exit),
+            _ => None,
+        });
+        failed.unwrap_or(self.tree.left_out_as)
     }
 }
