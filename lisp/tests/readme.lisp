@@ -4,9 +4,12 @@
 
 (in-suite readme)
 
+(defun readme ()
+  (uiop:read-file-string (merge-pathnames "README.md" (here)) :external-format :utf-8))
+
 (defun quick-start ()
   "The first piece of Lisp in README.md."
-  (let* ((text (uiop:read-file-string (merge-pathnames "README.md" (here)) :external-format :utf-8))
+  (let* ((text (readme))
          (fence (format nil "```lisp~%"))
          (start (+ (length fence) (search fence text))))
     (subseq text start (search (format nil "~%```") text :start2 start))))
@@ -23,3 +26,19 @@
                                         :error-output nil))))
         (dolist (line '("message #(1 2 3)" "round trip " "::1%lo sends 42"))
           (is-true (search line output) "~S is not in ~A" line output))))))
+
+(defun mentioned-p (name text)
+  "Whether NAME stands in TEXT as a word of its own."
+  (flet ((part-p (position)
+           (and (array-in-bounds-p text position)
+                (or (alphanumericp (char text position))
+                    (find (char text position) "-*%")))))
+    (loop for start = (search name text) then (search name text :start2 (1+ start))
+          while start
+          thereis (not (or (part-p (1- start))
+                           (part-p (+ start (length name))))))))
+
+(test every-export-is-explained
+  (let ((text (readme)))
+    (do-external-symbols (symbol '#:dcf-thunderbolt)
+      (is-true (mentioned-p (string-downcase symbol) text) "README.md has no ~(~A~)" symbol))))

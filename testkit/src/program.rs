@@ -107,6 +107,17 @@ impl<'a> CProgram<'a> {
         )
     }
 
+    /// Compiles it with ThreadSanitizer, without which the library was compiled.
+    pub fn with_thread_sanitizer(name: &str, dialect: Dialect) -> Self {
+        Self::build(
+            "tests/c",
+            name,
+            dialect,
+            "-tsan",
+            &["-fsanitize=thread", "-ldcf_thunderbolt"],
+        )
+    }
+
     /// Compiles a program that loads the library by itself, with `dlopen`.
     pub fn without_library(name: &str, dialect: Dialect) -> Self {
         Self::build("tests/c", name, dialect, "", &[])

@@ -164,6 +164,15 @@ impl Running {
         std::mem::take(&mut self.printed)
     }
 
+    /// Closes its input, waits for its end, and gives its status and what it printed on both outputs.
+    #[track_caller]
+    pub fn finish_in_any_way(mut self) -> (ExitStatus, String) {
+        self.questions = None;
+        while self.line().is_some() {}
+        let status = self.end();
+        (status, std::mem::take(&mut self.printed))
+    }
+
     /// The next line of its output, or nothing after the last.
     #[track_caller]
     fn line(&mut self) -> Option<String> {

@@ -56,6 +56,18 @@ fn every_function_has_a_page() {
     }
 }
 
+/// The suppressions say themselves how they are used, with the path that `make install` gives them.
+#[test]
+fn the_suppressions_of_thread_sanitizer_are_there() {
+    let tree = Tree::multiarch();
+    let file = tree.path("share/dcf_thunderbolt/thread-sanitizer.suppressions");
+    let text = fs::read_to_string(file).unwrap_or_default();
+    assert!(
+        text.contains("\ncalled_from_lib:libdcf_thunderbolt.so\n"),
+        "{text}"
+    );
+}
+
 /// The tool with its pages and completions.
 #[test]
 fn the_tool_is_there() {
