@@ -19,6 +19,9 @@ pub const ANSWER: [u8; 8] = *b"DCFTBANS";
 const VERSION: u8 = 1;
 /// A greeting or its answer, in bytes.
 pub const SIZE: usize = 16;
+/// Where a greeting has the extensions of the service that are offered, and the answer those that are granted,
+/// one bit each. A peer that knows none sends 0, and takes no notice.
+const EXTENSIONS: usize = 10;
 /// How long the other side has for it.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -52,25 +55,26 @@ pub enum Welcome {
 /// What a stream began with.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Opening {
-    /// A greeting.
-    Asked(Service),
+    /// A greeting, and the extensions that it offers.
+    Asked(Service, u8),
     /// A greeting that this version cannot serve, and how to answer it.
     Unknown(Welcome),
     /// Something else: these bytes are the user's.
     Other(Vec<u8>),
 }
 
-fn greeting(magic: [u8; 8], what: u8) -> [u8; SIZE] {
+fn greeting(magic: [u8; 8], what: u8, extensions: u8) -> [u8; SIZE] {
     let mut bytes = [0; SIZE];
     bytes[..8].copy_from_slice(&magic);
     bytes[8] = VERSION;
     bytes[9] = what;
+    bytes[EXTENSIONS] = extensions;
     bytes
 }
 
-/// Asks for a service.
-pub fn ask(stream: &DataStream, service: Service) -> trouble::Result<()> {
-    let written = stream.write_timeout(&greeting(ASK, service as u8), Some(PATIENCE));
+/// Asks for a service, and offers extensions. Gives those that are granted.
+pub fn ask(stream: &DataStream, service: Service, offered: u8) -> trouble::Result<u8> {
+    let written = stream.write_timeout(&greeting(ASK, service as u8, offered), Some(PATIENCE));
     written.outcome?;
     let mut answer = [0; SIZE];
     let read = read_exactly(stream, &mut answer, PATIENCE)?;
@@ -94,7 +98,7 @@ pub fn ask(stream: &DataStream, service: Service) -> trouble::Result<()> {
         }));
     }
     match (answer[8], answer[9]) {
-        (VERSION, what) if what == Welcome::Granted as u8 => Ok(()),
+        (VERSION, what) if what == Welcome::Granted as u8 => Ok(answer[EXTENSIONS] & offered),
         (VERSION, what) if what == Welcome::NotServed as u8 => Err(Failure::new(
             Exit::Peer,
             format!("the dcf-tb at {} does not serve this", stream.peer()),
@@ -122,9 +126,9 @@ pub fn ask(stream: &DataStream, service: Service) -> trouble::Result<()> {
     }
 }
 
-/// Says whether it is granted.
-pub fn answer(stream: &DataStream, welcome: Welcome) -> Result<(), TransportError> {
-    let bytes = greeting(ANSWER, welcome as u8);
+/// Says whether it is granted, and which extensions of it are.
+pub fn answer(stream: &DataStream, welcome: Welcome, extensions: u8) -> Result<(), TransportError> {
+    let bytes = greeting(ANSWER, welcome as u8, extensions);
     stream.write_timeout(&bytes, Some(PATIENCE)).outcome
 }
 
@@ -157,7 +161,7 @@ pub fn opening(stream: &DataStream, limit: Option<Duration>) -> Result<Opening, 
         .find(|service| *service as u8 == bytes[9]);
     Ok(match asked {
         _ if bytes[8] != VERSION => Opening::Unknown(Welcome::OtherVersion),
-        Some(service) => Opening::Asked(service),
+        Some(service) => Opening::Asked(service, bytes[EXTENSIONS]),
         None => Opening::Unknown(Welcome::NotServed),
     })
 }

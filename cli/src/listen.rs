@@ -124,9 +124,9 @@ fn refuse(stream: &DataStream, number: u64, own: &OwnAddresses) {
         let peer = stream.peer();
         output::note(&format!("stream {number} from {peer} was refused: {LOCAL}"));
     }
-    if let Ok(Opening::Asked(_)) = greeting::opening(stream, Some(greeting::PATIENCE)) {
+    if let Ok(Opening::Asked(..)) = greeting::opening(stream, Some(greeting::PATIENCE)) {
         // It is refused whether it hears of it or not.
-        let _ = greeting::answer(stream, Welcome::Local);
+        let _ = greeting::answer(stream, Welcome::Local, 0);
     }
 }
 
@@ -149,10 +149,10 @@ fn print(message: &[u8], from: &str, options: &Options) {
 /// One stream to its end.
 fn serve(stream: &DataStream, number: u64, echo: bool, counting: &Counting) {
     let outcome = match greeting::opening(stream, None) {
-        Ok(Opening::Asked(Service::Push)) => greeting::answer(stream, Welcome::NotServed),
-        Ok(Opening::Asked(service)) => greeting::answer(stream, Welcome::Granted)
+        Ok(Opening::Asked(Service::Push, _)) => greeting::answer(stream, Welcome::NotServed, 0),
+        Ok(Opening::Asked(service, _)) => greeting::answer(stream, Welcome::Granted, 0)
             .and_then(|()| bench::serve(stream, service, counting)),
-        Ok(Opening::Unknown(welcome)) => greeting::answer(stream, welcome),
+        Ok(Opening::Unknown(welcome)) => greeting::answer(stream, welcome, 0),
         Ok(Opening::Other(first)) => other(stream, number, &first, echo),
         Err(error) => Err(error),
     };

@@ -58,6 +58,15 @@ pub fn count(value: u64) -> String {
     text
 }
 
+/// How many files, and how many links if there are any.
+pub fn files_and_links(files: u64, links: u64) -> String {
+    let files = plural(files, "file", "files");
+    match links {
+        0 => files,
+        _ => format!("{files} and {}", plural(links, "link", "links")),
+    }
+}
+
 /// One thing, or so many.
 pub fn plural(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })

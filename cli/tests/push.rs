@@ -133,7 +133,7 @@ fn links_in_the_receivers_folder_lead_nowhere() {
 fn what_is_neither_file_nor_folder_is_left_out_and_said() {
     let (cable, folders) = (Cable::new(), Folders::new());
     folders.write("out/d/file", "content");
-    symlink("file", folders.at("out/d/link")).unwrap();
+    symlink("../../elsewhere", folders.at("out/d/link")).unwrap();
     let made = std::process::Command::new("mkfifo")
         .arg(folders.at("out/d/pipe"))
         .status();
@@ -141,7 +141,9 @@ fn what_is_neither_file_nor_folder_is_left_out_and_said() {
     let _receiver = folders.receive(cable.b(), &[]);
     let pushed = push(cable.a(), &[&folders.at("out/d")]);
     assert!(
-        pushed.err.contains("link: a link (--dereference"),
+        pushed
+            .err
+            .contains("link: a link: it leads out of what is pushed (--dereference"),
         "{}",
         pushed.err
     );
@@ -154,6 +156,7 @@ fn what_is_neither_file_nor_folder_is_left_out_and_said() {
     pushed.with(8);
     assert_eq!(folders.names("in"), ["d", "d/file"]);
     fs::remove_file(folders.at("out/d/pipe")).unwrap();
+    folders.write("elsewhere", "content");
     push(cable.a(), &["--dereference", &folders.at("out/d")]).with(0);
     assert_eq!(folders.read("in/d/link"), b"content");
 }

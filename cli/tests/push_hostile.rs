@@ -14,8 +14,13 @@ use thunderbolt_transport::{DataStream, ThunderboltTransportBuilder};
 
 const FILE: u8 = 2;
 
-/// What comes back on a stream on which `bytes` are sent behind the greeting.
+/// What comes back on a stream on which `bytes` are sent behind the greeting of the first version.
 fn answer(cable: &Cable, bytes: &[u8]) -> Vec<u8> {
+    answer_to(cable, 0, bytes)
+}
+
+/// The same behind a greeting that offers extensions.
+fn answer_to(cable: &Cable, offered: u8, bytes: &[u8]) -> Vec<u8> {
     cable.a().run(|| {
         let transport = ThunderboltTransportBuilder::new()
             .interface("thunderbolt0")
@@ -25,7 +30,7 @@ fn answer(cable: &Cable, bytes: &[u8]) -> Vec<u8> {
             .unwrap();
         let to = format!("[{}]:5001", cable.b().address());
         let stream = transport.open_data_stream(&to).unwrap();
-        let greeting = [&b"DCFTBASK"[..], &[1, 1], &[0; 6]].concat();
+        let greeting = [&b"DCFTBASK"[..], &[1, 1, offered], &[0; 5]].concat();
         write(&stream, &greeting);
         write(&stream, bytes);
         stream.finish().unwrap();
@@ -209,4 +214,157 @@ fn a_link_that_is_swapped_in_after_the_walk_is_not_followed() {
     }
     ended.with(7);
     assert_eq!(folders.names("in"), ["d", "d/swapped", "large"]);
+}
+
+/// One entry of the extended announcement, up to what its kind needs.
+fn extended(kind: u8, path: &[u8], size: u64) -> Vec<u8> {
+    let length = u16::try_from(path.len()).unwrap().to_be_bytes();
+    [
+        &[kind][..],
+        &0o755_u16.to_be_bytes(),
+        &1_700_000_000_i64.to_be_bytes(),
+        &0_u32.to_be_bytes(),
+        &size.to_be_bytes(),
+        &length,
+        path,
+    ]
+    .concat()
+}
+
+fn link(path: &[u8], target: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(target.len()).unwrap().to_be_bytes();
+    [&extended(3, path, 0)[..], &length, target].concat()
+}
+
+/// An announcement of these entries, which have `size` bytes together.
+fn all_of(entries: &[Vec<u8>], size: u64) -> Vec<u8> {
+    let count = u32::try_from(entries.len()).unwrap();
+    let sum = [&count.to_be_bytes()[..], &size.to_be_bytes()].concat();
+    [frame(9, &entries.concat()), frame(2, &sum)].concat()
+}
+
+const LINKS: u8 = 1;
+
+#[test]
+fn links_that_lead_out_of_the_folder_or_may() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    folders.write("secret", "secret");
+    let _receiver = folders.receive(cable.b(), &["--force"]);
+    let folder = |path: &[u8]| extended(1, path, 0);
+    let outside = folders.at("secret");
+    for (entries, why) in [
+        (vec![link(b"l", outside.as_bytes())], "is absolute"),
+        (vec![link(b"l", b"../secret")], "leads out"),
+        (vec![link(b"l", b"..")], "leads out"),
+        (vec![link(b"l", b"./../secret")], "leads out"),
+        (
+            vec![folder(b"d"), link(b"d/l", b"../../secret")],
+            "leads out",
+        ),
+        (
+            vec![folder(b"d"), link(b"l", b"d/../../secret")],
+            "leads out",
+        ),
+        // By its words it stays within; through the other link it does not.
+        (
+            vec![
+                folder(b"d"),
+                folder(b"d/e"),
+                link(b"d/e/up", b"../.."),
+                link(b"l", b"d/e/up/../secret"),
+            ],
+            "behind a name that is no folder",
+        ),
+        // The folder that makes `..` harmless is none of this push.
+        (
+            vec![link(b"l", b"d/../x")],
+            "behind a name that is no folder",
+        ),
+        (vec![link(b"l", b"")], "is empty"),
+        (vec![link(b"l", b"a\0b")], "zero byte"),
+        (vec![link(b"l", &[b'x'; 4096])], "too long"),
+        (vec![link(b"../l", b"x")], "is refused"),
+        (vec![link(b".x.dcf-part", b"x")], "is refused"),
+        (vec![extended(7, b"device", 0)], "kind 7"),
+    ] {
+        let bytes = all_of(&entries, 0);
+        let (code, said) = refused_with(LINKS, &answer_to(&cable, 0xff, &bytes));
+        assert_eq!(code, 8, "{said}");
+        assert!(said.contains(why), "{said}");
+    }
+    assert_eq!(folders.names(""), ["in", "out", "secret"]);
+}
+
+/// As [`refused`], where such extensions were granted of all.
+#[track_caller]
+fn refused_with(granted: u8, answer: &[u8]) -> (u8, String) {
+    assert_eq!(answer[10] & granted, granted);
+    refused(answer)
+}
+
+#[test]
+fn links_that_do_not_keep_to_the_protocol() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let _receiver = folders.receive(cable.b(), &[]);
+    let one = link(b"l", b"x");
+    for (offered, bytes) in [
+        // What was not offered is not taken.
+        (0, all_of(std::slice::from_ref(&one), 0)),
+        (0x80, all_of(std::slice::from_ref(&one), 0)),
+        (LINKS, frame(9, &one[..one.len() - 1])),
+        (LINKS, all_of(std::slice::from_ref(&one), 5)),
+        (LINKS, all_of(&[link(b"l", b"x"), link(b"l", b"y")], 0)),
+        (
+            LINKS,
+            all_of(&[[&extended(3, b"l", 9)[..], &[0, 1, b'x']].concat()], 9),
+        ),
+    ] {
+        let (code, why) = refused(&answer_to(&cable, offered, &bytes));
+        assert_eq!(code, 4, "{why}");
+    }
+    // An old entry is no link; a link has no content, and is made once.
+    let (code, why) = refused(&answer_to(&cable, LINKS, &announced(3, b"l", 0)));
+    assert_eq!(code, 8, "{why}");
+    for bytes in [
+        [
+            frame(4, &[0; 4]),
+            frame(6, &[&1_u64.to_be_bytes()[..], &[0; 16]].concat()),
+        ]
+        .concat(),
+        [frame(4, &[0; 4]), frame(5, &[0; 8])].concat(),
+        [frame(4, &[0; 4]), frame(4, &[0; 4])].concat(),
+    ] {
+        let bytes = [all_of(std::slice::from_ref(&one), 0), bytes].concat();
+        let said = answer_to(&cable, LINKS, &bytes);
+        let said = String::from_utf8_lossy(&said);
+        assert!(said.contains("does not keep to the protocol"), "{said:?}");
+        assert_eq!(folders.names("in"), ["l"]);
+        fs::remove_file(folders.at("in/l")).unwrap();
+    }
+}
+
+#[test]
+fn nothing_is_created_through_a_link_of_the_same_push() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    folders.write("in/target/own", "own");
+    let mut receiver = folders.receive(cable.b(), &[]);
+    // The link first, then a file that would go through it.
+    let file = |path: &[u8]| extended(FILE, path, 0);
+    let bytes = [
+        all_of(&[link(b"l", b"target"), file(b"l/own"), file(b"l/new")], 0),
+        frame(4, &0_u32.to_be_bytes()),
+        frame(4, &2_u32.to_be_bytes()),
+        frame(8, b""),
+    ];
+    answer_to(&cable, LINKS, &bytes.concat());
+    receiver.wait_err("a link or a file is where a folder should be");
+    assert_eq!(folders.read("in/target/own"), b"own");
+    assert_eq!(folders.names("in/target"), ["own"]);
+    // A folder does not take a link's place, nor a link a folder's.
+    for entry in [extended(1, b"l", 0), link(b"target", b"l")] {
+        let said = answer_to(&cable, LINKS, &all_of(&[entry], 0));
+        // The result of the entry, with its exit code.
+        assert_eq!((said[16], said[25]), (0x84, 5), "{said:?}");
+    }
+    assert_eq!(folders.names("in"), ["l", "target", "target/own"]);
 }

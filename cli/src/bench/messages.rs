@@ -31,7 +31,7 @@ pub fn run(
     time: Duration,
 ) -> Result<Messages, Failure> {
     let stream = transport.open_data_stream(&peer.data)?;
-    greeting::ask(&stream, Service::Messages)?;
+    greeting::ask(&stream, Service::Messages, 0)?;
     let mut token = Token::default();
     rustix::rand::getrandom(&mut token, rustix::rand::GetRandomFlags::empty())
         .map_err(|error| Failure::new(Exit::Failed, format!("no random numbers: {error}")))?;

@@ -96,7 +96,7 @@ impl<'a> Load<'a> {
 
     fn open(&self, service: Service) -> Result<DataStream, Failure> {
         let stream = self.transport.open_data_stream(&self.peer.data)?;
-        greeting::ask(&stream, service)?;
+        greeting::ask(&stream, service, 0)?;
         Ok(stream)
     }
 

@@ -17,6 +17,8 @@ pub struct Line<'a> {
     pub stream: DataStream,
     tally: &'a Tally<'a>,
     gathered: Vec<u8>,
+    /// Results that came over it.
+    results: usize,
 }
 
 impl<'a> Line<'a> {
@@ -25,6 +27,7 @@ impl<'a> Line<'a> {
             stream,
             tally,
             gathered: Vec::new(),
+            results: 0,
         }
     }
 
@@ -85,10 +88,27 @@ impl<'a> Line<'a> {
         }
     }
 
-    fn heard(&self, message: Receiver) -> Result<Option<Receiver>> {
+    pub fn results(&self) -> usize {
+        self.results
+    }
+
+    /// Waits until so many results have come.
+    pub fn wait_for_results(&mut self, count: usize) -> Result<()> {
+        self.write()?;
+        while self.results < count {
+            let message = Receiver::from_frame(&Frame::read(&self.stream)?)?;
+            if let Some(other) = self.heard(message)? {
+                return Err(out_of_turn(&other));
+            }
+        }
+        Ok(())
+    }
+
+    fn heard(&mut self, message: Receiver) -> Result<Option<Receiver>> {
         match message {
             Receiver::Result { index, code, why } => {
                 self.tally.result(index, code, &why)?;
+                self.results += 1;
                 Ok(None)
             }
             Receiver::Refused { code: BUSY, .. } => Err(Trouble::Busy),

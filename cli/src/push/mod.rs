@@ -3,6 +3,7 @@
 mod climb;
 mod file;
 mod line;
+mod links;
 mod pass;
 mod place;
 mod tally;
@@ -39,7 +40,8 @@ pub struct Options {
     #[arg(value_name = "PATH", required = true)]
     words: Vec<OsString>,
 
-    /// Copy what links point to. Otherwise those within folders are left out.
+    /// Copy what links point to. Otherwise links within folders are kept if they stay within what is pushed, and
+    /// the others are left out.
     #[arg(long, short = 'L')]
     dereference: bool,
 

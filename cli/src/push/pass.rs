@@ -16,8 +16,9 @@ use super::tree::Tree;
 use crate::connect::Peer;
 use crate::greeting::{self, Service};
 use crate::output;
-use crate::transfer::entry::Kind;
-use crate::transfer::message::{Pusher, Receiver, Want, ENTRIES_AT_ONCE};
+use crate::transfer::entry::{Entry, Kind};
+use crate::transfer::extensions::Extensions;
+use crate::transfer::message::{Pusher, Receiver, Want, ENTRIES_AT_ONCE, EXTENDED_AT_ONCE};
 use crate::transfer::progress::Progress;
 use crate::transfer::trouble::{Result, Trouble};
 use crate::transfer::{missing, SessionId, PATIENCE};
@@ -26,6 +27,8 @@ use crate::transfer::{missing, SessionId, PATIENCE};
 const PERIOD: Duration = Duration::from_secs(1);
 /// Streams that are tried without being asked for.
 const WORTH_TRYING: u16 = 4;
+/// Links that are made without waiting for the result of each.
+const LINKS_AT_ONCE: usize = 1024;
 /// A stream that has nothing to say says that it lives.
 const ALIVE: Duration = PATIENCE.checked_div(6).expect("not by zero");
 
@@ -40,6 +43,8 @@ pub struct Pass<'a> {
     pub progress: Progress,
     /// The files to be sent, and the next of them.
     files: Vec<u32>,
+    /// The links to be made when all files are there.
+    links: Vec<u32>,
     next: AtomicUsize,
     state: Mutex<State>,
     changed: Condvar,
@@ -63,23 +68,32 @@ pub fn run(
     streams: Option<NonZeroU16>,
 ) -> Result<()> {
     tally.begin();
-    let mut line = Line::new(open(transport, peer)?, tally);
-    let (wants, id) = announce(&mut line, tree)?;
+    let (stream, extensions) = open(transport, peer)?;
+    let mut line = Line::new(stream, tally);
+    let entries = tree.announced(extensions);
+    tally.announced(tree.entries.len() - entries.len());
+    let (wants, id) = announce(&mut line, entries, extensions)?;
     tally.accept(&wants)?;
-    let total: u64 = tree.entries.iter().map(|entry| entry.size).sum();
-    let files = (0..tree.entries.len() as u32)
-        .filter(|index| tree.entries[*index as usize].kind == Kind::File)
-        .filter(|index| wants[*index as usize] != Want::Nothing)
-        .collect();
+    let total: u64 = entries.iter().map(|entry| entry.size).sum();
+    let wanted = |is_wanted: fn(Kind) -> bool| {
+        let wants = entries.iter().zip(&wants).enumerate();
+        wants
+            .filter(|(_, (entry, want))| is_wanted(entry.kind) && **want != Want::Nothing)
+            .map(|(index, _)| index as u32)
+            .collect()
+    };
+    let files = wanted(|kind| kind == Kind::File);
+    let links = wanted(|kind| kind == Kind::Link);
     let pass = Pass {
         transport,
         peer,
         tree,
         tally,
-        progress: Progress::new(total - missing(&tree.entries, &wants), total),
+        progress: Progress::new(total - missing(entries, &wants), total),
         wants,
         id,
         files,
+        links,
         next: AtomicUsize::new(0),
         state: Mutex::default(),
         changed: Condvar::new(),
@@ -88,34 +102,45 @@ pub fn run(
     tally.finish()
 }
 
-fn open(transport: &ThunderboltTransport, peer: &Peer) -> Result<DataStream> {
+/// Opens a stream to the receiver; gives what it can do beyond the first version of the protocol.
+fn open(transport: &ThunderboltTransport, peer: &Peer) -> Result<(DataStream, Extensions)> {
     let stream = transport.open_data_stream(&peer.data)?;
-    greeting::ask(&stream, Service::Push)?;
-    Ok(stream)
+    let granted = greeting::ask(&stream, Service::Push, Extensions::KNOWN.0)?;
+    Ok((stream, Extensions(granted)))
 }
 
 /// Says what there is, and hears what is wanted.
-fn announce(line: &mut Line<'_>, tree: &Tree) -> Result<(Vec<Want>, SessionId)> {
-    for some in tree.entries.chunks(ENTRIES_AT_ONCE) {
-        line.say(&Pusher::Entries(some.to_vec()))?;
+fn announce(
+    line: &mut Line<'_>,
+    entries: &[Entry],
+    extensions: Extensions,
+) -> Result<(Vec<Want>, SessionId)> {
+    if extensions.any() {
+        for some in entries.chunks(EXTENDED_AT_ONCE) {
+            line.say(&Pusher::Extended(some.to_vec()))?;
+        }
+    } else {
+        for some in entries.chunks(ENTRIES_AT_ONCE) {
+            line.say(&Pusher::Entries(some.to_vec()))?;
+        }
     }
     line.say(&Pusher::Announced {
-        entries: tree.entries.len() as u32,
-        bytes: tree.entries.iter().map(|entry| entry.size).sum(),
+        entries: entries.len() as u32,
+        bytes: entries.iter().map(|entry| entry.size).sum(),
     })?;
-    let mut wants = Vec::with_capacity(tree.entries.len());
+    let mut wants = Vec::with_capacity(entries.len());
     loop {
         match line.plan()? {
             Receiver::Plan { first, wants: more } if first as usize == wants.len() => {
                 wants.extend(more);
             }
             Receiver::Ready(id) => {
-                let fits = |(want, entry): (&Want, &crate::transfer::entry::Entry)| match want {
+                let fits = |(want, entry): (&Want, &Entry)| match want {
                     Want::Content { have } => *have <= entry.size,
                     _ => true,
                 };
-                let all = wants.len() == tree.entries.len();
-                if !all || !wants.iter().zip(&tree.entries).all(fits) {
+                let all = wants.len() == entries.len();
+                if !all || !wants.iter().zip(entries).all(fits) {
                     return Err(Trouble::protocol("a plan that does not fit"));
                 }
                 return Ok((wants, id));
@@ -208,6 +233,7 @@ impl Pass<'_> {
         self.leave();
         let ended = sent.and_then(|()| {
             self.wait_for_others(&mut line)?;
+            self.links(&mut line)?;
             line.finish()
         });
         self.note(ended)
@@ -226,7 +252,7 @@ impl Pass<'_> {
     }
 
     fn join(&self) -> Result<Line<'_>> {
-        let stream = open(self.transport, self.peer)?;
+        let (stream, _) = open(self.transport, self.peer)?;
         self.state().streams.push(stream.clone());
         let mut line = Line::new(stream, self.tally);
         line.say(&Pusher::Join(self.id))?;
@@ -266,6 +292,19 @@ impl Pass<'_> {
             file::push(self, line, *index)?;
         }
         line.flush()
+    }
+
+    /// Has the links made, some at a time: their results must not pile up.
+    fn links(&self, line: &mut Line<'_>) -> Result<()> {
+        for some in self.links.chunks(LINKS_AT_ONCE) {
+            let results = line.results();
+            for index in some {
+                self.tally.leaves(*index);
+                line.say(&Pusher::File(*index))?;
+            }
+            line.wait_for_results(results + some.len())?;
+        }
+        Ok(())
     }
 
     fn wait_for_others(&self, line: &mut Line<'_>) -> Result<()> {

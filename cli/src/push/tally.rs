@@ -1,6 +1,6 @@
 //! What became of each entry, over all connections of one push.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::output;
 use crate::transfer::entry::Kind;
 use crate::transfer::message::Want;
 use crate::transfer::trouble::{Result, Trouble};
-use crate::units::{bytes, plural, rate_of};
+use crate::units::{bytes, files_and_links, plural, rate_of};
 
 use super::tree::Tree;
 
@@ -22,6 +22,8 @@ pub struct Tally<'a> {
     /// How often a receiver said what it wants.
     accepted: AtomicU64,
     fates: Mutex<Vec<Fate>>,
+    /// Links that the receiver does not know how to make.
+    unknown: AtomicUsize,
     /// Failures that were shown or counted.
     said: AtomicU64,
     sent: AtomicU64,
@@ -48,6 +50,7 @@ enum Fate {
 #[derive(Default)]
 struct Counts {
     pushed: u64,
+    links: u64,
     there: u64,
     failed: u64,
 }
@@ -59,6 +62,7 @@ impl<'a> Tally<'a> {
             tree,
             accepted: AtomicU64::new(0),
             fates: Mutex::new(vec![Fate::Unwanted; tree.entries.len()]),
+            unknown: AtomicUsize::new(0),
             said: AtomicU64::new(0),
             sent: AtomicU64::new(0),
         }
@@ -75,6 +79,17 @@ impl<'a> Tally<'a> {
                 Fate::Earlier | Fate::Pushed | Fate::Found => Fate::Earlier,
                 _ => Fate::Unwanted,
             };
+        }
+    }
+
+    /// What is pushed was announced but for so many links.
+    pub fn announced(&self, unknown: usize) {
+        if self.unknown.swap(unknown, Ordering::Relaxed) != unknown && unknown > 0 {
+            output::note(&format!(
+                "left out {}: the dcf-tb over there is older and knows none \
+                 (install this version there; --dereference copies what they point to)",
+                plural(unknown as u64, "link", "links")
+            ));
         }
     }
 
@@ -196,6 +211,7 @@ impl<'a> Tally<'a> {
         for (fate, entry) in self.fates().iter().zip(&self.tree.entries) {
             match fate {
                 Fate::Failed(_) => counts.failed += 1,
+                Fate::Earlier | Fate::Pushed if entry.kind == Kind::Link => counts.links += 1,
                 _ if entry.kind != Kind::File => {}
                 Fate::Earlier | Fate::Pushed => counts.pushed += 1,
                 _ => counts.there += 1,
@@ -206,10 +222,11 @@ impl<'a> Tally<'a> {
 
     pub fn report(&self, peer: &str) {
         let counts = self.counts();
+        let left_out = self.tree.left_out + self.unknown.load(Ordering::Relaxed) as u64;
         let time = self.begin.elapsed().max(Duration::from_nanos(1));
         let mut text = format!(
             "{} pushed to {peer}: {} in {:.2} s, {}",
-            plural(counts.pushed, "file", "files"),
+            files_and_links(counts.pushed, counts.links),
             bytes(self.sent()),
             time.as_secs_f64(),
             rate_of(self.sent(), time)
@@ -217,7 +234,7 @@ impl<'a> Tally<'a> {
         let more = [
             (counts.there, "was there already", "were there already"),
             (counts.failed, "failed", "failed"),
-            (self.tree.left_out, "was left out", "were left out"),
+            (left_out, "was left out", "were left out"),
         ];
         for (count, one, many) in more {
             if count > 0 {
@@ -233,6 +250,10 @@ impl<'a> Tally<'a> {
             Fate::Failed(exit) => Some(*exit),
             _ => None,
         });
-        failed.unwrap_or(self.tree.left_out_as)
+        let left_out_as = match self.unknown.load(Ordering::Relaxed) {
+            1.. if self.tree.left_out == 0 => Exit::Refused,
+            _ => self.tree.left_out_as,
+        };
+        failed.unwrap_or(left_out_as)
     }
 }

@@ -9,20 +9,28 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Stat};
 
+use super::links::beside;
 use super::place::{Identity, Opener, Place, Root};
 use super::walk::{walk, Found, Visit};
 use crate::exit::{Exit, Failure};
 use crate::output::{self, harmless};
-use crate::transfer::entry::{check_path, Entry, Kind, MOST_ENTRIES};
+use crate::transfer::entry::{check_path, Entry, Kind, More, MOST_ENTRIES};
+use crate::transfer::extensions::Extensions;
 
 pub struct Tree {
-    /// In the order in which they are made: a folder before what is in it.
+    /// In the order in which they are made: a folder before what is in it, and links in the end.
     pub entries: Vec<Entry>,
+    /// The index of the first link.
+    pub first_link: usize,
     /// Where each is.
-    places: Vec<Place>,
+    pub(super) places: Vec<Place>,
     roots: Vec<Root>,
     /// What the entries of each root are called over there begins with this.
-    bases: Vec<PathBuf>,
+    pub(super) bases: Vec<PathBuf>,
+    /// The links among what was found, which may lead out.
+    pub(super) links: Vec<(Entry, Place)>,
+    /// Where the paths are that have their own name over there, by which links may lead from one to another.
+    pub(super) beside: Vec<Option<PathBuf>>,
     opener: Opener,
     /// What was left out: links, devices, what cannot be read.
     pub left_out: u64,
@@ -34,9 +42,12 @@ impl Tree {
     pub fn read(paths: &[PathBuf], dereference: bool) -> Result<Self, Failure> {
         let mut tree = Self {
             entries: Vec::new(),
+            first_link: 0,
             places: Vec::new(),
             roots: Vec::new(),
             bases: Vec::new(),
+            links: Vec::new(),
+            beside: Vec::new(),
             opener: Opener::default(),
             left_out: 0,
             left_out_as: Exit::Done,
@@ -44,6 +55,8 @@ impl Tree {
         for path in paths {
             tree.add(path, dereference)?;
         }
+        tree.first_link = tree.entries.len();
+        tree.keep_links(paths);
         let mut names = HashSet::new();
         let twice = tree.entries.iter().find(|entry| !names.insert(&entry.path));
         if let Some(twice) = twice {
@@ -74,6 +87,7 @@ impl Tree {
                 .ok_or_else(|| cannot(&"it has no name; `/.` behind it copies what is in it"))?,
         };
         self.roots.push(root);
+        self.beside.push(beside(path, &base));
         self.bases.push(base);
         let mut adding = Adding { tree: self, path };
         walk(fd.as_fd(), &stat, dereference, &mut adding);
@@ -89,7 +103,15 @@ impl Tree {
         self.opener.open(&self.roots, place, below)
     }
 
-    fn leave_out(&mut self, path: &Path, why: &str, exit: Exit) {
+    /// What is announced to a receiver that granted these extensions. Indices are the same for all receivers.
+    pub fn announced(&self, extensions: Extensions) -> &[Entry] {
+        match extensions.has(Extensions::LINKS) {
+            true => &self.entries,
+            false => &self.entries[..self.first_link],
+        }
+    }
+
+    pub(super) fn leave_out(&mut self, path: &Path, why: &str, exit: Exit) {
         output::note(&format!("left out {}: {why}", shown(path)));
         if self.left_out == 0 {
             self.left_out_as = exit;
@@ -125,7 +147,12 @@ impl Adding<'_> {
 }
 
 impl Visit for Adding<'_> {
-    fn found(&mut self, Found { below, stat }: &Found<'_>) -> bool {
+    fn found(&mut self, found: &Found<'_>) -> bool {
+        let Found {
+            below,
+            stat,
+            target,
+        } = found;
         let base = &self.tree.bases[self.root()];
         let name = match below.as_os_str().is_empty() {
             true => base.clone(),
@@ -137,10 +164,7 @@ impl Visit for Adding<'_> {
         let kind = match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => Kind::Folder,
             FileType::RegularFile => Kind::File,
-            FileType::Symlink => {
-                let why = "a link (--dereference copies what it points to)";
-                return self.leave_out(below, why);
-            }
+            FileType::Symlink => Kind::Link,
             _ => return self.leave_out(below, "neither a file nor a folder"),
         };
         if let Err(why) = check_path(name.as_os_str().as_bytes()) {
@@ -150,10 +174,16 @@ impl Visit for Adding<'_> {
             root: self.root() as u32,
             identity: Identity::of(stat),
         };
-        self.tree.places.push(place);
-        self.tree.entries.push(entry(kind, name, stat));
+        let mut entry = entry(kind, name, stat);
+        if let Some(target) = target {
+            entry.more = More::Target((*target).into());
+            self.tree.links.push((entry, place));
+        } else {
+            self.tree.places.push(place);
+            self.tree.entries.push(entry);
+        }
         // One too many is enough to know.
-        self.tree.entries.len() <= MOST_ENTRIES
+        self.tree.entries.len() + self.tree.links.len() <= MOST_ENTRIES
     }
 
     fn failed(&mut self, below: &Path, error: &io::Error) {
@@ -170,9 +200,10 @@ fn entry(kind: Kind, path: PathBuf, stat: &Stat) -> Entry {
         modified: (stat.st_mtime, stat.st_mtime_nsec as u32),
         size: match kind {
             Kind::File => stat.st_size as u64,
-            Kind::Folder => 0,
+            Kind::Folder | Kind::Link => 0,
         },
         path,
+        more: More::Nothing,
     }
 }
 

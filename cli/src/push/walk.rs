@@ -2,13 +2,13 @@
 //! no link is followed unless the user asked for it: whatever a local program swaps meanwhile, the walk stays below
 //! the path that was named.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CStr, OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{fstat, openat, statat, AtFlags, Dir, FileType, Mode, OFlags, Stat};
+use rustix::fs::{fstat, openat, readlinkat, statat, AtFlags, Dir, FileType, Mode, OFlags, Stat};
 
 use super::place::{not_followed, Identity};
 
@@ -21,6 +21,8 @@ pub struct Found<'a> {
     /// Relative to the path that was named; empty for that path itself.
     pub below: &'a Path,
     pub stat: &'a Stat,
+    /// Where it leads, if it is a link that is not followed.
+    pub target: Option<&'a [u8]>,
 }
 
 /// What the walk reports to.
@@ -42,6 +44,7 @@ pub fn walk(root: BorrowedFd<'_>, stat: &Stat, dereference: bool, visit: &mut im
     let goes_on = walk.visit.found(&Found {
         below: &below,
         stat,
+        target: None,
     });
     if goes_on && is_folder(stat) {
         // The descriptor that is there, and no name that could mean something else by now.
@@ -95,7 +98,15 @@ impl<V: Visit> Walk<'_, V> {
         if is_folder && self.within.contains(&identity) {
             return Err(io::Error::other("the link leads to a folder that it is in"));
         }
-        let goes_on = self.visit.found(&Found { below, stat: &stat });
+        let target = match is_link && !self.dereference {
+            true => Some(readlinkat(folder, name, Vec::new())?),
+            false => None,
+        };
+        let goes_on = self.visit.found(&Found {
+            below,
+            stat: &stat,
+            target: target.as_deref().map(CStr::to_bytes),
+        });
         if is_folder && goes_on {
             self.folder(folder.as_fd(), name, identity, below);
         }

@@ -6,6 +6,7 @@ use thunderbolt_transport::DataStream;
 use super::file::{out_of_turn, skipped};
 use crate::greeting::read_exactly;
 use crate::transfer::entry::Entry;
+use crate::transfer::extensions::Extensions;
 use crate::transfer::frame::Frame;
 use crate::transfer::message::{Pusher, Receiver, Want, AT_ONCE};
 use crate::transfer::sums::{Sum, SUM};
@@ -22,6 +23,7 @@ pub struct Exchange<'a> {
     pub stream: &'a DataStream,
     pub entry: &'a Entry,
     want: Want,
+    extensions: Extensions,
     /// Checksums that the pusher still waits for.
     owed: u64,
     sums: Vec<Sum>,
@@ -42,7 +44,12 @@ pub enum Next {
 }
 
 impl<'a> Exchange<'a> {
-    pub fn new(stream: &'a DataStream, entry: &'a Entry, want: Want) -> Self {
+    pub fn new(
+        stream: &'a DataStream,
+        entry: &'a Entry,
+        want: Want,
+        extensions: Extensions,
+    ) -> Self {
         let compared = match want {
             Want::Nothing => 0,
             Want::Content { have } => have,
@@ -52,6 +59,7 @@ impl<'a> Exchange<'a> {
             stream,
             entry,
             want,
+            extensions,
             owed: pieces(compared),
             sums: Vec::new(),
             starts: matches!(want, Want::Comparison) || compared > 0,
@@ -74,7 +82,7 @@ impl<'a> Exchange<'a> {
     /// From where on the pusher sends, or why it does not.
     pub fn start(&mut self) -> Result<std::result::Result<u64, String>> {
         loop {
-            match Pusher::from_frame(&Frame::read(self.stream)?)? {
+            match Pusher::from_frame(&Frame::read(self.stream)?, self.extensions)? {
                 Pusher::Alive => {}
                 Pusher::Start(offset) => {
                     self.starts = false;
@@ -101,7 +109,7 @@ impl<'a> Exchange<'a> {
     /// The next piece, which is to be read from the stream then.
     pub fn next(&mut self) -> Result<Next> {
         loop {
-            match Pusher::from_frame(&Frame::read(self.stream)?)? {
+            match Pusher::from_frame(&Frame::read(self.stream)?, self.extensions)? {
                 Pusher::Data { length, sum } => {
                     if length != piece_at(self.offset, self.entry.size) {
                         return Err(Trouble::protocol("a piece of another length"));

@@ -11,12 +11,13 @@ use thunderbolt_transport::DataStream;
 use super::arriving::Arriving;
 use super::exchange::Exchange;
 use super::fault::Fault;
+use super::link;
 use super::mark::Mark;
 use super::place::{Part, Place, There};
 use super::session::{Session, State};
 use crate::exit::{Exit, Failure};
 use crate::output;
-use crate::transfer::entry::Entry;
+use crate::transfer::entry::{Entry, Kind};
 use crate::transfer::message::{Pusher, Receiver, Want};
 use crate::transfer::pieces;
 use crate::transfer::sums::SumsAhead;
@@ -28,7 +29,7 @@ use crate::units::bytes;
 pub fn receive(session: &Session, stream: &DataStream, index: u32) -> Result<()> {
     let (entry, want) = session.take(index)?;
     session.progress.name(&entry.shown());
-    let mut exchange = Exchange::new(stream, entry, want);
+    let mut exchange = Exchange::new(stream, entry, want, session.extensions);
     let outcome = outcome(session, &mut exchange, want);
     session.ended(
         index,
@@ -66,13 +67,14 @@ fn outcome(
     let place = session.folder.place(&entry.path);
     let place = place.map_err(|error| Fault::of(&session.folder, entry, &error))?;
     match want {
+        _ if entry.kind == Kind::Link => Ok(link::make(session, &place, entry)),
         Want::Comparison => compare(session, exchange, &place),
         Want::Content { have } => content(session, exchange, &place, have),
         Want::Nothing => Ok(Outcome::Done),
     }
 }
 
-enum Outcome {
+pub enum Outcome {
     Done,
     /// It was there already.
     Same,

@@ -29,7 +29,7 @@ const OWNERS: u16 = 0o700;
 
 /// The folder.
 pub struct Folder {
-    root: Arc<OwnedFd>,
+    pub(super) root: Arc<OwnedFd>,
     /// The user that this program runs as.
     user: u32,
     /// Whose folders are entered: this user's, those of DIR's owner, and root's.
@@ -107,6 +107,11 @@ impl Folder {
             folder = Arc::new(self.enter(&folder, name.as_os_str())?);
         }
         Ok(folder)
+    }
+
+    /// Whether a folder is there, with no link on the way.
+    pub fn has_folder(&self, path: &Path) -> bool {
+        self.walk(path).is_ok()
     }
 
     /// Opens a folder in a folder. One that belongs to another user is not entered: he may have put it

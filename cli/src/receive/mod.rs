@@ -6,6 +6,7 @@ mod fault;
 mod file;
 mod folder;
 mod known;
+mod link;
 mod mark;
 mod metadata;
 mod place;

@@ -53,7 +53,9 @@ pub enum There {
         mode: u16,
     },
     Folder,
-    /// A link, a device, a pipe, a socket.
+    /// A link that leads where the announced one does.
+    SameLink,
+    /// Another link, a device, a pipe, a socket.
     Special,
 }
 
@@ -101,7 +103,7 @@ impl Place {
             && stat.st_mode & 0o022 == 0
     }
 
-    fn stat(&self, name: &Path) -> io::Result<Option<Stat>> {
+    pub(super) fn stat(&self, name: &Path) -> io::Result<Option<Stat>> {
         match statat(&*self.folder, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),
             Err(Errno::NOENT) => Ok(None),

@@ -12,6 +12,7 @@ use super::place::There;
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::transfer::entry::{Entry, Kind};
+use crate::transfer::link::resolve;
 use crate::transfer::message::Want;
 use crate::transfer::missing;
 use crate::transfer::sums::resumable;
@@ -53,6 +54,7 @@ pub fn plan(folder: &Folder, entries: &[Entry], rules: Rules) -> Result<Plan> {
             twice.shown()
         )));
     }
+    check_links(entries)?;
     let mut in_the_way = Vec::new();
     let mut wants = Vec::with_capacity(entries.len());
     let mut refused = BTreeMap::new();
@@ -118,7 +120,9 @@ fn refusal(fault: Fault) -> Result<Refusal> {
 /// A folder in the place of a file, or something else in the place of a folder, is never replaced.
 fn kinds_fit(entry: &Entry, found: Found) -> std::result::Result<Found, Fault> {
     let why = match (entry.kind, found.there) {
-        (Kind::File, There::Folder) => "a folder of that name is there, and it is not replaced",
+        (Kind::File | Kind::Link, There::Folder) => {
+            "a folder of that name is there, and it is not replaced"
+        }
         (Kind::Folder, There::File { .. } | There::Special) => {
             "something that is no folder has its name, and it is not replaced"
         }
@@ -167,6 +171,28 @@ fn of_content(entry: &Entry, (exit, why): &Refusal) -> Refusal {
     (*exit, format!("its folder {}: {why}", entry.shown()).into())
 }
 
+/// All links have to stay within what is pushed, by the folders of this push.
+fn check_links(entries: &[Entry]) -> Result<()> {
+    let of = |kind: Kind| entries.iter().filter(move |entry| entry.kind == kind);
+    let mut links = of(Kind::Link).peekable();
+    if links.peek().is_none() {
+        return Ok(());
+    }
+    let folders: HashSet<_> = of(Kind::Folder).map(|entry| &*entry.path).collect();
+    for entry in links {
+        let target = entry.target().unwrap_or_default();
+        resolve(&entry.path, target, |path| folders.contains(path)).map_err(|why| {
+            let text = format!(
+                "the link \"{}\" to \"{}\" is refused: {why}",
+                entry.shown(),
+                output::harmless(target)
+            );
+            Failure::new(Exit::Refused, text)
+        })?;
+    }
+    Ok(())
+}
+
 /// Whether a file that is there has other permissions than those that come along.
 fn differs(folder: &Folder, entry: &Entry, there: There) -> bool {
     matches!(there, There::File { mode, .. } if mode != folder.granted(entry.mode))
@@ -195,6 +221,13 @@ fn find(folder: &Folder, walk: &mut Walk<'_>, entry: &Entry) -> io::Result<Found
         }
         Err(error) => return Err(error),
     };
+    if entry.kind == Kind::Link && place.is_link_to(entry.target())? {
+        return Ok(Found {
+            there: There::SameLink,
+            brought: Mark::NotOurs,
+            left: 0,
+        });
+    }
     let (there, mut brought) = place.there()?;
     if let There::File { size, modified, .. } = there {
         brought = folder.brought(brought, &entry.path, (size, modified));
@@ -214,6 +247,11 @@ fn wanted(entry: &Entry, found: Found, rules: Rules) -> Option<Want> {
     };
     match (entry.kind, found.there) {
         (_, There::Nothing) if entry.kind == Kind::File => Some(content),
+        (Kind::Link, There::SameLink) => Some(Want::Nothing),
+        (Kind::Link, There::Nothing) => Some(Want::Content { have: 0 }),
+        (Kind::Link, There::File { .. } | There::Special) if rules.force => {
+            Some(Want::Content { have: 0 })
+        }
         (Kind::Folder, There::Nothing | There::Folder) => Some(Want::Nothing),
         (Kind::File, There::File { size, modified, .. }) => {
             // Of what others put there the pusher learns nothing but that the name is taken.
@@ -255,6 +293,7 @@ pub fn failed(what: &str, error: &io::Error) -> Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transfer::entry::More;
     use crate::transfer::PIECE;
 
     fn entry(size: u64) -> Entry {
@@ -264,6 +303,7 @@ mod tests {
             modified: (100, 0),
             size,
             path: "x".into(),
+            more: More::Nothing,
         }
     }
 

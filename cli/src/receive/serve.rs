@@ -15,6 +15,7 @@ use crate::interrupt;
 use crate::output;
 use crate::own::OwnAddresses;
 use crate::transfer::entry::{Entry, MOST_ENTRIES, MOST_PATH_BYTES};
+use crate::transfer::extensions::Extensions;
 use crate::transfer::frame::{self, Frame};
 use crate::transfer::message::{Pusher, Receiver, AT_ONCE, BUSY};
 use crate::transfer::trouble::{Result, Trouble};
@@ -33,38 +34,42 @@ impl Receiving {
     /// To its end, on a thread of its own.
     pub fn stream(&self, stream: &DataStream) {
         self.slot.serve(|| match self.greet(stream) {
-            Ok(true) => {
-                if let Err(trouble) = self.push(stream) {
+            Ok(Some(extensions)) => {
+                if let Err(trouble) = self.push(stream, extensions) {
                     end(stream, trouble);
                 }
             }
-            Ok(false) => {}
+            Ok(None) => {}
             Err(error) => output::detail(&format!("{}: {error}", stream.peer())),
         });
     }
 
-    /// Whether it is for us.
-    fn greet(&self, stream: &DataStream) -> std::result::Result<bool, TransportError> {
+    /// Whether it is for us, and which extensions were granted.
+    fn greet(
+        &self,
+        stream: &DataStream,
+    ) -> std::result::Result<Option<Extensions>, TransportError> {
         match greeting::opening(stream, Some(greeting::PATIENCE))? {
-            Opening::Asked(Service::Push) => {
-                greeting::answer(stream, Welcome::Granted)?;
-                return Ok(true);
+            Opening::Asked(Service::Push, offered) => {
+                let granted = offered & Extensions::KNOWN.0;
+                greeting::answer(stream, Welcome::Granted, granted)?;
+                return Ok(Some(Extensions(granted)));
             }
-            Opening::Asked(_) => greeting::answer(stream, Welcome::NotServed)?,
-            Opening::Unknown(welcome) => greeting::answer(stream, welcome)?,
+            Opening::Asked(..) => greeting::answer(stream, Welcome::NotServed, 0)?,
+            Opening::Unknown(welcome) => greeting::answer(stream, welcome, 0)?,
             Opening::Other(_) => output::detail(&format!(
                 "a stream from {} is no push: it was ended",
                 stream.peer()
             )),
         }
-        Ok(false)
+        Ok(None)
     }
 
-    fn push(&self, stream: &DataStream) -> Result<()> {
+    fn push(&self, stream: &DataStream, extensions: Extensions) -> Result<()> {
         if self.own.refuses(stream.peer_address()) {
             return Err(from_this_machine().into());
         }
-        let first = Pusher::from_frame(&Frame::read(stream)?)?;
+        let first = Pusher::from_frame(&Frame::read(stream)?, extensions)?;
         if let Pusher::Join(id) = first {
             let session = self.slot.session(&id);
             let session = session.ok_or_else(|| Trouble::protocol("no such push to join"))?;
@@ -73,8 +78,14 @@ impl Receiving {
             return files(&session, stream, Vec::new);
         }
         let holding = self.slot.take().ok_or(Trouble::Busy)?;
-        let entries = announced(stream, first)?;
-        let session = Session::new(stream.peer(), &self.folder, &self.options, entries)?;
+        let entries = announced(stream, first, extensions)?;
+        let session = Session::new(
+            stream.peer(),
+            &self.folder,
+            &self.options,
+            entries,
+            extensions,
+        )?;
         let session = Arc::new(session);
         results(&session, stream)?;
         for (number, wants) in session.wants.chunks(AT_ONCE).enumerate() {
@@ -119,16 +130,16 @@ fn from_this_machine() -> Failure {
 }
 
 /// All that the pusher has to say of what it has.
-fn announced(stream: &DataStream, first: Pusher) -> Result<Vec<Entry>> {
+fn announced(stream: &DataStream, first: Pusher, extensions: Extensions) -> Result<Vec<Entry>> {
     let mut entries: Vec<Entry> = Vec::new();
     let (mut paths, mut total) = (0, 0_u64);
     let mut message = first;
     loop {
         match message {
             Pusher::Alive => {}
-            Pusher::Entries(more) => {
+            Pusher::Entries(more) | Pusher::Extended(more) => {
                 for entry in &more {
-                    paths += entry.path.as_os_str().len();
+                    paths += entry.name_bytes();
                     total = total.saturating_add(entry.size);
                 }
                 entries.extend(more);
@@ -149,7 +160,7 @@ fn announced(stream: &DataStream, first: Pusher) -> Result<Vec<Entry>> {
             }
             other => return Err(out_of_turn(&other)),
         }
-        message = Pusher::from_frame(&Frame::read(stream)?)?;
+        message = Pusher::from_frame(&Frame::read(stream)?, extensions)?;
     }
 }
 
@@ -160,7 +171,7 @@ fn files(
     at_the_end: impl FnOnce() -> Vec<(u32, String)>,
 ) -> Result<()> {
     loop {
-        match Pusher::from_frame(&Frame::read(stream)?)? {
+        match Pusher::from_frame(&Frame::read(stream)?, session.extensions)? {
             Pusher::Alive => {}
             Pusher::File(index) => file::receive(session, stream, index)?,
             Pusher::Skipped { index, why } => {

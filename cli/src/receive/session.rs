@@ -12,11 +12,12 @@ use super::plan::{self, Plan, Refused, Rules};
 use super::Options;
 use crate::output;
 use crate::transfer::entry::{Entry, Kind};
+use crate::transfer::extensions::Extensions;
 use crate::transfer::message::Want;
 use crate::transfer::progress::Progress;
 use crate::transfer::trouble::{Result, Trouble};
 use crate::transfer::{missing, SessionId};
-use crate::units::{bytes, plural, rate_of};
+use crate::units::{bytes, files_and_links, plural, rate_of};
 
 /// Entries whose failure is shown; the rest is counted.
 const SAID: u64 = 100;
@@ -28,6 +29,7 @@ pub struct Session {
     pub folder: Arc<Folder>,
     pub rules: Rules,
     pub sync: bool,
+    pub extensions: Extensions,
     pub entries: Vec<Entry>,
     pub wants: Vec<Want>,
     /// What cannot be taken, and why.
@@ -58,6 +60,7 @@ impl Session {
         folder: &Arc<Folder>,
         options: &Options,
         entries: Vec<Entry>,
+        extensions: Extensions,
     ) -> Result<Self> {
         let rules = Rules {
             force: options.force,
@@ -75,6 +78,7 @@ impl Session {
             folder: Arc::clone(folder),
             rules,
             sync: options.sync,
+            extensions,
             entries,
             wants,
             refused,
@@ -92,7 +96,7 @@ impl Session {
         let entry = self.entries.get(index as usize);
         let want = self.wants.get(index as usize).copied();
         let wanted = |(entry, want): &(&Entry, Want)| {
-            entry.kind == Kind::File && !matches!(want, Want::Nothing)
+            entry.kind != Kind::Folder && !matches!(want, Want::Nothing)
         };
         let found = entry.zip(want).filter(wanted);
         let found = found.ok_or_else(|| Trouble::protocol("a file that is not wanted"))?;
@@ -164,8 +168,13 @@ impl Session {
         let files = lock(&self.files);
         let count = |state| files.values().filter(|is| **is == state).count() as u64;
         let (done, same) = (count(State::Done), count(State::Same));
-        let is_file = |index: &&u32| self.entries[**index as usize].kind == Kind::File;
-        let refused = self.refused.keys().filter(is_file).count() as u64;
+        let of = |index: &u32, kind| self.entries[*index as usize].kind == kind;
+        let links = files
+            .iter()
+            .filter(|(index, state)| **state == State::Done && of(index, Kind::Link))
+            .count() as u64;
+        let of_files = self.refused.keys().filter(|index| of(index, Kind::File));
+        let refused = of_files.count() as u64;
         let wanted = self.wants.iter().filter(|want| **want != Want::Nothing);
         let missed = wanted.count() as u64 - done - same + refused;
         let there = self.entries.iter().zip(&self.wants);
@@ -175,7 +184,7 @@ impl Session {
         let time = self.begin.elapsed().max(Duration::from_nanos(1));
         let mut text = format!(
             "{} received from {}: {} in {:.2} s, {}",
-            plural(done, "file", "files"),
+            files_and_links(done - links, links),
             self.peer,
             bytes(received),
             time.as_secs_f64(),

@@ -4,7 +4,9 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::extensions::Extensions;
 use super::fields::Fields;
+use super::link::check_target;
 use super::trouble::{Result, Trouble};
 use crate::exit::{Exit, Failure};
 use crate::output::harmless;
@@ -29,6 +31,17 @@ const LONGEST_IN_PART: usize = LONGEST_NAME - PART.len() - 1;
 pub enum Kind {
     Folder = 1,
     File = 2,
+    /// A symbolic link.
+    Link = 3,
+}
+
+/// What an entry has beyond those of the first version of the protocol.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum More {
+    #[default]
+    Nothing,
+    /// Where a link leads.
+    Target(Box<[u8]>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,9 +53,11 @@ pub struct Entry {
     pub size: u64,
     /// Relative to the receiver's folder.
     pub path: PathBuf,
+    pub more: More,
 }
 
 impl Entry {
+    /// Appends it as the first version of the protocol has it.
     pub fn append_to(&self, bytes: &mut Vec<u8>) {
         let path = self.path.as_os_str().as_bytes();
         bytes.push(self.kind as u8);
@@ -54,17 +69,52 @@ impl Entry {
         bytes.extend(path);
     }
 
+    /// Appends it with what the extensions need.
+    pub fn append_extended_to(&self, bytes: &mut Vec<u8>) {
+        self.append_to(bytes);
+        match &self.more {
+            More::Nothing => {}
+            More::Target(target) => {
+                bytes.extend((target.len() as u16).to_be_bytes());
+                bytes.extend(target);
+            }
+        }
+    }
+
     /// Reads one, and refuses what must never reach a file system.
     pub fn read(fields: &mut Fields<'_>) -> Result<Self> {
         let kind = match fields.u8()? {
             1 => Kind::Folder,
             2 => Kind::File,
-            other => {
-                return Err(refused(format!(
-                    "an entry of kind {other}: only files and folders are taken"
-                )))
-            }
+            other => return Err(unknown(other)),
         };
+        Self::read_rest(kind, fields)
+    }
+
+    /// Reads one as [`Entry::append_extended_to`] writes it.
+    pub fn read_extended(fields: &mut Fields<'_>, extensions: Extensions) -> Result<Self> {
+        let kind = match fields.u8()? {
+            1 => Kind::Folder,
+            2 => Kind::File,
+            3 if extensions.has(Extensions::LINKS) => Kind::Link,
+            other => return Err(unknown(other)),
+        };
+        let mut entry = Self::read_rest(kind, fields)?;
+        if kind == Kind::Link {
+            let length = fields.u16()?;
+            let target = fields.bytes(length.into())?;
+            check_target(target).map_err(|why| {
+                refused(format!("the link \"{}\" is refused: {why}", entry.shown()))
+            })?;
+            entry.more = More::Target(target.into());
+        }
+        if kind != Kind::File && entry.size != 0 {
+            return Err(Trouble::protocol("a size of what has none"));
+        }
+        Ok(entry)
+    }
+
+    fn read_rest(kind: Kind, fields: &mut Fields<'_>) -> Result<Self> {
         let mode = fields.u16()?;
         let modified = (fields.i64()?, fields.u32()?);
         let size = fields.u64()?;
@@ -81,13 +131,33 @@ impl Entry {
             modified,
             size,
             path: Path::new(OsStr::from_bytes(path)).to_owned(),
+            more: More::Nothing,
         })
+    }
+
+    /// Where it leads, if it is a link.
+    pub fn target(&self) -> Option<&[u8]> {
+        match &self.more {
+            More::Target(target) => Some(target),
+            More::Nothing => None,
+        }
+    }
+
+    /// Bytes of its names, all of which have to be kept.
+    pub fn name_bytes(&self) -> usize {
+        self.path.as_os_str().len() + self.target().map_or(0, <[u8]>::len)
     }
 
     /// Its path for a person.
     pub fn shown(&self) -> String {
         harmless(self.path.as_os_str().as_bytes())
     }
+}
+
+fn unknown(kind: u8) -> Trouble {
+    refused(format!(
+        "an entry of kind {kind}: only files, folders and links within them are taken"
+    ))
 }
 
 fn refused(text: String) -> Trouble {
@@ -164,6 +234,7 @@ mod tests {
             modified: (1_700_000_000, 5),
             size: 1 << 40,
             path: path.into(),
+            more: More::Nothing,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The messages of both sides, and their bytes.
 
 use super::entry::Entry;
+use super::extensions::Extensions;
 use super::fields::Fields;
 use super::frame::{Frame, MOST};
 use super::sums::{Sum, SUM};
@@ -28,6 +29,8 @@ pub enum Pusher {
     Skipped { index: u32, why: String },
     /// No more files on this stream.
     Finished,
+    /// Part of what it has, with what the extensions need.
+    Extended(Vec<Entry>),
 }
 
 /// What the receiver wants of an entry.
@@ -62,8 +65,9 @@ pub enum Receiver {
 pub const BUSY: u8 = 100;
 /// Wants in one message, and checksums.
 pub const AT_ONCE: usize = 4096;
-/// Entries in one message: with the longest paths they fit.
+/// Entries in one message: with the longest paths they fit, and with the longest targets of links.
 pub const ENTRIES_AT_ONCE: usize = 15;
+pub const EXTENDED_AT_ONCE: usize = 7;
 const LONGEST_TEXT: usize = 1024;
 
 fn text(bytes: &[u8]) -> String {
@@ -100,11 +104,19 @@ impl Pusher {
             Self::Data { length, sum } => (6, [&length.to_be_bytes()[..], sum].concat()),
             Self::Skipped { index, why } => (7, with_text(index.to_be_bytes().to_vec(), why)),
             Self::Finished => (8, Vec::new()),
+            Self::Extended(entries) => {
+                let mut payload = Vec::new();
+                entries
+                    .iter()
+                    .for_each(|entry| entry.append_extended_to(&mut payload));
+                (9, payload)
+            }
         };
         Frame::new(kind, payload)
     }
 
-    pub fn from_frame(frame: &Frame) -> Result<Self> {
+    /// Reads what a pusher says to which these extensions were granted.
+    pub fn from_frame(frame: &Frame, extensions: Extensions) -> Result<Self> {
         let mut fields = Fields(&frame.payload);
         let message = match frame.kind {
             0 => Self::Alive,
@@ -135,6 +147,13 @@ impl Pusher {
                 why: text(fields.rest()),
             },
             8 => Self::Finished,
+            9 if extensions.any() => {
+                let mut entries = Vec::new();
+                while !fields.is_empty() {
+                    entries.push(Entry::read_extended(&mut fields, extensions)?);
+                }
+                Self::Extended(entries)
+            }
             other => return Err(Trouble::protocol(format!("message {other}"))),
         };
         fields.end()?;
@@ -224,6 +243,9 @@ impl Receiver {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transfer::entry::{Kind, More};
+
+    const KNOWN: Extensions = Extensions::KNOWN;
 
     #[test]
     fn messages_are_read_as_they_were_written() {
@@ -246,8 +268,12 @@ mod tests {
                 why: "gone".into(),
             },
             Pusher::Finished,
+            Pusher::Extended(vec![link(b"../target"), link(b"x")]),
         ] {
-            assert_eq!(Pusher::from_frame(&message.frame()).unwrap(), message);
+            assert_eq!(
+                Pusher::from_frame(&message.frame(), KNOWN).unwrap(),
+                message
+            );
             assert!(Receiver::from_frame(&message.frame()).is_err());
         }
         let wants = vec![Want::Nothing, Want::Content { have: 5 }, Want::Comparison];
@@ -267,7 +293,43 @@ mod tests {
             Receiver::Done,
         ] {
             assert_eq!(Receiver::from_frame(&message.frame()).unwrap(), message);
-            assert!(Pusher::from_frame(&message.frame()).is_err());
+            assert!(Pusher::from_frame(&message.frame(), KNOWN).is_err());
+        }
+    }
+
+    fn link(target: &[u8]) -> Entry {
+        Entry {
+            kind: Kind::Link,
+            mode: 0o777,
+            modified: (-1, 999_999_999),
+            size: 0,
+            path: "a/link".into(),
+            more: More::Target(target.into()),
+        }
+    }
+
+    #[test]
+    fn what_was_not_granted_is_not_read() {
+        let frame = Pusher::Extended(vec![link(b"x")]).frame();
+        assert!(Pusher::from_frame(&frame, Extensions(0)).is_err());
+        assert!(Pusher::from_frame(&frame, Extensions(0x80)).is_err());
+        let plain = Frame::new(1, frame.payload);
+        assert!(
+            Pusher::from_frame(&plain, KNOWN).is_err(),
+            "a link is none of the first version"
+        );
+    }
+
+    #[test]
+    fn targets_that_lead_nowhere_or_out_are_refused() {
+        for wrong in [&b""[..], b"/etc", b"a\0", &[b'x'; 4096]] {
+            let frame = Pusher::Extended(vec![link(wrong)]).frame();
+            assert!(Pusher::from_frame(&frame, KNOWN).is_err(), "{wrong:?}");
+        }
+        let mut cut = Pusher::Extended(vec![link(b"target")]).frame();
+        while cut.payload.len() > 1 {
+            cut.payload.pop();
+            assert!(Pusher::from_frame(&cut, KNOWN).is_err(), "{cut:?}");
         }
     }
 
@@ -278,6 +340,12 @@ mod tests {
             wants: vec![Want::Comparison; AT_ONCE],
         };
         assert!(plan.frame().payload.len() <= MOST);
+        let longest = Entry {
+            path: "p".repeat(4095).into(),
+            ..link(&[b't'; 4095])
+        };
+        let entries = Pusher::Extended(vec![longest; EXTENDED_AT_ONCE]);
+        assert!(entries.frame().payload.len() <= MOST);
         let sums = Receiver::Sums(vec![[0; SUM]; AT_ONCE]);
         assert!(sums.frame().payload.len() <= MOST);
         let why = "ü".repeat(1000);
@@ -293,7 +361,7 @@ mod tests {
                 sum: [0; SUM],
             }
             .frame();
-            assert!(Pusher::from_frame(&frame).is_err());
+            assert!(Pusher::from_frame(&frame, KNOWN).is_err());
         }
     }
 }

@@ -1,8 +1,10 @@
 //! What `push` and `receive` say to each other: docs/DCF-TB.md.
 
 pub mod entry;
+pub mod extensions;
 pub mod fields;
 pub mod frame;
+pub mod link;
 pub mod message;
 pub mod progress;
 pub mod sums;

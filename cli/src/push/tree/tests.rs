@@ -25,17 +25,17 @@ fn names_are_those_of_cp() {
     let directory = tree();
     let read = |name: &str, follow| Tree::read(&[directory.path().join(name)], follow).unwrap();
     let plain = read("d", false);
-    assert_eq!(names(&plain), ["d", "d/empty", "d/file"]);
-    assert_eq!(plain.left_out, 2);
+    assert_eq!(names(&plain), ["d", "d/empty", "d/file", "d/link"]);
+    assert_eq!((plain.left_out, plain.first_link), (1, 3));
     assert_eq!(plain.entries[2].size, 5);
-    assert_eq!(names(&read("d/.", false)), ["empty", "file"]);
+    assert_eq!(names(&read("d/.", false)), ["empty", "file", "link"]);
     assert_eq!(
         names(&read("d/", true)),
         ["d", "d/empty", "d/file", "d/link"]
     );
     assert_eq!(
         names(&read("other", false)),
-        ["other", "other/empty", "other/file"]
+        ["other", "other/empty", "other/file", "other/link"]
     );
     assert_eq!(names(&read("d/file", false)), ["file"]);
     assert_eq!(names(&read("d/empty/..", false))[0], "d");
@@ -203,4 +203,70 @@ fn two_of_one_name_are_a_mistake() {
         .err()
         .unwrap();
     assert_eq!(nothing.exit, Exit::Failed);
+}
+
+/// The links that are kept of those that are found below some paths.
+fn kept(directory: &Path, paths: &[&str]) -> Vec<String> {
+    let paths: Vec<_> = paths.iter().map(|path| directory.join(path)).collect();
+    let tree = Tree::read(&paths, false).unwrap();
+    let links = &tree.entries[tree.first_link..];
+    let shown = |entry: &Entry| entry.path.to_str().unwrap().to_owned();
+    let announced = tree.announced(Extensions(0));
+    assert!(announced.iter().all(|entry| entry.kind != Kind::Link));
+    assert_eq!(tree.announced(Extensions::KNOWN).len(), tree.entries.len());
+    links.iter().map(shown).collect()
+}
+
+#[test]
+fn links_are_kept_that_stay_within_what_is_pushed() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    for folder in ["hub/blobs", "hub/snapshots/1", "other/blobs"] {
+        fs::create_dir_all(directory.join(folder)).unwrap();
+    }
+    let whole = directory.join("hub/blobs/x").to_str().unwrap().to_owned();
+    for (link, target) in [
+        ("hub/snapshots/1/model", "../../blobs/x"),
+        ("hub/beside", "../other/blobs"),
+        ("hub/round", "../hub/blobs"),
+        ("hub/self", "."),
+        ("hub/up", ".."),
+        ("hub/snapshots/whole", &whole),
+        ("hub/snapshots/out", "../../../x"),
+        ("hub/snapshots/through", "../beside/../x"),
+        ("hub/snapshots/down", "1/../1/model"),
+    ] {
+        symlink(target, directory.join(link)).unwrap();
+    }
+    symlink("hub", directory.join("named")).unwrap();
+    let always = ["snapshots/1/model", "snapshots/down"];
+    let with = |base: &str, more: &[&str]| {
+        let mut all: Vec<String> = always.iter().map(|name| format!("{base}{name}")).collect();
+        all.extend(more.iter().map(|name| format!("{base}{name}")));
+        all.sort();
+        all
+    };
+    let sorted = |paths: &[&str]| {
+        let mut kept = kept(directory, paths);
+        kept.sort();
+        kept
+    };
+    assert_eq!(sorted(&["hub"]), with("hub/", &["round", "self"]));
+    assert_eq!(sorted(&["hub/."]), with("", &["self"]));
+    // The name over there is another one than here.
+    assert_eq!(sorted(&["named"]), with("named/", &["self"]));
+    // What lies beside each other here does so over there.
+    assert_eq!(
+        sorted(&["hub", "other"]),
+        with("hub/", &["beside", "round", "self"])
+    );
+    assert_eq!(
+        sorted(&["hub", "other/."]),
+        with("hub/", &["round", "self"])
+    );
+    assert_eq!(
+        sorted(&["hub/snapshots", "hub/blobs"]),
+        ["snapshots/1/model", "snapshots/down"]
+    );
+    assert!(sorted(&["hub/snapshots/1", "hub/blobs"]).is_empty());
 }

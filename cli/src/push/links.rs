@@ -1,0 +1,66 @@
+//! The links among what is pushed: which of them are kept.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::tree::Tree;
+use crate::exit::Exit;
+use crate::transfer::entry::{Entry, Kind};
+use crate::transfer::link::resolve;
+
+impl Tree {
+    /// Takes the links along that stay within what is pushed, and leaves the others out.
+    pub(super) fn keep_links(&mut self, paths: &[PathBuf]) {
+        let folders: HashSet<PathBuf> = self
+            .entries
+            .iter()
+            .filter(|entry| entry.kind == Kind::Folder)
+            .map(|entry| entry.path.clone())
+            .collect();
+        for (entry, place) in std::mem::take(&mut self.links) {
+            let root = place.root as usize;
+            match self.leads_within(&entry, root, &folders) {
+                Ok(()) => {
+                    self.entries.push(entry);
+                    self.places.push(place);
+                }
+                Err(why) => {
+                    let below = entry.path.strip_prefix(&self.bases[root]);
+                    let path = paths[root].join(below.unwrap_or(&entry.path));
+                    let why = format!("a link: {why} (--dereference copies what it points to)");
+                    self.leave_out(&path, &why, Exit::Refused);
+                }
+            }
+        }
+    }
+
+    fn leads_within(
+        &self,
+        entry: &Entry,
+        root: usize,
+        folders: &HashSet<PathBuf>,
+    ) -> Result<(), &'static str> {
+        let target = entry.target().unwrap_or_default();
+        let to = resolve(&entry.path, target, |path| folders.contains(path))?;
+        // Also over there it has to lead to what it leads to here: below the same path, or one beside it.
+        let beside = &self.beside[root];
+        let is_there = |(other, base): (usize, &PathBuf)| {
+            let is_beside = beside.is_some() && *beside == self.beside[other];
+            (other == root || is_beside) && to.starts_with(base)
+        };
+        match self.bases.iter().enumerate().any(is_there) {
+            true => Ok(()),
+            false => Err("it leads out of what is pushed"),
+        }
+    }
+}
+
+/// The folder that a path is in, if the path has the same name here and over there.
+pub fn beside(path: &Path, base: &Path) -> Option<PathBuf> {
+    let whole = fs::canonicalize(path).ok()?;
+    let is_same = whole
+        .file_name()
+        .is_some_and(|name| Path::new(name) == base);
+    is_same.then(|| whole.parent().map(Path::to_owned))?
+}

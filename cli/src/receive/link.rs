@@ -1,0 +1,229 @@
+//! Links: only relative ones that stay within what is pushed, made in one step.
+//!
+//! transfer/link.rs says which those are. Here the kernel has a look, too: links that were in the folder before
+//! any push may lead elsewhere, and no link of a push may lead through one of those.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{
+    openat2, readlinkat, renameat, renameat_with, symlinkat, unlinkat, utimensat, AtFlags, Mode,
+    OFlags, RenameFlags, ResolveFlags,
+};
+use rustix::io::Errno;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::file::Outcome;
+use super::folder::Folder;
+use super::metadata::times;
+use super::place::Place;
+use super::session::Session;
+use crate::exit::Exit;
+use crate::output;
+use crate::transfer::entry::{Entry, PART};
+use crate::transfer::link::resolve;
+
+/// How often the kernel is asked again while somebody renames folders on the way.
+const TRIES: usize = 8;
+
+/// Makes the link that an entry tells of. A failure concerns this link alone.
+pub fn make(session: &Session, place: &Place, entry: &Entry) -> Outcome {
+    let target = entry.target().unwrap_or_default();
+    let failed = |why: String| Outcome::Failed(Exit::Refused, why);
+    // A folder of the push that could not be made may be a link, now or later.
+    let is_folder = |path: &Path| session.folder.has_folder(path);
+    if let Err(why) = resolve(&entry.path, target, is_folder) {
+        return failed(why.to_owned());
+    }
+    if let Err(error) = session.folder.leads_within(&entry.path, target) {
+        let target = output::harmless(target);
+        return failed(format!("the link to \"{target}\" is not made: {error}"));
+    }
+    match place.link(target, entry.modified, session.rules.force) {
+        Ok(()) => Outcome::Done,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Outcome::Failed(
+            Exit::Exists,
+            "meanwhile it exists already (`dcf-tb receive --force` overwrites)".into(),
+        ),
+        Err(error) => Outcome::Failed(Exit::Failed, format!("cannot make the link: {error}")),
+    }
+}
+
+impl Folder {
+    /// Whether a link at a path stays below the folder as far as it leads anywhere now.
+    fn leads_within(&self, path: &Path, target: &[u8]) -> io::Result<()> {
+        let from = path.parent().unwrap_or(Path::new(""));
+        let whole = from.join(OsStr::from_bytes(target));
+        let flags = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        for _ in 0..TRIES {
+            match openat2(
+                &*self.root,
+                &whole,
+                OFlags::PATH | OFlags::CLOEXEC,
+                Mode::empty(),
+                flags,
+            ) {
+                Err(Errno::AGAIN) => {}
+                Err(Errno::XDEV) => {
+                    return Err(io::Error::other(
+                        "a link that is there already leads out of the folder",
+                    ))
+                }
+                // It leads nowhere yet: by its words it stays within. Or into what this user may not enter.
+                Err(
+                    Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS | Errno::NAMETOOLONG,
+                )
+                | Ok(_) => return Ok(()),
+                Err(Errno::NOSYS) => {
+                    return Err(io::Error::other(
+                        "this kernel cannot tell where it leads (Linux 5.6 can)",
+                    ))
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(io::Error::other("folders on its way are being renamed"))
+    }
+}
+
+impl Place {
+    /// Whether a link with this target is there.
+    pub fn is_link_to(&self, target: Option<&[u8]>) -> io::Result<bool> {
+        match readlinkat(&*self.folder, &self.name, Vec::new()) {
+            Ok(there) => Ok(Some(there.as_bytes()) == target),
+            Err(Errno::INVAL | Errno::NOENT) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn link(&self, target: &[u8], modified: (i64, u32), force: bool) -> io::Result<()> {
+        self.put(force, |name| {
+            symlinkat(OsStr::from_bytes(target), &*self.folder, name)?;
+            let flags = AtFlags::SYMLINK_NOFOLLOW;
+            // Not every file system keeps times of links.
+            match utimensat(&*self.folder, name, &times(modified), flags) {
+                Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+                Err(error) => Err(error),
+            }
+        })
+    }
+
+    /// Makes something under a name for the moment, and puts it in its place in one step. Without `force` it
+    /// never replaces what is there.
+    pub(super) fn put(
+        &self,
+        force: bool,
+        make: impl Fn(&Path) -> rustix::io::Result<()>,
+    ) -> io::Result<()> {
+        let moment = self.moment();
+        let mut made = make(&moment);
+        if made == Err(Errno::EXIST) {
+            // A receiver that was killed left it: nothing else has such a name.
+            unlinkat(&*self.folder, &moment, AtFlags::empty())?;
+            made = make(&moment);
+        }
+        let put = made
+            .map_err(io::Error::from)
+            .and_then(|()| self.rename(&moment, force));
+        if put.is_err() {
+            // At worst it stays until the next push.
+            let _ = unlinkat(&*self.folder, &moment, AtFlags::empty());
+        }
+        put
+    }
+
+    fn rename(&self, from: &Path, force: bool) -> io::Result<()> {
+        let folder = &*self.folder;
+        if force {
+            return Ok(renameat(folder, from, folder, &self.name)?);
+        }
+        match renameat_with(folder, from, folder, &self.name, RenameFlags::NOREPLACE) {
+            // A file system that cannot: then there is a moment between looking and renaming.
+            Err(Errno::INVAL | Errno::NOSYS) => match self.stat(&self.name)? {
+                None => Ok(renameat(folder, from, folder, &self.name)?),
+                Some(_) => Err(Errno::EXIST.into()),
+            },
+            other => Ok(other?),
+        }
+    }
+
+    /// One of the names that no entry may have.
+    fn moment(&self) -> PathBuf {
+        let hash = xxh3_128(self.name.as_os_str().as_bytes());
+        PathBuf::from(format!(".{hash:032x}-link{PART}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::{symlink, MetadataExt};
+
+    fn folder() -> (tempfile::TempDir, Folder) {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir_all(directory.path().join("in/d")).unwrap();
+        fs::create_dir_all(directory.path().join("out/d")).unwrap();
+        let folder = Folder::open(&directory.path().join("in")).unwrap();
+        (directory, folder)
+    }
+
+    #[test]
+    fn the_kernel_sees_through_links_that_are_there() {
+        let (directory, folder) = folder();
+        let at = |name: &str| directory.path().join("in").join(name);
+        symlink("../out", at("up")).unwrap();
+        symlink(directory.path().join("out"), at("absolute")).unwrap();
+        symlink("up", at("chain")).unwrap();
+        symlink("d", at("within")).unwrap();
+        symlink("round", at("round")).unwrap();
+        let leads =
+            |path: &str, target: &str| folder.leads_within(Path::new(path), target.as_bytes());
+        for target in [
+            "up",
+            "up/d",
+            "absolute",
+            "chain/x",
+            "within/../up",
+            "up/nothing",
+        ] {
+            assert!(leads("l", target).is_err(), "{target}");
+            assert!(leads("d/l", &format!("../{target}")).is_err(), "{target}");
+        }
+        for target in ["within", "d", "nothing", "nothing/x", "within/x", "round"] {
+            leads("l", target).unwrap();
+            leads("d/l", &format!("../{target}")).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_link_replaces_nothing_without_force_and_no_folder_ever() {
+        let (directory, folder) = folder();
+        let at = |name: &str| directory.path().join("in").join(name);
+        let link = |name: &str, force| {
+            let place = folder.place(Path::new(name)).unwrap();
+            place.link(b"target", (-5, 7), force)
+        };
+        fs::write(at("file"), "precious").unwrap();
+        symlink("other", at("other")).unwrap();
+        for name in ["file", "other", "d"] {
+            let error = link(name, false).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AlreadyExists, "{name}");
+        }
+        assert!(link("d", true).is_err());
+        // What an earlier receiver left does not matter.
+        let left = folder.place(Path::new("new")).unwrap().moment();
+        symlink("left", at(left.to_str().unwrap())).unwrap();
+        link("new", false).unwrap();
+        link("file", true).unwrap();
+        link("other", true).unwrap();
+        for name in ["new", "file", "other"] {
+            assert_eq!(fs::read_link(at(name)).unwrap(), Path::new("target"));
+            let metadata = fs::symlink_metadata(at(name)).unwrap();
+            assert_eq!((metadata.mtime(), metadata.mtime_nsec()), (-5, 7));
+        }
+        assert_eq!(fs::read_dir(at("")).unwrap().count(), 4);
+    }
+}

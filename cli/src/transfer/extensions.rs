@@ -1,0 +1,21 @@
+//! What two programs may do beyond the first version of the protocol: docs/DCF-TB.md, "Extensions".
+
+/// A set of extensions, as greetings offer and grant them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Extensions(pub u8);
+
+impl Extensions {
+    /// Links within what is pushed.
+    pub const LINKS: u8 = 1;
+    /// All that this program knows.
+    pub const KNOWN: Self = Self(Self::LINKS);
+
+    pub fn has(self, extension: u8) -> bool {
+        self.0 & extension != 0
+    }
+
+    /// Whether entries are announced with what the extensions need.
+    pub fn any(self) -> bool {
+        self.0 != 0
+    }
+}
