@@ -86,7 +86,8 @@ fn interface(common: &Common, peer: Option<&str>) -> String {
 /// stands in commands that are run or pasted.
 pub fn is_plain(interface: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._@:-".contains(&byte);
-    interface.bytes().all(is_plain)
+    // An option to a program begins with `-`.
+    !interface.is_empty() && !interface.starts_with('-') && interface.bytes().all(is_plain)
 }
 
 /// The name of an interface that may have been given as an index.
@@ -264,7 +265,7 @@ mod tests {
     #[test]
     fn names_for_a_shell_are_plain() {
         assert!(is_plain("thunderbolt0") && is_plain("enp2s0.7"));
-        for odd in ["$(reboot)", "a;b", "a'b", "a b", "ü"] {
+        for odd in ["$(reboot)", "a;b", "a'b", "a b", "ü", "", "-f"] {
             assert!(!is_plain(odd), "{odd}");
         }
     }

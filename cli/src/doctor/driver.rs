@@ -1,6 +1,6 @@
 //! The kernel and its driver.
 
-use super::finding::Finding;
+use super::finding::{Finding, Fix};
 use super::tree::Tree;
 
 const RELEASE: &str = "proc/sys/kernel/osrelease";
@@ -11,11 +11,18 @@ const REPAIRED: [Version; 3] = [(5, 15, 134), (6, 1, 56), (6, 5, 6)];
 /// All branches from here on have it.
 const GOOD: Version = (6, 6, 0);
 
-type Version = (u32, u32, u32);
+pub type Version = (u32, u32, u32);
+
+/// That of the kernel, if it can be read and understood.
+pub fn running(tree: &Tree) -> Option<Version> {
+    version(&tree.read(RELEASE)?)
+}
 
 /// `6.8.0-45-generic` as 6, 8 and 0.
 fn version(release: &str) -> Option<Version> {
-    let mut numbers = release.split(['.', '-']).map(str::parse);
+    // `6.12-rc1`, `6.12+`, `6.1.0~rc2`: what follows the numbers says nothing here.
+    let numbers = release.split(|letter: char| !letter.is_ascii_digit());
+    let mut numbers = numbers.map(str::parse);
     let (major, minor) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
     Some((
         major,
@@ -34,7 +41,7 @@ fn is_repaired(version: Version) -> bool {
 
 /// Whether its driver breaks what it segments.
 fn is_suspect(tree: &Tree) -> Option<bool> {
-    Some(!is_repaired(version(&tree.read(RELEASE)?)?))
+    Some(!is_repaired(running(tree)?))
 }
 
 pub fn kernel(tree: &Tree) -> Finding {
@@ -56,7 +63,10 @@ pub fn kernel(tree: &Tree) -> Finding {
             ),
         )
         .advise("messages that arrive while streams hang are its sign; install a kernel of 6.6 or later"),
-        Some(_) => Finding::good("kernel", release),
+        Some(_) => Finding::good(
+            "kernel",
+            format!("{release}: by its number it has no known fault of thunderbolt-net"),
+        ),
     }
 }
 
@@ -66,11 +76,11 @@ pub fn offload(tree: &Tree, name: &str) -> Finding {
     if is_suspect(tree) == Some(false) {
         return Finding::good(
             CHECK,
-            "this kernel's driver segments TCP over IPv6 correctly",
+            "by the kernel's number, its driver segments TCP over IPv6 correctly",
         );
     }
-    let features = tree.command(&["ethtool", "--show-features", name]);
-    let segments = features.as_deref().and_then(|features| {
+    let features = tree.ask(&["ethtool", "--show-features", name]);
+    let segments = features.as_deref().ok().and_then(|features| {
         let line = features
             .lines()
             .find_map(|line| line.trim().strip_prefix("tx-tcp6-segmentation:"))?;
@@ -79,18 +89,28 @@ pub fn offload(tree: &Tree, name: &str) -> Finding {
     match segments {
         Some(false) => Finding::good(
             CHECK,
-            "segmentation of TCP over IPv6 is off, which this kernel needs",
+            "ethtool says that segmentation of TCP over IPv6 is off: old kernels need that",
         ),
         Some(true) => Finding::warning(
             CHECK,
             "the driver segments TCP over IPv6, and may damage it (see kernel)",
         )
-        .fix(format!("ethtool --features {name} tx off")),
+        .fixed_by(
+            Fix::new(["ethtool", "--features"])
+                .names([name])
+                .words(["tx", "off"]),
+        ),
         None => Finding::unknown(
             CHECK,
-            "ethtool does not tell whether the driver segments TCP over IPv6",
-        )
-        .advise("install ethtool"),
+            match features {
+                Err(why) => {
+                    format!("whether the driver segments TCP over IPv6 is not known: {why}")
+                }
+                Ok(_) => {
+                    "ethtool does not tell whether the driver segments TCP over IPv6".to_owned()
+                }
+            },
+        ),
     }
 }
 
@@ -101,8 +121,8 @@ pub fn module(tree: &Tree) -> Finding {
     }
     if !tree.exists("sys/bus/thunderbolt") {
         return Finding::problem(CHECK, "this kernel knows no Thunderbolt bus: the module thunderbolt is not loaded")
-            .fix("modprobe thunderbolt")
-            .fix("modprobe thunderbolt-net")
+            .fix(["modprobe", "thunderbolt"])
+            .fix(["modprobe", "thunderbolt-net"])
             .advise("if that fails: is there a Thunderbolt or USB4 controller, and is it switched on in the firmware?");
     }
     if tree.list("sys/bus/thunderbolt/devices").is_empty() {
@@ -110,7 +130,7 @@ pub fn module(tree: &Tree) -> Finding {
             "is it switched on in the firmware (\"Thunderbolt\", \"USB4\", \"security level\")?",
         );
     }
-    Finding::problem(CHECK, "thunderbolt-net is not loaded").fix("modprobe thunderbolt-net")
+    Finding::problem(CHECK, "thunderbolt-net is not loaded").fix(["modprobe", "thunderbolt-net"])
 }
 
 #[cfg(test)]
@@ -122,6 +142,7 @@ mod tests {
         assert_eq!(version("6.8.0-45-generic"), Some((6, 8, 0)));
         assert_eq!(version("6.12-rc1"), Some((6, 12, 0)));
         assert_eq!(version("6.12"), Some((6, 12, 0)));
+        assert_eq!(version("6.12.3+"), Some((6, 12, 3)));
         assert_eq!(version("six"), None);
     }
 

@@ -1,8 +1,11 @@
 //! What was found: a verdict, its reason, and how to mend it.
 
-use anstyle::{AnsiColor, Style};
-use serde::Serialize;
+use std::fmt;
 
+use anstyle::{AnsiColor, Style};
+use serde::{Serialize, Serializer};
+
+use crate::connect::is_plain;
 use crate::exit::Exit;
 use crate::output;
 
@@ -27,7 +30,7 @@ pub struct Finding {
     pub verdict: Verdict,
     pub reason: String,
     /// Commands that mend it, for root's shell.
-    pub fix: Vec<String>,
+    pub fix: Vec<Fix>,
     /// What no command mends.
     pub advice: Option<String>,
 }
@@ -63,9 +66,22 @@ impl Finding {
         Self::new(check, Verdict::Problem, reason)
     }
 
+    /// A command of our own words.
     #[must_use]
-    pub fn fix(mut self, command: impl Into<String>) -> Self {
-        self.fix.push(command.into());
+    pub fn fix<'a>(self, words: impl IntoIterator<Item = &'a str>) -> Self {
+        self.fixed_by(Fix::new(words))
+    }
+
+    /// Suggests a command, if each word of it is safe.
+    #[must_use]
+    pub fn fixed_by(mut self, fix: Fix) -> Self {
+        const REFUSED: &str =
+            "a name in the command has letters that a shell or the program would obey: none is suggested";
+        if fix.is_safe {
+            self.fix.push(fix);
+        } else if self.advice.as_deref() != Some(REFUSED) {
+            self.advice = Some(REFUSED.to_owned());
+        }
         self
     }
 
@@ -97,6 +113,66 @@ impl Finding {
     }
 }
 
+/// A command that mends something. It is run as it stands, without a shell, and shown so that a shell takes it for
+/// the same.
+#[derive(Debug)]
+pub struct Fix {
+    words: Vec<String>,
+    is_safe: bool,
+}
+
+impl Fix {
+    pub fn new<'a>(words: impl IntoIterator<Item = &'a str>) -> Self {
+        Self {
+            words: Vec::new(),
+            is_safe: true,
+        }
+        .words(words)
+    }
+
+    /// More words of ours, which may have numbers or names from elsewhere in them.
+    #[must_use]
+    pub fn words<'a>(mut self, words: impl IntoIterator<Item = &'a str>) -> Self {
+        let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || b"._@:-/=+, ".contains(&byte);
+        for word in words {
+            self.is_safe &= !word.is_empty() && word.bytes().all(is_safe);
+            self.words.push(word.to_owned());
+        }
+        self
+    }
+
+    /// Names from elsewhere, a word each: they are no options either.
+    #[must_use]
+    pub fn names<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        for name in names {
+            self.is_safe &= is_plain(name);
+            self.words.push(name.to_owned());
+        }
+        self
+    }
+
+    pub fn argv(&self) -> Vec<&str> {
+        self.words.iter().map(String::as_str).collect()
+    }
+}
+
+impl fmt::Display for Fix {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, word) in self.words.iter().enumerate() {
+            let quote = if word.contains(' ') { "'" } else { "" };
+            let space = if number > 0 { " " } else { "" };
+            write!(to, "{space}{quote}{word}{quote}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for Fix {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
 /// What scripts learn: the worst.
 pub fn exit(findings: &[Finding]) -> Exit {
     match findings.iter().map(|finding| finding.verdict).max() {
@@ -104,5 +180,25 @@ pub fn exit(findings: &[Finding]) -> Exit {
         Some(Verdict::Unknown) => Exit::Unknown,
         Some(Verdict::Warning) => Exit::Warning,
         Some(Verdict::Problem) => Exit::Problem,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_have_safe_words_only() {
+        let of = |name: &str| Finding::note("x", "").fixed_by(Fix::new(["nft"]).names([name]));
+        assert_eq!(of("tb0.7").fix[0].to_string(), "nft tb0.7");
+        for odd in [
+            "", "-f", "a b", "a;b", "$(id)", "a'b", "a\nb", "\u{1b}[m", "`id`", "ü",
+        ] {
+            assert!(of(odd).fix.is_empty(), "{odd:?}");
+            assert!(of(odd).advice.is_some());
+        }
+        let values = Finding::note("x", "").fix(["sysctl", "-w", "net.a=1 2 3"]);
+        assert_eq!(values.fix[0].to_string(), "sysctl -w 'net.a=1 2 3'");
+        assert_eq!(values.fix[0].argv(), ["sysctl", "-w", "net.a=1 2 3"]);
     }
 }

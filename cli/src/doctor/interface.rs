@@ -1,6 +1,6 @@
 //! The network interface: there, up, with carrier and an address that can be used.
 
-use super::finding::Finding;
+use super::finding::{Finding, Fix};
 use super::tree::Tree;
 
 /// The driver's name in sysfs.
@@ -19,6 +19,22 @@ const BEST_MTU: u64 = 65_520;
 pub fn find(tree: &Tree, asked: &str) -> (Option<String>, Finding) {
     const CHECK: &str = "interface";
     let all = tree.list("sys/class/net");
+    if let Some(real) = tree.interfaces() {
+        // A /sys from before this network namespace: all that it says is of other interfaces.
+        let shown = |(name, index): &(String, u32)| {
+            tree.number(&format!("sys/class/net/{name}/ifindex")) == Some((*index).into())
+        };
+        if !real.iter().all(shown) {
+            return (
+                None,
+                Finding::unknown(
+                    CHECK,
+                    "/sys shows the interfaces of another network namespace than this program's",
+                )
+                .advise("`ip netns exec NAME dcf-tb doctor` mounts the right one, and so does nsenter with a shell's `mount -t sysfs sysfs /sys`"),
+            );
+        }
+    }
     let driver = |name: &str| tree.link(&format!("sys/class/net/{name}/device/driver"));
     if asked != "auto" {
         if !all.iter().any(|name| name == asked) {
@@ -76,18 +92,41 @@ fn up(tree: &Tree, name: &str) -> Finding {
     const CHECK: &str = "up";
     match flags(tree, name) {
         Some(flags) if flags & UP != 0 => Finding::good(CHECK, "the interface is switched on"),
-        Some(_) => Finding::problem(CHECK, "the interface is switched off")
-            .fix(format!("ip link set dev {name} up")),
+        Some(_) => {
+            Finding::problem(CHECK, "the interface is switched off").fixed_by(set(name, &["up"]))
+        }
         None => Finding::unknown(CHECK, "its flags cannot be read"),
     }
+}
+
+/// A change of the interface.
+fn set(name: &str, what: &[&str]) -> Fix {
+    Fix::new(["ip", "link", "set", "dev"])
+        .names([name])
+        .words(what.iter().copied())
+}
+
+/// A setting of IPv6 of the interface, whose name may have dots.
+fn sysctl(name: &str, setting: &str) -> Fix {
+    // In a key that begins with slashes, dots are those of names (sysctl(8)).
+    let key = match name.contains('.') {
+        true => format!("net/ipv6/conf/{name}/{setting}"),
+        false => format!("net.ipv6.conf.{name}.{setting}"),
+    };
+    Fix::new(["sysctl", "-w", &key])
+}
+
+fn has_carrier(tree: &Tree, name: &str) -> bool {
+    tree.number(&format!("sys/class/net/{name}/carrier")) == Some(1)
 }
 
 fn carrier(tree: &Tree, name: &str) -> Finding {
     const CHECK: &str = "carrier";
     match tree.number(&format!("sys/class/net/{name}/carrier")) {
-        Some(1) => Finding::good(CHECK, "the other host is connected"),
+        Some(1) => Finding::good(CHECK, "the kernel says that the link has carrier"),
         Some(_) => Finding::problem(CHECK, "the other host has not logged in on the cable").advise(
-            "over there: wake it, `modprobe thunderbolt-net`, `ip link set dev thunderbolt0 up`",
+            "over there: wake it, `sudo modprobe thunderbolt-net`, and with INTERFACE as it is called there \
+             `sudo ip link set dev INTERFACE up`",
         ),
         None => Finding::unknown(CHECK, "it cannot be read"),
     }
@@ -112,7 +151,7 @@ fn address(tree: &Tree, name: &str, is_up: bool) -> Finding {
         |scope: &str| tree.number(&format!("proc/sys/net/ipv6/conf/{scope}/disable_ipv6"));
     if disabled(name) == Some(1) {
         return Finding::problem(CHECK, "IPv6 is switched off on this interface")
-            .fix(format!("sysctl -w net.ipv6.conf.{name}.disable_ipv6=0"));
+            .fixed_by(sysctl(name, "disable_ipv6=0"));
     }
     let Some(found) = addresses(tree, name) else {
         return Finding::problem(CHECK, "this kernel has no IPv6")
@@ -129,9 +168,9 @@ fn address(tree: &Tree, name: &str, is_up: bool) -> Finding {
             CHECK,
             "its link-local address is taken by the other host (duplicate address)",
         )
-        .fix(format!("sysctl -w net.ipv6.conf.{name}.addr_gen_mode=3"))
-        .fix(format!("ip link set dev {name} down"))
-        .fix(format!("ip link set dev {name} up"))
+        .fixed_by(sysctl(name, "addr_gen_mode=3"))
+        .fixed_by(set(name, &["down"]))
+        .fixed_by(set(name, &["up"]))
         .advise("a random one instead (until the next start):");
     }
     if !found.is_empty() {
@@ -149,9 +188,13 @@ fn address(tree: &Tree, name: &str, is_up: bool) -> Finding {
     match tree.number(&mode) {
         // IN6_ADDR_GEN_MODE_NONE: whoever manages it is to give it one.
         Some(1) => finding
-            .fix(format!("sysctl -w net.ipv6.conf.{name}.addr_gen_mode=0"))
-            .fix(format!("ip link set dev {name} down"))
-            .fix(format!("ip link set dev {name} up")),
+            .fixed_by(sysctl(name, "addr_gen_mode=0"))
+            .fixed_by(set(name, &["down"]))
+            .fixed_by(set(name, &["up"])),
+        // Somebody took it away: it comes again with the interface.
+        _ if has_carrier(tree, name) => finding
+            .fixed_by(set(name, &["down"]))
+            .fixed_by(set(name, &["up"])),
         _ => finding.advise("it gets one with the carrier"),
     }
 }
@@ -160,12 +203,12 @@ fn mtu(tree: &Tree, name: &str) -> Finding {
     const CHECK: &str = "mtu";
     let path = format!("sys/class/net/{name}/mtu");
     match tree.number(&path) {
-        Some(BEST_MTU..) => Finding::good(CHECK, format!("{}", tree.number(&path).unwrap_or(0))),
+        Some(mtu @ BEST_MTU..) => Finding::good(CHECK, format!("{mtu} on this host")),
         Some(mtu) => Finding::warning(
             CHECK,
             format!("{mtu}: large packets are several times as fast ({BEST_MTU})"),
         )
-        .fix(format!("ip link set dev {name} mtu {BEST_MTU}"))
+        .fixed_by(set(name, &["mtu", &BEST_MTU.to_string()]))
         .advise("on both hosts, or what is larger than the other's gets lost:"),
         None => Finding::unknown(CHECK, "it cannot be read"),
     }

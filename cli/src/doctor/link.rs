@@ -8,8 +8,10 @@ use crate::units::count;
 fn trained(tree: &Tree, domain: &str, way: &str) -> Option<(f64, u64)> {
     let speed = tree.read(&format!("{domain}/{way}_speed"))?;
     let lanes = tree.number(&format!("{domain}/{way}_lanes"))?;
-    let number = speed.split_whitespace().next()?.parse().ok()?;
-    Some((number, lanes))
+    let number: f64 = speed.split_whitespace().next()?.parse().ok()?;
+    // A speed of zero, or one that is no number, was not trained to.
+    let is_trained = number.is_finite() && number > 0.0 && lanes > 0;
+    is_trained.then_some((number, lanes))
 }
 
 /// The link's rate in Gb/s in its slower direction.
@@ -85,7 +87,11 @@ pub fn errors(tree: &Tree, name: &str) -> Finding {
         .collect();
     let damaged = |(counter, value): &(&str, u64)| *value > 0 && counter.ends_with("errors");
     if wrong.is_empty() {
-        Finding::good(CHECK, "all counters are zero")
+        let names: Vec<&str> = read.iter().map(|(counter, _)| *counter).collect();
+        Finding::good(
+            CHECK,
+            format!("zero since the interface came: {}", names.join(", ")),
+        )
     } else if read.iter().any(damaged) {
         Finding::warning(CHECK, wrong.join(", "))
             .advise("if they grow: another cable, or another port")

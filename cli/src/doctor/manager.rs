@@ -1,6 +1,6 @@
 //! Who else has a hand on the interface: bridges, bonds, NetworkManager, systemd-networkd.
 
-use super::finding::Finding;
+use super::finding::{Finding, Fix};
 use super::tree::Tree;
 
 pub fn all(tree: &Tree, name: &str) -> Vec<Finding> {
@@ -23,7 +23,11 @@ fn master(tree: &Tree, name: &str) -> Finding {
         CHECK,
         format!("it belongs to the {what} {master}, which takes what arrives on it"),
     )
-    .fix(format!("ip link set dev {name} nomaster"))
+    .fixed_by(
+        Fix::new(["ip", "link", "set", "dev"])
+            .names([name])
+            .words(["nomaster"]),
+    )
 }
 
 /// A manager that waits for DHCP on a cable takes its addresses away when none answers.
@@ -32,6 +36,9 @@ fn managed(tree: &Tree, name: &str) -> Finding {
     let Some(index) = tree.read(&format!("sys/class/net/{name}/ifindex")) else {
         return Finding::unknown(CHECK, "its index cannot be read");
     };
+    if index.parse::<u32>().is_err() {
+        return Finding::unknown(CHECK, format!("its index is {index}, which is no number"));
+    }
     let manager = tree.read(&format!("run/NetworkManager/devices/{index}"));
     let networkd = tree.read(&format!("run/systemd/netif/links/{index}"));
     if value(&manager, "managed") == Some("true") {
@@ -39,11 +46,22 @@ fn managed(tree: &Tree, name: &str) -> Finding {
             CHECK,
             "NetworkManager manages it: waiting for DHCP in vain, it may take its addresses away",
         )
-        .fix(format!("nmcli device set {name} managed no"))
+        .fixed_by(
+            Fix::new(["nmcli", "device", "set"])
+                .names([name])
+                .words(["managed", "no"]),
+        )
         .advise("or give its connection the method link-local for IPv6, and disabled for IPv4; until the next start:");
     }
     match value(&networkd, "ADMIN_STATE") {
-        None | Some("unmanaged") => Finding::good(CHECK, "nobody else manages it"),
+        None | Some("unmanaged") if manager.is_none() && tree.exists("run/NetworkManager/devices") => {
+            Finding::unknown(CHECK, "NetworkManager runs, and has not said whether it manages it")
+                .advise("`nmcli device status` tells")
+        }
+        None | Some("unmanaged") => Finding::good(
+            CHECK,
+            "neither NetworkManager nor systemd-networkd manages it, by what they keep in /run",
+        ),
         Some("configured") => Finding::good(CHECK, "systemd-networkd has configured it"),
         Some(state) => Finding::warning(
             CHECK,

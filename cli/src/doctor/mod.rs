@@ -9,6 +9,7 @@ mod link;
 mod manager;
 mod peer;
 mod ports;
+mod program;
 mod settings;
 mod tree;
 

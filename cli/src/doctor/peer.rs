@@ -32,8 +32,16 @@ pub fn mtu(tree: &Tree, name: &str, common: &Common, named: Option<&str>) -> Fin
                 segment + HEADERS
             ),
         )
-        .advise(format!("over there: sudo ip link set dev thunderbolt0 mtu {ours}")),
-        Ok(Asked { peer, rtt, .. }) => Finding::good(CHECK, format!("{peer} answers in {rtt}, and takes large packets")),
+        .advise(format!(
+            "over there, with INTERFACE as it is called there: sudo ip link set dev INTERFACE mtu {ours}"
+        )),
+        Ok(Asked { peer, rtt, segment }) => Finding::good(
+            CHECK,
+            format!(
+                "{peer} answers in {rtt}, and takes packets of {} bytes (more was not tried)",
+                (segment + HEADERS).min(ours)
+            ),
+        ),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Whether the ports are free for a program of ours, and who holds them.
 
+use super::driver;
 use super::finding::Finding;
 use super::tree::Tree;
 
@@ -39,18 +40,24 @@ fn port(
     state: Option<&str>,
     option: &str,
 ) -> Finding {
-    let mut readable = false;
+    let mut readable = 0;
     for table in tables {
         let Some(text) = tree.read(&format!("proc/net/{table}")) else {
             continue;
         };
-        readable = true;
+        readable += 1;
         if let Some(inode) = text.lines().find_map(|line| holder(line, port, state)) {
             let who = match owner(tree, inode) {
-                Some(who) if who.starts_with("dcf-tb") => {
-                    return Finding::good(check, format!("{port} is held by {who}"));
+                Some(owner) if owner.is_ours => {
+                    return Finding::good(
+                        check,
+                        format!(
+                            "{port} is held by {}, the same program as this",
+                            owner.shown
+                        ),
+                    );
                 }
-                Some(who) => who,
+                Some(owner) => owner.shown,
                 None => "another program (root sees which)".to_owned(),
             };
             let airplay = match port {
@@ -62,9 +69,12 @@ fn port(
             ));
         }
     }
-    match readable {
-        true => Finding::good(check, format!("{port} is free")),
-        false => Finding::unknown(check, "the kernel's table of sockets cannot be read"),
+    match readable == tables.len() {
+        true => Finding::good(
+            check,
+            format!("{port} is held by no socket of IPv6 or IPv4"),
+        ),
+        false => Finding::unknown(check, "the kernel's tables of sockets cannot all be read"),
     }
 }
 
@@ -77,8 +87,14 @@ fn holder<'a>(line: &'a str, port: u16, state: Option<&str>) -> Option<&'a str> 
     (is_there && is_in_state).then_some(*fields.get(9)?)
 }
 
+struct Owner {
+    shown: String,
+    /// It runs the file that this program runs. Its name would say nothing: everybody chooses that.
+    is_ours: bool,
+}
+
 /// The program that has a socket open, as far as we may see.
-fn owner(tree: &Tree, inode: &str) -> Option<String> {
+fn owner(tree: &Tree, inode: &str) -> Option<Owner> {
     let socket = format!("socket:[{inode}]");
     let processes = tree.list("proc");
     let processes = processes
@@ -89,7 +105,11 @@ fn owner(tree: &Tree, inode: &str) -> Option<String> {
         let holds = |fd: &String| tree.link(&format!("{folder}/{fd}")).as_deref() == Some(&socket);
         if tree.list(&folder).iter().any(holds) {
             let name = tree.read(&format!("proc/{process}/comm"))?;
-            return Some(format!("{name} (process {process})"));
+            let exe = |process: &str| format!("proc/{process}/exe");
+            return Some(Owner {
+                shown: format!("{name} (process {process})"),
+                is_ours: tree.is_same_file(&exe(process), &exe("self")),
+            });
         }
     }
     None
@@ -101,12 +121,7 @@ const NET_RAW: u64 = 1 << 13;
 /// Binding to an interface: everybody may since Linux 5.7.
 fn binding(tree: &Tree) -> Finding {
     const CHECK: &str = "bind";
-    let release = tree.read("proc/sys/kernel/osrelease").unwrap_or_default();
-    let mut numbers = release
-        .split('.')
-        .map_while(|part| part.parse::<u32>().ok());
-    let version = numbers.next().zip(numbers.next());
-    if version.is_some_and(|version| version >= (5, 7)) {
+    if driver::running(tree).is_some_and(|version| version >= (5, 7, 0)) {
         return Finding::good(
             CHECK,
             "every user may bind to the interface (Linux 5.7 and later)",

@@ -1,6 +1,6 @@
 //! What the kernel and the processors are set to.
 
-use super::finding::Finding;
+use super::finding::{Finding, Fix};
 use super::tree::Tree;
 use crate::units::bytes;
 
@@ -39,13 +39,14 @@ fn socket_buffers(tree: &Tree) -> Finding {
         );
     };
     let text = format!("rmem_max {}, wmem_max {}", bytes(receive), bytes(send));
-    let fix = format!("sysctl -w net.core.rmem_max={BUFFER} net.core.wmem_max={BUFFER}");
+    let fix = ["rmem", "wmem"].map(|name| format!("net.core.{name}_max={BUFFER}"));
+    let fix = || Fix::new(["sysctl", "-w", &fix[0], &fix[1]]);
     if receive < STREAM_BUFFER || send < STREAM_BUFFER {
         Finding::warning(
             CHECK,
             format!("{text}: bursts of messages get lost, streams have small buffers"),
         )
-        .fix(fix)
+        .fixed_by(fix())
     } else if receive < BUFFER || send < BUFFER {
         Finding::note(
             CHECK,
@@ -54,7 +55,7 @@ fn socket_buffers(tree: &Tree) -> Finding {
                 bytes(BUFFER)
             ),
         )
-        .fix(fix)
+        .fixed_by(fix())
     } else {
         Finding::good(CHECK, text)
     }
@@ -62,25 +63,35 @@ fn socket_buffers(tree: &Tree) -> Finding {
 
 fn tcp_buffers(tree: &Tree) -> Finding {
     const CHECK: &str = "tcp buffers";
-    let third =
-        |name: &str| -> Option<u64> { sysctl(tree, name)?.split_whitespace().nth(2)?.parse().ok() };
-    let (Some(receive), Some(send)) = (third("net.ipv4.tcp_rmem"), third("net.ipv4.tcp_wmem"))
+    let three = |name: &str| -> Option<[u64; 3]> {
+        let values = sysctl(tree, name)?;
+        let values: Result<Vec<u64>, _> = values.split_whitespace().map(str::parse).collect();
+        values.ok()?.try_into().ok()
+    };
+    let (Some(input), Some(output)) = (three("net.ipv4.tcp_rmem"), three("net.ipv4.tcp_wmem"))
     else {
         return Finding::unknown(CHECK, "net.ipv4.tcp_rmem and tcp_wmem cannot be read");
     };
+    let (receive, send) = (input[2], output[2]);
     let text = format!("up to {} in, {} out", bytes(receive), bytes(send));
+    // The smallest and the first size stay as they are.
+    let larger = |name: &str, [least, first, _]: [u64; 3]| {
+        Fix::new([
+            "sysctl",
+            "-w",
+            &format!("net.ipv4.{name}={least} {first} {BUFFER}"),
+        ])
+    };
     let small = (receive < TCP_BUFFER, send < STREAM_BUFFER);
     if small == (false, false) {
         return Finding::good(CHECK, text);
     }
     let mut finding = Finding::warning(CHECK, format!("{text}: too small for a fast cable"));
     if small.0 {
-        finding = finding.fix(format!(
-            "sysctl -w net.ipv4.tcp_rmem='4096 131072 {BUFFER}'"
-        ));
+        finding = finding.fixed_by(larger("tcp_rmem", input));
     }
     if small.1 {
-        finding = finding.fix(format!("sysctl -w net.ipv4.tcp_wmem='4096 16384 {BUFFER}'"));
+        finding = finding.fixed_by(larger("tcp_wmem", output));
     }
     finding
 }
@@ -89,8 +100,11 @@ fn slow_start(tree: &Tree) -> Finding {
     const CHECK: &str = "slow start";
     match sysctl(tree, "net.ipv4.tcp_slow_start_after_idle").as_deref() {
         Some("0") => Finding::good(CHECK, "a stream that was idle goes on at full speed"),
-        Some(_) => Finding::note(CHECK, "a stream that was idle begins slowly again")
-            .fix("sysctl -w net.ipv4.tcp_slow_start_after_idle=0"),
+        Some(_) => Finding::note(CHECK, "a stream that was idle begins slowly again").fix([
+            "sysctl",
+            "-w",
+            "net.ipv4.tcp_slow_start_after_idle=0",
+        ]),
         None => Finding::unknown(CHECK, "net.ipv4.tcp_slow_start_after_idle cannot be read"),
     }
 }
@@ -110,12 +124,18 @@ fn governor(tree: &Tree) -> Finding {
         .collect();
     governors.sort();
     governors.dedup();
+    if cpus.is_empty() {
+        return Finding::unknown(CHECK, "sysfs shows no processors");
+    }
     if governors.is_empty() {
-        return Finding::good(CHECK, "the kernel does not scale the processors' frequency");
+        return Finding::good(
+            CHECK,
+            "no processor has a governor: the kernel does not scale their frequency",
+        );
     }
     let text = governors.join(", ");
     if governors == ["performance"] {
-        return Finding::good(CHECK, text);
+        return Finding::good(CHECK, "performance, for all processors that have one");
     }
     // These drivers leave it to the processor, whose "powersave" is quick to wake up.
     let driver = cpus
@@ -123,7 +143,7 @@ fn governor(tree: &Tree) -> Finding {
         .find_map(|cpu| of(cpu, "scaling_driver"))
         .unwrap_or_default();
     let is_quick = ["intel_pstate", "amd-pstate-epp"].contains(&driver.as_str());
-    let fix = "cpupower frequency-set --governor performance";
+    let fix = ["cpupower", "frequency-set", "--governor", "performance"];
     if !is_quick && governors.iter().any(|governor| governor == "powersave") {
         Finding::warning(
             CHECK,

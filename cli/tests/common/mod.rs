@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod folders;
+pub mod recording;
 pub mod terminal;
 
 use std::io::{BufRead, BufReader, Read};
