@@ -32,7 +32,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Werror
 
 DEMO_NEEDS := gcc libc6-dev iproute2 util-linux coreutils rust
 LISP_NEEDS := sbcl cl-cffi cl-bordeaux-threads cl-trivial-gray-streams cl-trivial-garbage
-TEST_NEEDS := $(DEMO_NEEDS) nftables g++ binutils valgrind cmake pkg-config abigail-tools python3 \
+TEST_NEEDS := $(DEMO_NEEDS) nftables procps g++ binutils valgrind cmake pkg-config abigail-tools python3 \
 	$(LISP_NEEDS) cl-fiveam ecl
 LINT_NEEDS := gcc libc6-dev rust rustfmt clippy shellcheck
 DOCS_NEEDS := mandoc
