@@ -2,7 +2,8 @@
 
 mod common;
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,4 +62,21 @@ fn a_series_of_one_ping_does_not_look_at_the_interval() {
         timeout: None,
     };
     assert_eq!(transport.ping("::1", &options).unwrap().received, 1);
+}
+
+/// Ports that are chosen while there is no interface are told, so nobody else may get them meanwhile.
+#[test]
+fn ports_are_reserved_while_the_interface_is_absent() {
+    let transport = loopback()
+        .interface("absent0")
+        .wait_for_interface(true)
+        .build()
+        .unwrap();
+    let (control, data) = (transport.control_port(), transport.data_port());
+    let in_use = |error: std::io::Error| assert_eq!(error.kind(), ErrorKind::AddrInUse);
+    in_use(UdpSocket::bind(("::", control)).unwrap_err());
+    in_use(TcpListener::bind(("::", data)).unwrap_err());
+    transport.close();
+    UdpSocket::bind(("::", control)).unwrap();
+    TcpListener::bind(("::", data)).unwrap();
 }

@@ -8,9 +8,11 @@
 //! A *lane* only sends. It is bound to the control port and to a multicast group that nobody has
 //! joined, so no datagram that comes to one of our addresses ever matches it (the kernel compares
 //! the destination with the address a socket is bound to), while a multicast address is not taken
-//! as a source: that is chosen when it is connected, as always.
+//! as a source: that is chosen when it is connected, as always. Each lane has a group of its own, so
+//! that only the control socket has to share the port, and only while a lane is bound.
 
 use std::net::{Ipv6Addr, SocketAddrV6};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -30,8 +32,14 @@ const PONG_LIMIT: usize = 8;
 /// A peer is busy when this many messages went to it within this time: making a lane pays then.
 const BUSY_SENDS: u32 = 256;
 const BUSY_WITHIN: Duration = Duration::from_millis(256);
-/// Interface-local, so nobody else can send to it: what a lane is bound to (RFC 4291, 2.7).
-const NOBODY: Ipv6Addr = Ipv6Addr::new(0xff01, 0, 0, 0, 0, 0, 0, 0x0dcf);
+/// A group for the next lane of this process. Interface-local, so no other host can send to it
+/// (RFC 4291, 2.7). Lanes in use never get the same one: two of them would need to share it.
+fn nobody() -> Ipv6Addr {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let [high, low] = [number >> 16, number & 0xffff].map(|half| half as u16);
+    Ipv6Addr::new(0xff01, 0, 0, 0, 0, 0x0dcf, high, low)
+}
 
 /// The lanes of a transport, oldest first.
 #[derive(Default)]
@@ -109,14 +117,17 @@ impl Lanes {
 fn connect(main: &Socket, interface: &str, to: &SocketAddrV6) -> std::io::Result<Socket> {
     let lane = socket::udp(interface)?;
     let port = socket::local_port(main)?;
-    // All have to allow it for the moment of the binding. After it nobody else can have the port: the
-    // control socket does not share it, and the lanes, which go on to, receive nothing.
-    lane.set_reuse_address(true)?;
-    main.set_reuse_address(true)?;
-    let nobody = SocketAddrV6::new(NOBODY, port, 0, to.scope_id());
-    let bound = lane.bind(&SockAddr::from(nobody));
-    main.set_reuse_address(false)?;
+    // Both have to allow it while the lane is bound. SO_REUSEPORT lets in sockets of the same user
+    // only; with SO_REUSEADDR any user could bind the port in that moment. Afterwards neither allows it, so a
+    // second transport of the same user is refused. Binding fails in a program that changed its user
+    // id since it opened the control socket; messages then go without lanes.
+    lane.set_reuse_port(true)?;
+    main.set_reuse_port(true)?;
+    let group = SocketAddrV6::new(nobody(), port, 0, to.scope_id());
+    let bound = lane.bind(&SockAddr::from(group));
+    main.set_reuse_port(false)?;
     bound?;
+    lane.set_reuse_port(false)?;
     lane.connect(&SockAddr::from(*to))?;
     enlarge_buffer(&lane, BufferOption::Send, main.send_buffer_size()? / 2);
     Ok(lane)
@@ -273,11 +284,15 @@ mod tests {
             lane.unwrap().send(b"x").unwrap();
             assert_eq!(far.recv_from(&mut [0; 8]).unwrap().1.port(), port);
         }
-        for address in ["::", "::1"] {
-            let thief = socket::udp("lo").unwrap();
-            thief.set_reuse_address(true).unwrap();
-            let own = SocketAddrV6::new(address.parse().unwrap(), port, 0, 0);
-            assert!(thief.bind(&SockAddr::from(own)).is_err(), "{address}");
+        // This one has our user id, so nothing may be left that lets its sockets in.
+        for address in ["::", "::1", "ff01::dcf:0:0"] {
+            for (address_too, port_too) in [(true, false), (false, true), (true, true)] {
+                let thief = socket::udp("lo").unwrap();
+                thief.set_reuse_address(address_too).unwrap();
+                thief.set_reuse_port(port_too).unwrap();
+                let own = SocketAddrV6::new(address.parse().unwrap(), port, 0, 1);
+                assert!(thief.bind(&SockAddr::from(own)).is_err(), "{address}");
+            }
         }
     }
 

@@ -32,6 +32,8 @@ pub(crate) struct Watcher {
     /// Of the interface that we are bound to.
     hardware: Vec<u8>,
     listener: Option<Socket>,
+    /// Hold the ports that were chosen before there was an interface to bind them on.
+    reserved: Vec<Socket>,
     acceptor: Acceptor,
     stand_in: StandIn,
     stalls: Stalls,
@@ -54,6 +56,7 @@ impl Watcher {
             unheeded: News::default(),
             hardware: Vec::new(),
             listener: None,
+            reserved: Vec::new(),
             acceptor: Acceptor::new(),
             stand_in: StandIn::new(),
             stalls: Stalls::default(),
@@ -77,7 +80,7 @@ impl Watcher {
                 return Err(not_found(&config.interface, missing));
             }
             missing => {
-                reserve_ports(core)?;
+                watcher.reserved = reserve_ports(core)?;
                 let interface = &config.interface;
                 log!(core.log, Info, "waiting for interface \"{interface}\"");
                 announce(core, unbound(core, missing));
@@ -217,6 +220,7 @@ impl Watcher {
         let control = core.control.bind(name, &core.settings)?;
         self.listener = Some(listener::open(core, name)?);
         core.control.open(control);
+        self.reserved.clear();
         self.hardware.clone_from(&interface.hardware);
         // The name may have gone over to another interface in between: then the news of that is
         // on its way, and the next look finds that this index is gone.
@@ -293,23 +297,29 @@ fn announce(core: &Core, new: Current) {
     }
 }
 
-/// Chooses "any free" ports while there is no interface to bind them on, so that they can be told.
-fn reserve_ports(core: &Core) -> Result<()> {
+/// Chooses "any free" ports while there is no interface to bind them on, so that they can be told. As
+/// long as the sockets are open, no socket that is bound to no interface gets one of these ports.
+fn reserve_ports(core: &Core) -> Result<Vec<Socket>> {
     let free = |make: fn(&str) -> std::io::Result<Socket>| {
         make("lo")
             .and_then(|socket| {
                 socket::bind_port(&socket, 0)?;
-                socket::local_port(&socket)
+                Ok((socket::local_port(&socket)?, socket))
             })
             .map_err(|error| crate::control::cannot_bind_port("any free", "lo", 0, error))
     };
+    let mut reserved = Vec::new();
     if core.control.port() == 0 {
-        core.control.set_port(free(socket::udp)?);
+        let (port, socket) = free(socket::udp)?;
+        core.control.set_port(port);
+        reserved.push(socket);
     }
     if core.streams.port() == 0 {
-        core.streams.set_port(free(socket::tcp)?);
+        let (port, socket) = free(socket::tcp)?;
+        core.streams.set_port(port);
+        reserved.push(socket);
     }
-    Ok(())
+    Ok(reserved)
 }
 
 #[cfg(all(loom, test))]

@@ -1,0 +1,24 @@
+//! Strangers: other users of this machine, and whoever else is on the link.
+
+use std::fs;
+use std::io::{stderr, Write};
+
+use testkit::{CProgram, Dialect, Host};
+
+/// Other users who try to bind our ports, while the library lets its own sockets share them.
+///
+/// As the root of a user namespace with a single user id, this tries less, and says so even where the
+/// output of tests that pass is not shown. The CI runs as root.
+#[test]
+fn no_other_user_gets_our_ports() {
+    let map = fs::read_to_string("/proc/self/uid_map").expect("procfs");
+    let ids = map.split_whitespace().skip(2).step_by(3);
+    if ids.eq(["1"]) {
+        let note = "\nno_other_user_gets_our_ports: one user id is mapped here, so nobody with \
+                    another one was tried; run this test as root\n";
+        stderr().write_all(note.as_bytes()).expect("stderr");
+    }
+    let host = Host::alone();
+    host.ip(&["address", "add", "fe80::5/64", "dev", "lo", "nodad"]);
+    CProgram::new("port_theft", Dialect::C11).on(&host).run();
+}
