@@ -1641,6 +1641,39 @@ dcf_tb_status dcf_tb_discover(dcf_tb_transport transport,
                               size_t *count);
 
 /**
+ * As `dcf_tb_discover`, but returns as soon as `cap` peers have answered, and finds no more than that.
+ * On a cable there is one peer: with a `cap` of 1 the call takes one round trip.
+ *
+ * - `transport`: the handle.
+ * - `timeout_ms`: milliseconds to wait at most; `DCF_TB_WAIT_FOREVER` = no limit.
+ * - `peers`, `cap`: where to, and how many to find, at least one.
+ * - `count`: gets how many were found: less than `cap`, or none, when the time was up.
+ *
+ * Ownership: the peers are the caller's copies.
+ * Blocks: up to `timeout_ms`.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK                        also if there is no peer
+ *   DCF_TB_WOULD_BLOCK               `timeout_ms` is 0
+ *   DCF_TB_CANCELLED                 the transport was closed meanwhile
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_NULL_POINTER          `count` or `peers` is NULL
+ *   DCF_TB_ERR_OUT_OF_RANGE          `cap` is 0, or more than any buffer has
+ *   DCF_TB_ERR_LINK_DOWN
+ *   DCF_TB_ERR_QUEUE_FULL
+ *   DCF_TB_ERR_TOO_MANY_FILES
+ *   DCF_TB_ERR_SOCKET_OPTION
+ *   DCF_TB_ERR_PERMISSION_DENIED
+ *   DCF_TB_ERR_OUT_OF_MEMORY
+ *   DCF_TB_ERR_IO                    see `dcf_tb_last_errno`
+ */
+dcf_tb_status dcf_tb_discover_first(dcf_tb_transport transport,
+                                    uint32_t timeout_ms,
+                                    struct dcf_tb_peer *peers,
+                                    size_t cap,
+                                    size_t *count);
+
+/**
  * Reads the statistics.
  *
  * - `transport`: the handle.

@@ -348,6 +348,15 @@ public:
         return peers;
     }
 
+    /** The first `most` that answer; less, or none, when the time is up. On a cable there is one. */
+    std::vector<dcf_tb_peer> discover_first(std::size_t most, milliseconds wait) const {
+        std::vector<dcf_tb_peer> peers(most);
+        std::size_t count = 0;
+        check(dcf_tb_discover_first(handle_, detail::timeout(wait), peers.data(), peers.size(), &count));
+        peers.resize(count);
+        return peers;
+    }
+
     /** What it has done. */
     dcf_tb_stats stats() const {
         dcf_tb_stats stats{};

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::mem::size_of;
 use std::time::Duration;
 
-use thunderbolt_transport::{PingOptions, RttSummary};
+use thunderbolt_transport::{DiscoveredPeer, PingOptions, RttSummary};
 
 use crate::boundary;
 use crate::failure::Failure;
@@ -241,14 +241,65 @@ pub unsafe extern "C" fn dcf_tb_discover(
         // SAFETY: the caller's promise about `peers` and `cap`.
         let places = unsafe { buffer(peers, cap, "peers") }?;
         let found = owner.transport.discover(timeout(timeout_ms))?;
-        for (place, peer) in places.iter_mut().zip(&found) {
-            place.address = peer_member(&peer.address);
-            place.rtt_ns = nanoseconds(peer.rtt);
-        }
+        write_peers(places, &found);
         count.set(found.len());
         if found.len() > cap {
             return Err(too_small("peers (elements)", cap, found.len()));
         }
         Ok(())
     })
+}
+
+/// As `dcf_tb_discover`, but returns as soon as `cap` peers have answered, and finds no more than that.
+/// On a cable there is one peer: with a `cap` of 1 the call takes one round trip.
+///
+/// - `transport`: the handle.
+/// - `timeout_ms`: milliseconds to wait at most; `DCF_TB_WAIT_FOREVER` = no limit.
+/// - `peers`, `cap`: where to, and how many to find, at least one.
+/// - `count`: gets how many were found: less than `cap`, or none, when the time was up.
+///
+/// Ownership: the peers are the caller's copies.
+/// Blocks: up to `timeout_ms`.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK                        also if there is no peer
+///   DCF_TB_WOULD_BLOCK               `timeout_ms` is 0
+///   DCF_TB_CANCELLED                 the transport was closed meanwhile
+///   DCF_TB_ERR_INVALID_HANDLE
+///   DCF_TB_ERR_NULL_POINTER          `count` or `peers` is NULL
+///   DCF_TB_ERR_OUT_OF_RANGE          `cap` is 0, or more than any buffer has
+///   DCF_TB_ERR_LINK_DOWN
+///   DCF_TB_ERR_QUEUE_FULL
+///   DCF_TB_ERR_TOO_MANY_FILES
+///   DCF_TB_ERR_SOCKET_OPTION
+///   DCF_TB_ERR_PERMISSION_DENIED
+///   DCF_TB_ERR_OUT_OF_MEMORY
+///   DCF_TB_ERR_IO                    see `dcf_tb_last_errno`
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_discover_first(
+    transport: dcf_tb_transport,
+    timeout_ms: u32,
+    peers: *mut dcf_tb_peer,
+    cap: usize,
+    count: *mut usize,
+) -> dcf_tb_status {
+    // SAFETY: the caller's promise about `count`.
+    unsafe { start_count(count) };
+    boundary::on_transport("dcf_tb_discover_first", transport, |owner| {
+        // SAFETY: the caller's promise about `count`.
+        let count = unsafe { Out::new(count, "count") }?;
+        // SAFETY: the caller's promise about `peers` and `cap`.
+        let places = unsafe { buffer(peers, cap, "peers") }?;
+        let found = owner.transport.discover_first(cap, timeout(timeout_ms))?;
+        write_peers(places, &found);
+        count.set(found.len());
+        Ok(())
+    })
+}
+
+fn write_peers(places: &mut [dcf_tb_peer], found: &[DiscoveredPeer]) {
+    for (place, peer) in places.iter_mut().zip(found) {
+        place.address = peer_member(&peer.address);
+        place.rtt_ns = nanoseconds(peer.rtt);
+    }
 }

@@ -178,6 +178,7 @@ def _load():
             _timeout_ms,
             POINTER(Rtt),
         ],
+        "discover_first": [c_uint64, _timeout_ms, POINTER(Peer), c_size_t, POINTER(c_size_t)],
         "discover": [c_uint64, _timeout_ms, POINTER(Peer), c_size_t, POINTER(c_size_t)],
         "get_stats": [c_uint64, POINTER(Stats)],
     }
@@ -327,6 +328,12 @@ class Transport:
         except Error as error:
             if error.status != ERR_BUFFER_TOO_SMALL:
                 raise
+        return [peer.address.decode() for peer in peers[: count.value]]
+
+    def discover_first(self, most=1, timeout_ms=1000):
+        """The addresses of the first `most` peers that answer: returns as soon as they have. A cable has one."""
+        peers, count = (Peer * most)(), c_size_t()
+        _call("discover_first", self._handle, timeout_ms, peers, most, byref(count))
         return [peer.address.decode() for peer in peers[: count.value]]
 
     def open_stream(self, peer, timeout_ms=0):

@@ -94,7 +94,7 @@ def main(arguments):
     with tb.Transport(interface_name=arguments[0]) as transport:
         if arguments[1:] == ["echo"]:
             return echo(transport)
-        peers = arguments[1:] or transport.discover()
+        peers = arguments[1:] or transport.discover_first()
         if not peers:
             raise SystemExit("nobody answered")
         return talk(transport, peers[0])

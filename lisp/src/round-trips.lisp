@@ -52,10 +52,13 @@ answer came at all."
 
 ;;; Discovery
 
-(defun discover-once (transport slice)
-  "The peers that answer within SLICE ms, as a list of (ADDRESS . NANOSECONDS)."
+(defun discover-once (transport slice most)
+  "The peers that answer within SLICE ms, as a list of (ADDRESS . NANOSECONDS). It ends when MOST of
+them have answered, unless that is NIL."
   (cffi:with-foreign-objects ((peers '(:struct peer) +max-discovered+) (count :size))
-    (calling ((%discover (handle transport) slice peers +max-discovered+ count))
+    (calling ((if most
+                  (%discover-first (handle transport) slice peers most count)
+                  (%discover (handle transport) slice peers +max-discovered+ count)))
       ((+ok+ +would-block+)
        (loop for index below (cffi:mem-ref count :size)
              for peer = (cffi:mem-aptr peers '(:struct peer) index)
@@ -64,20 +67,21 @@ answer came at all."
                             :max-chars +peer-size+ :encoding :utf-8)
                            (cffi:foreign-slot-value peer '(:struct peer) :rtt-ns)))))))
 
-(defun discover (transport &key (timeout 1))
-  "Finds the other transports on the link, which takes TIMEOUT seconds. Returns a list of property
-lists: :ADDRESS, a peer for every other function, and :RTT, the seconds that its fastest answer
-took. An interface without multicast, such as lo, has no peers. The first 1,024 that answer are
-found."
+(defun discover (transport &key (timeout 1) most)
+  "Finds the other transports on the link, which takes TIMEOUT seconds; with MOST, until so many have
+answered: a cable has one. Returns a list of property lists: :ADDRESS, a peer for every other
+function, and :RTT, the seconds that its fastest answer took. An interface without multicast, such as
+lo, has no peers. The first 1,024 that answer are found."
   (check-type timeout (real 0))
+  (check-type most (or null (integer 1 #.+max-discovered+)))
   (let ((known (make-hash-table :test 'equal))
         (found '()))
     (in-slices (slice timeout)
-      (loop for (address . time) in (discover-once transport slice)
+      (loop for (address . time) in (discover-once transport slice most)
             for peer = (gethash address known)
             if peer do (setf (cdr peer) (min (cdr peer) time))
-              else if (< (hash-table-count known) +max-discovered+)
+              else if (< (hash-table-count known) (or most +max-discovered+))
                      do (push (setf (gethash address known) (cons address time)) found))
-      nil)
+      (and most (<= most (hash-table-count known))))
     (loop for (address . time) in (nreverse found)
           collect (list :address address :rtt (seconds time)))))

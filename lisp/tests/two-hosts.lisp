@@ -20,6 +20,7 @@
     (with-transport (transport)
       (is (string= "thunderbolt0" (transport-interface transport)))
       (is (equal '(5000 5001) (multiple-value-list (transport-ports transport))))
+      (is (equal 1 (length (discover transport :timeout 1000000 :most 1))) "the first is enough")
       (let ((found (discover transport :timeout 0.5)))
         (is (equal (list peer) (loop for one in found collect (getf one :address))))
         (is (< 0 (getf (first found) :rtt) 1)))

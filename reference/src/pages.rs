@@ -107,6 +107,7 @@ const PAGES: [(&str, &str, &[&str]); 9] = [
             "dcf_tb_measure_rtt",
             "dcf_tb_ping",
             "dcf_tb_discover",
+            "dcf_tb_discover_first",
             "dcf_tb_rtt",
             "dcf_tb_peer",
         ],

@@ -71,6 +71,7 @@ static inline void every_call(dcf_tb_transport t, dcf_tb_transport other,
     ACCEPTABLE(dcf_tb_measure_rtt(t, to.control, GENEROUS_MS, &big));
     ACCEPTABLE(dcf_tb_ping(t, to.control, 2, 0, GENEROUS_MS, &rtt));
     ACCEPTABLE(dcf_tb_discover(t, 1, &found, 1, &n));
+    ACCEPTABLE(dcf_tb_discover_first(t, 1, &found, 1, &n));
     ACCEPTABLE(dcf_tb_accept(t, 1, &stream));
 
     OK(dcf_tb_open_stream(t, to.data, GENEROUS_MS, &stream));

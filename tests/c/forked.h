@@ -78,6 +78,7 @@ static inline void in_the_child(dcf_tb_transport t, dcf_tb_stream s)
     FORKED(dcf_tb_measure_rtt(t, "::1%lo", GENEROUS_MS, &big));
     FORKED(dcf_tb_ping(t, "::1%lo", 1, 0, GENEROUS_MS, &rtt));
     FORKED(dcf_tb_discover(t, 10, &found, 1, &n));
+    FORKED(dcf_tb_discover_first(t, 10, &found, 1, &n));
     FORKED(dcf_tb_get_stats(t, &stats));
     FORKED(dcf_tb_reset_stats(t));
     FORKED(dcf_tb_close(t));

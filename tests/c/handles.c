@@ -38,6 +38,7 @@ static void no_transport(dcf_tb_transport t)
     REFUSED(dcf_tb_measure_rtt(t, "::1%lo", 10, &rtt));
     REFUSED(dcf_tb_ping(t, "::1%lo", 1, 0, 10, &summary));
     REFUSED(dcf_tb_discover(t, 10, &peer, 1, &count));
+    REFUSED(dcf_tb_discover_first(t, 10, &peer, 1, &count));
     REFUSED(dcf_tb_get_stats(t, &stats));
     REFUSED(dcf_tb_reset_stats(t));
     CHECK(fd == -1 && stream == 0);

@@ -202,6 +202,8 @@ dcf_tb_status dcf_tb_ping(dcf_tb_transport, const char *peer, uint32_t count,
     uint32_t interval_us, uint32_t timeout_ms, dcf_tb_rtt *summary);
 dcf_tb_status dcf_tb_discover(dcf_tb_transport, uint32_t timeout_ms, dcf_tb_peer *peers,
     size_t cap, size_t *count);
+dcf_tb_status dcf_tb_discover_first(dcf_tb_transport, uint32_t timeout_ms, dcf_tb_peer *peers,
+    size_t cap, size_t *count);
 dcf_tb_status dcf_tb_get_stats(dcf_tb_transport, dcf_tb_stats *stats);
 dcf_tb_status dcf_tb_reset_stats(dcf_tb_transport);
 #ifdef __cplusplus

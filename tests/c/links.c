@@ -70,6 +70,7 @@ static void calls_say_link_down(dcf_tb_transport t)
     GIVES(DCF_TB_ERR_LINK_DOWN, dcf_tb_measure_rtt(t, peer, GENEROUS_MS, &rtt));
     GIVES(DCF_TB_ERR_LINK_DOWN, dcf_tb_open_stream(t, peer, GENEROUS_MS, &stream));
     GIVES(DCF_TB_ERR_LINK_DOWN, dcf_tb_discover(t, 50, &found, 1, &count));
+    GIVES(DCF_TB_ERR_LINK_DOWN, dcf_tb_discover_first(t, 50, &found, 1, &count));
     OK(dcf_tb_is_running(t, &running));
     CHECK(running == 1); /* a link that is down changes nothing there */
     CHECK(stats_of(t).link_up == 0);

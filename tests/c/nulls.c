@@ -112,6 +112,8 @@ static void the_rest(dcf_tb_transport t)
     NULL_POINTER(dcf_tb_ping(t, "::1%lo", 1, 0, 1000, NULL));
     NULL_POINTER(dcf_tb_discover(t, 0, NULL, 1, &count));
     NULL_POINTER(dcf_tb_discover(t, 0, &peer, 1, NULL));
+    NULL_POINTER(dcf_tb_discover_first(t, 0, NULL, 1, &count));
+    NULL_POINTER(dcf_tb_discover_first(t, 0, &peer, 1, NULL));
     NULL_POINTER(dcf_tb_get_stats(t, NULL));
     OK(dcf_tb_discover(t, 1, NULL, 0, &count));
     CHECK(count == 0);

@@ -150,6 +150,10 @@ static void all_with(uint32_t busy_poll_us)
     size_t count = 77;
     OK(dcf_tb_discover(a, 30, peers, 4, &count));
     CHECK(count == 0);
+    count = 77;
+    OK(dcf_tb_discover_first(a, 30, peers, 4, &count));
+    CHECK(count == 0);
+    GIVES(DCF_TB_ERR_OUT_OF_RANGE, dcf_tb_discover_first(a, 30, peers, 0, &count));
     OK(dcf_tb_close(a));
     OK(dcf_tb_close(b));
 }

@@ -110,6 +110,16 @@ static void discovery(dcf_tb_transport t)
     send_text(t, peers[0].address, "found");
     expect_text(t, "found");
 
+    TOPIC("the first answer is enough where one host is wanted, and is the last round trip");
+    memset(peers, 0xAA, sizeof peers);
+    OK(dcf_tb_reset_stats(t));
+    OK(dcf_tb_discover_first(t, DCF_TB_WAIT_FOREVER, peers, 1, &count));
+    CHECK(count == 1 && strcmp(peers[0].address, peer) == 0 && peers[0].rtt_ns > 0);
+    CHECK(stats_of(t).pongs_received >= 1 && stats_of(t).last_rtt_ns > 0);
+    start = milliseconds();
+    OK(dcf_tb_discover_first(t, 200, peers, 2, &count));
+    CHECK(count == 1 && milliseconds() - start >= 199);
+
     TOPIC("more hosts than room: those that fit, and the total");
     count = 0;
     GIVES(DCF_TB_ERR_BUFFER_TOO_SMALL, dcf_tb_discover(t, 200, peers, 0, &count));

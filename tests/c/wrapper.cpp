@@ -171,6 +171,10 @@ void messages()
     transport.send(received[1].sender, "back");
     CHECK(transport.recv(generous)->text() == "back");
 
+    TOPIC("nobody on the loopback interface");
+    CHECK(transport.discover_first(2, ms(20)).empty());
+    fails(DCF_TB_ERR_OUT_OF_RANGE, [&] { (void)transport.discover_first(0, ms(20)); });
+
     TOPIC("statistics");
     CHECK(transport.stats().messages_received == transport.stats().messages_sent);
     transport.reset_stats();

@@ -268,7 +268,7 @@ impl ThunderboltTransport {
     /// [`LinkDown`](TransportError::LinkDown), [`Shutdown`](TransportError::Shutdown),
     /// [`TooManyFiles`](TransportError::TooManyFiles).
     pub fn discover(&self, wait: Option<Duration>) -> Result<Vec<DiscoveredPeer>> {
-        self.core.discover(self.control_port(), wait)
+        self.core.discover(self.control_port(), usize::MAX, wait)
     }
 
     /// The same for hosts whose control port is `port` and not our own, which may then be any free
@@ -280,7 +280,22 @@ impl ThunderboltTransport {
     /// port 0.
     pub fn discover_port(&self, port: u16, wait: Option<Duration>) -> Result<Vec<DiscoveredPeer>> {
         check_port(port)?;
-        self.core.discover(port, wait)
+        self.core.discover(port, usize::MAX, wait)
+    }
+
+    /// The same, but returns as soon as `most` hosts have answered, and lists no more than that. On a
+    /// cable there is one, so `discover_first(1, wait)` takes one round trip. Fewer when the time is up.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`discover`](Self::discover), and [`OutOfRange`](TransportError::OutOfRange) when
+    /// `most` is 0.
+    pub fn discover_first(
+        &self,
+        most: usize,
+        wait: Option<Duration>,
+    ) -> Result<Vec<DiscoveredPeer>> {
+        self.core.discover(self.control_port(), most, wait)
     }
 
     /// Reads a peer string: the address and the control port that it means, with our interface's

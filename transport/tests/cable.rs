@@ -85,6 +85,14 @@ fn discovery_finds_the_other_host_and_not_ourselves() {
     let addresses: Vec<_> = peers.iter().map(|peer| peer.address.as_str()).collect();
     assert_eq!(addresses, [cable.b().address()]);
     assert!(peers[0].rtt > Duration::ZERO);
+
+    let first = cable.a().run(|| a.discover_first(1, None)).unwrap();
+    assert_eq!(first[0].address, cable.b().address());
+    assert!(a.get_stats().last_rtt_ns > 0);
+    assert!(matches!(
+        a.discover_first(0, None),
+        Err(TransportError::OutOfRange { .. })
+    ));
 }
 
 #[test]

@@ -116,9 +116,11 @@
 (define-function %discover status
     ((transport handle) (timeout-ms :uint32) (peers :pointer) (cap :size) (count :pointer))
   "Finds the other transports on the link.")
+(define-function %discover-first status
+    ((transport handle) (timeout-ms :uint32) (peers :pointer) (cap :size) (count :pointer))
+  "Finds the transports that answer first.")
 
 ;;; statistics
-
 (define-function %get-stats status ((transport handle) (stats :pointer))
   "Reads the statistics.")
 (define-function %reset-stats status ((transport handle))

@@ -202,7 +202,8 @@ impl AsyncTransport {
     ///
     /// Those of [`ThunderboltTransport::discover`].
     pub async fn discover(&self, wait: Option<Duration>) -> Result<Vec<DiscoveredPeer>> {
-        self.discover_at(self.transport.control_port(), wait).await
+        let port = self.transport.control_port();
+        self.discover_at(port, usize::MAX, wait).await
     }
 
     /// The same for hosts whose control port is `port` and not our own.
@@ -216,12 +217,31 @@ impl AsyncTransport {
         wait: Option<Duration>,
     ) -> Result<Vec<DiscoveredPeer>> {
         check_port(port)?;
-        self.discover_at(port, wait).await
+        self.discover_at(port, usize::MAX, wait).await
     }
 
-    async fn discover_at(&self, port: u16, wait: Option<Duration>) -> Result<Vec<DiscoveredPeer>> {
+    /// The same, but done as soon as `most` hosts have answered.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ThunderboltTransport::discover_first`].
+    pub async fn discover_first(
+        &self,
+        most: usize,
+        wait: Option<Duration>,
+    ) -> Result<Vec<DiscoveredPeer>> {
+        let port = self.transport.control_port();
+        self.discover_at(port, most, wait).await
+    }
+
+    async fn discover_at(
+        &self,
+        port: u16,
+        enough: usize,
+        wait: Option<Duration>,
+    ) -> Result<Vec<DiscoveredPeer>> {
         let core = self.transport.core();
-        core.count(match Discovery::begin(core, port, wait) {
+        core.count(match Discovery::begin(core, port, enough, wait) {
             Ok((session, discovery)) => run(session, discovery).await,
             Err(error) => Err(error),
         })

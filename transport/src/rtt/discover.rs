@@ -61,6 +61,8 @@ pub(crate) struct Discovery<'a> {
     /// Tokens of pings, each larger than the one before it, and when each left.
     sent: VecDeque<(u64, Instant)>,
     found: HashMap<SocketAddrV6, Duration>,
+    /// The search ends when so many peers are found.
+    enough: usize,
     /// Answers of peers for which there was no place.
     left_out: u64,
 }
@@ -69,8 +71,16 @@ impl<'a> Discovery<'a> {
     pub fn begin(
         core: &'a Arc<Core>,
         port: u16,
+        enough: usize,
         wait: Option<Duration>,
     ) -> Result<(Session<'a>, Self)> {
+        if enough == 0 {
+            return Err(TransportError::OutOfRange {
+                what: "the number of peers to find",
+                value: "0".to_owned(),
+                allowed: "ask for at least one".to_owned(),
+            });
+        }
         if core.is_closing() {
             return Err(TransportError::Shutdown);
         }
@@ -87,6 +97,7 @@ impl<'a> Discovery<'a> {
             next: Instant::now(),
             sent: VecDeque::new(),
             found: HashMap::new(),
+            enough,
             left_out: 0,
         };
         Ok((session, discovery))
@@ -136,7 +147,7 @@ impl Measurement for Discovery<'_> {
     type Outcome = Vec<DiscoveredPeer>;
 
     fn next(&mut self, session: &mut Session<'_>) -> Result<Next<Self::Outcome>> {
-        if self.deadline.passed() {
+        if self.found.len() >= self.enough || self.deadline.passed() {
             return Ok(Next::Done(self.peers(session)));
         }
         // An interface without multicast (lo) has no peers, but the wait is the same.
@@ -162,8 +173,12 @@ impl Measurement for Discovery<'_> {
         let rtt = pong.at.saturating_duration_since(left);
         let rare = &core.counters.rare;
         rare.pongs_received.increment();
+        rare.last_rtt_ns.set(rtt.as_nanos() as u64);
         if let Some(shortest) = self.found.get_mut(&pong.from) {
             *shortest = rtt.min(*shortest);
+            return Ok(());
+        }
+        if self.found.len() >= self.enough {
             return Ok(());
         }
         if self.found.len() >= MAX_DISCOVERED_PEERS {
@@ -182,13 +197,14 @@ impl Measurement for Discovery<'_> {
 
 impl Core {
     /// Lists the other hosts on the link that answer on control port `port` within `wait`, by
-    /// address.
+    /// address. Ends before that when `enough` of them have answered.
     pub fn discover(
         self: &Arc<Self>,
         port: u16,
+        enough: usize,
         wait: Option<Duration>,
     ) -> Result<Vec<DiscoveredPeer>> {
-        let measured = Discovery::begin(self, port, wait);
+        let measured = Discovery::begin(self, port, enough, wait);
         self.count(measured.and_then(|(session, discovery)| session.run(discovery)))
     }
 }
@@ -217,6 +233,7 @@ mod tests {
             next: now,
             sent: VecDeque::from([(7, now)]),
             found: HashMap::new(),
+            enough: usize::MAX,
             left_out: 0,
         }
     }
@@ -243,6 +260,26 @@ mod tests {
         assert_eq!(peers.len(), MAX_DISCOVERED_PEERS);
         let first = peers.iter().find(|peer| peer.address == "[fe80::%lo]:5000");
         assert_eq!(first.expect("it came first").rtt, Duration::from_micros(80));
+    }
+
+    #[test]
+    fn enough_peers_end_the_search() {
+        let core = core();
+        let mut session = Session::with_everybody(&core, 1, 5000).unwrap();
+        let mut discovery = discovery(&core);
+        discovery.enough = 2;
+        for (n, ends) in [(1, false), (1, false), (2, true), (3, true)] {
+            let at = discovery.sent[0].1 + Duration::from_micros(50);
+            let (token, from) = (7, host(n));
+            discovery
+                .take(&mut session, &Pong { token, from, at })
+                .unwrap();
+            let enough = discovery.found.len() >= discovery.enough;
+            assert_eq!(enough, ends, "after {n}");
+        }
+        assert_eq!(discovery.peers(&session).len(), 2);
+        assert_eq!(core.totals().discovery_dropped, 0);
+        assert_eq!(core.totals().last_rtt_ns, 50_000);
     }
 
     #[test]

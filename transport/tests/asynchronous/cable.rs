@@ -99,6 +99,8 @@ fn discovery_finds_the_other_host() {
     let peers = peers.unwrap();
     let addresses: Vec<_> = peers.iter().map(|peer| peer.address.as_str()).collect();
     assert_eq!(addresses, [cable.b().address()]);
+    let first = on(cable.a(), soon(a.discover_first(1, None))).unwrap();
+    assert_eq!(first[0].address, cable.b().address());
 }
 
 #[test]
