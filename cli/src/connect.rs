@@ -73,6 +73,18 @@ pub fn looks_like_peer(text: &str) -> bool {
     address.parse::<std::net::Ipv6Addr>().is_ok()
 }
 
+/// Refuses a word that is no peer, where nothing else would.
+pub fn check_peer(named: Option<&str>) -> Result<(), Failure> {
+    match named {
+        Some(text) if !looks_like_peer(text) => Err(Failure::new(
+            Exit::Usage,
+            format!("\"{}\" is no peer", output::harmless(text.as_bytes())),
+        )
+        .advise("a peer is an IPv6 address, as `dcf-tb discover` prints it")),
+        _ => Ok(()),
+    }
+}
+
 /// The interface to use: what was asked for, or else the one that the peer's address names.
 fn interface(common: &Common, peer: Option<&str>) -> String {
     let zone = peer.and_then(|peer| without_port(peer).split_once('%'));

@@ -40,38 +40,29 @@ pub enum Exit {
     Interrupted = 130,
 }
 
-/// Each with its meaning, for the man page.
+/// Each with its meaning, for the man page, `--help` and docs/DCF-TB.md.
 pub const MEANINGS: [(&str, &str); 14] = [
-    (
-        "0",
-        "everything asked for was done; doctor: no more than notes",
-    ),
-    (
-        "1",
-        "it failed in a way that has no number of its own, or its result cannot be written; ping: no answer",
-    ),
+    ("0", "everything asked for was done; doctor: no more than notes"),
+    ("1", "it failed in a way that has no number of its own, or its result cannot be written; ping: no answer; push: something could not be read"),
     ("2", "the command line is wrong"),
     ("3", "no such interface, or the link is down"),
-    (
-        "4",
-        "no peer, several of them, or one that does not serve this",
-    ),
-    ("5", "the receiver has a file of that name already"),
-    ("6", "the receiver's disk is full"),
-    ("7", "a file did not arrive as it was, or changed meanwhile"),
-    ("8", "the receiver refused a name or a kind of file"),
-    ("10", "doctor: something could not be found out"),
+    ("4", "no peer, several of them, one that does not answer, or one that does not serve this"),
+    ("5", "the receiver has something of that name already"),
+    ("6", "the receiver's disk is full, or takes no file of that size"),
+    ("7", "a file did not arrive as it was, or changed meanwhile; bench: content was damaged"),
+    ("8", "the receiver refused a name or a kind of file; push: links or special files were left out"),
+    ("10", "doctor: something could not be found out, and nothing is worse"),
     ("11", "doctor: a warning is the worst"),
     ("12", "doctor: a problem is the worst"),
-    (
-        "130",
-        "interrupted by Ctrl-C or another signal that ends programs",
-    ),
-    (
-        "141",
-        "the program that read the result ended first, as in `dcf-tb ping | head`",
-    ),
+    ("130", "interrupted by Ctrl-C or another signal that ends programs"),
+    ("141", "the program that read the result ended first, as in `dcf-tb ping | head`"),
 ];
+
+/// The list for `--help`.
+pub fn list() -> String {
+    let rows = MEANINGS.map(|(number, meaning)| format!("  {number:>3}  {meaning}"));
+    format!("Exit codes:\n{}", rows.join("\n"))
+}
 
 impl Exit {
     /// From what the other side said.
@@ -146,7 +137,8 @@ impl From<TransportError> for Failure {
             TransportError::InterfaceNotFound { .. } | TransportError::LinkDown { .. } => {
                 Exit::Link
             }
-            TransportError::ConnectionFailed { .. } => Exit::Peer,
+            // The kernel's time limit for an answer, or ours.
+            TransportError::ConnectionFailed { .. } | TransportError::Timeout { .. } => Exit::Peer,
             TransportError::InvalidAddress { .. } => Exit::Usage,
             TransportError::Shutdown | TransportError::Cancelled
                 if crate::interrupt::is_interrupted() =>

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use thunderbolt_transport::{DataStream, TransportError};
 
 use crate::exit::{Exit, Failure};
-use crate::transfer::trouble;
+use crate::output;
+use crate::transfer::trouble::{self, Trouble};
 
 /// Who asks.
 pub const ASK: [u8; 8] = *b"DCFTBASK";
@@ -72,12 +73,17 @@ fn greeting(magic: [u8; 8], what: u8, extensions: u8) -> [u8; SIZE] {
     bytes
 }
 
+/// How long an answer may take. What is no dcf-tb often says nothing at all.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// After this the user is told what is waited for.
+const SLOW: Duration = Duration::from_secs(1);
+
 /// Asks for a service, and offers extensions. Gives those that are granted.
 pub fn ask(stream: &DataStream, service: Service, offered: u8) -> trouble::Result<u8> {
     let written = stream.write_timeout(&greeting(ASK, service as u8, offered), Some(PATIENCE));
     written.outcome?;
     let mut answer = [0; SIZE];
-    let read = read_exactly(stream, &mut answer, PATIENCE)?;
+    let heard = hear(stream, &mut answer)?;
     let stranger = |what: &str| {
         let failure = Failure::new(
             Exit::Peer,
@@ -86,26 +92,31 @@ pub fn ask(stream: &DataStream, service: Service, offered: u8) -> trouble::Resul
                 stream.peer()
             ),
         );
-        failure
-            .advise("start `dcf-tb receive DIR` over there for push, `dcf-tb listen` for bench")
-            .into()
+        failure.advise("start `dcf-tb receive DIR` over there for push, `dcf-tb listen` for bench")
     };
-    if answer[..8] != ANSWER {
-        return Err(stranger(match read {
-            0 => "ended the stream without a word",
-            _ if answer[..8] == ASK => "sends back what it gets",
-            _ => "says something else",
-        }));
+    if answer[..ANSWER.len()] != ANSWER {
+        return Err(match heard {
+            Heard::Silence(0) => {
+                let text = format!("says nothing for {} s", ANSWER_WITHIN.as_secs());
+                // It may have been the cable.
+                Trouble::Broken(stranger(&text))
+            }
+            Heard::End(0) => stranger("ended the stream without a word").into(),
+            _ if answer[..8] == ASK => stranger("sends back what it gets").into(),
+            _ => stranger("says something else").into(),
+        });
     }
-    match (answer[8], answer[9]) {
-        (VERSION, what) if what == Welcome::Granted as u8 => Ok(answer[EXTENSIONS] & offered),
-        (VERSION, what) if what == Welcome::NotServed as u8 => Err(Failure::new(
+    match (heard, answer[8], answer[9]) {
+        (Heard::All, VERSION, what) if what == Welcome::Granted as u8 => {
+            Ok(answer[EXTENSIONS] & offered)
+        }
+        (Heard::All, VERSION, what) if what == Welcome::NotServed as u8 => Err(Failure::new(
             Exit::Peer,
             format!("the dcf-tb at {} does not serve this", stream.peer()),
         )
         .advise("push needs `dcf-tb receive DIR` over there, bench needs `dcf-tb listen`")
         .into()),
-        (VERSION, what) if what == Welcome::Local as u8 => Err(Failure::new(
+        (Heard::All, VERSION, what) if what == Welcome::Local as u8 => Err(Failure::new(
             Exit::Refused,
             format!(
                 "the dcf-tb at {} is on this machine, and takes nothing from it",
@@ -114,7 +125,7 @@ pub fn ask(stream: &DataStream, service: Service, offered: u8) -> trouble::Resul
         )
         .advise("start it with --allow-local")
         .into()),
-        (version, _) => Err(Failure::new(
+        (Heard::All, version, _) => Err(Failure::new(
             Exit::Peer,
             format!(
                 "the dcf-tb at {} speaks version {version} of the protocol, this one {VERSION}",
@@ -123,7 +134,51 @@ pub fn ask(stream: &DataStream, service: Service, offered: u8) -> trouble::Resul
         )
         .advise("install the same version on both sides")
         .into()),
+        (Heard::End(_) | Heard::Silence(_), ..) => Err(Trouble::ended()),
     }
+}
+
+/// How much of an answer came.
+enum Heard {
+    All,
+    /// The stream ended after so much.
+    End(usize),
+    /// Nothing more came in time.
+    Silence(usize),
+}
+
+/// Reads an answer, as far as it can be one: something else need not come to its end.
+fn hear(stream: &DataStream, answer: &mut [u8; SIZE]) -> trouble::Result<Heard> {
+    let begin = Instant::now();
+    let mut have = 0;
+    let mut is_told = false;
+    while have < SIZE {
+        let limit = if is_told { ANSWER_WITHIN } else { SLOW };
+        let left = limit.saturating_sub(begin.elapsed());
+        let read = stream.read_timeout(&mut answer[have..], Some(left));
+        match read {
+            Ok(0) => return Ok(Heard::End(have)),
+            Ok(read) => have += read,
+            Err(TransportError::Timeout { .. } | TransportError::WouldBlock) if is_told => {
+                return Ok(Heard::Silence(have))
+            }
+            Err(TransportError::Timeout { .. } | TransportError::WouldBlock) => {
+                is_told = true;
+                output::note(&format!(
+                    "{} does not answer yet; waiting for up to {} s",
+                    stream.peer(),
+                    ANSWER_WITHIN.as_secs()
+                ));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let compared = have.min(ANSWER.len());
+        let is_echo = answer[..compared] == ASK[..compared];
+        if answer[..compared] != ANSWER[..compared] && !is_echo {
+            break;
+        }
+    }
+    Ok(Heard::All)
 }
 
 /// Says whether it is granted, and which extensions of it are.

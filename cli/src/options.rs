@@ -17,7 +17,8 @@ use crate::{bench, discover, doctor, env, listen, ping, push, receive, send};
     version,
     propagate_version = true,
     max_term_width = 100,
-    subcommand_required = true
+    subcommand_required = true,
+    after_long_help = crate::exit::list()
 )]
 pub struct Options {
     #[command(flatten)]

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use clap::builder::Resettable;
 use clap::CommandFactory;
 use clap_complete::Shell;
 use clap_mangen::roff::{bold, roman, Roff};
@@ -29,7 +30,8 @@ pub fn man(directory: &Path) -> Result<Exit, Failure> {
         )
     };
     fs::create_dir_all(directory).map_err(failed)?;
-    let mut root = Options::command();
+    // The pages have a section for the exit codes.
+    let mut root = Options::command().after_long_help(Resettable::Reset);
     root.build();
     page(&root, directory).map_err(failed)?;
     for command in root.get_subcommands() {

@@ -153,11 +153,10 @@ impl Cable {
         }
     }
 
-    pub(crate) fn wait_for_addresses(&self) {
+    /// Waits until both hosts can use their addresses.
+    pub fn wait_for_addresses(&self) {
         for host in &self.hosts {
-            wait_until("the link-local address becomes usable", GENEROUS, || {
-                host.run(address_is_usable)
-            });
+            host.wait_for_address();
         }
     }
 }
@@ -172,7 +171,7 @@ fn interfaces() -> String {
     fs::read_to_string("/proc/thread-self/net/dev").expect("procfs")
 }
 
-fn address_is_usable() -> bool {
+pub(crate) fn address_is_usable() -> bool {
     // One line an address: address, index, prefix length, scope, flags, name.
     let addresses = fs::read_to_string("/proc/thread-self/net/if_inet6").expect("procfs");
     addresses.lines().any(|line| {

@@ -7,6 +7,9 @@ use std::thread;
 
 use nix::sched::{setns, unshare, CloneFlags};
 
+use crate::cable::address_is_usable;
+use crate::wait::{wait_until, GENEROUS};
+
 /// One network namespace, without a name: nothing to clean up, and any number side by side.
 #[derive(Debug)]
 pub struct Host {
@@ -118,8 +121,15 @@ impl Host {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// Waits until the link-local address of its `thunderbolt0` can be used.
+    pub fn wait_for_address(&self) {
+        wait_until("the link-local address becomes usable", GENEROUS, || {
+            self.run(address_is_usable)
+        });
+    }
+
     /// A path by which other programs can name this namespace while this value lives.
-    pub(crate) fn path(&self) -> String {
+    pub fn path(&self) -> String {
         use std::os::fd::AsRawFd;
         format!("/proc/{}/fd/{}", process::id(), self.namespace.as_raw_fd())
     }

@@ -9,6 +9,7 @@ use super::serve::{Token, MARK};
 use crate::connect::Peer;
 use crate::exit::{Exit, Failure};
 use crate::greeting::{self, Service};
+use crate::transfer::trouble::Trouble;
 
 /// Bytes of a message.
 const SIZE: usize = 64;
@@ -69,7 +70,9 @@ pub fn run(
     transport.round_trip(&peer.control, Some(greeting::PATIENCE))?;
     stream.finish()?;
     let mut count = [0; 8];
-    greeting::read_exactly(&stream, &mut count, greeting::PATIENCE)?;
+    if greeting::read_exactly(&stream, &mut count, greeting::PATIENCE)? < count.len() {
+        return Err(Trouble::ended().into());
+    }
     let received = u64::from_be_bytes(count).min(sent);
     Ok(Messages {
         size: SIZE,

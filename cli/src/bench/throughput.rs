@@ -5,13 +5,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use thunderbolt_transport::{DataStream, ThunderboltTransport, TransportError};
+use thunderbolt_transport::{DataStream, ThunderboltTransport};
 
 use super::pattern::{Pattern, PIECE};
 use super::Progress;
 use crate::connect::Peer;
 use crate::exit::Failure;
 use crate::greeting::{self, Service};
+use crate::transfer::trouble::Trouble;
 use crate::units::rate;
 
 /// Over which a rate is taken for the drawing.
@@ -169,7 +170,7 @@ fn send(
     stream: &DataStream,
     moved: &AtomicU64,
     is_enough: &(impl Fn() -> bool + Sync),
-) -> Result<Moved, TransportError> {
+) -> Result<Moved, Failure> {
     let mut pattern = Pattern::new();
     let mut sent = 0;
     loop {
@@ -183,12 +184,14 @@ fn send(
     }
     stream.finish()?;
     let mut answer = [0; 16];
-    let read = greeting::read_exactly(stream, &mut answer, PATIENCE)?;
+    if greeting::read_exactly(stream, &mut answer, PATIENCE)? < answer.len() {
+        return Err(ended());
+    }
     let (taken, right) = answer.split_at(8);
     let number = |bytes: &[u8]| u64::from_be_bytes(bytes.try_into().expect("eight bytes"));
     Ok(Moved {
         bytes: number(taken),
-        right: read == answer.len() && number(taken) == sent && number(right) == sent,
+        right: number(taken) == sent && number(right) == sent,
     })
 }
 
@@ -196,16 +199,15 @@ fn receive(
     stream: &DataStream,
     moved: &AtomicU64,
     is_enough: &(impl Fn() -> bool + Sync),
-) -> Result<Moved, TransportError> {
+) -> Result<Moved, Failure> {
     let mut pattern = Pattern::new();
     let mut buf = vec![0; PIECE];
     let (mut bytes, mut right) = (0, true);
     loop {
         let read = stream.read_timeout(&mut buf, Some(PATIENCE))?;
+        // It goes on until we close.
         if read == 0 {
-            // It goes on until we close.
-            right = false;
-            break;
+            return Err(ended());
         }
         right &= pattern.continues(&buf[..read]);
         bytes += read as u64;
@@ -216,6 +218,10 @@ fn receive(
     }
     stream.close();
     Ok(Moved { bytes, right })
+}
+
+fn ended() -> Failure {
+    Failure::from(Trouble::ended())
 }
 
 /// The rate over each tenth of a second, until it ended.

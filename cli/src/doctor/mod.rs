@@ -61,6 +61,7 @@ struct Report<'a> {
 }
 
 pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
+    connect::check_peer(options.peer.as_deref())?;
     let tree = Tree::new(&options.root);
     let (interface, findings) = examine(&tree, common, options);
     if options.json {

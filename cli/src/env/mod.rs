@@ -31,6 +31,7 @@ pub struct Options {
 
 pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     interrupt::take_signals();
+    connect::check_peer(options.peer.as_deref())?;
     let transport = connect::client(common, options.peer.as_deref())?;
     let peer = match connect::peer(&transport, common, options.peer.as_deref()) {
         Ok(peer) => Some(peer.name),
