@@ -4,10 +4,11 @@
 //! speaks a protocol of this tool begins with 16 bytes that say so, and goes on only when 16 bytes
 //! come back that no echo could have made.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use thunderbolt_transport::{DataStream, TransportError};
 
+use crate::deadline::Deadline;
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::transfer::trouble::{self, Trouble};
@@ -192,18 +193,24 @@ pub fn answer(stream: &DataStream, welcome: Welcome, extensions: u8) -> Result<(
 pub fn opening(stream: &DataStream, limit: Option<Duration>) -> Result<Opening, TransportError> {
     let mut bytes = [0; SIZE];
     let mut have = 0;
-    let begin = Instant::now();
+    let mut deadline = limit.map(Deadline::after);
     while have < SIZE {
-        // The rest of a greeting follows at once.
-        let limit = if have == 0 { limit } else { Some(PATIENCE) };
-        let left = limit.map(|limit| limit.saturating_sub(begin.elapsed()));
-        let left = left.map(|left| left.max(Duration::from_millis(1)));
-        let read = stream.read_timeout(&mut bytes[have..], left)?;
-        have += read;
+        let left = deadline.as_ref().map(Deadline::left);
+        have += match stream.read_timeout(&mut bytes[have..], left) {
+            // Whoever stops in the middle of a greeting is somebody else.
+            Err(TransportError::Timeout { .. }) if have > 0 => {
+                return Ok(Opening::Other(bytes[..have].to_vec()))
+            }
+            Ok(0) => return Ok(Opening::Other(bytes[..have].to_vec())),
+            read => read?,
+        };
         let compared = have.min(ASK.len());
-        if read == 0 || bytes[..compared] != ASK[..compared] {
+        let has_time = deadline.is_none_or(|deadline| !deadline.is_over());
+        if bytes[..compared] != ASK[..compared] || (have < SIZE && !has_time) {
             return Ok(Opening::Other(bytes[..have].to_vec()));
         }
+        // The rest of a greeting follows at once.
+        deadline.get_or_insert_with(|| Deadline::after(PATIENCE));
     }
     let services = [
         Service::Push,
@@ -221,18 +228,11 @@ pub fn opening(stream: &DataStream, limit: Option<Duration>) -> Result<Opening, 
     })
 }
 
-/// Fills `buf`, or reads to the end of the stream; gives how much there was.
+/// Fills `buf` within the limit, or reads to the end of the stream; gives how much there was.
 pub fn read_exactly(
     stream: &DataStream,
     buf: &mut [u8],
     limit: Duration,
 ) -> Result<usize, TransportError> {
-    let mut have = 0;
-    while have < buf.len() {
-        match stream.read_timeout(&mut buf[have..], Some(limit))? {
-            0 => break,
-            read => have += read,
-        }
-    }
-    Ok(have)
+    Deadline::after(limit).read(stream, buf)
 }

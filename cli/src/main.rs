@@ -5,8 +5,10 @@
 
 mod bench;
 mod connect;
+mod deadline;
 mod discover;
 mod doctor;
+mod door;
 mod env;
 mod exit;
 mod greeting;

@@ -1,9 +1,12 @@
 //! How far the two sides are with one file: what the pusher still waits for, and what it still sends. After
 //! a fault of that file the rest of the exchange is gone through, so that the stream can go on with the next.
 
+use std::time::Duration;
+
 use thunderbolt_transport::DataStream;
 
 use super::file::{out_of_turn, skipped};
+use crate::deadline::Deadline;
 use crate::greeting::read_exactly;
 use crate::transfer::entry::Entry;
 use crate::transfer::extensions::Extensions;
@@ -17,6 +20,10 @@ use crate::transfer::{piece_at, pieces, PATIENCE, PIECE};
 const SUMS_AT_ONCE: usize = AT_ONCE / 64;
 /// Bytes that are thrown away at a time.
 const DISCARDED: u64 = 256 << 10;
+/// How long a pusher may only say that it lives, where it is to go on with a file.
+const LONGEST: Duration = Duration::from_secs(600);
+/// Bytes a second that every pusher reads of its files.
+const SLOWEST: u64 = 1 << 20;
 
 /// The messages about one file that the pusher began.
 pub struct Exchange<'a> {
@@ -81,8 +88,14 @@ impl<'a> Exchange<'a> {
 
     /// From where on the pusher sends, or why it does not.
     pub fn start(&mut self) -> Result<std::result::Result<u64, String>> {
+        // The pusher reads what it compares, and says meanwhile that it lives.
+        let compared = match self.want {
+            Want::Content { have } => have,
+            _ => self.entry.size,
+        };
+        let deadline = Deadline::after(LONGEST + Duration::from_secs(compared / SLOWEST));
         loop {
-            match Pusher::from_frame(&Frame::read(self.stream)?, self.extensions)? {
+            match self.hear(&deadline)? {
                 Pusher::Alive => {}
                 Pusher::Start(offset) => {
                     self.starts = false;
@@ -108,8 +121,9 @@ impl<'a> Exchange<'a> {
 
     /// The next piece, which is to be read from the stream then.
     pub fn next(&mut self) -> Result<Next> {
+        let deadline = Deadline::after(LONGEST);
         loop {
-            match Pusher::from_frame(&Frame::read(self.stream)?, self.extensions)? {
+            match self.hear(&deadline)? {
                 Pusher::Data { length, sum } => {
                     if length != piece_at(self.offset, self.entry.size) {
                         return Err(Trouble::protocol("a piece of another length"));
@@ -126,6 +140,12 @@ impl<'a> Exchange<'a> {
                 other => return Err(out_of_turn(&other)),
             }
         }
+    }
+
+    fn hear(&self, deadline: &Deadline) -> Result<Pusher> {
+        deadline.check(|| format!("{} of {}", self.entry.shown(), self.stream.peer()))?;
+        let frame = Frame::read_by(self.stream, &deadline.or_within(PATIENCE))?;
+        Pusher::from_frame(&frame, self.extensions)
     }
 
     /// So much of the piece has been read.

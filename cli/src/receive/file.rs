@@ -13,6 +13,7 @@ use super::exchange::Exchange;
 use super::fault::Fault;
 use super::link;
 use super::mark::Mark;
+use super::notes;
 use super::place::{Part, Place, There};
 use super::session::{Session, State};
 use crate::exit::{Exit, Failure};
@@ -255,7 +256,7 @@ fn keep(place: &Place, part: &Part, entry: &Entry, whole: u64) {
         place.remove_part(part);
         return;
     }
-    output::note(&format!(
+    notes::note(&format!(
         "{}: {} of {} are kept in {}; pushing it again goes on from there",
         entry.shown(),
         bytes(whole),

@@ -9,6 +9,7 @@ mod known;
 mod link;
 mod mark;
 mod metadata;
+mod notes;
 mod place;
 mod plan;
 mod serve;
@@ -21,10 +22,12 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::connect;
+use crate::door::Door;
 use crate::exit::{Exit, Failure};
 use crate::interrupt;
 use crate::options::Common;
 use crate::own::OwnAddresses;
+use crate::transfer::MOST_STREAMS;
 use folder::Folder;
 use session::Slot;
 
@@ -63,8 +66,8 @@ pub struct Options {
 
 /// How long the streams have to end when the transport is closed.
 const ENDING: Duration = Duration::from_secs(10);
-/// Streams at a time: those of one push, and some that are told to wait.
-const STREAMS: u32 = 64;
+/// Streams at a time: those of one push, those at the door, and some that are on their way out.
+const STREAMS: u32 = 2 * (MOST_STREAMS as u32 + serve::AT_THE_DOOR as u32);
 
 pub fn run(common: &Common, options: Options) -> Result<Exit, Failure> {
     let folder = Folder::open(&options.directory).map_err(|error| {
@@ -82,11 +85,12 @@ pub fn run(common: &Common, options: Options) -> Result<Exit, Failure> {
         options,
         slot: Arc::clone(&slot),
         own,
+        door: Door::new(serve::AT_THE_DOOR),
     };
     let transport = connect::server(common, |builder| {
         builder
             .max_streams(STREAMS)
-            .max_silent_streams(STREAMS / 2)
+            .max_silent_streams(STREAMS)
             .on_stream(move |stream| receiver.stream(&stream))
     })?;
     connect::say_who_listens(&transport);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::fault::{self, Fault};
 use super::folder::{Folder, Walk};
 use super::mark::Mark;
+use super::notes;
 use super::place::There;
 use crate::exit::{Exit, Failure};
 use crate::output;
@@ -46,7 +47,12 @@ pub type Refused = BTreeMap<u32, Refusal>;
 
 /// Makes the plan. Folders are made; nothing else is changed, and nothing is when one of the
 /// files may not be overwritten or there is no room.
-pub fn plan(folder: &Folder, entries: &[Entry], rules: Rules) -> Result<Plan> {
+pub fn plan(
+    folder: &Folder,
+    entries: &[Entry],
+    rules: Rules,
+    alive: &mut dyn FnMut() -> Result<()>,
+) -> Result<Plan> {
     let mut paths = HashSet::new();
     if let Some(twice) = entries.iter().find(|entry| !paths.insert(&entry.path)) {
         return Err(Trouble::protocol(format!(
@@ -61,6 +67,7 @@ pub fn plan(folder: &Folder, entries: &[Entry], rules: Rules) -> Result<Plan> {
     let mut other_mode = Vec::new();
     let mut walk = folder.walker();
     for (entry, index) in entries.iter().zip(0_u32..) {
+        alive()?;
         let found = find(folder, &mut walk, entry);
         let found = found.map_err(|error| Fault::of(folder, entry, &error));
         let found = match found.and_then(|found| kinds_fit(entry, found)) {
@@ -96,11 +103,19 @@ pub fn plan(folder: &Folder, entries: &[Entry], rules: Rules) -> Result<Plan> {
         );
         return Err(Failure::new(Exit::DiskFull, text).into());
     }
-    folders(folder, entries, rules.force, &mut wants, &mut refused)?;
+    folders(
+        folder,
+        entries,
+        rules.force,
+        &mut wants,
+        &mut refused,
+        alive,
+    )?;
     for (entry, seen) in other_mode {
+        alive()?;
         let place = folder.place(&entry.path);
         if let Err(error) = place.and_then(|place| place.permit(seen, entry.mode)) {
-            output::note(&format!(
+            notes::note(&format!(
                 "{}: cannot set its permissions: {error}",
                 entry.shown()
             ));
@@ -138,10 +153,12 @@ fn folders(
     force: bool,
     wants: &mut [Want],
     refused: &mut Refused,
+    alive: &mut dyn FnMut() -> Result<()>,
 ) -> Result<()> {
     // The folders that are not there, with what becomes of their content.
     let mut absent: HashMap<&Path, Refusal> = HashMap::new();
     for (entry, index) in entries.iter().zip(0_u32..) {
+        alive()?;
         let above = entry.path.ancestors().skip(1);
         let within = match absent.is_empty() {
             true => None,

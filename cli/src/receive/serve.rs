@@ -7,8 +7,11 @@ use thunderbolt_transport::{DataStream, TransportError};
 
 use super::file::{self, out_of_turn};
 use super::folder::Folder;
+use super::notes;
 use super::session::{Session, Slot};
 use super::Options;
+use crate::deadline::Deadline;
+use crate::door::{AtTheDoor, Door};
 use crate::exit::{Exit, Failure};
 use crate::greeting::{self, Opening, Service, Welcome};
 use crate::interrupt;
@@ -19,6 +22,7 @@ use crate::transfer::extensions::Extensions;
 use crate::transfer::frame::{self, Frame};
 use crate::transfer::message::{Pusher, Receiver, AT_ONCE, BUSY};
 use crate::transfer::trouble::{Result, Trouble};
+use crate::transfer::PATIENCE;
 
 /// Bytes of results that are gathered before they are written.
 const RESULTS_AT_ONCE: usize = 256 << 10;
@@ -28,19 +32,32 @@ pub struct Receiving {
     pub options: Options,
     pub slot: Arc<Slot>,
     pub own: OwnAddresses,
+    pub door: Door,
 }
+
+/// Streams that are not part of a push yet.
+pub const AT_THE_DOOR: usize = 64;
+/// For all of an announcement: as much as can be announced, over a slow link.
+const ANNOUNCING: Duration = Duration::from_secs(300);
+/// A push in which no file is under way ends after this time, whatever the pusher says.
+const IDLE: Duration = Duration::from_secs(600);
+/// While the plan is made, the pusher is told that often that it is.
+const ALIVE: Duration = Duration::from_secs(5);
 
 impl Receiving {
     /// To its end, on a thread of its own.
     pub fn stream(&self, stream: &DataStream) {
-        self.slot.serve(|| match self.greet(stream) {
-            Ok(Some(extensions)) => {
-                if let Err(trouble) = self.push(stream, extensions) {
-                    end(stream, trouble);
+        self.slot.serve(|| {
+            let place = self.door.enter(stream);
+            match self.greet(stream) {
+                Ok(Some(extensions)) => {
+                    if let Err(trouble) = self.push(stream, place, extensions) {
+                        self.end(stream, trouble);
+                    }
                 }
+                Ok(None) => {}
+                Err(error) => output::detail(&format!("{}: {error}", stream.peer())),
             }
-            Ok(None) => {}
-            Err(error) => output::detail(&format!("{}: {error}", stream.peer())),
         });
     }
 
@@ -65,26 +82,39 @@ impl Receiving {
         Ok(None)
     }
 
-    fn push(&self, stream: &DataStream, extensions: Extensions) -> Result<()> {
+    fn push(
+        &self,
+        stream: &DataStream,
+        place: AtTheDoor<'_>,
+        extensions: Extensions,
+    ) -> Result<()> {
         if self.own.refuses(stream.peer_address()) {
             return Err(from_this_machine().into());
         }
-        let first = Pusher::from_frame(&Frame::read(stream)?, extensions)?;
+        // Whoever was granted a push begins at once.
+        let deadline = Deadline::after(greeting::PATIENCE);
+        let first = Pusher::from_frame(&Frame::read_by(stream, &deadline)?, extensions)?;
         if let Pusher::Join(id) = first {
             let session = self.slot.session(&id);
             let session = session.ok_or_else(|| Trouble::protocol("no such push to join"))?;
-            session.helps(stream);
+            session.helps(stream)?;
+            drop(place);
             Receiver::Ready(id).frame().write(stream)?;
-            return files(&session, stream, Vec::new);
+            let ended = files(&session, stream, Vec::new);
+            session.has_helped(stream);
+            return ended;
         }
-        let holding = self.slot.take().ok_or(Trouble::Busy)?;
-        let entries = announced(stream, first, extensions)?;
+        let source = *stream.peer_address().ip();
+        let holding = self.slot.take(source).ok_or(Trouble::Busy)?;
+        drop(place);
+        let entries = announced(stream, first, extensions, Deadline::after(ANNOUNCING))?;
         let session = Session::new(
             stream.peer(),
             &self.folder,
             &self.options,
             entries,
             extensions,
+            &mut alive(stream, ALIVE),
         )?;
         let session = Arc::new(session);
         results(&session, stream)?;
@@ -98,6 +128,67 @@ impl Receiving {
         files(&session, stream, || session.finish())?;
         holding.finished();
         Ok(())
+    }
+
+    /// Says why a push ends, to whom it concerns.
+    fn end(&self, stream: &DataStream, trouble: Trouble) {
+        if interrupt::is_interrupted() {
+            return;
+        }
+        match trouble {
+            Trouble::Broken(Failure { text, .. }) => {
+                notes::note(&format!("the push from {} broke: {text}", stream.peer()))
+            }
+            Trouble::Busy => {
+                let failure = Failure::new(Exit::Peer, "another push is under way");
+                self.refuse(stream, &failure, BUSY);
+            }
+            Trouble::Fatal(failure) => {
+                notes::note(&format!(
+                    "the push from {} was ended: {}",
+                    stream.peer(),
+                    failure.text
+                ));
+                self.refuse(stream, &failure, failure.exit as u8);
+            }
+        }
+    }
+
+    /// Says that nothing more is taken, and lets the pusher read it: closing now would take it away. That is
+    /// done at the door, where another stream can have the place.
+    fn refuse(&self, stream: &DataStream, failure: &Failure, code: u8) {
+        let _place = self.door.enter(stream);
+        let why = failure.text.clone();
+        if (Receiver::Refused { code, why })
+            .frame()
+            .write(stream)
+            .is_err()
+        {
+            return;
+        }
+        // Nothing more will be said.
+        let _ = stream.finish();
+        let mut rest = [0; 16 << 10];
+        let deadline = Deadline::after(greeting::PATIENCE);
+        while !deadline.is_over() {
+            match stream.read_timeout(&mut rest, Some(deadline.left())) {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            }
+        }
+    }
+}
+
+/// Tells the pusher that the plan is being made, if it was not told for a while: by a plan of no entries.
+fn alive(stream: &DataStream, pause: Duration) -> impl FnMut() -> Result<()> + '_ {
+    let mut last = Instant::now();
+    move || {
+        if last.elapsed() < pause {
+            return Ok(());
+        }
+        last = Instant::now();
+        let (first, wants) = (0, Vec::new());
+        Receiver::Plan { first, wants }.frame().write(stream)
     }
 }
 
@@ -130,7 +221,12 @@ fn from_this_machine() -> Failure {
 }
 
 /// All that the pusher has to say of what it has.
-fn announced(stream: &DataStream, first: Pusher, extensions: Extensions) -> Result<Vec<Entry>> {
+fn announced(
+    stream: &DataStream,
+    first: Pusher,
+    extensions: Extensions,
+    deadline: Deadline,
+) -> Result<Vec<Entry>> {
     let mut entries: Vec<Entry> = Vec::new();
     let (mut paths, mut total) = (0, 0_u64);
     let mut message = first;
@@ -160,7 +256,9 @@ fn announced(stream: &DataStream, first: Pusher, extensions: Extensions) -> Resu
             }
             other => return Err(out_of_turn(&other)),
         }
-        message = Pusher::from_frame(&Frame::read(stream)?, extensions)?;
+        deadline.check(|| format!("what {} has to push", stream.peer()))?;
+        let frame = Frame::read_by(stream, &deadline.or_within(PATIENCE))?;
+        message = Pusher::from_frame(&frame, extensions)?;
     }
 }
 
@@ -172,7 +270,7 @@ fn files(
 ) -> Result<()> {
     loop {
         match Pusher::from_frame(&Frame::read(stream)?, session.extensions)? {
-            Pusher::Alive => {}
+            Pusher::Alive => session.still_busy(IDLE)?,
             Pusher::File(index) => file::receive(session, stream, index)?,
             Pusher::Skipped { index, why } => {
                 session.skip(index)?;
@@ -194,53 +292,4 @@ fn files(
     let _ = stream.finish();
     let _ = greeting::read_exactly(stream, &mut [0], greeting::PATIENCE);
     Ok(())
-}
-
-/// Says why a push ends, to whom it concerns.
-fn end(stream: &DataStream, trouble: Trouble) {
-    if interrupt::is_interrupted() {
-        return;
-    }
-    match trouble {
-        Trouble::Broken(Failure { text, .. }) => {
-            output::note(&format!("the push from {} broke: {text}", stream.peer()))
-        }
-        Trouble::Busy => refuse(
-            stream,
-            &Failure::new(Exit::Peer, "another push is under way"),
-            BUSY,
-        ),
-        Trouble::Fatal(failure) => {
-            output::note(&format!(
-                "the push from {} was ended: {}",
-                stream.peer(),
-                failure.text
-            ));
-            refuse(stream, &failure, failure.exit as u8);
-        }
-    }
-}
-
-/// Says that nothing more is taken, and lets the pusher read it: closing now would take it away.
-fn refuse(stream: &DataStream, failure: &Failure, code: u8) {
-    let why = failure.text.clone();
-    if (Receiver::Refused { code, why })
-        .frame()
-        .write(stream)
-        .is_err()
-    {
-        return;
-    }
-    // Nothing more will be said.
-    let _ = stream.finish();
-    let mut rest = vec![0; 1 << 20];
-    let end = Instant::now() + greeting::PATIENCE;
-    while Instant::now() < end {
-        let second = Some(Duration::from_secs(1));
-        match stream.read_timeout(&mut rest, second) {
-            Ok(0) => break,
-            Ok(_) | Err(TransportError::Timeout { .. }) => {}
-            Err(_) => break,
-        }
-    }
 }

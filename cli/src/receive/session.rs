@@ -1,6 +1,7 @@
 //! One push: what was announced, and who takes part in it.
 
 use std::collections::HashMap;
+use std::net::Ipv6Addr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -8,15 +9,16 @@ use std::time::{Duration, Instant};
 use thunderbolt_transport::DataStream;
 
 use super::folder::Folder;
+use super::notes;
 use super::plan::{self, Plan, Refused, Rules};
 use super::Options;
-use crate::output;
+use crate::exit::{Exit, Failure};
 use crate::transfer::entry::{Entry, Kind};
 use crate::transfer::extensions::Extensions;
 use crate::transfer::message::Want;
 use crate::transfer::progress::Progress;
 use crate::transfer::trouble::{Result, Trouble};
-use crate::transfer::{missing, SessionId};
+use crate::transfer::{missing, SessionId, MOST_STREAMS};
 use crate::units::{bytes, files_and_links, plural, rate_of};
 
 /// Entries whose failure is shown; the rest is counted.
@@ -36,6 +38,8 @@ pub struct Session {
     pub refused: Refused,
     /// Which files a stream has taken on, and how far they are.
     files: Mutex<HashMap<u32, State>>,
+    /// Files under way, and since when there are so many.
+    busy: Mutex<(usize, Instant)>,
     /// Lines about entries that failed.
     said: AtomicU64,
     /// The streams that help, to be ended with the one that announced it.
@@ -61,12 +65,13 @@ impl Session {
         options: &Options,
         entries: Vec<Entry>,
         extensions: Extensions,
+        alive: &mut dyn FnMut() -> Result<()>,
     ) -> Result<Self> {
         let rules = Rules {
             force: options.force,
             compare: options.compare,
         };
-        let Plan { wants, refused } = plan::plan(folder, &entries, rules)?;
+        let Plan { wants, refused } = plan::plan(folder, &entries, rules, alive)?;
         let mut id = SessionId::default();
         rustix::rand::getrandom(&mut id, rustix::rand::GetRandomFlags::empty())
             .map_err(|error| plan::failed("random numbers", &error.into()))?;
@@ -83,6 +88,7 @@ impl Session {
             wants,
             refused,
             files: Mutex::default(),
+            busy: Mutex::new((0, Instant::now())),
             said: AtomicU64::new(0),
             helpers: Mutex::default(),
             progress,
@@ -101,13 +107,33 @@ impl Session {
         let found = entry.zip(want).filter(wanted);
         let found = found.ok_or_else(|| Trouble::protocol("a file that is not wanted"))?;
         match lock(&self.files).insert(index, State::UnderWay) {
-            None => Ok(found),
+            None => {
+                self.count(|files| files + 1);
+                Ok(found)
+            }
             Some(_) => Err(Trouble::protocol("a file comes twice")),
         }
     }
 
     pub fn ended(&self, index: u32, state: State) {
         lock(&self.files).insert(index, state);
+        self.count(|files| files - 1);
+    }
+
+    fn count(&self, change: impl FnOnce(usize) -> usize) {
+        let mut busy = lock(&self.busy);
+        *busy = (change(busy.0), Instant::now());
+    }
+
+    /// An error if no file is under way, and none was for so long: the pusher only says that it lives.
+    pub fn still_busy(&self, limit: Duration) -> Result<()> {
+        let (files, since) = *lock(&self.busy);
+        if files > 0 || since.elapsed() < limit {
+            return Ok(());
+        }
+        let seconds = limit.as_secs();
+        let text = format!("the pusher sent no file for {seconds} s");
+        Err(Failure::new(Exit::Failed, text).into())
     }
 
     /// A file that the pusher could not read.
@@ -120,14 +146,26 @@ impl Session {
     /// Says on this side why an entry failed. A push of very many that fail does not fill the screen.
     pub fn say(&self, entry: &Entry, why: &str) {
         match self.said.fetch_add(1, Ordering::Relaxed) {
-            ..SAID => output::note(&format!("{}: {why}", entry.shown())),
-            SAID => output::note("more that failed are only counted"),
+            ..SAID => notes::note(&format!("{}: {why}", entry.shown())),
+            SAID => notes::note("more that failed are only counted"),
             _ => {}
         }
     }
 
-    pub fn helps(&self, stream: &DataStream) {
-        lock(&self.helpers).push(stream.clone());
+    pub fn helps(&self, stream: &DataStream) -> Result<()> {
+        let mut helpers = lock(&self.helpers);
+        if helpers.len() + 1 >= MOST_STREAMS.into() {
+            let text = format!("a push has {MOST_STREAMS} streams at most");
+            return Err(Failure::new(Exit::Refused, text).into());
+        }
+        helpers.push(stream.clone());
+        Ok(())
+    }
+
+    /// A stream that helped has ended: another one may come.
+    pub fn has_helped(&self, stream: &DataStream) {
+        let address = stream.peer_address();
+        lock(&self.helpers).retain(|helper| helper.peer_address() != address);
     }
 
     pub fn dismiss_helpers(&self) {
@@ -198,7 +236,7 @@ impl Session {
             text.push_str(&format!("; {} missing", plural(missed, "is", "are")));
         }
         self.progress.clear();
-        output::note(&text);
+        notes::note(&text);
     }
 }
 
@@ -219,16 +257,29 @@ struct SlotState {
     session: Option<Arc<Session>>,
     finished: u64,
     streams: usize,
+    /// Who was told to come again, the first one first, and when it asked last.
+    waiting: Vec<(Ipv6Addr, Instant)>,
 }
+
+/// Sources that are remembered while they wait.
+const WAITING: usize = 64;
+/// Who has not asked again in this time has given up. Pushers ask four times a second.
+const ASKING: Duration = Duration::from_secs(2);
 
 /// Holds the place until it is dropped.
 pub struct Holding<'a>(&'a Slot);
 
 impl Slot {
-    /// Takes the place, if it is free.
-    pub fn take(&self) -> Option<Holding<'_>> {
+    /// Takes the place, if it is free and no other source has been waiting for longer.
+    pub fn take(&self, source: Ipv6Addr) -> Option<Holding<'_>> {
         let mut state = lock(&self.state);
-        (!std::mem::replace(&mut state.taken, true)).then(|| Holding(self))
+        let is_turn = turn(&mut state.waiting, source, Instant::now());
+        if state.taken || !is_turn {
+            return None;
+        }
+        state.taken = true;
+        state.waiting.retain(|(other, _)| *other != source);
+        Some(Holding(self))
     }
 
     /// The push of that name, if it is under way.
@@ -265,6 +316,18 @@ impl Slot {
     }
 }
 
+/// Whether a source is the first that waits. It waits from now on.
+fn turn(waiting: &mut Vec<(Ipv6Addr, Instant)>, source: Ipv6Addr, now: Instant) -> bool {
+    waiting.retain(|(other, asked)| *other == source || now.duration_since(*asked) < ASKING);
+    let known = waiting.iter().position(|(other, _)| *other == source);
+    match known {
+        Some(at) => waiting[at].1 = now,
+        None if waiting.len() < WAITING => waiting.push((source, now)),
+        None => return false,
+    }
+    waiting[0].0 == source
+}
+
 impl Holding<'_> {
     /// Lets others join.
     pub fn open(&self, session: &Arc<Session>) {
@@ -287,5 +350,36 @@ impl Drop for Holding<'_> {
             session.dismiss_helpers();
         }
         self.0.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_take_turns() {
+        let [first, second, third] = [1, 2, 3].map(|last| Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, last));
+        let slot = Slot::default();
+        let held = slot.take(first).unwrap();
+        assert!(slot.take(second).is_none() && slot.take(first).is_none());
+        drop(held);
+        // The one that had it does not get it again before the one that waits.
+        assert!(slot.take(first).is_none());
+        let held = slot.take(second).unwrap();
+        drop(held);
+        assert!(slot.take(first).is_some());
+
+        let (mut waiting, now) = (Vec::new(), Instant::now());
+        assert!(turn(&mut waiting, first, now));
+        assert!(!turn(&mut waiting, second, now));
+        // Who gave up holds up nobody.
+        assert!(turn(&mut waiting, second, now + ASKING));
+        for number in 0..2 * WAITING as u16 {
+            let source = Ipv6Addr::new(0, 0, 0, 0, 0, 0, 1, number);
+            assert!(!turn(&mut waiting, source, now + ASKING));
+        }
+        assert_eq!(waiting.len(), WAITING);
+        assert!(!turn(&mut waiting, third, now + ASKING));
     }
 }

@@ -6,12 +6,14 @@ use thunderbolt_transport::{DataStream, TransportError};
 
 use super::trouble::{Result, Trouble};
 use super::PATIENCE;
-use crate::greeting::read_exactly;
+use crate::deadline::Deadline;
 
 /// Bytes of payload at most.
 pub const MOST: usize = 64 << 10;
 /// Kind and length.
 const HEAD: usize = 5;
+/// Memory for the beginning of a payload.
+const FIRST: usize = 2048;
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct Frame {
@@ -40,36 +42,51 @@ impl Frame {
 
     /// The next frame, and not a byte more: what follows may be the content of a file.
     pub fn read(stream: &DataStream) -> Result<Self> {
-        let mut head = [0; HEAD];
-        Self::read_on(stream, &mut head, 0)
+        Self::read_by(stream, &Deadline::after(PATIENCE))
+    }
+
+    /// The same until a deadline.
+    pub fn read_by(stream: &DataStream, deadline: &Deadline) -> Result<Self> {
+        Self::read_on(stream, [0; HEAD], 0, deadline)
     }
 
     /// The next frame, if it has begun to arrive.
     pub fn read_if_there(stream: &DataStream) -> Result<Option<Self>> {
         let mut head = [0; HEAD];
+        let deadline = Deadline::after(PATIENCE);
         match stream.read_timeout(&mut head, Some(Duration::ZERO)) {
             Ok(0) => Err(Trouble::ended()),
-            Ok(have) => Self::read_on(stream, &mut head, have).map(Some),
+            Ok(have) => Self::read_on(stream, head, have, &deadline).map(Some),
             Err(TransportError::WouldBlock) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn read_on(stream: &DataStream, head: &mut [u8; HEAD], have: usize) -> Result<Self> {
-        fill(stream, &mut head[have..])?;
-        let [kind, length @ ..] = *head;
+    fn read_on(
+        stream: &DataStream,
+        mut head: [u8; HEAD],
+        have: usize,
+        deadline: &Deadline,
+    ) -> Result<Self> {
+        fill(stream, &mut head[have..], deadline)?;
+        let [kind, length @ ..] = head;
         let length = u32::from_be_bytes(length) as usize;
         if length > MOST {
             return Err(Trouble::protocol(format!("a message of {length} bytes")));
         }
-        let mut payload = vec![0; length];
-        fill(stream, &mut payload)?;
+        // What is claimed gets its memory as it comes.
+        let mut payload = Vec::new();
+        while payload.len() < length {
+            let have = payload.len();
+            payload.resize(length.min(have.max(FIRST) * 2), 0);
+            fill(stream, &mut payload[have..], deadline)?;
+        }
         Ok(Self { kind, payload })
     }
 }
 
-fn fill(stream: &DataStream, buf: &mut [u8]) -> Result<()> {
-    match read_exactly(stream, buf, PATIENCE)? {
+fn fill(stream: &DataStream, buf: &mut [u8], deadline: &Deadline) -> Result<()> {
+    match deadline.read(stream, buf)? {
         have if have == buf.len() => Ok(()),
         _ => Err(Trouble::ended()),
     }

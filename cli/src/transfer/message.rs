@@ -279,6 +279,11 @@ mod tests {
         let wants = vec![Want::Nothing, Want::Content { have: 5 }, Want::Comparison];
         for message in [
             Receiver::Plan { first: 3, wants },
+            // What says that the plan is being made.
+            Receiver::Plan {
+                first: 0,
+                wants: Vec::new(),
+            },
             Receiver::Ready([1; 16]),
             Receiver::Sums(vec![[1; SUM], [2; SUM]]),
             Receiver::Result {
