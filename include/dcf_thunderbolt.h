@@ -715,6 +715,12 @@ typedef struct dcf_tb_stats {
      * Answers to discovery that were left out: of hosts beyond `DCF_TB_MAX_DISCOVERED`.
      */
     uint64_t discovery_dropped;
+    /**
+     * Datagrams that did not leave because the interface's own queue had no room for them: messages
+     * whose call gave `DCF_TB_ERR_QUEUE_FULL`, pings, and pongs. As far as the kernel tells: a queue
+     * that drops what it took before does not say so.
+     */
+    uint64_t send_drops;
 } dcf_tb_stats;
 
 #ifdef __cplusplus
@@ -803,7 +809,7 @@ dcf_tb_status dcf_tb_config_init(struct dcf_tb_config *config, size_t config_siz
  * Callbacks in the configuration may run before this call has returned, that is, before
  * `*transport` is written; a callback that needs the handle must wait for it, or be set afterwards
  * by `dcf_tb_set_message_callback` and its like. Any number of transports may be open in a process,
- * each with its own ports or interface. One without traffic costs 7 descriptors, 2 threads and some
+ * each with its own ports or interface. One without traffic costs 8 descriptors, 2 threads and some
  * 100 KiB of memory. A stream takes 1 descriptor more, the event descriptor 1; a thread that measures
  * round trips 2, of which up to 8 pairs are kept; a peer that much is sent to 1, for up to 64 of them.
  *
@@ -991,7 +997,7 @@ dcf_tb_status dcf_tb_set_link_callback(dcf_tb_transport transport,
  * - `data`, `len`: the message, 0 to `DCF_TB_MAX_MESSAGE_SIZE` bytes. `(NULL, 0)` is the empty one.
  *
  * Ownership: `peer` and `data` are used during the call only.
- * Blocks: shortly, while the kernel's send queue is full.
+ * Blocks: while the socket's buffer or the interface's own queue is full, for a second at most.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK                          the kernel has taken it
@@ -1025,7 +1031,8 @@ dcf_tb_status dcf_tb_send(dcf_tb_transport transport,
  * - `sent`: gets how many were sent, on errors too.
  *
  * Ownership: the array and what it points to are used during the call only.
- * Blocks: shortly, while the kernel's send queue is full.
+ * Blocks: while the socket's buffer or the interface's own queue is full, for a second at most each
+ * time that it is.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK                          all were sent

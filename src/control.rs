@@ -39,7 +39,7 @@ const _: () = assert!(size_of::<dcf_tb_datagram>() == 24);
 /// - `data`, `len`: the message, 0 to `DCF_TB_MAX_MESSAGE_SIZE` bytes. `(NULL, 0)` is the empty one.
 ///
 /// Ownership: `peer` and `data` are used during the call only.
-/// Blocks: shortly, while the kernel's send queue is full.
+/// Blocks: while the socket's buffer or the interface's own queue is full, for a second at most.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK                          the kernel has taken it
@@ -83,7 +83,8 @@ pub unsafe extern "C" fn dcf_tb_send(
 /// - `sent`: gets how many were sent, on errors too.
 ///
 /// Ownership: the array and what it points to are used during the call only.
-/// Blocks: shortly, while the kernel's send queue is full.
+/// Blocks: while the socket's buffer or the interface's own queue is full, for a second at most each
+/// time that it is.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK                          all were sent

@@ -19,7 +19,7 @@ use crate::types::dcf_tb_transport;
 /// Callbacks in the configuration may run before this call has returned, that is, before
 /// `*transport` is written; a callback that needs the handle must wait for it, or be set afterwards
 /// by `dcf_tb_set_message_callback` and its like. Any number of transports may be open in a process,
-/// each with its own ports or interface. One without traffic costs 7 descriptors, 2 threads and some
+/// each with its own ports or interface. One without traffic costs 8 descriptors, 2 threads and some
 /// 100 KiB of memory. A stream takes 1 descriptor more, the event descriptor 1; a thread that measures
 /// round trips 2, of which up to 8 pairs are kept; a peer that much is sent to 1, for up to 64 of them.
 ///

@@ -82,9 +82,13 @@ pub struct dcf_tb_stats {
     pub rejected_malformed: u64,
     /// Answers to discovery that were left out: of hosts beyond `DCF_TB_MAX_DISCOVERED`.
     pub discovery_dropped: u64,
+    /// Datagrams that did not leave because the interface's own queue had no room for them: messages
+    /// whose call gave `DCF_TB_ERR_QUEUE_FULL`, pings, and pongs. As far as the kernel tells: a queue
+    /// that drops what it took before does not say so.
+    pub send_drops: u64,
 }
 
-const _: () = assert!(size_of::<dcf_tb_stats>() == 2 * 4 + 30 * 8);
+const _: () = assert!(size_of::<dcf_tb_stats>() == 2 * 4 + 31 * 8);
 
 // SAFETY: C layout, a u32 first, and by the assertion above no padding.
 unsafe impl Output for dcf_tb_stats {}
@@ -149,6 +153,7 @@ fn stats_for_c(stats: &Stats) -> dcf_tb_stats {
         pongs_ignored: stats.pongs_ignored,
         rejected_malformed: stats.rejected_malformed,
         discovery_dropped: stats.discovery_dropped,
+        send_drops: stats.send_drops,
     }
 }
 

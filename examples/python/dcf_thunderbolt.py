@@ -143,7 +143,8 @@ class Stats(ctypes.Structure):
             "errors uptime_ns messages_dropped kernel_drops rejected stream_bytes_sent stream_bytes_received "
             "streams_open pings_sent pongs_received pings_answered last_rtt_ns link_changes callback_failures "
             "udp_send_buffer udp_receive_buffer rejected_source rejected_max_streams rejected_silent "
-            "rejected_resources dropped_memory pongs_ignored rejected_malformed discovery_dropped"
+            "rejected_resources dropped_memory pongs_ignored rejected_malformed discovery_dropped "
+            "send_drops"
         ).split()
     ]
 

@@ -4,7 +4,7 @@
 #include <sys/resource.h>
 
 /* What the header says that one transport costs. */
-enum { MANY = 200, DESCRIPTORS = 7, THREADS = 2 };
+enum { MANY = 200, DESCRIPTORS = 8, THREADS = 2 };
 
 static dcf_tb_transport transports[MANY];
 static peers_of peers[MANY];

@@ -365,6 +365,7 @@ impl Core {
             dropped_memory: rare.dropped_memory.get(),
             pongs_ignored: rare.pongs_ignored.get(),
             discovery_dropped: rare.discovery_dropped.get(),
+            send_drops: rare.send_drops.get(),
             stream_bytes_sent: counters.stream_bytes_sent.sum(|bytes| bytes),
             stream_bytes_received: counters.stream_bytes_received.sum(|bytes| bytes),
             streams_open: self.streams.open() as u64,

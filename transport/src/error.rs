@@ -166,11 +166,11 @@ pub enum TransportError {
     },
 
     /// The kernel's send queue stayed full.
-    #[error("the send queue of \"{interface}\" stayed full for {}: the peer or the link does not keep up", Milliseconds(*.after))]
+    #[error("the send queue of \"{interface}\" is full{}: the peer or the link does not keep up", Still(*.after))]
     QueueFull {
         /// The interface's name.
         interface: String,
-        /// How long the call waited for room.
+        /// How long the call waited for room; zero: it does not wait.
         after: Duration,
     },
 
@@ -204,6 +204,18 @@ pub enum TransportError {
 
 /// A duration as a person would say it.
 struct Milliseconds(Duration);
+
+/// For how long something was so, if for any time.
+struct Still(Duration);
+
+impl std::fmt::Display for Still {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0.is_zero() {
+            true => Ok(()),
+            false => write!(f, ", and was for {}", Milliseconds(self.0)),
+        }
+    }
+}
 
 impl std::fmt::Display for Milliseconds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -5,10 +5,12 @@
 //! sleep, which loom calls a deadlock. `Arc` is not a place where threads are interleaved, so what
 //! a model asserts about counts of references it tells by a [`Presence`].
 
+use std::os::unix::net::UnixDatagram;
 use std::sync::atomic::AtomicUsize as Total;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::control::Sockets;
 use crate::core::Core;
 use crate::link::{Current, LinkState};
 use crate::sync::atomic::{AtomicUsize, Ordering};
@@ -48,6 +50,15 @@ pub(crate) fn link(state: LinkState, index: u32) -> Current {
         state,
         multicast: false,
         addresses: Vec::new(),
+    }
+}
+
+/// Sockets of a transport, of which one end of a pair is what receives.
+pub(crate) fn sockets(near: UnixDatagram) -> Sockets {
+    let outbound = near.try_clone().expect("a descriptor");
+    Sockets {
+        main: Arc::new(near.into()),
+        outbound: Arc::new(outbound.into()),
     }
 }
 

@@ -98,6 +98,7 @@ pub(crate) struct Rare {
     pub dropped_memory: Counter,
     pub pongs_ignored: Counter,
     pub discovery_dropped: Counter,
+    pub send_drops: Counter,
     pub pings_sent: Counter,
     pub pongs_received: Counter,
     pub pings_answered: Counter,
@@ -171,6 +172,10 @@ pub struct Stats {
     /// Answers to discovery that were left out: of hosts beyond
     /// [`MAX_DISCOVERED_PEERS`](crate::MAX_DISCOVERED_PEERS).
     pub discovery_dropped: u64,
+    /// Datagrams that did not leave because the interface's own queue had no room for them: messages
+    /// whose send gave [`QueueFull`](crate::TransportError::QueueFull), pings, and pongs. As far as the
+    /// kernel tells: a queue that drops what it took before does not say so.
+    pub send_drops: u64,
     /// Payload bytes written to data streams.
     pub stream_bytes_sent: u64,
     /// Payload bytes read from data streams.
@@ -227,7 +232,7 @@ impl Baseline {
 
 impl Stats {
     /// Everything that only goes up.
-    fn counts_mut(&mut self) -> [&mut u64; 25] {
+    fn counts_mut(&mut self) -> [&mut u64; 26] {
         [
             &mut self.messages_sent,
             &mut self.messages_received,
@@ -247,6 +252,7 @@ impl Stats {
             &mut self.dropped_memory,
             &mut self.pongs_ignored,
             &mut self.discovery_dropped,
+            &mut self.send_drops,
             &mut self.stream_bytes_sent,
             &mut self.stream_bytes_received,
             &mut self.pings_sent,

@@ -67,7 +67,8 @@ impl ThunderboltTransport {
     /// Sends one control message of 0 to [`MAX_MESSAGE_SIZE`](crate::MAX_MESSAGE_SIZE) bytes, as
     /// one datagram from the control port: whole or not at all. Gives its size.
     ///
-    /// Blocks only while the kernel's send queue is full, for a second at most.
+    /// Blocks only while the socket's buffer or the interface's own queue is full, for a second at
+    /// most.
     ///
     /// # Errors
     ///
@@ -80,7 +81,7 @@ impl ThunderboltTransport {
         self.core.send_message(data, peer)
     }
 
-    /// The same, waiting while the kernel's send queue is full for up to `timeout`: `None` without
+    /// The same, waiting while a send queue is full for up to `timeout`: `None` without
     /// limit, zero not at all.
     ///
     /// # Errors

@@ -1,13 +1,15 @@
-//! What strangers on the link may do, and may not.
+//! What strangers on the link may do, and may not; and what the own queue does.
 
-use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use testkit::{Cable, Host};
+use socket2::{Domain, Protocol, Socket, Type};
+use testkit::{wait_until, Cable, Host, GENEROUS};
 use thunderbolt_transport::{
-    ThunderboltTransport, ThunderboltTransportBuilder, MAX_DISCOVERED_PEERS,
+    Datagram, PingOptions, ThunderboltTransport, ThunderboltTransportBuilder, TransportError,
+    MAX_DISCOVERED_PEERS,
 };
 
 /// A transport on a host, with the default interface and ports.
@@ -28,7 +30,8 @@ fn answer_in_many_names(done: &AtomicBool) {
     let pause = Some(Duration::from_millis(50));
     listener.set_read_timeout(pause).expect("a time limit");
     let mut ping = [0; 64];
-    while !done.load(Ordering::Relaxed) {
+    let end = Instant::now() + 2 * GENEROUS;
+    while !done.load(Ordering::Relaxed) && Instant::now() < end {
         let Ok((16, from)) = listener.recv_from(&mut ping) else {
             continue;
         };
@@ -61,4 +64,225 @@ fn made_up_answers_to_discovery_are_limited_and_push_out_none_that_came_before()
     let honest = cable.b().address();
     assert!(found.iter().any(|peer| peer.address == honest));
     assert!(a.get_stats().discovery_dropped > 0);
+}
+
+/// A queue of a few packets on host a's interface, as slow as an old network.
+fn slow(host: &Host) {
+    let queue = "qdisc add dev thunderbolt0 root tbf rate 40mbit burst 20kb limit 60kb";
+    host.traffic_control(&queue.split(' ').collect::<Vec<_>>());
+}
+
+/// Takes messages until so many have come, or none comes for long; gives their number.
+fn take(b: &ThunderboltTransport, most: u64) -> u64 {
+    let mut buf = [0; 2000];
+    (0..most)
+        .take_while(|_| b.recv(&mut buf, Some(Duration::from_secs(5))).is_ok())
+        .count() as u64
+}
+
+#[test]
+fn what_the_own_queue_has_no_room_for_waits_and_is_not_lost_without_a_word() {
+    const MESSAGES: u64 = 3000;
+    let cable = Cable::new();
+    let (a, b) = (start(cable.a()), start(cable.b()));
+    slow(cable.a());
+    let peer = cable.b().address();
+    let data = [7; 1000];
+    let arrived = std::thread::scope(|scope| {
+        let arrived = scope.spawn(|| take(&b, 2 * MESSAGES));
+        cable.a().run(|| {
+            for _ in 0..MESSAGES {
+                assert_eq!(a.send_message(&data, peer).expect("it waits"), data.len());
+            }
+            // In pieces that the queue takes whole: it cuts larger ones, and may drop a part.
+            let batch = vec![Datagram { peer, data: &data }; 4];
+            for _ in 0..MESSAGES / 4 {
+                let sent = a.send_batch(&batch);
+                sent.outcome.expect("it waits");
+                assert_eq!(sent.count, 4);
+            }
+        });
+        arrived.join().expect("no panic")
+    });
+    let (sent, received) = (a.get_stats(), b.get_stats());
+    assert_eq!(sent.messages_sent, 2 * MESSAGES);
+    assert_eq!((sent.send_drops, sent.errors), (0, 0));
+    let lost = received.messages_dropped + received.kernel_drops;
+    assert_eq!(arrived + lost, 2 * MESSAGES, "{sent:?} {received:?}");
+}
+
+#[test]
+fn a_full_queue_is_told_to_those_who_do_not_wait_and_counted_for_pongs_and_pings() {
+    let cable = Cable::new();
+    let (a, b) = (start(cable.a()), start(cable.b()));
+    let peer = cable.b().address();
+    cable
+        .a()
+        .run(|| a.round_trip(peer, None).expect("it is there"));
+    // What fits into the burst gets through, then nothing for a minute; a packet or two fill it.
+    let queue = "qdisc add dev thunderbolt0 root tbf rate 8bit burst 1540 limit 3000";
+    cable
+        .a()
+        .traffic_control(&queue.split(' ').collect::<Vec<_>>());
+    let fill = || a.send_message_timeout(&[7; 1000], peer, Some(Duration::ZERO));
+    let mut refused = None;
+    for _ in 0..100 {
+        refused = refused.or(cable.a().run(fill).err());
+    }
+    assert!(
+        matches!(refused, Some(TransportError::WouldBlock)),
+        "{refused:?}"
+    );
+    let waited = cable.a().run(|| a.send_message(&[7; 1000], peer));
+    assert!(
+        matches!(waited, Err(TransportError::QueueFull { .. })),
+        "{waited:?}"
+    );
+    assert_eq!(a.get_stats().send_drops, 1);
+
+    // Small datagrams fill what is left of it.
+    let one = PingOptions {
+        count: 200,
+        interval: Duration::from_micros(1),
+        timeout: Some(Duration::from_millis(1)),
+    };
+    let summary = cable
+        .a()
+        .run(|| a.ping(peer, &one))
+        .expect("loss is no error");
+    assert_eq!(summary.sent, 200);
+    let stats = a.get_stats();
+    assert!(stats.send_drops > 1);
+    assert_eq!(stats.send_drops - 1 + stats.pings_sent - 1, 200);
+    let refused = cable
+        .a()
+        .run(|| a.round_trip(peer, Some(Duration::from_secs(1))));
+    assert!(
+        matches!(refused, Err(TransportError::QueueFull { .. })),
+        "{refused:?}"
+    );
+
+    let before = a.get_stats().send_drops;
+    cable
+        .b()
+        .run(|| b.ping(cable.a().address(), &one))
+        .expect("loss is no error");
+    wait_until("the pongs without room are counted", GENEROUS, || {
+        let stats = a.get_stats();
+        stats.send_drops > before && stats.errors == 2
+    });
+}
+
+/// What the outbound sockets and lanes of this process are bound to (`control::lanes`); no datagram
+/// bears it as its source.
+fn nobody(number: u16) -> Ipv6Addr {
+    Ipv6Addr::new(0xff01, 0, 0, 0, 0, 0x0dcf, 0, number)
+}
+
+/// An ICMPv6 error about a datagram from `from` to `to`, as a stranger makes it up. The kernel fills in
+/// the checksum.
+fn made_up_error(kind: u8, code: u8, from: SocketAddrV6, to: SocketAddrV6) -> Vec<u8> {
+    let mut error = vec![kind, code, 0, 0, 0, 0, 0x05, 0];
+    error.extend([0x60, 0, 0, 0, 0, 16, 17, 64]);
+    error.extend(from.ip().octets());
+    error.extend(to.ip().octets());
+    error.extend(from.port().to_be_bytes());
+    error.extend(to.port().to_be_bytes());
+    error.extend([0, 16, 0, 0]);
+    error.extend([0; 8]);
+    error
+}
+
+/// Nobody listens, not permitted, too big, another protocol.
+const ERRORS: [(u8, u8); 4] = [(1, 4), (1, 1), (2, 0), (4, 1)];
+
+fn raw_socket() -> Socket {
+    let raw = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6)).expect("a raw socket");
+    raw.bind_device(Some(b"thunderbolt0"))
+        .expect("an interface");
+    raw
+}
+
+/// Answers pings, but first makes up errors about each, until `done`.
+fn answer_after_errors(own: Ipv6Addr, done: &AtomicBool) {
+    let own = SocketAddrV6::new(own, 5000, 0, 0);
+    let listener = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 5000)).expect("the control port");
+    let pause = Some(Duration::from_millis(50));
+    listener.set_read_timeout(pause).expect("a time limit");
+    let raw = raw_socket();
+    let mut ping = [0; 64];
+    let end = Instant::now() + 2 * GENEROUS;
+    while !done.load(Ordering::Relaxed) && Instant::now() < end {
+        let Ok((16, SocketAddr::V6(from))) = listener.recv_from(&mut ping) else {
+            continue;
+        };
+        let to = SocketAddrV6::new(*from.ip(), 0, 0, from.scope_id());
+        for (kind, code) in ERRORS {
+            let error = made_up_error(kind, code, from, own);
+            raw.send_to(&error, &to.into()).expect("a made-up error");
+        }
+        ping[..8].copy_from_slice(&PONG);
+        listener.send_to(&ping[..16], from).expect("a pong");
+    }
+}
+
+/// Makes up errors about what the control port sends, until `done`.
+fn flood_with_errors(own: Ipv6Addr, victim: Ipv6Addr, done: &AtomicBool) {
+    let raw = raw_socket();
+    let own = SocketAddrV6::new(own, 5000, 0, 0);
+    let to = SocketAddrV6::new(victim, 0, 0, 0);
+    let end = Instant::now() + 2 * GENEROUS;
+    while !done.load(Ordering::Relaxed) && Instant::now() < end {
+        for ip in (0..64).map(nobody).chain([victim]) {
+            let from = SocketAddrV6::new(ip, 5000, 0, 0);
+            for (kind, code) in ERRORS {
+                let error = made_up_error(kind, code, from, own);
+                raw.send_to(&error, &to.into()).expect("a made-up error");
+            }
+        }
+    }
+}
+
+fn ip(peer: &str) -> Ipv6Addr {
+    let (address, _) = peer.split_once('%').expect("a scope");
+    address.parse().expect("an address")
+}
+
+#[test]
+fn made_up_errors_fail_no_send_and_no_round_trip() {
+    let cable = Cable::new();
+    let a = start(cable.a());
+    let peer = cable.b().address();
+    let (own, victim) = (ip(peer), ip(cable.a().address()));
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| cable.b().run(|| answer_after_errors(own, &done)));
+        scope.spawn(|| cable.b().run(|| flood_with_errors(own, victim, &done)));
+        cable.a().run(|| {
+            wait_until("the stranger answers", GENEROUS, || {
+                a.round_trip(peer, Some(Duration::from_millis(100))).is_ok()
+            });
+            let series = PingOptions {
+                count: 500,
+                interval: Duration::ZERO,
+                timeout: Some(GENEROUS),
+            };
+            let summary = a.ping(peer, &series);
+            // To many ports: those that much is sent to would each have a socket of its own.
+            let messages = (0..5000).try_for_each(|n| {
+                let peer = format!("[{peer}]:{}", 6000 + n % 100);
+                a.send_message(b"message", &peer).map(drop)
+            });
+            let data = [7; 100];
+            let batch = vec![Datagram { peer, data: &data }; 64];
+            let batches = (0..100).try_for_each(|_| a.send_batch(&batch).outcome);
+            done.store(true, Ordering::Relaxed);
+            assert_eq!(summary.expect("a series").received, 500);
+            messages.expect("every message leaves");
+            batches.expect("every batch leaves");
+        });
+    });
+    let stats = a.get_stats();
+    assert_eq!((stats.messages_sent, stats.errors), (5000 + 6400, 0));
+    assert_eq!(stats.send_drops, 0);
 }

@@ -62,7 +62,8 @@
   (:dropped-memory :uint64)
   (:pongs-ignored :uint64)
   (:rejected-malformed :uint64)
-  (:discovery-dropped :uint64))
+  (:discovery-dropped :uint64)
+  (:send-drops :uint64))
 
 (define-structure rtt
     "What a series of pings came to."

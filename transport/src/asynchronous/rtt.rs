@@ -14,6 +14,7 @@ use crate::error::{Result, TransportError};
 use crate::rtt::{Measurement, Next, Pong, Port, Session};
 use crate::sys::poll::{wait, Deadline, Interest};
 use crate::sys::reactor::{self, Held, Steady};
+use crate::sys::socket;
 
 /// Measures in this task. When it is cancelled, the answers to pings that are out are ignored.
 pub(super) async fn run<M: Measurement>(
@@ -116,8 +117,12 @@ fn poll_readable(
 ) -> Poll<io::Result<()>> {
     loop {
         let mut ready = ready!(watched.poll_read_ready(cx))?;
-        let mut interests = [Interest::readable(watched.get_ref().as_fd())];
+        let descriptor = watched.get_ref().as_fd();
+        let mut interests = [Interest::readable(descriptor)];
         if wait(&mut interests, Deadline::Now)? {
+            if interests[0].is_in_error() {
+                socket::discard_reports(descriptor);
+            }
             return Poll::Ready(Ok(()));
         }
         ready.clear_ready();

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::inbox::Queued;
 use super::receiver::{log_dropped, log_refused, triage, Pinger};
+use super::Sockets;
 use crate::core::Core;
 use crate::handlers::lock;
 use crate::log::Throttle;
@@ -105,7 +106,7 @@ pub(crate) fn pump(core: &Core) {
     if !core.intake.is_busy() {
         return;
     }
-    let Some(socket) = core.control.socket() else {
+    let Some(Sockets { main, outbound }) = core.control.sockets() else {
         return;
     };
     let Pumped {
@@ -120,7 +121,7 @@ pub(crate) fn pump(core: &Core) {
     let Some(buffers) = buffers else {
         return;
     };
-    let Ok(count) = buffers.receive(socket.as_fd(), BATCH) else {
+    let Ok(count) = buffers.receive(main.as_fd(), BATCH) else {
         return;
     };
     let now = Instant::now();
@@ -128,7 +129,7 @@ pub(crate) fn pump(core: &Core) {
     let mut pinger = Pinger::default();
     for slot in 0..count {
         let received = buffers.get(slot);
-        if triage(core, &socket, &received, now, &mut pinger).is_none() {
+        if triage(core, &outbound, &received, now, &mut pinger).is_none() {
             refused = Some(received.from);
             continue;
         }

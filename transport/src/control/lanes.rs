@@ -115,6 +115,14 @@ impl Lanes {
 }
 
 fn connect(main: &Socket, interface: &str, to: &SocketAddrV6) -> std::io::Result<Socket> {
+    let lane = outbound(main, interface)?;
+    lane.connect(&SockAddr::from(*to))?;
+    Ok(lane)
+}
+
+/// A socket that sends from the control port to anybody, and receives nothing. It tells of datagrams
+/// that the interface's own queue has no room for.
+pub(super) fn outbound(main: &Socket, interface: &str) -> std::io::Result<Socket> {
     let lane = socket::udp(interface)?;
     let port = socket::local_port(main)?;
     // Both have to allow it while the lane is bound. SO_REUSEPORT lets in sockets of the same user
@@ -123,12 +131,15 @@ fn connect(main: &Socket, interface: &str, to: &SocketAddrV6) -> std::io::Result
     // id since it opened the control socket; messages then go without lanes.
     lane.set_reuse_port(true)?;
     main.set_reuse_port(true)?;
-    let group = SocketAddrV6::new(nobody(), port, 0, to.scope_id());
+    let group = SocketAddrV6::new(nobody(), port, 0, 0);
     let bound = lane.bind(&SockAddr::from(group));
     main.set_reuse_port(false)?;
     bound?;
     lane.set_reuse_port(false)?;
-    lane.connect(&SockAddr::from(*to))?;
+    // Where the kernel does not know it, drops of its queue are not told; nothing else changes.
+    let _ = socket::report_drops(&lane);
+    // Room for nothing but a report or two: whatever else should come here is made up.
+    lane.set_recv_buffer_size(0)?;
     enlarge_buffer(&lane, BufferOption::Send, main.send_buffer_size()? / 2);
     Ok(lane)
 }

@@ -1,4 +1,11 @@
-//! The control channel: one UDP socket, its sending side, and who receives (`receiver`).
+//! The control channel: one UDP port, its sending side, and who receives (`receiver`).
+//!
+//! The port has two sockets. The *control socket* receives. The *outbound socket* sends, and asks the
+//! kernel to tell what the interface's own queue drops (IPV6_RECVERR, ipv6(7)): without that a send
+//! succeeds whether or not there was room. The same option has the kernel tell of ICMP errors, which
+//! anybody on the link can make up: on a socket that receives they would fill the room of datagrams,
+//! wake those that wait, and fail sends to other peers. The outbound socket is bound to an address that
+//! no datagram comes from or goes to (`lanes`), so they are not its own.
 
 pub(crate) mod inbox;
 pub(crate) mod intake;
@@ -25,7 +32,7 @@ use lanes::Lanes;
 
 /// The control socket of the present incarnation of the interface.
 pub(crate) struct Control {
-    socket: RwLock<Option<Arc<Socket>>>,
+    sockets: RwLock<Option<Sockets>>,
     port: AtomicU16,
     pub lanes: Lanes,
     /// Messages of up to this size may be handed to the kernel many at a time, for it to cut
@@ -38,10 +45,19 @@ pub(crate) struct Control {
     pub receive_buffer: Counter,
 }
 
+/// The two sockets of the control port.
+#[derive(Clone)]
+pub(crate) struct Sockets {
+    /// Receives.
+    pub main: Arc<Socket>,
+    /// Sends.
+    pub outbound: Arc<Socket>,
+}
+
 impl Control {
     pub fn new() -> io::Result<Self> {
         Ok(Self {
-            socket: RwLock::new(None),
+            sockets: RwLock::new(None),
             port: AtomicU16::new(0),
             lanes: Lanes::default(),
             largest_segment: AtomicUsize::new(MAX_MESSAGE_SIZE),
@@ -59,21 +75,35 @@ impl Control {
         self.port.store(port, Ordering::Relaxed);
     }
 
-    pub fn socket(&self) -> Option<Arc<Socket>> {
-        let socket = self.socket.read().unwrap_or_else(PoisonError::into_inner);
-        socket.clone()
+    pub fn sockets(&self) -> Option<Sockets> {
+        let sockets = self.sockets.read().unwrap_or_else(PoisonError::into_inner);
+        sockets.clone()
     }
 
-    fn replace(&self, new: Option<Socket>) -> Option<Arc<Socket>> {
-        let mut socket = self.socket.write().unwrap_or_else(PoisonError::into_inner);
-        let old = std::mem::replace(&mut *socket, new.map(Arc::new));
-        drop(socket);
+    /// The one that receives.
+    pub fn socket(&self) -> Option<Arc<Socket>> {
+        let sockets = self.sockets.read().unwrap_or_else(PoisonError::into_inner);
+        sockets.as_ref().map(|sockets| Arc::clone(&sockets.main))
+    }
+
+    /// The one that sends.
+    pub fn outbound(&self) -> Option<Arc<Socket>> {
+        let sockets = self.sockets.read().unwrap_or_else(PoisonError::into_inner);
+        sockets
+            .as_ref()
+            .map(|sockets| Arc::clone(&sockets.outbound))
+    }
+
+    fn replace(&self, new: Option<Sockets>) -> Option<Sockets> {
+        let mut sockets = self.sockets.write().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *sockets, new);
+        drop(sockets);
         self.wake.signal();
         old
     }
 
-    /// Binds a socket on `interface`, at the port of the socket before it (0: any free one).
-    pub fn bind(&self, interface: &str, settings: &Settings) -> Result<Socket> {
+    /// Binds sockets on `interface`, at the port of those before them (0: any free one).
+    pub fn bind(&self, interface: &str, settings: &Settings) -> Result<Sockets> {
         let buffer_size = settings.config.buffer_size;
         let port = self.port();
         let socket =
@@ -88,15 +118,21 @@ impl Control {
         ] {
             granted.set(enlarge_buffer(&socket, option, buffer_size) as u64);
         }
+        // It takes its send buffer's size from the control socket's.
+        let outbound = lanes::outbound(&socket, interface)
+            .map_err(|error| cannot_bind_port("UDP control", interface, self.port(), error))?;
         if !settings.busy_poll.is_zero() {
             socket::busy_poll(&socket, settings.busy_poll);
         }
-        Ok(socket)
+        Ok(Sockets {
+            main: Arc::new(socket),
+            outbound: Arc::new(outbound),
+        })
     }
 
-    /// Takes a socket into use.
-    pub fn open(&self, socket: Socket) {
-        self.replace(Some(socket));
+    /// Takes sockets into use.
+    pub fn open(&self, sockets: Sockets) {
+        self.replace(Some(sockets));
     }
 
     /// The interface changed, and perhaps its MTU did.
@@ -120,7 +156,7 @@ impl Control {
         }
     }
 
-    /// Takes the socket and the lanes out of use. Each is closed when the last call that uses it has let go of it:
+    /// Takes the sockets and the lanes out of use. Each is closed when the last call that uses it has let go of it:
     /// each is woken by this, or does not wait.
     pub fn close(&self, counters: &Counters) -> Vec<Arc<Socket>> {
         let drops = self.kernel_drops();
@@ -128,9 +164,11 @@ impl Control {
         if old.is_some() {
             counters.rare.kernel_drops_before.add(drops);
         }
-        // After the socket was taken away: no lane is made without it.
+        // After the sockets were taken away: no lane is made without them.
         let mut closing = self.lanes.close();
-        closing.extend(old);
+        if let Some(Sockets { main, outbound }) = old {
+            closing.extend([main, outbound]);
+        }
         closing
     }
 

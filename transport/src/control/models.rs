@@ -10,8 +10,8 @@ use std::net::{Ipv6Addr, SocketAddrV6};
 fn when_closing_returns_no_socket_is_in_use_and_none_is_made() {
     check(Some(3), || {
         let core = core(|settings| settings.control_port(0));
-        let socket = core.control.bind("lo", &core.settings).unwrap();
-        core.control.open(socket);
+        let sockets = core.control.bind("lo", &core.settings).unwrap();
+        core.control.open(sockets);
         let sending = Arc::new(Presence::default());
         let threads = [false, true].map(|over_lane| {
             let (core, sending) = (Arc::clone(&core), Arc::clone(&sending));
@@ -21,7 +21,7 @@ fn when_closing_returns_no_socket_is_in_use_and_none_is_made() {
                     true => core
                         .open_lane(&to, Cargo::Messages, core.link.epoch())
                         .and_then(|lane| lane.upgrade()),
-                    false => core.control.socket(),
+                    false => core.control.outbound(),
                 };
                 if let Some(socket) = socket {
                     sending.during(|| ());

@@ -12,6 +12,7 @@ use socket2::Socket;
 
 use super::inbox::{Filling, NoRoom};
 use super::lanes::{Cargo, Route, Usage};
+use super::Sockets;
 use crate::address;
 use crate::core::Core;
 use crate::handlers::{MessageHandler, Running, Sender, SenderName};
@@ -75,7 +76,11 @@ impl Receiver<'_> {
         self.pinger = Pinger::default();
         self.drain_queue();
         // The socket may be another one after each wake-up, or none while the interface is absent.
-        let Some(socket) = core.control.socket() else {
+        let Some(Sockets {
+            main: socket,
+            outbound,
+        }) = core.control.sockets()
+        else {
             sleep(&mut [Interest::readable(core.control.wake.as_fd())]);
             return;
         };
@@ -87,7 +92,7 @@ impl Receiver<'_> {
                 Ok(count) => {
                     let now = Instant::now();
                     self.lively = waiting.take().is_none_or(|wait| wait.found(now));
-                    self.process(&socket, count, now);
+                    self.process(&outbound, count, now);
                     if count == BATCH {
                         self.joining.begin(&socket);
                     }
@@ -110,7 +115,7 @@ impl Receiver<'_> {
                     }
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                // The kernel reports errors of earlier sends here; it is gone with this call.
+                // This socket sends nothing, so it is told of no ICMP errors; it is something of our own.
                 Err(_) => core.counters.rare.errors.increment(),
             }
         }
@@ -118,11 +123,11 @@ impl Receiver<'_> {
 
     /// Pings first: an answer must not wait for a handler.
     #[inline(never)] // a name to count instructions in
-    fn process(&mut self, socket: &Socket, count: usize, now: Instant) {
+    fn process(&mut self, outbound: &Socket, count: usize, now: Instant) {
         let mut messages = 0;
         for slot in 0..count {
             let received = self.batch.get(slot);
-            match triage(self.core, socket, &received, now, &mut self.pinger) {
+            match triage(self.core, outbound, &received, now, &mut self.pinger) {
                 Some(found) => messages += found,
                 None => log_refused(self.core, &received.from),
             }
@@ -168,7 +173,7 @@ fn sleep(interests: &mut [Interest<'_>]) {
 /// messages, or `None` when the source is not served. Calls no handler: `pump` holds a lock.
 pub(super) fn triage(
     core: &Core,
-    socket: &Socket,
+    outbound: &Socket,
     received: &Received<'_>,
     now: Instant,
     pinger: &mut Pinger,
@@ -186,7 +191,7 @@ pub(super) fn triage(
     } else {
         for datagram in received.datagrams() {
             match wire::classify(datagram) {
-                Kind::Ping(token) => answer(core, socket, token, received, pinger),
+                Kind::Ping(token) => answer(core, outbound, token, received, pinger),
                 Kind::Pong(token) => {
                     if !core.rtt.deliver(token, received.from, now) {
                         core.counters.rare.pongs_ignored.increment();
@@ -253,14 +258,17 @@ impl Pinger {
     }
 }
 
-fn answer(core: &Core, socket: &Socket, token: u64, ping: &Received<'_>, pinger: &mut Pinger) {
+fn answer(core: &Core, outbound: &Socket, token: u64, ping: &Received<'_>, pinger: &mut Pinger) {
     // Counted first: who has the pong may look at our statistics.
     core.counters.rare.pings_answered.increment();
     let pong = wire::pong(token);
     let own = ping.to.filter(|address| !address.is_multicast());
-    let send = |socket: &Socket| match own {
-        Some(own) => send::send_from(socket.as_fd(), &pong, own, &ping.from),
-        None => socket::send_to(socket.as_fd(), &pong, &ping.from),
+    let send = |socket: &Socket| {
+        let socket = socket.as_fd();
+        socket::send_despite_reports(socket, || match own {
+            Some(own) => send::send_from(socket, &pong, own, &ping.from),
+            None => socket::send_to(socket, &pong, &ping.from),
+        })
     };
     let route = match own {
         None => pinger.route(core, &ping.from),
@@ -268,7 +276,7 @@ fn answer(core: &Core, socket: &Socket, token: u64, ping: &Received<'_>, pinger:
     };
     let sent = match route {
         Route::Lane(lane) => socket::send(lane.as_fd(), &pong).map(drop),
-        Route::Shared { .. } => match send(socket) {
+        Route::Shared { .. } => match send(outbound) {
             Err(error) if would_block(&error) => core
                 .with_lane(&ping.from, Cargo::Pongs, send)
                 .unwrap_or(Err(error)),
@@ -278,7 +286,9 @@ fn answer(core: &Core, socket: &Socket, token: u64, ping: &Received<'_>, pinger:
     if let Err(error) = sent {
         core.counters.rare.pings_answered.decrement();
         // No room is a lost pong, as the network may lose one.
-        if !would_block(&error) {
+        if would_block(&error) || socket::is_drop(&error) {
+            core.counters.rare.send_drops.increment();
+        } else {
             core.counters.rare.errors.increment();
         }
     }

@@ -21,6 +21,9 @@ use crate::{recent, Counted, Datagram, MAX_MESSAGE_SIZE};
 /// How long a send waits for room in the kernel's queue. It is there within microseconds while the
 /// link works.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
+/// How long to wait before the next look whether the interface's own queue has room: longer each time.
+const SHORTEST_PAUSE: Duration = Duration::from_micros(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(1);
 
 /// Where messages go, and over which socket: the peer's lane, or else the control socket.
 struct Destination {
@@ -122,7 +125,10 @@ impl Core {
         check_size(data)?;
         if !self.sent_over_lane(data, peer) {
             let to = self.destination(peer, 1)?.address;
-            let send = |socket: &Socket| socket::send_to(socket.as_fd(), data, &to);
+            let send = |socket: &Socket| {
+                let socket = socket.as_fd();
+                socket::send_despite_reports(socket, || socket::send_to(socket, data, &to))
+            };
             self.send_while_room(&to, patience, send)?;
         }
         let sent = self.counters.sent.shard();
@@ -186,10 +192,11 @@ impl Core {
         mut send: impl FnMut(&Socket) -> io::Result<T>,
     ) -> Result<T> {
         let mut deadline = None;
+        let mut pause = Duration::ZERO;
         loop {
             self.check_open()?;
             // An own reference: waiting for room must not hold up a replug.
-            let Some(socket) = self.control.socket() else {
+            let Some(socket) = self.control.outbound() else {
                 // Closing, or between two incarnations of the interface.
                 return match self.is_closing() {
                     true => Err(TransportError::Shutdown),
@@ -203,25 +210,40 @@ impl Core {
             if error.kind() == io::ErrorKind::Interrupted {
                 continue;
             }
-            if !would_block(&error) {
+            let dropped = socket::is_drop(&error);
+            if !would_block(&error) && !dropped {
                 return Err(self.failed_to("cannot send", to, error));
             }
-            if deadline.is_none() {
+            if deadline.is_none() && !dropped {
                 if let Some(Ok(sent)) = self.with_lane(to, Cargo::Messages, &mut send) {
                     return Ok(sent);
                 }
             }
             let interface = self.link.name();
             let deadline = *deadline.get_or_insert_with(|| Deadline::after(patience));
+            let until = match dropped {
+                false => deadline,
+                // The kernel does not say when the interface's own queue has room again.
+                true => {
+                    pause = (2 * pause).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+                    deadline.min(Deadline::after(Some(pause)))
+                }
+            };
             // The receiver's wake-up is that of a close and of a replug, too.
             let mut interests = [
-                Interest::writable(socket.as_fd()),
                 Interest::readable(self.control.wake.as_fd()),
+                Interest::writable(socket.as_fd()),
             ];
-            let room = wait(&mut interests, deadline);
-            if !room.map_err(|error| TransportError::from_os("cannot wait", &interface, error))? {
+            let used = if dropped { 1 } else { 2 };
+            let waited = wait(&mut interests[..used], until);
+            waited.map_err(|error| TransportError::from_os("cannot wait", &interface, error))?;
+            if interests[1].is_in_error() {
+                socket::discard_reports(socket.as_fd());
+            }
+            if deadline.passed() && !interests[1].is_met() {
                 return Err(match patience {
                     Some(after) if !after.is_zero() => {
+                        self.counters.rare.send_drops.increment();
                         TransportError::QueueFull { interface, after }
                     }
                     _ => TransportError::WouldBlock,
@@ -316,7 +338,9 @@ impl Core {
         datagrams: &[Outgoing<'_>],
     ) -> io::Result<usize> {
         let largest = self.control.largest_segment.load(Ordering::Relaxed);
-        match send::send(socket.as_fd(), peers, datagrams, largest) {
+        let socket_fd = socket.as_fd();
+        let send = || send::send(socket_fd, peers, datagrams, largest);
+        match socket::send_despite_reports(socket_fd, send) {
             // The first of them is refused as it is, not because there is no room for it.
             Err(error) if send::is_refused(&error) => {
                 let size = datagrams[0].data.len();

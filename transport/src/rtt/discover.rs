@@ -157,9 +157,13 @@ impl Measurement for Discovery<'_> {
         if Instant::now() >= self.next {
             let room = self.sent.try_reserve(1);
             room.map_err(|_| memory::exhausted("cannot wait for more pongs"))?;
-            let (token, left) = session.ping()?;
-            self.await_answers(session, token, left);
-            self.next = left + self.pause;
+            match session.ping() {
+                Ok((token, left)) => self.await_answers(session, token, left),
+                // As lost as one that the network loses: it is repeated.
+                Err(TransportError::QueueFull { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            self.next = Instant::now() + self.pause;
         }
         Ok(Next::Wait(self.deadline.min(Deadline::At(self.next))))
     }

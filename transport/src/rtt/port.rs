@@ -53,6 +53,8 @@ impl Port {
         let interface = core.link.name();
         let socket =
             socket::udp(&interface).map_err(|error| cannot_bind_device(&interface, error))?;
+        // Where the kernel does not know it, drops of its queue are not told; nothing else changes.
+        let _ = socket::report_drops(&socket);
         if !core.settings.busy_poll.is_zero() {
             socket::busy_poll(&socket, core.settings.busy_poll);
         }

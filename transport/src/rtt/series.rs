@@ -126,6 +126,9 @@ impl Samples {
     }
 }
 
+/// Of a ping that did not leave: tokens are times, and none is so long ago.
+const NO_TOKEN: u64 = 0;
+
 /// A ping that may still be answered.
 struct Flying {
     token: u64,
@@ -190,15 +193,22 @@ impl<'a> Series<'a> {
     }
 
     fn send(&mut self, session: &mut Session<'_>) -> Result<()> {
-        let (token, left) = session.ping()?;
+        let (token, left) = match session.ping() {
+            // One that the interface's own queue had no room for is as lost as one that the network
+            // loses. The statistics tell them apart.
+            Err(TransportError::QueueFull { .. }) => (NO_TOKEN, Instant::now()),
+            ping => ping?,
+        };
         let room = self.flying.try_reserve(1);
         room.map_err(|_| memory::exhausted("cannot wait for more pongs"))?;
         let until = self.options.timeout.and_then(|time| left.checked_add(time));
-        self.flying.push_back(Flying {
-            token,
-            sent: left,
-            until,
-        });
+        if token != NO_TOKEN || until.is_some() {
+            self.flying.push_back(Flying {
+                token,
+                sent: left,
+                until,
+            });
+        }
         self.sent += 1;
         // Not several at once after a delay.
         let next = self

@@ -14,7 +14,7 @@ use crate::error::{Result, TransportError};
 use crate::spin::Spinning;
 use crate::sync::atomic::Ordering;
 use crate::sys::poll::{wait, Deadline, Interest};
-use crate::sys::socket;
+use crate::sys::{socket, would_block};
 use crate::wire::{self, Kind};
 
 /// Datagrams that are looked at before the clock is.
@@ -92,6 +92,13 @@ impl<'a> Session<'a> {
         let sent = Instant::now();
         if let Err(error) = self.send(&ping) {
             self.port.forget(token);
+            if socket::is_drop(&error) || would_block(&error) {
+                self.core.counters.rare.send_drops.increment();
+                return Err(TransportError::QueueFull {
+                    interface: self.core.link.name(),
+                    after: Duration::ZERO,
+                });
+            }
             return Err(self.core.failed_to("cannot send a ping", &self.to, error));
         }
         self.core.counters.rare.pings_sent.increment();
@@ -100,15 +107,11 @@ impl<'a> Session<'a> {
 
     fn send(&self, ping: &[u8]) -> std::io::Result<()> {
         let socket = self.port.socket.as_fd();
-        let send = || match self.port.is_connected() {
+        // What is reported is an earlier ping, to a port where nobody listened yet for example.
+        socket::send_despite_reports(socket, || match self.port.is_connected() {
             true => socket::send(socket, ping).map(drop),
             false => socket::send_to(socket, ping, &self.to),
-        };
-        match send() {
-            // What is reported is an earlier ping, to a port where nobody listened yet.
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => send(),
-            other => other,
-        }
+        })
     }
 
     /// A pong of a token that is no longer waited for is not handed out any more.
@@ -176,10 +179,14 @@ impl<'a> Session<'a> {
         let mut buf = [0; wire::PING_SIZE + 1];
         // A peer that floods this port must not keep us from looking at the time.
         for _ in 0..AT_ONCE {
-            // It ends with an empty socket, or with news of an earlier ping: nobody listens there
-            // (yet), which is the same as no answer.
-            let Ok((size, from)) = self.receive(&mut buf) else {
-                break;
+            let (size, from) = match self.receive(&mut buf) {
+                Ok(received) => received,
+                Err(error) if would_block(&error) => break,
+                // News of an earlier ping: nobody listens there (yet), which is the same as no answer.
+                Err(_) => {
+                    socket::discard_reports(self.port.socket.as_fd());
+                    continue;
+                }
             };
             let at = Instant::now();
             if let Kind::Pong(token) = wire::classify(&buf[..size]) {
@@ -223,6 +230,9 @@ impl<'a> Session<'a> {
         ];
         // It could fail for lack of memory only; then the loop tries again.
         let _ = wait(&mut interests, deadline);
+        if interests[0].is_in_error() {
+            socket::discard_reports(port.socket.as_fd());
+        }
         let woken = interests[1].is_ready();
         core.rtt.sleepers.fetch_sub(1, Ordering::SeqCst);
         if woken {

@@ -82,6 +82,16 @@ impl<'a> Interest<'a> {
         Self(pollfd, std::marker::PhantomData)
     }
 
+    /// Whether the last [`wait`] saw what was asked for.
+    pub fn is_met(&self) -> bool {
+        self.0.revents & self.0.events != 0
+    }
+
+    /// Whether the last [`wait`] saw an error on it, or something in its error queue.
+    pub fn is_in_error(&self) -> bool {
+        self.0.revents & libc::POLLERR != 0
+    }
+
     /// Whether the last [`wait`] saw it ready (or in error, which the next call on it will tell).
     pub fn is_ready(&self) -> bool {
         self.0.revents != 0
