@@ -16,6 +16,8 @@
  *            passed in is used during the call only; user_data is handed back as it came.
  * Pointers   NULL where a pointer is needed gives DCF_TB_ERR_NULL_POINTER; every out-pointer is
  *            needed unless its function says otherwise. (NULL, 0) is an empty buffer.
+ *            What a call writes to must not overlap anything else that it is given: else it gives
+ *            DCF_TB_ERR_OUT_OF_RANGE and does nothing. (A count that is told on errors is set to 0.)
  * Strings    NUL-terminated UTF-8.
  * Handles    64-bit numbers, never pointers; 0 is never one. A handle that is stale, closed, of
  *            another kind, of another process, or was never one gives DCF_TB_ERR_INVALID_HANDLE,

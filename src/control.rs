@@ -10,7 +10,8 @@ use crate::boundary;
 use crate::failure::{Failure, Outcome};
 use crate::live::Owner;
 use crate::pointers::{
-    buffer, bytes, peer as peer_text, peer_member, start_count, timeout, write_text, Out,
+    apart, buffer, bytes, peer as peer_text, peer_member, start_count, timeout, write_text, Out,
+    Region,
 };
 use crate::status::dcf_tb_status;
 use crate::types::{dcf_tb_transport, DCF_TB_PEER_SIZE};
@@ -112,24 +113,31 @@ pub unsafe extern "C" fn dcf_tb_send_batch(
     // SAFETY: the caller's promise about `sent`.
     unsafe { start_count(sent) };
     boundary::on_transport("dcf_tb_send_batch", transport, |owner| {
+        let own = Region::written("sent", sent, 1);
+        apart(&[own, Region::read("datagrams", datagrams, count)])?;
         // SAFETY: the caller's promise about `sent`.
         let sent = unsafe { Out::new(sent, "sent") }?;
         // SAFETY: the caller's promise about `datagrams` and `count`; they are only read.
         let datagrams = unsafe { buffer(datagrams.cast_mut(), count, "datagrams") }?;
         // SAFETY: the caller's promise about what the datagrams point to.
-        unsafe { send_all(owner, datagrams, &sent) }
+        unsafe { send_all(owner, datagrams, &sent, own) }
     })
 }
 
 /// # Safety
 ///
 /// Each datagram's pointers are NULL or lead to what its members say.
-unsafe fn send_all(owner: &Owner, datagrams: &[dcf_tb_datagram], sent: &Out<usize>) -> Outcome {
+unsafe fn send_all(
+    owner: &Owner,
+    datagrams: &[dcf_tb_datagram],
+    sent: &Out<usize>,
+    own: Region,
+) -> Outcome {
     let mut bad = Ok(());
     let mut last = (std::ptr::null(), "");
     let good = datagrams.iter().enumerate().map_while(|(n, datagram)| {
         // SAFETY: the caller's promise.
-        match unsafe { convert(datagram, &mut last) } {
+        match unsafe { convert(datagram, &mut last, own) } {
             Ok(datagram) => Some(datagram),
             Err(mut failure) => {
                 failure.text = format!("datagrams[{n}]: {}", failure.text).into();
@@ -145,7 +153,7 @@ unsafe fn send_all(owner: &Owner, datagrams: &[dcf_tb_datagram], sent: &Out<usiz
     bad
 }
 
-/// One datagram. `last` is the peer before it, which most of them have too.
+/// One datagram. `own` is where the count goes. `last` is the peer before it, which most of them have too.
 ///
 /// # Safety
 ///
@@ -154,11 +162,14 @@ unsafe fn send_all(owner: &Owner, datagrams: &[dcf_tb_datagram], sent: &Out<usiz
 unsafe fn convert<'a>(
     datagram: &dcf_tb_datagram,
     last: &mut (*const c_char, &'a str),
+    own: Region,
 ) -> Result<Datagram<'a>, Failure> {
     if datagram.peer != last.0 || last.0.is_null() {
         // SAFETY: the caller's promise.
         *last = (datagram.peer, unsafe { peer_text(datagram.peer, "peer") }?);
+        apart(&[own, Region::text("peer", last.1)])?;
     }
+    apart(&[own, Region::read("data", datagram.data, datagram.len)])?;
     Ok(Datagram {
         peer: last.1,
         // SAFETY: the caller's promise.
@@ -200,6 +211,11 @@ pub unsafe extern "C" fn dcf_tb_recv(
     timeout_ms: u32,
 ) -> dcf_tb_status {
     boundary::on_transport("dcf_tb_recv", transport, |owner| {
+        apart(&[
+            Region::written("buf", buf, cap),
+            Region::written("len", len, 1),
+            Region::written("sender", sender, sender_cap),
+        ])?;
         // SAFETY: the caller's promise about `len`.
         let len = unsafe { Out::new(len, "len") }?;
         // SAFETY: the caller's promise about `buf` and `cap`.
@@ -274,6 +290,11 @@ pub unsafe extern "C" fn dcf_tb_recv_batch(
     // SAFETY: the caller's promise about `count`.
     unsafe { start_count(count) };
     boundary::on_transport("dcf_tb_recv_batch", transport, |owner| {
+        apart(&[
+            Region::written("buf", buf, cap),
+            Region::written("messages", messages, most),
+            Region::written("count", count, 1),
+        ])?;
         // SAFETY: the caller's promise about `count`.
         let count = unsafe { Out::new(count, "count") }?;
         // SAFETY: the caller's promise about `buf` and `cap`.

@@ -10,7 +10,7 @@ use crate::config::dcf_tb_config;
 use crate::failure::Failure;
 use crate::fork::Busy;
 use crate::live::{self, StreamSet};
-use crate::pointers::{buffer, copy_text, Out};
+use crate::pointers::{apart, buffer, copy_text, Out, Region};
 use crate::status::{dcf_tb_status, DCF_TB_ERR_CONFIG_INVALID};
 use crate::types::dcf_tb_transport;
 
@@ -165,6 +165,10 @@ pub unsafe extern "C" fn dcf_tb_interface(
     len: *mut usize,
 ) -> dcf_tb_status {
     boundary::on_transport("dcf_tb_interface", transport, |owner| {
+        apart(&[
+            Region::written("buf", buf, cap),
+            Region::written("len", len, 1),
+        ])?;
         // SAFETY: the caller's promise about `len`.
         let len = unsafe { Out::new(len, "len") }?;
         // SAFETY: the caller's promise about `buf` and `cap`.
@@ -192,6 +196,10 @@ pub unsafe extern "C" fn dcf_tb_ports(
     data_port: *mut u16,
 ) -> dcf_tb_status {
     boundary::on_transport("dcf_tb_ports", transport, |owner| {
+        apart(&[
+            Region::written("control_port", control_port, 1),
+            Region::written("data_port", data_port, 1),
+        ])?;
         // SAFETY: the caller's promise about `control_port`.
         let control = unsafe { Out::new(control_port, "control_port") }?;
         // SAFETY: the caller's promise about `data_port`.

@@ -3,6 +3,7 @@
 use std::mem::size_of;
 
 use crate::failure::Failure;
+use crate::pointers::Region;
 
 /// A struct of the header whose first member is `uint32_t struct_size`.
 ///
@@ -39,6 +40,11 @@ impl<T: Output> SizedOut<T> {
             ));
         }
         Ok(Self { pointer, size })
+    }
+
+    /// The caller's memory, as large as it says.
+    pub(crate) fn region(&self, name: &'static str) -> Region {
+        Region::written(name, self.pointer.cast::<u8>(), self.size)
     }
 
     /// Writes what both sides know, but for `struct_size`, which stays as the caller set it.

@@ -5,7 +5,9 @@ use std::ffi::{c_char, CStr, CString};
 use std::time::Duration;
 
 use crate::failure::{Failure, Outcome};
-use crate::status::{DCF_TB_ERR_BUFFER_TOO_SMALL, DCF_TB_ERR_INVALID_ADDRESS};
+use crate::status::{
+    DCF_TB_ERR_BUFFER_TOO_SMALL, DCF_TB_ERR_INVALID_ADDRESS, DCF_TB_ERR_OUT_OF_RANGE,
+};
 use crate::types::{DCF_TB_PEER_SIZE, DCF_TB_WAIT_FOREVER};
 
 /// An out-pointer that is not NULL.
@@ -41,6 +43,83 @@ pub(crate) unsafe fn start_count<T: From<u8>>(count: *mut T) {
         // SAFETY: not NULL, and the caller's promise.
         unsafe { count.write(T::from(0)) }
     }
+}
+
+/// Memory of the caller's that a call is given.
+#[derive(Clone, Copy)]
+pub(crate) struct Region {
+    name: &'static str,
+    start: usize,
+    size: usize,
+    written: bool,
+}
+
+impl Region {
+    /// `count` elements that the call writes to. NULL is no memory.
+    #[inline]
+    pub(crate) fn written<T>(name: &'static str, pointer: *const T, count: usize) -> Self {
+        let size = match pointer.is_null() {
+            true => 0,
+            false => count.saturating_mul(size_of::<T>()),
+        };
+        Self {
+            name,
+            start: pointer.addr(),
+            size,
+            written: true,
+        }
+    }
+
+    /// The same for elements that it only reads.
+    #[inline]
+    pub(crate) fn read<T>(name: &'static str, pointer: *const T, count: usize) -> Self {
+        Self {
+            written: false,
+            ..Self::written(name, pointer, count)
+        }
+    }
+
+    /// A text that it reads.
+    #[inline]
+    pub(crate) fn text(name: &'static str, text: &str) -> Self {
+        Self::read(name, text.as_ptr(), text.len() + 1)
+    }
+
+    #[inline]
+    fn overlaps(&self, other: &Self) -> bool {
+        // The one that begins later begins before the other ends; an empty one overlaps nothing.
+        let (low, high) = match self.start <= other.start {
+            true => (self, other),
+            false => (other, self),
+        };
+        high.start - low.start < low.size && high.size > 0
+    }
+}
+
+/// Refuses memory that is written to and overlaps other memory of the same call: in Rust both must not
+/// exist at once, and in C no result would be the right one. Called before any of them is looked at.
+#[inline]
+pub(crate) fn apart(regions: &[Region]) -> Outcome {
+    for (n, one) in regions.iter().enumerate() {
+        for other in &regions[n + 1..] {
+            if (one.written || other.written) && one.overlaps(other) {
+                return Err(overlapping(one, other));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cold]
+fn overlapping(one: &Region, other: &Region) -> Failure {
+    let (a, b) = (one.name, other.name);
+    Failure::new(
+        DCF_TB_ERR_OUT_OF_RANGE,
+        format!(
+            "{a} ({} bytes at {:#x}) and {b} ({} bytes at {:#x}) overlap: give each memory of its own",
+            one.size, one.start, other.size, other.start
+        ),
+    )
 }
 
 /// Slices cannot be longer than half of the address space.
@@ -203,7 +282,7 @@ pub(crate) fn nanoseconds(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::{DCF_TB_ERR_NULL_POINTER, DCF_TB_ERR_OUT_OF_RANGE};
+    use crate::status::DCF_TB_ERR_NULL_POINTER;
     use std::ptr::{null, null_mut};
 
     #[test]
@@ -224,6 +303,36 @@ mod tests {
             let failure = bytes(b"".as_ptr(), usize::MAX, "data").unwrap_err();
             assert_eq!(failure.status, DCF_TB_ERR_OUT_OF_RANGE);
         }
+    }
+
+    #[test]
+    fn overlapping_memory_is_found_wherever_it_begins() {
+        let memory = [0_u8; 64];
+        let at = |start: usize| memory[start..].as_ptr();
+        // Every two ranges of up to 5 bytes within 12.
+        for (a, b) in (0..12).flat_map(|a| (0..12).map(move |b| (a, b))) {
+            for (long, short) in (0..6).flat_map(|l| (0..6).map(move |s| (l, s))) {
+                let together = (a..a + long).any(|byte| (b..b + short).contains(&byte));
+                let (one, other) = (
+                    Region::written("one", at(a), long),
+                    Region::read("other", at(b), short),
+                );
+                for pair in [[one, other], [other, one]] {
+                    assert_eq!(apart(&pair).is_err(), together, "{a}+{long} {b}+{short}");
+                }
+                let read = [one, other].map(|region| Region {
+                    written: false,
+                    ..region
+                });
+                assert!(apart(&read).is_ok(), "reading the same twice does no harm");
+            }
+        }
+        let null = Region::written("null", null::<u64>(), 9);
+        assert!(apart(&[null, null]).is_ok());
+        let all = Region::written("all", at(0), usize::MAX);
+        let failure = apart(&[null, all, Region::written("len", at(8), 8)]).unwrap_err();
+        assert_eq!(failure.status, DCF_TB_ERR_OUT_OF_RANGE);
+        assert!(failure.text.starts_with("all (") && failure.text.contains("and len (8 bytes"));
     }
 
     #[test]

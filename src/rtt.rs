@@ -10,7 +10,8 @@ use crate::boundary;
 use crate::failure::Failure;
 use crate::output::{Output, SizedOut};
 use crate::pointers::{
-    buffer, nanoseconds, peer as peer_text, peer_member, start_count, timeout, too_small, Out,
+    apart, buffer, nanoseconds, peer as peer_text, peer_member, start_count, timeout, too_small,
+    Out, Region,
 };
 use crate::status::{dcf_tb_status, DCF_TB_ERR_TIMEOUT, DCF_TB_WOULD_BLOCK};
 use crate::types::{dcf_tb_transport, DCF_TB_PEER_SIZE};
@@ -99,6 +100,10 @@ pub unsafe extern "C" fn dcf_tb_measure_rtt(
     boundary::on_transport("dcf_tb_measure_rtt", transport, |owner| {
         // SAFETY: the caller's promise about `peer`.
         let peer = unsafe { peer_text(peer, "peer") }?;
+        apart(&[
+            Region::text("peer", peer),
+            Region::written("rtt_ns", rtt_ns, 1),
+        ])?;
         // SAFETY: the caller's promise about `rtt_ns`.
         let rtt_ns = unsafe { Out::new(rtt_ns, "rtt_ns") }?;
         let time = owner.transport.round_trip(peer, timeout(timeout_ms))?;
@@ -153,6 +158,7 @@ pub unsafe extern "C" fn dcf_tb_ping(
         let peer = unsafe { peer_text(peer, "peer") }?;
         // SAFETY: the caller's promise about `summary`.
         let out = unsafe { SizedOut::new(summary, "summary") }?;
+        apart(&[Region::text("peer", peer), out.region("summary")])?;
         if count == 0 {
             return Err(Failure::out_of_range("count", count, "at least 1 ping"));
         }
@@ -236,6 +242,10 @@ pub unsafe extern "C" fn dcf_tb_discover(
     // SAFETY: the caller's promise about `count`.
     unsafe { start_count(count) };
     boundary::on_transport("dcf_tb_discover", transport, |owner| {
+        apart(&[
+            Region::written("peers", peers, cap),
+            Region::written("count", count, 1),
+        ])?;
         // SAFETY: the caller's promise about `count`.
         let count = unsafe { Out::new(count, "count") }?;
         // SAFETY: the caller's promise about `peers` and `cap`.

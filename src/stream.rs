@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
 
 use crate::boundary;
 use crate::live;
-use crate::pointers::{buffer, copy_text, peer as peer_text, timeout, Out};
+use crate::pointers::{apart, buffer, copy_text, peer as peer_text, timeout, Out, Region};
 use crate::status::dcf_tb_status;
 use crate::types::{dcf_tb_stream, dcf_tb_transport};
 
@@ -51,6 +51,10 @@ pub unsafe extern "C" fn dcf_tb_open_stream(
     boundary::on_transport("dcf_tb_open_stream", transport, |owner| {
         // SAFETY: the caller's promise about `peer`.
         let peer = unsafe { peer_text(peer, "peer") }?;
+        apart(&[
+            Region::text("peer", peer),
+            Region::written("stream", stream, 1),
+        ])?;
         // SAFETY: the caller's promise about `stream`.
         let handle = unsafe { Out::new(stream, "stream") }?;
         let data = match timeout_ms {
@@ -161,6 +165,10 @@ pub unsafe extern "C" fn dcf_tb_stream_peer(
     len: *mut usize,
 ) -> dcf_tb_status {
     boundary::on_stream("dcf_tb_stream_peer", stream, |stream| {
+        apart(&[
+            Region::written("buf", buf, cap),
+            Region::written("len", len, 1),
+        ])?;
         // SAFETY: the caller's promise about `len`.
         let len = unsafe { Out::new(len, "len") }?;
         // SAFETY: the caller's promise about `buf` and `cap`.

@@ -7,7 +7,7 @@ use thunderbolt_transport::Counted;
 
 use crate::boundary;
 use crate::failure::Failure;
-use crate::pointers::{buffer, bytes, start_count, timeout, Out};
+use crate::pointers::{apart, buffer, bytes, start_count, timeout, Out, Region};
 use crate::status::{dcf_tb_status, DCF_TB_EOF};
 use crate::types::dcf_tb_stream;
 
@@ -51,6 +51,10 @@ pub unsafe extern "C" fn dcf_tb_stream_write(
     // SAFETY: the caller's promise about `written`.
     unsafe { start_count(written) };
     boundary::on_stream("dcf_tb_stream_write", stream, |stream| {
+        apart(&[
+            Region::read("data", data, len),
+            Region::written("written", written, 1),
+        ])?;
         // SAFETY: the caller's promise about `written`.
         let written = unsafe { Out::new(written, "written") }?;
         // SAFETY: the caller's promise about `data` and `len`.
@@ -116,12 +120,14 @@ pub unsafe extern "C" fn dcf_tb_stream_writev(
     // SAFETY: the caller's promise about `written`.
     unsafe { start_count(written) };
     boundary::on_stream("dcf_tb_stream_writev", stream, |stream| {
+        let own = Region::written("written", written, 1);
+        apart(&[own, Region::read("slices", slices, count)])?;
         // SAFETY: the caller's promise about `written`.
         let written = unsafe { Out::new(written, "written") }?;
         // SAFETY: the caller's promise about `slices` and `count`; they are only read.
         let slices = unsafe { buffer(slices.cast_mut(), count, "slices") }?;
         // SAFETY: the caller's promise about what the slices point to.
-        let mut pieces = unsafe { pieces(slices) }?;
+        let mut pieces = unsafe { pieces(slices, own) }?;
         if pieces.is_empty() {
             return Ok(());
         }
@@ -132,18 +138,19 @@ pub unsafe extern "C" fn dcf_tb_stream_writev(
     })
 }
 
-/// The pieces that are not empty.
+/// The pieces that are not empty. `own` is where the count goes.
 ///
 /// # Safety
 ///
 /// Each slice's pointer is NULL or leads to as many bytes as it says, which nobody writes to.
-unsafe fn pieces(slices: &[dcf_tb_slice]) -> Result<Vec<IoSlice<'_>>, Failure> {
+unsafe fn pieces(slices: &[dcf_tb_slice], own: Region) -> Result<Vec<IoSlice<'_>>, Failure> {
     let mut pieces = Vec::new();
     let room = pieces.try_reserve_exact(slices.len());
     room.map_err(|_| {
         Failure::out_of_memory("no memory for the list of pieces: write fewer at once")
     })?;
     for (n, slice) in slices.iter().enumerate() {
+        apart(&[own, Region::read("data", slice.data, slice.len)])?;
         // SAFETY: the caller's promise.
         let piece = unsafe { bytes(slice.data, slice.len, "data") }.map_err(|mut failure| {
             failure.text = format!("slices[{n}]: {}", failure.text).into();
@@ -196,6 +203,10 @@ pub unsafe extern "C" fn dcf_tb_stream_read(
     // SAFETY: the caller's promise about `read`.
     unsafe { start_count(read) };
     boundary::on_stream("dcf_tb_stream_read", stream, |stream| {
+        apart(&[
+            Region::written("buf", buf, cap),
+            Region::written("read", read, 1),
+        ])?;
         // SAFETY: the caller's promise about `read`.
         let read = unsafe { Out::new(read, "read") }?;
         // SAFETY: the caller's promise about `buf` and `cap`.
@@ -254,6 +265,10 @@ pub unsafe extern "C" fn dcf_tb_stream_read_exact(
     // SAFETY: the caller's promise about `read`.
     unsafe { start_count(read) };
     boundary::on_stream("dcf_tb_stream_read_exact", stream, |stream| {
+        apart(&[
+            Region::written("buf", buf, len),
+            Region::written("read", read, 1),
+        ])?;
         // SAFETY: the caller's promise about `read`.
         let read = unsafe { Out::new(read, "read") }?;
         // SAFETY: the caller's promise about `buf` and `len`.

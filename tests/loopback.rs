@@ -38,6 +38,8 @@ in_every_dialect! {
     status;
     /// NULL where a pointer is needed, in every function.
     nulls;
+    /// Memory that overlaps other memory of the same call, in every function.
+    overlap;
     /// Handles that are not live ones of the right kind, in every function.
     handles;
     /// Sizes, order, small buffers, time-outs, senders, overflow.
