@@ -35,6 +35,10 @@ const _: () = assert!(size_of::<dcf_tb_datagram>() == 24);
 /// Sends one control message: one UDP datagram, whole or an error. There is no guarantee that it
 /// arrives.
 ///
+/// To the multicast group of all nodes, `ff02::1`, it goes to every other host on the link that has a
+/// transport with this control port, and not to our own. Streams and round trips need one peer and
+/// refuse groups.
+///
 /// - `transport`: the handle.
 /// - `peer`: to whom; the strings are described at the top of this header.
 /// - `data`, `len`: the message, 0 to `DCF_TB_MAX_MESSAGE_SIZE` bytes. `(NULL, 0)` is the empty one.

@@ -95,6 +95,44 @@ fn discovery_finds_the_other_host_and_not_ourselves() {
     ));
 }
 
+/// A group is for messages: every other host gets them, the sender's own does not.
+#[test]
+fn a_message_to_all_nodes_reaches_the_other_hosts_only() {
+    let cable = Cable::new();
+    let [a, b] = both(&cable);
+    for number in 0..20 {
+        let text = format!("to all: {number}");
+        for group in ["ff02::1", "ff02::1%thunderbolt0"] {
+            cable
+                .a()
+                .run(|| a.send_message(text.as_bytes(), group))
+                .unwrap();
+            let mut buf = [0; 64];
+            let (size, sender) = b.recv(&mut buf, PATIENCE).unwrap();
+            assert_eq!(&buf[..size], text.as_bytes());
+            assert_eq!(sender, cable.a().address());
+        }
+    }
+    // Sent later, and come: nothing of what went before is still on its way to ourselves.
+    let own = cable.a().address().to_owned();
+    cable
+        .a()
+        .run(|| a.send_message(b"to myself", &own))
+        .unwrap();
+    let mut buf = [0; 64];
+    let (size, _) = a.recv(&mut buf, PATIENCE).unwrap();
+    assert_eq!(&buf[..size], b"to myself");
+    assert_eq!(a.get_stats().messages_received, 1);
+    assert!(matches!(
+        a.open_data_stream("ff02::1"),
+        Err(TransportError::InvalidAddress { .. })
+    ));
+    assert!(matches!(
+        a.round_trip("ff02::1", PATIENCE),
+        Err(TransportError::InvalidAddress { .. })
+    ));
+}
+
 #[test]
 fn discovery_from_a_port_of_ones_own_gives_addresses_with_the_peers_port() {
     let cable = Cable::new();

@@ -10,9 +10,12 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::{check, check_size, direct};
 
-/// A non-blocking, close-on-exec IPv6 UDP socket that sends and receives on `interface` only.
+/// A non-blocking, close-on-exec IPv6 UDP socket that sends and receives on `interface` only. What it
+/// sends to a multicast group goes to other hosts and does not come back to this one.
 pub(crate) fn udp(interface: &str) -> io::Result<Socket> {
-    bound_to(interface, Type::DGRAM, Protocol::UDP)
+    let socket = bound_to(interface, Type::DGRAM, Protocol::UDP)?;
+    socket.set_multicast_loop_v6(false)?;
+    Ok(socket)
 }
 
 /// The same for TCP.
