@@ -14,18 +14,18 @@ pub struct Times {
     squares: f64,
 }
 
-/// What they come to, in microseconds. All are zero when there are none.
+/// What they come to, in microseconds. Without times there is nothing but their number.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Summary {
     pub count: u64,
-    pub min_us: f64,
-    pub mean_us: f64,
-    pub deviation_us: f64,
-    pub p50_us: f64,
-    pub p90_us: f64,
-    pub p99_us: f64,
-    pub p999_us: f64,
-    pub max_us: f64,
+    pub min_us: Option<f64>,
+    pub mean_us: Option<f64>,
+    pub deviation_us: Option<f64>,
+    pub p50_us: Option<f64>,
+    pub p90_us: Option<f64>,
+    pub p99_us: Option<f64>,
+    pub p999_us: Option<f64>,
+    pub max_us: Option<f64>,
 }
 
 /// A range of times and how many lie in it.
@@ -70,18 +70,19 @@ impl Times {
         if count == 0 {
             return Summary::default();
         }
-        let at = |quantile| self.histogram.value_at_quantile(quantile) as f64 / 1e3;
+        let at = |quantile| Some(self.histogram.value_at_quantile(quantile) as f64 / 1e3);
         let mean = self.total / count as f64;
+        let deviation = (self.squares / count as f64 - mean * mean).max(0.0).sqrt();
         Summary {
             count,
-            min_us: self.histogram.min() as f64 / 1e3,
-            mean_us: mean,
-            deviation_us: (self.squares / count as f64 - mean * mean).max(0.0).sqrt(),
+            min_us: Some(self.histogram.min() as f64 / 1e3),
+            mean_us: Some(mean),
+            deviation_us: Some(deviation),
             p50_us: at(0.5),
             p90_us: at(0.9),
             p99_us: at(0.99),
             p999_us: at(0.999),
-            max_us: self.histogram.max() as f64 / 1e3,
+            max_us: Some(self.histogram.max() as f64 / 1e3),
         }
     }
 
@@ -145,18 +146,26 @@ fn bar(share: f64) -> String {
 }
 
 impl Summary {
-    /// As two lines in the manner of ping(8).
-    pub fn lines(&self) -> [String; 2] {
-        [
+    /// As two lines in the manner of ping(8), if there are times.
+    pub fn lines(&self) -> Option<[String; 2]> {
+        Some([
             format!(
                 "rtt min/avg/max/mdev = {:.1}/{:.1}/{:.1}/{:.1} µs",
-                self.min_us, self.mean_us, self.max_us, self.deviation_us
+                self.min_us?, self.mean_us?, self.max_us?, self.deviation_us?
             ),
             format!(
                 "rtt p50/p90/p99/p99.9 = {:.1}/{:.1}/{:.1}/{:.1} µs",
-                self.p50_us, self.p90_us, self.p99_us, self.p999_us
+                self.p50_us?, self.p90_us?, self.p99_us?, self.p999_us?
             ),
-        ]
+        ])
+    }
+
+    /// As one line, if there are times.
+    pub fn line(&self) -> Option<String> {
+        Some(format!(
+            "p50 {:.1}  p90 {:.1}  p99 {:.1}  p99.9 {:.1}  max {:.1} µs",
+            self.p50_us?, self.p90_us?, self.p99_us?, self.p999_us?, self.max_us?
+        ))
     }
 }
 
@@ -174,11 +183,16 @@ mod tests {
     #[test]
     fn percentiles_are_those_of_the_times() {
         let summary = times(1..=1000).summary();
-        let near = |value: f64, wanted: f64| (value / wanted - 1.0).abs() < 0.002;
+        let near = |value: Option<f64>, wanted: f64| (value.unwrap() / wanted - 1.0).abs() < 0.002;
         assert!(near(summary.p50_us, 500.0) && near(summary.p99_us, 990.0));
         assert!(near(summary.min_us, 1.0) && near(summary.max_us, 1000.0));
         assert!(near(summary.mean_us, 500.5) && near(summary.deviation_us, 288.7));
-        assert_eq!(Times::new().summary(), Summary::default());
+        let none = serde_json::to_value(Times::new().summary()).unwrap();
+        let none = none.as_object().unwrap();
+        assert_eq!(none["count"], 0);
+        let others = none.iter().filter(|(name, _)| *name != "count");
+        assert!(others.clone().count() == 8 && others.clone().all(|(_, value)| value.is_null()));
+        assert_eq!(Times::new().summary().lines(), None);
     }
 
     #[test]

@@ -22,8 +22,9 @@ pub struct Messages {
     pub sent: u64,
     pub received: u64,
     pub seconds: f64,
-    pub sent_per_second: f64,
-    pub received_per_second: f64,
+    /// Nothing, when none was sent.
+    pub sent_per_second: Option<f64>,
+    pub received_per_second: Option<f64>,
 }
 
 pub fn run(
@@ -74,12 +75,13 @@ pub fn run(
         return Err(Trouble::ended().into());
     }
     let received = u64::from_be_bytes(count).min(sent);
+    let per_second = |number: u64| (sent > 0).then_some(number as f64 / seconds.max(1e-9));
     Ok(Messages {
         size: SIZE,
         sent,
         received,
         seconds,
-        sent_per_second: sent as f64 / seconds,
-        received_per_second: received as f64 / seconds,
+        sent_per_second: per_second(sent),
+        received_per_second: per_second(received),
     })
 }

@@ -55,6 +55,10 @@ pub struct Options {
 
 pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     interrupt::take_signals();
+    if let Some(file) = &options.report {
+        // Before a benchmark is run whose page cannot be written.
+        page::check(file)?;
+    }
     let transport = connect::client(common, options.peer.as_deref())?;
     let peer = connect::peer(&transport, common, options.peer.as_deref())?;
     let interface = transport.interface();
@@ -87,13 +91,13 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         messages,
         streams: vec![out, into, both, several],
     };
-    if let Some(file) = &options.report {
-        page::write(&results, file)?;
-    }
     if options.json {
         output::json(&results);
     } else {
         results.lines().iter().for_each(|line| output::line(line));
+    }
+    if let Some(file) = &options.report {
+        page::write(&results, file)?;
     }
     match results.is_right() {
         true => Ok(Exit::Done),

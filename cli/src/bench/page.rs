@@ -1,14 +1,16 @@
 //! The result as a page of its own: nothing is loaded from elsewhere.
 
 use std::error::Error;
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
 
 use plotters::prelude::*;
 
 use super::results::Results;
 use crate::exit::{Exit, Failure};
 use crate::histogram::Bin;
+use crate::output;
 
 const SIZE: (u32, u32) = (900, 360);
 const COLOURS: [RGBColor; 4] = [
@@ -28,7 +30,62 @@ pub fn write(results: &Results, file: &Path) -> Result<(), Failure> {
         )
     };
     let page = page(results).map_err(|error| failed(&error))?;
-    fs::write(file, page).map_err(|error| failed(&error))
+    replace(file, page.as_bytes()).map_err(|error| failed(&error))
+}
+
+/// Whether the page can be written, as far as can be told before it is there.
+pub fn check(file: &Path) -> Result<(), Failure> {
+    let failed = |error: io::Error| {
+        Failure::new(
+            Exit::Failed,
+            format!("cannot write {}: {error}", file.display()),
+        )
+    };
+    match fs::symlink_metadata(file) {
+        Ok(found) if found.is_dir() => Err(failed(ErrorKind::IsADirectory.into())),
+        Ok(_) => File::options()
+            .append(true)
+            .open(file)
+            .map(drop)
+            .map_err(failed),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let file = beside(file);
+            File::create_new(&file).map_err(failed)?;
+            fs::remove_file(&file).map_err(failed)
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// A name of our own in the same directory.
+fn beside(file: &Path) -> PathBuf {
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    file.with_file_name(name)
+}
+
+/// Writes a file in one step: an older one stays as it is when the disk is full. What is no file, as a pipe or
+/// a device, is written to.
+fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
+    if fs::symlink_metadata(file).is_ok_and(|found| !found.is_file()) {
+        return File::options()
+            .write(true)
+            .truncate(true)
+            .open(file)?
+            .write_all(content);
+    }
+    let new = beside(file);
+    let written = File::create_new(&new).and_then(|mut out| {
+        out.write_all(content)?;
+        // Some file systems tell of a full disk only now.
+        out.sync_all()
+    });
+    let written = written.and_then(|()| fs::rename(&new, file));
+    if written.is_err() {
+        // What is left of it has no use.
+        let _ = fs::remove_file(&new);
+    }
+    written
 }
 
 fn page(results: &Results) -> Result<String, Box<dyn Error>> {
@@ -54,7 +111,8 @@ fn page(results: &Results) -> Result<String, Box<dyn Error>> {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
+    output::escape(text)
+        .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
 }

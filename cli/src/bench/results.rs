@@ -62,12 +62,16 @@ impl Results {
 
     fn messages(&self) -> String {
         let messages = &self.messages;
+        let (Some(received), Some(sent)) = (messages.received_per_second, messages.sent_per_second)
+        else {
+            return "none was sent".to_owned();
+        };
         let lost = (messages.sent - messages.received) as f64 / messages.sent.max(1) as f64;
         format!(
             "{} a second of {} bytes arrive, of {} sent: {:.2} % lost",
-            count(messages.received_per_second as u64),
+            count(received as u64),
             messages.size,
-            count(messages.sent_per_second as u64),
+            count(sent as u64),
             lost * 100.0
         )
     }
@@ -88,11 +92,10 @@ impl Results {
 }
 
 fn latency(latency: &Latency) -> String {
-    let times = &latency.times;
-    let mut text = format!(
-        "p50 {:.1}  p90 {:.1}  p99 {:.1}  p99.9 {:.1}  max {:.1} µs",
-        times.p50_us, times.p90_us, times.p99_us, times.p999_us, times.max_us
-    );
+    let mut text = latency
+        .times
+        .line()
+        .unwrap_or_else(|| "no answer".to_owned());
     if latency.lost > 0 {
         text.push_str(&format!(", {} lost", count(latency.lost)));
     }

@@ -69,9 +69,7 @@ impl Series {
                 self.begin.elapsed().as_secs_f64()
             ),
         ];
-        if summary.count > 0 {
-            lines.extend(summary.lines());
-        }
+        lines.extend(summary.lines().into_iter().flatten());
         if summary.count >= WORTH_DRAWING {
             lines.extend(self.times.drawn());
         }
