@@ -16,6 +16,8 @@ use crate::interrupt;
 use crate::options::Common;
 use crate::output;
 use crate::own::OwnAddresses;
+use crate::reading::{Pace, Reading};
+use crate::throttle::Throttle;
 use crate::units::{bytes, plural, rate_of};
 
 /// Print the messages that peers send, and serve `dcf-tb bench`, until Ctrl-C.
@@ -58,29 +60,34 @@ const LOCAL: &str =
     "it comes from this machine, and any of its users can send it (`--allow-local` takes it)";
 /// Messages that may wait to be printed: a benchmark sends them faster than a terminal shows them.
 const WAITING: usize = 65_536;
-/// Bytes of a stream that are read at a time.
-const PIECE: usize = 256 << 10;
+/// A stream on which nothing comes for so long is ended: strangers may open streams, and each has a thread.
+const PACE: Pace = Pace {
+    bytes: 1,
+    period: Duration::from_secs(3600),
+};
 
 pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     interrupt::take_signals();
     let streams = Arc::new(AtomicU64::new(0));
     let counting = Arc::new(Counting::default());
+    let lines = Arc::new(Throttle::default());
     let echo = options.echo;
     let own = Arc::new(OwnAddresses::new(options.allow_local));
     let transport = connect::server(common, |builder| {
         let streams = Arc::clone(&streams);
         let counted = Arc::clone(&counting);
+        let lines = Arc::clone(&lines);
         let own = Arc::clone(&own);
         builder.receive_queue(WAITING).on_stream(move |stream| {
             let number = streams.fetch_add(1, Ordering::Relaxed) + 1;
             if own.refuses(stream.peer_address()) {
                 return refuse(&stream, number, &own);
             }
-            serve(&stream, number, echo, &counted);
+            serve(&stream, number, echo, &counted, &lines);
         })
     })?;
     connect::say_who_listens(&transport);
-    messages(&transport, options, &counting, &own)?;
+    messages(&transport, options, &counting, &own, &lines)?;
     Ok(interrupt::exit())
 }
 
@@ -89,6 +96,7 @@ fn messages(
     options: &Options,
     counting: &Counting,
     own: &OwnAddresses,
+    lines: &Throttle,
 ) -> Result<(), Failure> {
     let mut buf = vec![0; MAX_MESSAGE_SIZE];
     let mut taken = 0;
@@ -111,7 +119,7 @@ fn messages(
         print(&buf[..size], &from, options);
         if options.echo {
             if let Err(error) = transport.send_message(&buf[..size], &from) {
-                output::note(&format!("cannot answer {from}: {error}"));
+                lines.note(&format!("cannot answer {from}: {error}"));
             }
         }
     }
@@ -147,46 +155,52 @@ fn print(message: &[u8], from: &str, options: &Options) {
 }
 
 /// One stream to its end.
-fn serve(stream: &DataStream, number: u64, echo: bool, counting: &Counting) {
+fn serve(stream: &DataStream, number: u64, echo: bool, counting: &Counting, lines: &Throttle) {
     let outcome = match greeting::opening(stream, None) {
         Ok(Opening::Asked(Service::Push, _)) => greeting::answer(stream, Welcome::NotServed, 0),
         Ok(Opening::Asked(service, _)) => greeting::answer(stream, Welcome::Granted, 0)
             .and_then(|()| bench::serve(stream, service, counting)),
         Ok(Opening::Unknown(welcome)) => greeting::answer(stream, welcome, 0),
-        Ok(Opening::Other(first)) => other(stream, number, &first, echo),
+        Ok(Opening::Other(first)) => other(stream, number, &first, echo, lines),
         Err(error) => Err(error),
     };
     if let Err(error) = outcome {
         if !matches!(error, TransportError::Shutdown | TransportError::Cancelled) {
-            output::note(&format!("stream {number} from {}: {error}", stream.peer()));
+            lines.note(&format!("stream {number} from {}: {error}", stream.peer()));
         }
     }
 }
 
 /// A stream of the user's own.
-fn other(stream: &DataStream, number: u64, first: &[u8], echo: bool) -> Result<(), TransportError> {
+fn other(
+    stream: &DataStream,
+    number: u64,
+    first: &[u8],
+    echo: bool,
+    lines: &Throttle,
+) -> Result<(), TransportError> {
     let begin = Instant::now();
     let mut total = first.len() as u64;
     if echo {
         stream.write_timeout(first, None).outcome?;
     }
-    let mut buf = vec![0; PIECE];
+    let mut reading = Reading::new(stream, PACE);
     while total > 0 {
-        match stream.read_timeout(&mut buf, None)? {
-            0 => break,
-            read => {
-                total += read as u64;
-                if echo {
-                    stream.write_timeout(&buf[..read], None).outcome?;
-                }
-            }
+        let bytes = reading.next()?;
+        if bytes.is_empty() {
+            break;
+        }
+        total += bytes.len() as u64;
+        if echo {
+            let written = stream.write_timeout(bytes, Some(PACE.period));
+            written.outcome?;
         }
     }
     if echo {
         stream.finish()?;
     }
     let time = begin.elapsed().max(Duration::from_nanos(1));
-    output::note(&format!(
+    lines.note(&format!(
         "stream {number} from {}: {} in {:.3} s, {}",
         stream.peer(),
         if total < 1024 {

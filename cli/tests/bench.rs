@@ -4,7 +4,7 @@ mod common;
 
 use std::fs;
 
-use common::{run, tool, Tool};
+use common::{plain, run, tool, Tool, TOOL};
 use serde_json::Value;
 use testkit::Cable;
 
@@ -73,6 +73,78 @@ fn every_row_is_measured_and_checked() {
     assert!(listener.out().is_empty());
     listener.interrupt();
     listener.end().with(130);
+}
+
+#[test]
+fn no_time_gives_no_numbers_that_nobody_measured() {
+    let cable = Cable::new();
+    let _listener = listen(&cable);
+    let out = run(tool(cable.a(), &["bench", "--time", "0", "--json"])).with(0);
+    let json: Value = serde_json::from_str(&out).unwrap();
+    let messages = &json["messages"];
+    assert_eq!(messages["sent"], 0);
+    assert!(messages["sent_per_second"].is_null() && messages["received_per_second"].is_null());
+    assert!(json["trained_gbps"].is_null());
+    let table = run(tool(cable.a(), &["bench", "--time", "0"])).with(0);
+    assert!(
+        table.contains("none was sent") && !table.contains("NaN"),
+        "{table}"
+    );
+}
+
+#[test]
+fn a_report_that_cannot_be_written_costs_no_result() {
+    let cable = Cable::new();
+    let _listener = listen(&cable);
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let bench = |report: &str| {
+        run(tool(
+            cable.a(),
+            &["bench", "--time", "0", "--report", report],
+        ))
+    };
+    // Before anything is measured, as far as can be told.
+    for (path, why) in [
+        (at("nowhere/report"), "No such file"),
+        (folder.path().to_str().unwrap().to_owned(), "is a directory"),
+    ] {
+        let ended = bench(&path);
+        assert_eq!((ended.code, ended.out.as_str()), (1, ""), "{ended:?}");
+        assert!(
+            ended.err.contains(&path) && ended.err.contains(why),
+            "{ended:?}"
+        );
+    }
+    let full = bench("/dev/full");
+    assert!(
+        full.out.contains("stream out"),
+        "the result is printed: {full:?}"
+    );
+    assert!(
+        full.err.contains("cannot write /dev/full: No space left"),
+        "{full:?}"
+    );
+    full.with(1);
+    // A disk that becomes full leaves the older report, and nothing else.
+    let small = at("small");
+    fs::create_dir(&small).unwrap();
+    let mut command = cable.a().command("unshare");
+    plain(&mut command).env("DCF_TB_INTERFACE", "thunderbolt0");
+    let script = "mount -t tmpfs -o size=8k tmpfs $0 && cd $0 && echo older >report && \
+        \"$@\"; echo code $?; ls; cat report";
+    command.args(["--mount", "sh", "-c", script, &small, TOOL]);
+    command.args(["bench", "--time", "0", "--report", "report"]);
+    let ended = run(command);
+    assert!(
+        ended.err.contains("cannot write report: No space left"),
+        "{ended:?}"
+    );
+    let out = ended.with(0);
+    assert!(
+        out.contains("stream out") && out.ends_with("code 1\nreport\nolder\n"),
+        "{out}"
+    );
 }
 
 #[test]

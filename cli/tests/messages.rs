@@ -97,6 +97,36 @@ fn ping_gives_json() {
 }
 
 #[test]
+fn what_was_not_measured_is_null() {
+    let cable = Cable::new();
+    let arguments = [
+        "ping",
+        "-c",
+        "1",
+        "-W",
+        "0.1",
+        "--json",
+        cable.b().address(),
+    ];
+    let out = run(tool(cable.a(), &arguments)).with(1);
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&json["sent"], &json["received"]), (&1.into(), &0.into()));
+    let rtt = json["rtt"].as_object().unwrap();
+    assert_eq!(rtt["count"], 0);
+    let numbers = rtt.iter().filter(|(name, _)| *name != "count");
+    assert_eq!(numbers.clone().count(), 8);
+    numbers.for_each(|(name, value)| assert!(value.is_null(), "{name} {value}"));
+    let text = run(tool(
+        cable.a(),
+        &["ping", "-c", "1", "-W", "0.1", cable.b().address()],
+    ));
+    assert!(!text.out.contains("rtt"), "{}", text.out);
+
+    let nobody = run(tool(cable.a(), &["discover", "--json", "--wait", "0.2"])).with(4);
+    assert_eq!(nobody, "[]\n");
+}
+
+#[test]
 fn ping_says_what_is_wrong() {
     let cable = Cable::new();
     let silent = run(tool(

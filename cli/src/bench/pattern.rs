@@ -1,31 +1,42 @@
 //! What is sent to be checked: a sequence that repeats after a prime number of bytes, so that what was lost,
 //! doubled or displaced is noticed.
 
+use std::sync::LazyLock;
+
+use crate::reading;
+
 /// Bytes until it repeats.
 const PERIOD: usize = 1_048_573;
 /// Bytes of one write or read at most.
-pub const PIECE: usize = 256 << 10;
+pub const PIECE: usize = reading::LARGE;
 
 pub struct Pattern {
-    /// A period, and the beginning of the next, so that every piece is one slice.
-    bytes: Vec<u8>,
+    bytes: &'static [u8],
     offset: usize,
 }
 
+/// A period, and the beginning of the next, so that every piece is one slice. All streams share it.
+static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut bytes: Vec<u8> = Vec::with_capacity(PERIOD + PIECE);
+    while bytes.len() < PERIOD {
+        // xorshift64 (Marsaglia, "Xorshift RNGs").
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend(state.to_le_bytes());
+    }
+    bytes.truncate(PERIOD);
+    bytes.extend_from_within(..PIECE);
+    bytes
+});
+
 impl Pattern {
     pub fn new() -> Self {
-        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut bytes: Vec<u8> = Vec::with_capacity(PERIOD + PIECE);
-        while bytes.len() < PERIOD {
-            // xorshift64 (Marsaglia, "Xorshift RNGs").
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            bytes.extend(state.to_le_bytes());
+        Self {
+            bytes: &BYTES,
+            offset: 0,
         }
-        bytes.truncate(PERIOD);
-        bytes.extend_from_within(..PIECE);
-        Self { bytes, offset: 0 }
     }
 
     /// The next `count` bytes, a piece at most.

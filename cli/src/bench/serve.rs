@@ -10,6 +10,7 @@ use thunderbolt_transport::{DataStream, TransportError};
 
 use super::pattern::{Pattern, PIECE};
 use crate::greeting::{self, Service};
+use crate::reading::{Pace, Reading};
 
 /// How a message of a benchmark begins; its token follows.
 pub const MARK: [u8; 8] = *b"DCFTBCNT";
@@ -18,6 +19,13 @@ pub type Token = [u8; 8];
 
 /// Benchmarks whose messages are known; more at once are not served well, and no program needs them.
 const KNOWN: usize = 16;
+/// A benchmark that fills no more of a stream than this has ended without a word.
+const PACE: Pace = Pace {
+    bytes: 64 << 10,
+    period: Duration::from_secs(60),
+};
+/// No benchmark takes longer: `--time` is a day at most.
+const LONGEST: Duration = Duration::from_secs(86_460);
 /// When no message came for so long, none is left in a queue.
 const SETTLED: Duration = Duration::from_millis(100);
 
@@ -75,18 +83,18 @@ pub fn serve(
 /// Checks all that comes; tells how much it was, and how much of it was right.
 fn sink(stream: &DataStream) -> Result<(), TransportError> {
     let mut pattern = Pattern::new();
-    let mut buf = vec![0; PIECE];
+    let mut reading = Reading::new(stream, PACE);
     let (mut taken, mut right) = (0_u64, 0_u64);
     loop {
-        let read = stream.read_timeout(&mut buf, None)?;
-        if read == 0 {
+        let bytes = reading.next()?;
+        if bytes.is_empty() {
             break;
         }
-        let is_right = pattern.continues(&buf[..read]);
+        let is_right = pattern.continues(bytes);
         if is_right && right == taken {
-            right += read as u64;
+            right += bytes.len() as u64;
         }
-        taken += read as u64;
+        taken += bytes.len() as u64;
     }
     let answer = [taken.to_be_bytes(), right.to_be_bytes()].concat();
     stream
@@ -99,7 +107,7 @@ fn sink(stream: &DataStream) -> Result<(), TransportError> {
 fn source(stream: &DataStream) -> Result<(), TransportError> {
     let mut pattern = Pattern::new();
     loop {
-        let written = stream.write_timeout(pattern.next(PIECE), None);
+        let written = stream.write_timeout(pattern.next(PIECE), Some(PACE.period));
         match written.outcome {
             Ok(()) => {}
             Err(TransportError::ConnectionFailed { .. }) => return Ok(()),
@@ -119,7 +127,14 @@ fn messages(stream: &DataStream, counting: &Counting) -> Result<(), TransportErr
     stream
         .write_timeout(&token, Some(greeting::PATIENCE))
         .outcome?;
-    while stream.read_timeout(&mut [0; 64], None)? > 0 {}
+    let end = Instant::now() + LONGEST;
+    while Instant::now() < end {
+        // Nothing comes until it ends.
+        match stream.read_timeout(&mut [0; 64], Some(LONGEST))? {
+            0 => break,
+            _ => continue,
+        }
+    }
     let mut count = counter.load(Ordering::Relaxed);
     let end = Instant::now() + greeting::PATIENCE / 2;
     loop {
