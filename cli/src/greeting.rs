@@ -4,7 +4,7 @@
 //! speaks a protocol of this tool begins with 16 bytes that say so, and goes on only when 16 bytes
 //! come back that no echo could have made.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use thunderbolt_transport::{DataStream, TransportError};
 
