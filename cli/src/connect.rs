@@ -10,6 +10,7 @@ use thunderbolt_transport::{
 };
 
 use crate::exit::{Exit, Failure};
+use crate::hints::in_tool;
 use crate::interrupt;
 use crate::options::Common;
 use crate::output::{self, Verbosity};
@@ -134,7 +135,7 @@ fn builder(interface: String) -> ThunderboltTransportBuilder {
     ThunderboltTransportBuilder::new()
         .interface(interface)
         .log_level(level)
-        .logger(|level, text| output::error(&format!("{level}: {text}")))
+        .logger(|level, text| output::error(&format!("{level}: {}", in_tool(text))))
 }
 
 fn started(builder: ThunderboltTransportBuilder) -> Result<Arc<ThunderboltTransport>, Failure> {

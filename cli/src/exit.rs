@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use thunderbolt_transport::TransportError;
 
+use crate::hints::in_tool;
 use crate::output;
 
 /// What a script learns. The man page lists them.
@@ -161,7 +162,7 @@ impl From<TransportError> for Failure {
         };
         Self {
             exit,
-            text: error.to_string(),
+            text: in_tool(&error.to_string()),
             advice: advice.map(str::to_owned),
         }
     }

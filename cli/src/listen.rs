@@ -119,7 +119,10 @@ fn messages(
         print(&buf[..size], &from, options);
         if options.echo {
             if let Err(error) = transport.send_message(&buf[..size], &from) {
-                lines.note(&format!("cannot answer {from}: {error}"));
+                lines.note(&format!(
+                    "cannot answer {from}: {}",
+                    Failure::from(error).text
+                ));
             }
         }
     }
@@ -166,7 +169,8 @@ fn serve(stream: &DataStream, number: u64, echo: bool, counting: &Counting, line
     };
     if let Err(error) = outcome {
         if !matches!(error, TransportError::Shutdown | TransportError::Cancelled) {
-            lines.note(&format!("stream {number} from {}: {error}", stream.peer()));
+            let why = Failure::from(error).text;
+            lines.note(&format!("stream {number} from {}: {why}", stream.peer()));
         }
     }
 }

@@ -12,6 +12,7 @@ mod door;
 mod env;
 mod exit;
 mod greeting;
+mod hints;
 mod histogram;
 mod interrupt;
 mod listen;

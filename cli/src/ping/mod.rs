@@ -9,6 +9,7 @@ use thunderbolt_transport::{ThunderboltTransport, TransportError};
 
 use crate::connect;
 use crate::exit::{Exit, Failure};
+use crate::hints::in_tool;
 use crate::interrupt;
 use crate::options::{seconds, Common};
 use crate::output;
@@ -92,7 +93,7 @@ fn measure(
             Err(TransportError::Timeout { .. } | TransportError::WouldBlock) => None,
             Err(TransportError::Shutdown | TransportError::Cancelled) => break,
             Err(error @ TransportError::LinkDown { .. }) if answered_before => {
-                output::note(&error.to_string());
+                output::note(&in_tool(&error.to_string()));
                 None
             }
             Err(error) => return Err(error.into()),
