@@ -6,6 +6,7 @@ LIBDIR  ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 DATADIR ?= $(PREFIX)/share
 MANDIR  ?= $(DATADIR)/man
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 DESTDIR ?=
 CARGO   ?= cargo
 CC      ?= cc
@@ -184,7 +185,7 @@ deb-test: ## the packages in a clean Debian: installed, used, purged (needs root
 	@scripts/deb-test $(TARGET)/deb
 
 INSTALL = DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" BINDIR="$(BINDIR)" LIBDIR="$(LIBDIR)" \
-	INCLUDEDIR="$(INCLUDEDIR)" DATADIR="$(DATADIR)" MANDIR="$(MANDIR)" \
+	INCLUDEDIR="$(INCLUDEDIR)" DATADIR="$(DATADIR)" MANDIR="$(MANDIR)" UNITDIR="$(UNITDIR)" \
 	VERSION="$(VERSION)" BUILT="$(RELEASE)" MAN3="$(MAN3)" scripts/install
 
 install: $(RELEASE)/$(LIB).so $(RELEASE)/$(LIB).a $(MAN3)/dcf_thunderbolt.3 ## all of it, under $(DESTDIR)$(PREFIX)

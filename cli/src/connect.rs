@@ -14,6 +14,7 @@ use crate::hints::in_tool;
 use crate::interrupt;
 use crate::options::Common;
 use crate::output::{self, Verbosity};
+use crate::service;
 use crate::units::plural;
 
 /// How long the others on the link have for their answer: tens of times what a cable takes.
@@ -177,23 +178,26 @@ pub fn server(
 /// Says where a server is to be found, as soon as its interface is there.
 pub fn say_who_listens(transport: &ThunderboltTransport) {
     let interface = transport.interface();
-    if transport.get_stats().link_up {
-        output::note(&format!(
+    let status = if transport.get_stats().link_up {
+        format!(
             "listening on {interface}: control port {}, data port {}",
             transport.control_port(),
             transport.data_port()
-        ));
+        )
     } else {
-        output::note(&format!(
-            "waiting for the link on {interface}; `dcf-tb doctor` says what is missing"
-        ));
         let said = transport.set_link_handler(Some(Box::new(|event| {
             let state = if event.up { "up" } else { "down" };
-            output::note(&format!("{} is {state}", event.interface));
+            let status = format!("{} is {state}", event.interface);
+            output::note(&status);
+            service::status(&status);
         })));
         // It fails for a transport that was closed meanwhile.
         drop(said);
-    }
+        format!("waiting for the link on {interface}; `dcf-tb doctor` says what is missing")
+    };
+    output::note(&status);
+    // Waiting for the link is what it is there for: whoever plugs the cable finds it.
+    service::ready(&status);
 }
 
 /// The peer that the user named, or the only one there is.

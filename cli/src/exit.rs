@@ -55,7 +55,11 @@ pub const MEANINGS: [(&str, &str); 14] = [
     ("10", "doctor: something could not be found out, and nothing is worse"),
     ("11", "doctor: a warning is the worst"),
     ("12", "doctor: a problem is the worst"),
-    ("130", "interrupted by Ctrl-C or another signal that ends programs"),
+    (
+        "130",
+        "interrupted by Ctrl-C or another signal that ends programs; receive and listen end with 0 after \
+         SIGTERM, unless it cut a push, --once or --count short",
+    ),
     ("141", "the program that read the result ended first, as in `dcf-tb ping | head`"),
 ];
 

@@ -14,14 +14,18 @@ use thunderbolt_transport::ThunderboltTransport;
 
 use crate::exit::Exit;
 use crate::output;
+use crate::service;
 
 struct State {
     interrupted: bool,
+    /// By SIGTERM, with which services are stopped.
+    terminated: bool,
     transports: Vec<Weak<ThunderboltTransport>>,
 }
 
 static STATE: Mutex<State> = Mutex::new(State {
     interrupted: false,
+    terminated: false,
     transports: Vec::new(),
 });
 static CHANGED: Condvar = Condvar::new();
@@ -41,11 +45,11 @@ pub fn take_signals() {
     // It fails for no valid set.
     let _ = blocked.thread_block();
     let waiter = move || {
-        while signals.wait().is_ok() {
+        while let Ok(signal) = signals.wait() {
             if state().interrupted {
                 process::exit(Exit::Interrupted as i32);
             }
-            interrupt();
+            interrupt(signal);
             // Without that thread the second signal still ends us.
             drop(
                 thread::Builder::new()
@@ -64,13 +68,15 @@ pub fn take_signals() {
     }
 }
 
-fn interrupt() {
+fn interrupt(signal: Signal) {
     let transports = {
         let mut state = state();
         state.interrupted = true;
+        state.terminated = signal == Signal::SIGTERM;
         std::mem::take(&mut state.transports)
     };
     CHANGED.notify_all();
+    service::stopping();
     for transport in transports.iter().filter_map(Weak::upgrade) {
         transport.close();
     }
@@ -127,9 +133,11 @@ pub fn wait() {
     drop(waited.unwrap_or_else(|error| error.into_inner()));
 }
 
-/// How a program ends that went on until somebody stopped it.
-pub fn exit() -> Exit {
-    match is_interrupted() {
+/// How a program ends that serves until somebody stops it. SIGTERM is how services are stopped: that is no
+/// failure, unless it cut something short.
+pub fn exit(is_cut: bool) -> Exit {
+    let state = state();
+    match state.interrupted && (is_cut || !state.terminated) {
         true => Exit::Interrupted,
         false => Exit::Done,
     }

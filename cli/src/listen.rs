@@ -88,7 +88,8 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     })?;
     connect::say_who_listens(&transport);
     messages(&transport, options, &counting, &own, &lines)?;
-    Ok(interrupt::exit())
+    // With --count something was asked for.
+    Ok(interrupt::exit(options.count.is_some()))
 }
 
 fn messages(

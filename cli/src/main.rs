@@ -25,6 +25,7 @@ mod push;
 mod reading;
 mod receive;
 mod send;
+mod service;
 mod throttle;
 mod transfer;
 mod units;

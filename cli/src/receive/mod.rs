@@ -102,5 +102,7 @@ pub fn run(common: &Common, options: Options) -> Result<Exit, Failure> {
     // Who is interrupted in the middle says what stays.
     slot.wait_idle(ENDING);
     transport.close();
-    Ok(interrupt::exit())
+    Ok(interrupt::exit(
+        slot.is_cut() || (once && !slot.has_finished()),
+    ))
 }

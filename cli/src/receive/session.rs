@@ -1,5 +1,6 @@
 //! One push: what was announced, and who takes part in it.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::net::Ipv6Addr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +14,8 @@ use super::notes;
 use super::plan::{self, Plan, Refused, Rules};
 use super::Options;
 use crate::exit::{Exit, Failure};
+use crate::interrupt;
+use crate::service;
 use crate::transfer::entry::{Entry, Kind};
 use crate::transfer::extensions::Extensions;
 use crate::transfer::message::Want;
@@ -256,6 +259,8 @@ struct SlotState {
     taken: bool,
     session: Option<Arc<Session>>,
     finished: u64,
+    /// A push was under way when the program was told to end.
+    cut: bool,
     streams: usize,
     /// Who was told to come again, the first one first, and when it asked last.
     waiting: Vec<(Ipv6Addr, Instant)>,
@@ -267,7 +272,10 @@ const WAITING: usize = 64;
 const ASKING: Duration = Duration::from_secs(2);
 
 /// Holds the place until it is dropped.
-pub struct Holding<'a>(&'a Slot);
+pub struct Holding<'a> {
+    slot: &'a Slot,
+    is_finished: Cell<bool>,
+}
 
 impl Slot {
     /// Takes the place, if it is free and no other source has been waiting for longer.
@@ -279,7 +287,10 @@ impl Slot {
         }
         state.taken = true;
         state.waiting.retain(|(other, _)| *other != source);
-        Some(Holding(self))
+        Some(Holding {
+            slot: self,
+            is_finished: Cell::new(false),
+        })
     }
 
     /// The push of that name, if it is under way.
@@ -304,6 +315,15 @@ impl Slot {
             let waited = self.changed.wait_timeout(state, tick);
             state = waited.unwrap_or_else(|error| error.into_inner()).0;
         }
+    }
+
+    /// Whether a signal ended a push before its end.
+    pub fn is_cut(&self) -> bool {
+        lock(&self.state).cut
+    }
+
+    pub fn has_finished(&self) -> bool {
+        lock(&self.state).finished > 0
     }
 
     /// Waits until no stream is served.
@@ -331,25 +351,32 @@ fn turn(waiting: &mut Vec<(Ipv6Addr, Instant)>, source: Ipv6Addr, now: Instant) 
 impl Holding<'_> {
     /// Lets others join.
     pub fn open(&self, session: &Arc<Session>) {
-        lock(&self.0.state).session = Some(Arc::clone(session));
+        service::status(&format!("receiving from {}", session.peer));
+        lock(&self.slot.state).session = Some(Arc::clone(session));
     }
 
     pub fn finished(&self) {
-        lock(&self.0.state).finished += 1;
+        self.is_finished.set(true);
+        lock(&self.slot.state).finished += 1;
     }
 }
 
 impl Drop for Holding<'_> {
     fn drop(&mut self) {
+        let is_interrupted = interrupt::is_interrupted();
         let session = {
-            let mut state = lock(&self.0.state);
+            let mut state = lock(&self.slot.state);
             state.taken = false;
+            state.cut |= is_interrupted && !self.is_finished.get();
             state.session.take()
         };
         if let Some(session) = session {
             session.dismiss_helpers();
+            if !is_interrupted {
+                service::status("waiting for a push");
+            }
         }
-        self.0.changed.notify_all();
+        self.slot.changed.notify_all();
     }
 }
 
