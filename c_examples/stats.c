@@ -23,7 +23,7 @@ static const struct {
     ROW(udp_send_buffer), ROW(udp_receive_buffer),
     ROW(rejected_source), ROW(rejected_max_streams), ROW(rejected_silent),
     ROW(rejected_resources), ROW(dropped_memory), ROW(pongs_ignored),
-    ROW(rejected_malformed), ROW(discovery_dropped), ROW(send_drops),
+    ROW(rejected_malformed), ROW(discovery_dropped), ROW(send_drops), ROW(pings_limited),
 };
 
 static void print_stats(dcf_tb_transport transport)

@@ -723,6 +723,11 @@ typedef struct dcf_tb_stats {
      * that drops what it took before does not say so.
      */
     uint64_t send_drops;
+    /**
+     * Pings that were not answered: too many came from addresses that were not answered within the
+     * last minute. Somebody on the link makes them up.
+     */
+    uint64_t pings_limited;
 } dcf_tb_stats;
 
 #ifdef __cplusplus

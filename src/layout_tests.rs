@@ -52,7 +52,7 @@ same_in_c! {
         pings_answered last_rtt_ns link_changes callback_failures udp_send_buffer
         udp_receive_buffer rejected_source rejected_max_streams rejected_silent
         rejected_resources dropped_memory pongs_ignored rejected_malformed
-        discovery_dropped send_drops
+        discovery_dropped send_drops pings_limited
     }
     dcf_tb_rtt {
         struct_size sent received reserved min_ns mean_ns p50_ns p90_ns p99_ns p999_ns max_ns

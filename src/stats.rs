@@ -86,9 +86,12 @@ pub struct dcf_tb_stats {
     /// whose call gave `DCF_TB_ERR_QUEUE_FULL`, pings, and pongs. As far as the kernel tells: a queue
     /// that drops what it took before does not say so.
     pub send_drops: u64,
+    /// Pings that were not answered: too many came from addresses that were not answered within the
+    /// last minute. Somebody on the link makes them up.
+    pub pings_limited: u64,
 }
 
-const _: () = assert!(size_of::<dcf_tb_stats>() == 2 * 4 + 31 * 8);
+const _: () = assert!(size_of::<dcf_tb_stats>() == 2 * 4 + 32 * 8);
 
 // SAFETY: C layout, a u32 first, and by the assertion above no padding.
 unsafe impl Output for dcf_tb_stats {}
@@ -154,6 +157,7 @@ fn stats_for_c(stats: &Stats) -> dcf_tb_stats {
         rejected_malformed: stats.rejected_malformed,
         discovery_dropped: stats.discovery_dropped,
         send_drops: stats.send_drops,
+        pings_limited: stats.pings_limited,
     }
 }
 

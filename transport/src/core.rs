@@ -6,6 +6,7 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{Arc, PoisonError};
 
 use crate::config::{Settings, ThunderboltTransportBuilder};
+use crate::control::answers::Answers;
 use crate::control::inbox::Inbox;
 use crate::control::intake::Intake;
 use crate::control::receiver;
@@ -43,6 +44,7 @@ pub(crate) struct Core {
     pub link: Link,
     pub heard: Heard,
     pub control: Control,
+    pub answers: Answers,
     pub intake: Intake,
     pub inbox: Inbox,
     pub rtt: Rtt,
@@ -121,6 +123,7 @@ impl Core {
             link: Link::absent(&settings.config.interface),
             heard: Heard::new(settings.remember_peers),
             control: Control::new().map_err(no_event)?,
+            answers: Answers::default(),
             intake: Intake::default(),
             inbox: Inbox::new(settings.receive_queue, settings.receive_queue_bytes),
             rtt: Rtt::default(),
@@ -372,6 +375,7 @@ impl Core {
             pings_sent: rare.pings_sent.get(),
             pongs_received: rare.pongs_received.get(),
             pings_answered: rare.pings_answered.get(),
+            pings_limited: rare.pings_limited.get(),
             last_rtt_ns: rare.last_rtt_ns.get(),
             link_changes: rare.link_changes.get(),
             callback_failures: failures.iter().sum(),

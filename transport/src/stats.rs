@@ -102,6 +102,7 @@ pub(crate) struct Rare {
     pub pings_sent: Counter,
     pub pongs_received: Counter,
     pub pings_answered: Counter,
+    pub pings_limited: Counter,
     pub last_rtt_ns: Counter,
     pub link_changes: Counter,
     /// Drops of sockets that were replaced since.
@@ -188,6 +189,9 @@ pub struct Stats {
     pub pongs_received: u64,
     /// Pings of peers that were answered.
     pub pings_answered: u64,
+    /// Pings that were not answered because too many came from addresses that were not answered
+    /// within the last minute: somebody on the link makes them up.
+    pub pings_limited: u64,
     /// The last round trip measured, in nanoseconds.
     pub last_rtt_ns: u64,
     /// How often the link came up or went down.
@@ -232,7 +236,7 @@ impl Baseline {
 
 impl Stats {
     /// Everything that only goes up.
-    fn counts_mut(&mut self) -> [&mut u64; 26] {
+    fn counts_mut(&mut self) -> [&mut u64; 27] {
         [
             &mut self.messages_sent,
             &mut self.messages_received,
@@ -258,6 +262,7 @@ impl Stats {
             &mut self.pings_sent,
             &mut self.pongs_received,
             &mut self.pings_answered,
+            &mut self.pings_limited,
             &mut self.link_changes,
             &mut self.callback_failures,
         ]

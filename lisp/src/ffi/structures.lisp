@@ -63,7 +63,8 @@
   (:pongs-ignored :uint64)
   (:rejected-malformed :uint64)
   (:discovery-dropped :uint64)
-  (:send-drops :uint64))
+  (:send-drops :uint64)
+  (:pings-limited :uint64))
 
 (define-structure rtt
     "What a series of pings came to."

@@ -150,6 +150,7 @@ pub(crate) fn pump(core: &Core) {
     }
     // No lock is held while something is logged.
     drop(pumped);
+    pinger.log_limited(core);
     if lost > 0 {
         core.counters.rare.dropped_memory.add(lost);
         let limit = core.settings.config.buffer_size;

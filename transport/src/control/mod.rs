@@ -7,6 +7,7 @@
 //! wake those that wait, and fail sends to other peers. The outbound socket is bound to an address that
 //! no datagram comes from or goes to (`lanes`), so they are not its own.
 
+pub(crate) mod answers;
 pub(crate) mod inbox;
 pub(crate) mod intake;
 pub(crate) mod lanes;

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use socket2::Socket;
 
+use super::answers::Admitted;
 use super::inbox::{Filling, NoRoom};
 use super::lanes::{Cargo, Route, Usage};
 use super::Sockets;
@@ -132,6 +133,7 @@ impl Receiver<'_> {
                 None => log_refused(self.core, &received.from),
             }
         }
+        self.pinger.log_limited(self.core);
         if messages > 0 {
             self.deliver(count);
         }
@@ -191,7 +193,10 @@ pub(super) fn triage(
     } else {
         for datagram in received.datagrams() {
             match wire::classify(datagram) {
-                Kind::Ping(token) => answer(core, outbound, token, received, pinger),
+                Kind::Ping(token) if pinger.is_admitted(core, &received.from, now) => {
+                    answer(core, outbound, token, received, pinger);
+                }
+                Kind::Ping(_) => core.counters.rare.pings_limited.increment(),
                 Kind::Pong(token) => {
                     if !core.rtt.deliver(token, received.from, now) {
                         core.counters.rare.pongs_ignored.increment();
@@ -240,9 +245,36 @@ impl Joining {
 pub(super) struct Pinger {
     address: Option<SocketAddrV6>,
     usage: Usage,
+    admitted: Admitted,
+    /// A source that was not answered, to be logged when no lock is held.
+    limited: Option<SocketAddrV6>,
 }
 
 impl Pinger {
+    #[inline]
+    fn is_admitted(&mut self, core: &Core, from: &SocketAddrV6, now: Instant) -> bool {
+        let admitted = core.answers.admit(from.ip(), now, &mut self.admitted);
+        if !admitted {
+            self.limited = Some(*from);
+        }
+        admitted
+    }
+
+    /// No lock may be held.
+    pub fn log_limited(&mut self, core: &Core) {
+        let Some(from) = self.limited.take() else {
+            return;
+        };
+        if let Some(held_back) = core.answers.limited.pass() {
+            log!(
+                core.log,
+                Warn,
+                "did not answer a ping of {from}: too many new addresses pinged within the last \
+                 minute, and each takes a place in the kernel's neighbour table{held_back}"
+            );
+        }
+    }
+
     fn route(&mut self, core: &Core, to: &SocketAddrV6) -> Route {
         if self.address.as_ref() != Some(to) {
             self.address = Some(*to);
