@@ -1,6 +1,7 @@
 //! From the common options to a transport, and from what the user wrote to a peer.
 
 use std::fs;
+use std::net::Ipv6Addr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +55,12 @@ impl Peer {
         }
     }
 
+    /// Whether both are the same address, however it was written.
+    pub fn is_at(&self, other: &Self) -> bool {
+        self.name == other.name
+            || matches!((address(&self.name), address(&other.name)), (Some(one), Some(other)) if one == other)
+    }
+
     /// One that discovery found: its address comes with the control port that was asked.
     pub fn found(peer: &DiscoveredPeer, common: &Common) -> Self {
         Self::new(without_port(&peer.address), common)
@@ -71,8 +78,13 @@ fn without_port(address: &str) -> &str {
 /// Whether a word on the command line is meant as a peer: an IPv6 address, perhaps with an
 /// interface, in brackets with a port.
 pub fn looks_like_peer(text: &str) -> bool {
-    let address = without_port(text).split('%').next().unwrap_or_default();
-    address.parse::<std::net::Ipv6Addr>().is_ok()
+    address(text).is_some()
+}
+
+/// The address in a peer, without its interface and port.
+fn address(text: &str) -> Option<Ipv6Addr> {
+    let address = without_port(text).split('%').next()?;
+    address.parse().ok()
 }
 
 /// Refuses a word that is no peer, where nothing else would.
@@ -240,6 +252,24 @@ pub fn peer(
     }
 }
 
+/// Who answers now. `None`: the link is down, or nobody can be asked.
+pub fn present(transport: &ThunderboltTransport, common: &Common) -> Option<Vec<Peer>> {
+    let found = transport.discover_port(common.control_port, Some(DISCOVERY));
+    let found = found.ok()?;
+    Some(found.iter().map(|peer| Peer::found(peer, common)).collect())
+}
+
+/// Says that a peer does not answer any more, and who does.
+pub fn gone(peer: &Peer, present: &[Peer]) -> String {
+    let mut names: Vec<&str> = present.iter().map(|peer| &*peer.name).collect();
+    names.truncate(NAMED);
+    format!(
+        "{} is gone; who answers now: {}",
+        peer.name,
+        names.join(", ")
+    )
+}
+
 /// The failure of a search that found nobody.
 pub fn nobody(transport: &ThunderboltTransport, common: &Common) -> Failure {
     Failure::new(
@@ -277,6 +307,20 @@ mod tests {
         assert_eq!(peer.data, "[fe80::1%tb0]:5001");
         let peer = Peer::new("[fe80::1%tb0]:7000", &common());
         assert_eq!((&peer.control, &peer.data), (&peer.name, &peer.name));
+    }
+
+    #[test]
+    fn an_address_is_the_same_however_it_is_written() {
+        let at = |text: &str| Peer::new(text, &common());
+        for same in [
+            "fe80::1%2",
+            "[fe80::1%tb0]:5001",
+            "fe80:0::1%tb0",
+            "fe80::1",
+        ] {
+            assert!(at("fe80::1%tb0").is_at(&at(same)), "{same}");
+        }
+        assert!(!at("fe80::1%tb0").is_at(&at("fe80::2%tb0")));
     }
 
     #[test]

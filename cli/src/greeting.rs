@@ -74,13 +74,26 @@ fn greeting(magic: [u8; 8], what: u8, extensions: u8) -> [u8; SIZE] {
     bytes
 }
 
+/// Says which receiver it is, whatever its address: bytes that are the same when it is started again.
+pub type Identity = [u8; 5];
+/// Where an answer has it; zeros: it does not say.
+const IDENTITY: usize = 11;
+
+/// What a peer that grants a service says.
+pub struct Granted {
+    /// Those of the extensions that were offered.
+    pub extensions: u8,
+    /// Which receiver it is, if it says so.
+    pub identity: Option<Identity>,
+}
+
 /// How long an answer may take. What is no dcf-tb often says nothing at all.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// After this the user is told what is waited for.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// Asks for a service, and offers extensions. Gives those that are granted.
-pub fn ask(stream: &DataStream, service: Service, offered: u8) -> trouble::Result<u8> {
+/// Asks for a service, and offers extensions.
+pub fn ask(stream: &DataStream, service: Service, offered: u8) -> trouble::Result<Granted> {
     let written = stream.write_timeout(&greeting(ASK, service as u8, offered), Some(PATIENCE));
     written.outcome?;
     let mut answer = [0; SIZE];
@@ -109,7 +122,11 @@ pub fn ask(stream: &DataStream, service: Service, offered: u8) -> trouble::Resul
     }
     match (heard, answer[8], answer[9]) {
         (Heard::All, VERSION, what) if what == Welcome::Granted as u8 => {
-            Ok(answer[EXTENSIONS] & offered)
+            let identity: Identity = answer[IDENTITY..].try_into().expect("five bytes");
+            Ok(Granted {
+                extensions: answer[EXTENSIONS] & offered,
+                identity: (identity != Identity::default()).then_some(identity),
+            })
         }
         (Heard::All, VERSION, what) if what == Welcome::NotServed as u8 => Err(Failure::new(
             Exit::Peer,
@@ -184,7 +201,18 @@ fn hear(stream: &DataStream, answer: &mut [u8; SIZE]) -> trouble::Result<Heard> 
 
 /// Says whether it is granted, and which extensions of it are.
 pub fn answer(stream: &DataStream, welcome: Welcome, extensions: u8) -> Result<(), TransportError> {
-    let bytes = greeting(ANSWER, welcome as u8, extensions);
+    answer_as(stream, welcome, extensions, Identity::default())
+}
+
+/// The same, and who says it.
+pub fn answer_as(
+    stream: &DataStream,
+    welcome: Welcome,
+    extensions: u8,
+    identity: Identity,
+) -> Result<(), TransportError> {
+    let mut bytes = greeting(ANSWER, welcome as u8, extensions);
+    bytes[IDENTITY..].copy_from_slice(&identity);
     stream.write_timeout(&bytes, Some(PATIENCE)).outcome
 }
 

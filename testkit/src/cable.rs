@@ -17,6 +17,9 @@ const ADDRESS: [&str; 2] = [
     "fe80::ff:fe00:a%thunderbolt0",
     "fe80::ff:fe00:b%thunderbolt0",
 ];
+/// What host b can have instead.
+const OTHER_HARDWARE: &str = "02:00:00:00:00:0c";
+const OTHER_ADDRESS: &str = "fe80::ff:fe00:c%thunderbolt0";
 /// `IFA_F_TENTATIVE` and `IFA_F_DADFAILED`: the address cannot be used (yet).
 const NOT_USABLE: u32 = 0x40 | 0x08;
 
@@ -103,7 +106,20 @@ impl Cable {
         self.wait_for_addresses();
     }
 
+    /// Plugs the cable in; host b's interface has another hardware address, and so host b another
+    /// link-local address, which is given.
+    pub fn plug_with_another_address(&self) -> &'static str {
+        let index = self.next_index.fetch_add(2, Ordering::Relaxed);
+        self.plug_between(index, [HARDWARE[0], OTHER_HARDWARE]);
+        self.wait_for_addresses();
+        OTHER_ADDRESS
+    }
+
     fn plug_as(&self, index: u32) {
+        self.plug_between(index, HARDWARE);
+    }
+
+    fn plug_between(&self, index: u32, hardware: [&str; 2]) {
         let there = self.b().path();
         let [here, peer] = [index, index + 1].map(|index| index.to_string());
         self.a().ip(&[
@@ -115,7 +131,7 @@ impl Cable {
             "mtu",
             MTU,
             "address",
-            HARDWARE[0],
+            hardware[0],
             "type",
             "veth",
             "peer",
@@ -126,7 +142,7 @@ impl Cable {
             "mtu",
             MTU,
             "address",
-            HARDWARE[1],
+            hardware[1],
             "netns",
             &there,
         ]);

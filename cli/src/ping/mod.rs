@@ -1,6 +1,7 @@
 //! `dcf-tb ping`: round trips, as ping(8) shows them, and how they are distributed.
 
 mod report;
+mod target;
 
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use crate::options::{seconds, Common};
 use crate::output;
 use crate::units::short_time;
 use report::Series;
+use target::Target;
 
 /// Measure round trips to a peer, like ping(8): until Ctrl-C, one a second.
 ///
@@ -58,7 +60,8 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         ));
     }
     let mut series = Series::new(peer.name.clone(), transport.interface());
-    let outcome = measure(&transport, &peer.control, options, live, &mut series);
+    let mut target = Target::new(&transport, common, peer, options.peer.is_some());
+    let outcome = measure(&transport, &mut target, options, live, &mut series);
     if options.json {
         output::json(&series.json());
     } else {
@@ -74,7 +77,7 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
 
 fn measure(
     transport: &ThunderboltTransport,
-    to: &str,
+    target: &mut Target<'_>,
     options: &Options,
     live: bool,
     series: &mut Series,
@@ -88,11 +91,13 @@ fn measure(
             break;
         }
         let number = series.sent() + 1;
-        let time = match transport.round_trip(to, Some(options.timeout)) {
+        let time = match transport.round_trip(&target.peer.control, Some(options.timeout)) {
             Ok(time) => Some(time),
             Err(TransportError::Timeout { .. } | TransportError::WouldBlock) => None,
             Err(TransportError::Shutdown | TransportError::Cancelled) => break,
-            Err(error @ TransportError::LinkDown { .. }) if answered_before => {
+            Err(
+                error @ (TransportError::LinkDown { .. } | TransportError::ConnectionFailed { .. }),
+            ) if answered_before => {
                 output::note(&in_tool(&error.to_string()));
                 None
             }
@@ -109,6 +114,13 @@ fn measure(
                 ),
                 None => format!("no answer from {}: seq={number}", series.peer),
             });
+        }
+        match time {
+            Some(_) => target.answered(),
+            None => target.missed(),
+        }
+        if series.peer != target.peer.name {
+            series.peer.clone_from(&target.peer.name);
         }
     }
     Ok(())

@@ -6,6 +6,7 @@ mod line;
 mod links;
 mod pass;
 mod place;
+mod route;
 mod tally;
 mod tree;
 mod walk;
@@ -16,15 +17,15 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use thunderbolt_transport::ThunderboltTransport;
 
-use crate::connect::{self, looks_like_peer, Peer};
+use crate::connect::{self, looks_like_peer};
 use crate::exit::{Exit, Failure};
 use crate::interrupt;
 use crate::options::{seconds, Common};
 use crate::output;
 use crate::transfer::trouble::Trouble;
 use crate::transfer::MOST_STREAMS;
+use route::Route;
 use tally::Tally;
 use tree::Tree;
 
@@ -84,17 +85,17 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     }
     let tree = Tree::read(&paths, options.dereference)?;
     let transport = connect::client(common, peer)?;
-    let peer = connect::peer(&transport, common, peer)?;
+    let found = connect::peer(&transport, common, peer)?;
+    let mut route = Route::new(&transport, common, found, peer.is_some());
     let tally = Tally::new(&tree);
-    push(&transport, &peer, &tree, &tally, options)?;
-    tally.report(&peer.name);
+    push(&mut route, &tree, &tally, options)?;
+    tally.report(&route.peer().name);
     Ok(tally.exit())
 }
 
 /// Until all is there, however often the connection breaks.
 fn push(
-    transport: &ThunderboltTransport,
-    peer: &Peer,
+    route: &mut Route<'_>,
     tree: &Tree,
     tally: &Tally<'_>,
     options: &Options,
@@ -102,9 +103,12 @@ fn push(
     let mut wait = Waiting::default();
     loop {
         let accepted = tally.accepted();
-        let trouble = match pass::run(transport, peer, tree, tally, options.streams) {
-            Ok(()) => return Ok(()),
-            Err(trouble) => trouble,
+        let outcome = pass::run(route, tree, tally, options.streams);
+        if tally.accepted() > accepted {
+            route.arrived();
+        }
+        let Err(trouble) = outcome else {
+            return Ok(());
         };
         if interrupt::is_interrupted() {
             return Err(Failure::new(Exit::Interrupted, "interrupted"));
@@ -117,7 +121,7 @@ fn push(
         };
         if !wait.go_on(tally.accepted() > accepted, options.wait) {
             let gave_up = Failure::from(trouble);
-            return Err(gave_up.advise("push the same again to go on from here"));
+            return Err(gave_up.advise(route.advice()));
         }
         if wait.is_new() {
             output::note(&format!(
@@ -126,6 +130,9 @@ fn push(
             ));
         }
         interrupt::sleep(AGAIN);
+        if matches!(trouble, Trouble::Broken(_)) {
+            route.look();
+        }
     }
 }
 

@@ -6,15 +6,14 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use thunderbolt_transport::{DataStream, ThunderboltTransport};
+use thunderbolt_transport::DataStream;
 
 use super::climb::{Climb, Step};
 use super::file;
 use super::line::Line;
+use super::route::Route;
 use super::tally::Tally;
 use super::tree::Tree;
-use crate::connect::Peer;
-use crate::greeting::{self, Service};
 use crate::output;
 use crate::transfer::entry::{Entry, Kind};
 use crate::transfer::extensions::Extensions;
@@ -34,8 +33,7 @@ const ALIVE: Duration = PATIENCE.checked_div(6).expect("not by zero");
 
 /// The part that all its streams share.
 pub struct Pass<'a> {
-    transport: &'a ThunderboltTransport,
-    peer: &'a Peer,
+    route: &'a Route<'a>,
     pub tree: &'a Tree,
     pub tally: &'a Tally<'a>,
     pub wants: Vec<Want>,
@@ -61,14 +59,13 @@ struct State {
 
 /// Pushes what the receiver wants of a tree.
 pub fn run(
-    transport: &ThunderboltTransport,
-    peer: &Peer,
+    route: &Route<'_>,
     tree: &Tree,
     tally: &Tally<'_>,
     streams: Option<NonZeroU16>,
 ) -> Result<()> {
     tally.begin();
-    let (stream, extensions) = open(transport, peer)?;
+    let (stream, extensions) = route.open()?;
     let mut line = Line::new(stream, tally);
     let entries = tree.announced(extensions);
     tally.announced(tree.entries.len() - entries.len());
@@ -85,8 +82,7 @@ pub fn run(
     let files = wanted(|kind| kind == Kind::File);
     let links = wanted(|kind| kind == Kind::Link);
     let pass = Pass {
-        transport,
-        peer,
+        route,
         tree,
         tally,
         progress: Progress::new(total - missing(entries, &wants), total),
@@ -100,13 +96,6 @@ pub fn run(
     };
     pass.all(line, streams)?;
     tally.finish()
-}
-
-/// Opens a stream to the receiver; gives what it can do beyond the first version of the protocol.
-fn open(transport: &ThunderboltTransport, peer: &Peer) -> Result<(DataStream, Extensions)> {
-    let stream = transport.open_data_stream(&peer.data)?;
-    let granted = greeting::ask(&stream, Service::Push, Extensions::KNOWN.0)?;
-    Ok((stream, Extensions(granted)))
 }
 
 /// Says what there is, and hears what is wanted.
@@ -252,7 +241,7 @@ impl Pass<'_> {
     }
 
     fn join(&self) -> Result<Line<'_>> {
-        let (stream, _) = open(self.transport, self.peer)?;
+        let (stream, _) = self.route.open()?;
         self.state().streams.push(stream.clone());
         let mut line = Line::new(stream, self.tally);
         line.say(&Pusher::Join(self.id))?;

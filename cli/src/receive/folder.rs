@@ -13,10 +13,12 @@ use std::sync::Arc;
 use rustix::fs::{fstat, fstatvfs, mkdirat, open, openat, Mode, OFlags, StatVfsMountFlags};
 use rustix::io::Errno;
 
+use super::identity;
 use super::known::{Known, State};
 use super::mark::Mark;
 use super::metadata::{self, Made};
 use super::place::{granted, Place, There};
+use crate::greeting::Identity;
 use crate::transfer::entry::part_name;
 
 const FOLDER: OFlags = OFlags::DIRECTORY
@@ -66,6 +68,11 @@ impl Folder {
             known: Known::default(),
             made: Made::default(),
         })
+    }
+
+    /// Which receiver this is, for those that push to it.
+    pub fn identity(&self) -> Identity {
+        identity::of(&*self.root)
     }
 
     /// Bytes that are free for this user.

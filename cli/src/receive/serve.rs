@@ -69,7 +69,8 @@ impl Receiving {
         match greeting::opening(stream, Some(greeting::PATIENCE))? {
             Opening::Asked(Service::Push, offered) => {
                 let granted = offered & Extensions::KNOWN.0;
-                greeting::answer(stream, Welcome::Granted, granted)?;
+                let identity = self.folder.identity();
+                greeting::answer_as(stream, Welcome::Granted, granted, identity)?;
                 return Ok(Some(Extensions(granted)));
             }
             Opening::Asked(..) => greeting::answer(stream, Welcome::NotServed, 0)?,
