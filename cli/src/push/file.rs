@@ -8,15 +8,16 @@ use std::sync::Arc;
 
 use thunderbolt_transport::TransportError;
 
-use super::line::Line;
+use super::line::{Known, Line};
 use super::pass::Pass;
 use super::place::{changed, exit_of};
+use super::same::Same;
 use super::tree::Tree;
 use crate::transfer::entry::Entry;
 use crate::transfer::message::{Pusher, Want};
 use crate::transfer::sums::{sum, SumsAhead};
 use crate::transfer::trouble::{Result, Trouble};
-use crate::transfer::{piece_at, pieces, PATIENCE, PIECE, SMALL};
+use crate::transfer::{piece_at, pieces, PATIENCE, SMALL};
 
 /// Pushes one file. What is wrong with the file is between the two sides; what fails here ends the stream.
 pub fn push(pass: &Pass<'_>, line: &mut Line<'_>, index: u32) -> Result<()> {
@@ -75,7 +76,7 @@ fn unchanged(file: &File, entry: &Entry) -> io::Result<()> {
     }
 }
 
-enum Stopped {
+pub(super) enum Stopped {
     Stream(Trouble),
     File(io::Error),
     /// The receiver said that it failed there.
@@ -94,11 +95,11 @@ impl From<io::Error> for Stopped {
     }
 }
 
-struct Sending<'a> {
-    pass: &'a Pass<'a>,
-    index: u32,
-    entry: &'a Entry,
-    file: Arc<File>,
+pub(super) struct Sending<'a> {
+    pub(super) pass: &'a Pass<'a>,
+    pub(super) index: u32,
+    pub(super) entry: &'a Entry,
+    pub(super) file: Arc<File>,
 }
 
 impl Sending<'_> {
@@ -126,43 +127,45 @@ impl Sending<'_> {
                 return Ok(());
             }
         };
+        if self.entry.data() < size && self.knows_holes() {
+            return self.sparse(line, offset);
+        }
         if size - offset <= SMALL {
             return self.small(line, offset);
         }
-        self.large(line, offset)
+        self.large(line, offset, size)
     }
 
     /// How much of what the receiver has is right, in whole pieces, by its checksums.
     fn same(&self, line: &mut Line<'_>, have: u64) -> std::result::Result<u64, Stopped> {
-        let mut ours = SumsAhead::of(&self.file, 0, have);
-        let (mut compared, mut same) = (0, 0);
-        let mut is_same = true;
-        while compared < pieces(have) {
-            for theirs in line.sums()? {
-                if compared == pieces(have) {
-                    return Err(Trouble::protocol("more checksums than pieces").into());
-                }
-                // After the first difference nothing counts, and nothing need be read. After an error the
-                // rest of the checksums still comes.
-                if is_same {
-                    match ours.as_ref().map(SumsAhead::next) {
-                        Ok(Ok(sum)) if sum == theirs => same += piece_at(compared * PIECE, have),
-                        Ok(Ok(_)) => is_same = false,
-                        Ok(Err(error)) => (ours, is_same) = (Err(error), false),
-                        Err(_) => is_same = false,
-                    }
-                }
-                compared += 1;
+        let mut same = Same::new(&self.file, have);
+        let mut told = 0;
+        while told < pieces(have) {
+            let known = line.sums()?;
+            let count = match &known {
+                Known::Sums(sums) => sums.len() as u64,
+                Known::Zeros(pieces) => *pieces,
+            };
+            if count > pieces(have) - told {
+                return Err(Trouble::protocol("more checksums than pieces").into());
+            }
+            told += count;
+            match known {
+                Known::Sums(sums) => sums.iter().for_each(|theirs| same.compare(theirs)),
+                Known::Zeros(pieces) => same.compare_zeros(pieces, || {
+                    line.say(&Pusher::Alive)?;
+                    line.write()
+                })?,
             }
             line.say(&Pusher::Alive)?;
             line.write()?;
         }
-        ours?;
+        let same = same.end()?;
         self.goes_on().map(|()| same)
     }
 
     /// Nothing more is sent of a file that failed at the receiver.
-    fn goes_on(&self) -> std::result::Result<(), Stopped> {
+    pub(super) fn goes_on(&self) -> std::result::Result<(), Stopped> {
         match self.pass.tally.is_over(self.index) {
             true => Err(Stopped::Over),
             false => Ok(()),
@@ -188,20 +191,33 @@ impl Sending<'_> {
     }
 
     /// From the file into the socket, inside the kernel.
-    fn large(&self, line: &mut Line<'_>, mut offset: u64) -> std::result::Result<(), Stopped> {
+    pub(super) fn large(
+        &self,
+        line: &mut Line<'_>,
+        mut offset: u64,
+        end: u64,
+    ) -> std::result::Result<(), Stopped> {
         let size = self.entry.size;
-        let sums = SumsAhead::of(&self.file, offset, size)?;
-        while offset < size {
+        let sums = SumsAhead::of(&self.file, offset, end)?;
+        while offset < end {
             let length = piece_at(offset, size);
             let sum = sums.next()?;
+            let extents = match end == size && self.entry.data() == size {
+                true => None,
+                false => self.extents(offset, length)?,
+            };
             let is_last = offset + length == size;
             if is_last {
-                unchanged(&self.file, self.entry)?;
-                self.pass.tally.leaves(self.index);
+                self.last()?;
             }
-            line.say(&Pusher::Data { length, sum })?;
-            line.flush()?;
-            let read = self.piece(line, offset, length)?;
+            let read = match extents {
+                None => {
+                    line.say(&Pusher::Data { length, sum })?;
+                    line.flush()?;
+                    self.piece(line, offset, length)?
+                }
+                Some(extents) => self.pieces(line, offset, length, sum, extents)?,
+            };
             offset += length;
             // After the last one the receiver has all of it, and says that its checksum is wrong.
             if !is_last {
@@ -212,8 +228,20 @@ impl Sending<'_> {
         Ok(())
     }
 
+    /// All that is left of it is about to leave.
+    pub(super) fn last(&self) -> io::Result<()> {
+        unchanged(&self.file, self.entry)?;
+        self.pass.tally.leaves(self.index);
+        Ok(())
+    }
+
     /// Sends a piece, whose bytes are promised. What could not be read of it are zeros: its checksum is wrong then.
-    fn piece(&self, line: &mut Line<'_>, offset: u64, length: u64) -> Result<io::Result<()>> {
+    pub(super) fn piece(
+        &self,
+        line: &mut Line<'_>,
+        offset: u64,
+        length: u64,
+    ) -> Result<io::Result<()>> {
         let file = self.file.as_fd();
         let sent = line.stream.send_file(file, offset, length, Some(PATIENCE));
         self.pass.sent(sent.count);

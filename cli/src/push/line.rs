@@ -13,6 +13,13 @@ use crate::transfer::trouble::{Result, Trouble};
 /// Bytes that are gathered before they are written.
 const GATHERED: usize = 256 << 10;
 
+/// What is told of the pieces that the receiver has.
+pub enum Known {
+    Sums(Vec<Sum>),
+    /// So many are nothing but a hole.
+    Zeros(u64),
+}
+
 pub struct Line<'a> {
     pub stream: DataStream,
     tally: &'a Tally<'a>,
@@ -141,9 +148,10 @@ impl<'a> Line<'a> {
     }
 
     /// Checksums of what the receiver has.
-    pub fn sums(&mut self) -> Result<Vec<Sum>> {
+    pub fn sums(&mut self) -> Result<Known> {
         match self.next()? {
-            Receiver::Sums(sums) if !sums.is_empty() => Ok(sums),
+            Receiver::Sums(sums) if !sums.is_empty() => Ok(Known::Sums(sums)),
+            Receiver::Zeros(pieces) if pieces > 0 => Ok(Known::Zeros(pieces)),
             other => Err(out_of_turn(&other)),
         }
     }

@@ -7,6 +7,8 @@ mod links;
 mod pass;
 mod place;
 mod route;
+mod same;
+mod sparse;
 mod tally;
 mod tree;
 mod walk;

@@ -37,6 +37,7 @@ pub struct Pass<'a> {
     pub tree: &'a Tree,
     pub tally: &'a Tally<'a>,
     pub wants: Vec<Want>,
+    pub extensions: Extensions,
     id: SessionId,
     pub progress: Progress,
     /// The files to be sent, and the next of them.
@@ -87,6 +88,7 @@ pub fn run(
         tally,
         progress: Progress::new(total - missing(entries, &wants), total),
         wants,
+        extensions,
         id,
         files,
         links,
@@ -106,7 +108,7 @@ fn announce(
 ) -> Result<(Vec<Want>, SessionId)> {
     if extensions.any() {
         for some in entries.chunks(EXTENDED_AT_ONCE) {
-            line.say(&Pusher::Extended(some.to_vec()))?;
+            line.say(&Pusher::Extended(extensions, some.to_vec()))?;
         }
     } else {
         for some in entries.chunks(ENTRIES_AT_ONCE) {

@@ -134,16 +134,20 @@ impl Opener {
     pub fn open(&self, roots: &[Root], place: Place, below: &Path) -> io::Result<File> {
         let root = &roots[place.root as usize];
         if !root.is_folder {
-            return reopen(&root.open_again()?, place, |fd| fd.try_clone());
+            let found = root.open_again()?;
+            return reopen_or(&found, place.identity, || found.try_clone());
         }
         let folder = self.root(roots, place.root)?;
         if root.dereference {
             let found = openat(&folder, below, PATH, Mode::empty())?;
-            return reopen(&found, place, |_| {
+            return reopen_or(&found, place.identity, || {
                 Ok(openat(&folder, below, CONTENT, Mode::empty())?)
             });
         }
-        checked(open_below(&folder, below).map_err(not_followed)?, place)
+        checked(
+            open_below(&folder, below).map_err(not_followed)?,
+            place.identity,
+        )
     }
 
     fn root(&self, roots: &[Root], number: u32) -> io::Result<Arc<OwnedFd>> {
@@ -173,26 +177,31 @@ fn open_below(root: &OwnedFd, below: &Path) -> Result<OwnedFd, Errno> {
 }
 
 /// Opens for reading what `found` (`O_PATH`) is. It is checked first: opening the wrong device does harm.
-fn reopen(
+pub fn reopen(found: &OwnedFd, identity: Identity) -> io::Result<File> {
+    reopen_or(found, identity, || Err(Errno::NOENT.into()))
+}
+
+/// The same, with another way for a system without /proc.
+fn reopen_or(
     found: &OwnedFd,
-    place: Place,
-    without_proc: impl FnOnce(&OwnedFd) -> io::Result<OwnedFd>,
+    identity: Identity,
+    without_proc: impl FnOnce() -> io::Result<OwnedFd>,
 ) -> io::Result<File> {
     let stat = fstat(found)?;
     is_file(&stat)?;
-    place.identity.check(found, &stat)?;
+    identity.check(found, &stat)?;
     let path = format!("/proc/self/fd/{}", found.as_raw_fd());
     let file = match open(path, CONTENT, Mode::empty()) {
-        Err(Errno::NOENT) => without_proc(found)?,
+        Err(Errno::NOENT) => without_proc()?,
         opened => opened?,
     };
-    checked(file, place)
+    checked(file, identity)
 }
 
-fn checked(file: OwnedFd, place: Place) -> io::Result<File> {
+fn checked(file: OwnedFd, identity: Identity) -> io::Result<File> {
     let stat = fstat(&file)?;
     is_file(&stat)?;
-    place.identity.check(&file, &stat)?;
+    identity.check(&file, &stat)?;
     Ok(file.into())
 }
 

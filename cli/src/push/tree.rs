@@ -16,6 +16,10 @@ use crate::exit::{Exit, Failure};
 use crate::output::{self, harmless};
 use crate::transfer::entry::{check_path, Entry, Kind, More, MOST_ENTRIES};
 use crate::transfer::extensions::Extensions;
+use crate::transfer::holes;
+
+/// The unit of st_blocks (stat(2)).
+const BLOCK: u64 = 512;
 
 pub struct Tree {
     /// In the order in which they are made: a folder before what is in it, and links in the end.
@@ -152,6 +156,7 @@ impl Visit for Adding<'_> {
             below,
             stat,
             target,
+            ..
         } = found;
         let base = &self.tree.bases[self.root()];
         let name = match below.as_os_str().is_empty() {
@@ -179,6 +184,9 @@ impl Visit for Adding<'_> {
             entry.more = More::Target((*target).into());
             self.tree.links.push((entry, place));
         } else {
+            if kind == Kind::File {
+                entry.more = sparse(found);
+            }
             self.tree.places.push(place);
             self.tree.entries.push(entry);
         }
@@ -204,6 +212,20 @@ fn entry(kind: Kind, path: PathBuf, stat: &Stat) -> Entry {
         },
         path,
         more: More::Nothing,
+    }
+}
+
+/// How much of a file is data, if it takes less room than it has bytes.
+fn sparse(found: &Found<'_>) -> More {
+    let (size, blocks) = (found.stat.st_size as u64, found.stat.st_blocks as u64);
+    if blocks.saturating_mul(BLOCK) >= size {
+        return More::Nothing;
+    }
+    // It may be compressed instead. What cannot be read is said when it is to be sent.
+    let data = found.open().and_then(|file| holes::data(&file, size));
+    match data {
+        Ok(data) if data < size => More::Data(data),
+        _ => More::Nothing,
     }
 }
 

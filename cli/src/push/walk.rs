@@ -3,6 +3,7 @@
 //! the path that was named.
 
 use std::ffi::{CStr, OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{fstat, openat, readlinkat, statat, AtFlags, Dir, FileType, Mode, OFlags, Stat};
 
-use super::place::{not_followed, Identity};
+use super::place::{not_followed, reopen, Identity};
 
 const FOLDER: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
@@ -23,6 +24,28 @@ pub struct Found<'a> {
     pub stat: &'a Stat,
     /// Where it leads, if it is a link that is not followed.
     pub target: Option<&'a [u8]>,
+    /// The folder that it is in and its name there, or itself without a name.
+    pub at: (BorrowedFd<'a>, &'a OsStr),
+    /// Whether a link of that name is followed.
+    pub dereference: bool,
+}
+
+impl Found<'_> {
+    /// Opens a file for reading, if it is still the one that was found.
+    pub fn open(&self) -> io::Result<File> {
+        let (at, name) = self.at;
+        if name.is_empty() {
+            return reopen(&at.try_clone_to_owned()?, Identity::of(self.stat));
+        }
+        let flags = match self.dereference {
+            true => OFlags::PATH | OFlags::CLOEXEC,
+            false => OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW,
+        };
+        reopen(
+            &openat(at, name, flags, Mode::empty())?,
+            Identity::of(self.stat),
+        )
+    }
 }
 
 /// What the walk reports to.
@@ -45,6 +68,8 @@ pub fn walk(root: BorrowedFd<'_>, stat: &Stat, dereference: bool, visit: &mut im
         below: &below,
         stat,
         target: None,
+        at: (root, OsStr::new("")),
+        dereference,
     });
     if goes_on && is_folder(stat) {
         // The descriptor that is there, and no name that could mean something else by now.
@@ -106,6 +131,8 @@ impl<V: Visit> Walk<'_, V> {
             below,
             stat: &stat,
             target: target.as_deref().map(CStr::to_bytes),
+            at: (folder.as_fd(), name),
+            dereference: self.dereference,
         });
         if is_folder && goes_on {
             self.folder(folder.as_fd(), name, identity, below);

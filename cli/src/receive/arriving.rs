@@ -10,6 +10,7 @@ use super::exchange::{Exchange, Next};
 use super::fault::Fault;
 use super::session::Session;
 use crate::greeting::read_exactly;
+use crate::transfer::holes::{total, Extent};
 use crate::transfer::sums::{sum, Checker, Sum};
 use crate::transfer::trouble::Trouble;
 use crate::transfer::{PATIENCE, PIECE, SMALL};
@@ -58,17 +59,21 @@ impl<'a, 'b> Arriving<'a, 'b> {
     pub fn all(&mut self) -> std::result::Result<Option<u64>, Fault> {
         let mut wrong = None;
         while self.offset < self.exchange.entry.size {
-            let (length, sum) = match self.exchange.next()? {
-                Next::Piece { length, sum } => (length, sum),
+            let (length, is_right) = match self.exchange.next()? {
+                Next::Piece { length, sum } if length <= SMALL => {
+                    (length, self.small(length, sum)?)
+                }
+                Next::Piece { length, sum } => (length, self.large(length, sum)?),
+                Next::Sparse {
+                    length,
+                    sum,
+                    extents,
+                } => (length, self.sparse(length, sum, &extents)?),
+                Next::Hole(length) => (length, self.hole(length)?),
                 Next::Skipped(why) => {
                     self.skipped = Some(why);
                     break;
                 }
-            };
-            let is_right = if length <= SMALL {
-                self.small(length, sum)?
-            } else {
-                self.large(length, sum)?
             };
             if !is_right {
                 wrong = wrong.or(Some(self.offset));
@@ -82,6 +87,12 @@ impl<'a, 'b> Arriving<'a, 'b> {
     }
 
     fn small(&mut self, length: u64, wanted: Sum) -> std::result::Result<bool, Fault> {
+        let data = self.write(self.offset, length)?;
+        Ok(sum(&data) == wanted)
+    }
+
+    /// From the socket through memory into the file. Gives what it was.
+    fn write(&mut self, offset: u64, length: u64) -> std::result::Result<Vec<u8>, Fault> {
         let mut data = vec![0; length as usize];
         if read_exactly(self.exchange.stream, &mut data, PATIENCE).map_err(Trouble::from)?
             < data.len()
@@ -89,26 +100,38 @@ impl<'a, 'b> Arriving<'a, 'b> {
             return Err(Trouble::ended().into());
         }
         self.exchange.has_read(length);
-        let written = self.file.write_all_at(&data, self.offset);
+        let written = self.file.write_all_at(&data, offset);
         written.map_err(|error| self.cannot(&error))?;
         self.session.add(length);
-        Ok(sum(&data) == wanted)
+        Ok(data)
     }
 
-    /// From the socket into the file, inside the kernel; read back beside that.
+    /// Inside the kernel; read back beside that.
     fn large(&mut self, length: u64, wanted: Sum) -> std::result::Result<bool, Fault> {
+        self.splice(self.offset, length)?;
+        self.check(length, wanted)
+    }
+
+    fn splice(&mut self, offset: u64, length: u64) -> std::result::Result<(), Fault> {
         let patience = Some(PATIENCE);
         let file = self.file.as_fd();
-        let stream = self.exchange.stream;
-        let moved = stream.receive_file(file, self.offset, length, patience);
+        let moved = self
+            .exchange
+            .stream
+            .receive_file(file, offset, length, patience);
         self.session.add(moved.count);
         self.exchange.has_read(moved.count);
         let (folder, entry) = (&self.session.folder, self.exchange.entry);
         let outcome = moved.outcome;
         outcome.map_err(|error| Fault::of_transfer(folder, entry, error))?;
-        if moved.count < length {
-            return Err(Trouble::ended().into());
+        match moved.count < length {
+            true => Err(Trouble::ended().into()),
+            false => Ok(()),
         }
+    }
+
+    /// What was written of a piece is read back.
+    fn check(&mut self, length: u64, wanted: Sum) -> std::result::Result<bool, Fault> {
         let checker = match &self.checker {
             Some(checker) => checker,
             None => {
@@ -117,6 +140,35 @@ impl<'a, 'b> Arriving<'a, 'b> {
             }
         };
         Ok(checker.check(self.offset, length, wanted))
+    }
+
+    /// Only the extents come. Behind what is there the file has no data: what is left out becomes a hole.
+    fn sparse(
+        &mut self,
+        length: u64,
+        wanted: Sum,
+        extents: &[Extent],
+    ) -> std::result::Result<bool, Fault> {
+        for extent in extents {
+            let (offset, length) = (self.offset + u64::from(extent.offset), extent.length.into());
+            match length <= SMALL {
+                true => drop(self.write(offset, length)?),
+                false => self.splice(offset, length)?,
+            }
+        }
+        self.hole_up_to(self.offset + length)?;
+        self.session.progress.add(length - total(extents));
+        self.check(length, wanted)
+    }
+
+    fn hole(&mut self, length: u64) -> std::result::Result<bool, Fault> {
+        self.hole_up_to(self.offset + length)?;
+        self.session.progress.add(length);
+        Ok(true)
+    }
+
+    fn hole_up_to(&self, end: u64) -> std::result::Result<(), Fault> {
+        self.file.set_len(end).map_err(|error| self.cannot(&error))
     }
 
     fn cannot(&self, error: &io::Error) -> Fault {

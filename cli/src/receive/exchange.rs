@@ -11,6 +11,7 @@ use crate::greeting::read_exactly;
 use crate::transfer::entry::Entry;
 use crate::transfer::extensions::Extensions;
 use crate::transfer::frame::Frame;
+use crate::transfer::holes::{total, Extent};
 use crate::transfer::message::{Pusher, Receiver, Want, AT_ONCE};
 use crate::transfer::sums::{Sum, SUM};
 use crate::transfer::trouble::{Result, Trouble};
@@ -24,6 +25,8 @@ const DISCARDED: u64 = 256 << 10;
 const LONGEST: Duration = Duration::from_secs(600);
 /// Bytes a second that every pusher reads of its files.
 const SLOWEST: u64 = 1 << 20;
+/// How much faster it looks at what is a hole over here, and at least finds out that it is none.
+const FASTER: u64 = 64;
 
 /// The messages about one file that the pusher began.
 pub struct Exchange<'a> {
@@ -34,6 +37,8 @@ pub struct Exchange<'a> {
     /// Checksums that the pusher still waits for.
     owed: u64,
     sums: Vec<Sum>,
+    /// Bytes that were told to be holes.
+    holes: u64,
     /// Whether it will say from where on it sends.
     starts: bool,
     /// Where the next piece goes.
@@ -46,6 +51,14 @@ pub struct Exchange<'a> {
 pub enum Next {
     /// A piece follows, with this checksum.
     Piece { length: u64, sum: Sum },
+    /// The bytes of these extents of a piece follow, with the checksum of all of it.
+    Sparse {
+        length: u64,
+        sum: Sum,
+        extents: Vec<Extent>,
+    },
+    /// So many bytes are a hole.
+    Hole(u64),
     /// It gave the file up.
     Skipped(String),
 }
@@ -69,6 +82,7 @@ impl<'a> Exchange<'a> {
             extensions,
             owed: pieces(compared),
             sums: Vec::new(),
+            holes: 0,
             starts: matches!(want, Want::Comparison) || compared > 0,
             offset: 0,
             rest: 0,
@@ -79,11 +93,31 @@ impl<'a> Exchange<'a> {
     pub fn tell(&mut self, sum: Sum) -> Result<()> {
         self.sums.push(sum);
         self.owed -= 1;
-        if self.sums.len() == SUMS_AT_ONCE || self.owed == 0 {
-            let sums = std::mem::take(&mut self.sums);
-            Receiver::Sums(sums).frame().write(self.stream)?;
+        match self.sums.len() == SUMS_AT_ONCE || self.owed == 0 {
+            true => self.flush(),
+            false => Ok(()),
         }
-        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if self.sums.is_empty() {
+            return Ok(());
+        }
+        let sums = std::mem::take(&mut self.sums);
+        Receiver::Sums(sums).frame().write(self.stream)
+    }
+
+    /// Whether holes may be told.
+    pub fn knows_holes(&self) -> bool {
+        self.extensions.has(Extensions::HOLES)
+    }
+
+    /// Tells that the next pieces are nothing but a hole.
+    pub fn tell_zeros(&mut self, pieces: u64) -> Result<()> {
+        self.flush()?;
+        self.owed -= pieces;
+        self.holes = self.holes.saturating_add(pieces.saturating_mul(PIECE));
+        Receiver::Zeros(pieces).frame().write(self.stream)
     }
 
     /// From where on the pusher sends, or why it does not.
@@ -93,7 +127,10 @@ impl<'a> Exchange<'a> {
             Want::Content { have } => have,
             _ => self.entry.size,
         };
-        let deadline = Deadline::after(LONGEST + Duration::from_secs(compared / SLOWEST));
+        let holes = self.holes.min(compared);
+        let data = Duration::from_secs((compared - holes) / SLOWEST);
+        let holes = Duration::from_secs(holes / SLOWEST / FASTER).min(LONGEST);
+        let deadline = Deadline::after(LONGEST + data + holes);
         loop {
             match self.hear(&deadline)? {
                 Pusher::Alive => {}
@@ -125,12 +162,31 @@ impl<'a> Exchange<'a> {
         loop {
             match self.hear(&deadline)? {
                 Pusher::Data { length, sum } => {
-                    if length != piece_at(self.offset, self.entry.size) {
-                        return Err(Trouble::protocol("a piece of another length"));
-                    }
-                    self.offset += length;
+                    self.piece(length)?;
                     self.rest = length;
                     return Ok(Next::Piece { length, sum });
+                }
+                Pusher::Sparse {
+                    length,
+                    sum,
+                    extents,
+                } => {
+                    self.piece(length)?;
+                    self.rest = total(&extents);
+                    return Ok(Next::Sparse {
+                        length,
+                        sum,
+                        extents,
+                    });
+                }
+                Pusher::Hole(length) => {
+                    let size = self.entry.size;
+                    let end = self.offset.saturating_add(length);
+                    if length == 0 || end > size || (!end.is_multiple_of(PIECE) && end != size) {
+                        return Err(Trouble::protocol(format!("a hole of {length} bytes")));
+                    }
+                    self.offset = end;
+                    return Ok(Next::Hole(length));
                 }
                 Pusher::Alive => {}
                 Pusher::Skipped { why, .. } => {
@@ -148,6 +204,14 @@ impl<'a> Exchange<'a> {
         Pusher::from_frame(&frame, self.extensions)
     }
 
+    fn piece(&mut self, length: u64) -> Result<()> {
+        if length != piece_at(self.offset, self.entry.size) {
+            return Err(Trouble::protocol("a piece of another length"));
+        }
+        self.offset += length;
+        Ok(())
+    }
+
     /// So much of the piece has been read.
     pub fn has_read(&mut self, count: u64) {
         self.rest -= count;
@@ -161,6 +225,9 @@ impl<'a> Exchange<'a> {
     /// Goes through the rest and throws it away. The pusher was told that it is for nothing, and may end it early.
     pub fn drain(mut self) -> Result<()> {
         // Of a file that cannot be read nothing is right.
+        if self.knows_holes() && self.owed > 0 {
+            self.tell_zeros(self.owed)?;
+        }
         while self.owed > 0 {
             self.tell([0; SUM])?;
         }

@@ -19,6 +19,7 @@ use super::session::{Session, State};
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::transfer::entry::{Entry, Kind};
+use crate::transfer::holes::{hole_end, run_end};
 use crate::transfer::message::{Pusher, Receiver, Want};
 use crate::transfer::pieces;
 use crate::transfer::sums::SumsAhead;
@@ -155,9 +156,23 @@ fn send_sums(
 ) -> std::result::Result<(), Fault> {
     let entry = exchange.entry;
     let cannot = |error: io::Error| Fault::of(&session.folder, entry, &error);
-    let ahead = SumsAhead::of(file, 0, size).map_err(cannot)?;
-    for _ in 0..pieces(size) {
-        exchange.tell(ahead.next().map_err(cannot)?)?;
+    let mut offset = 0;
+    while offset < size {
+        let mut end = size;
+        if exchange.knows_holes() {
+            let hole = hole_end(file, offset, size).map_err(cannot)?;
+            if hole > offset {
+                exchange.tell_zeros(pieces(hole - offset))?;
+                offset = hole;
+                continue;
+            }
+            end = run_end(file, offset, size).map_err(cannot)?;
+        }
+        let ahead = SumsAhead::of(file, offset, end).map_err(cannot)?;
+        for _ in 0..pieces(end - offset) {
+            exchange.tell(ahead.next().map_err(cannot)?)?;
+        }
+        offset = end;
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::output;
 use crate::transfer::entry::{Entry, Kind};
 use crate::transfer::link::resolve;
 use crate::transfer::message::Want;
-use crate::transfer::missing;
+use crate::transfer::needed;
 use crate::transfer::sums::resumable;
 use crate::transfer::trouble::{Result, Trouble};
 use crate::units::bytes;
@@ -91,7 +91,7 @@ pub fn plan(
     if !in_the_way.is_empty() {
         return Err(Trouble::Fatal(exists(&in_the_way)));
     }
-    let needed = missing(entries, &wants);
+    let needed = needed(entries, &wants);
     let free = folder
         .free()
         .map_err(|error| failed("the folder", &error))?;

@@ -234,7 +234,7 @@ fn announced(
     loop {
         match message {
             Pusher::Alive => {}
-            Pusher::Entries(more) | Pusher::Extended(more) => {
+            Pusher::Entries(more) | Pusher::Extended(_, more) => {
                 for entry in &more {
                     paths += entry.name_bytes();
                     total = total.saturating_add(entry.size);

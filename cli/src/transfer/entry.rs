@@ -42,6 +42,8 @@ pub enum More {
     Nothing,
     /// Where a link leads.
     Target(Box<[u8]>),
+    /// How many of the bytes of a file are not in holes.
+    Data(u64),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,14 +72,14 @@ impl Entry {
     }
 
     /// Appends it with what the extensions need.
-    pub fn append_extended_to(&self, bytes: &mut Vec<u8>) {
+    pub fn append_extended_to(&self, bytes: &mut Vec<u8>, extensions: Extensions) {
         self.append_to(bytes);
-        match &self.more {
-            More::Nothing => {}
-            More::Target(target) => {
-                bytes.extend((target.len() as u16).to_be_bytes());
-                bytes.extend(target);
-            }
+        if let Some(target) = self.target() {
+            bytes.extend((target.len() as u16).to_be_bytes());
+            bytes.extend(target);
+        }
+        if self.kind == Kind::File && extensions.has(Extensions::HOLES) {
+            bytes.extend(self.data().to_be_bytes());
         }
     }
 
@@ -107,6 +109,15 @@ impl Entry {
                 refused(format!("the link \"{}\" is refused: {why}", entry.shown()))
             })?;
             entry.more = More::Target(target.into());
+        }
+        if kind == Kind::File && extensions.has(Extensions::HOLES) {
+            let data = fields.u64()?;
+            if data > entry.size {
+                return Err(Trouble::protocol("more data than a file has bytes"));
+            }
+            if data < entry.size {
+                entry.more = More::Data(data);
+            }
         }
         if kind != Kind::File && entry.size != 0 {
             return Err(Trouble::protocol("a size of what has none"));
@@ -139,7 +150,15 @@ impl Entry {
     pub fn target(&self) -> Option<&[u8]> {
         match &self.more {
             More::Target(target) => Some(target),
-            More::Nothing => None,
+            More::Nothing | More::Data(_) => None,
+        }
+    }
+
+    /// How many of its bytes are not in holes.
+    pub fn data(&self) -> u64 {
+        match self.more {
+            More::Data(data) => data,
+            More::Nothing | More::Target(_) => self.size,
         }
     }
 

@@ -7,8 +7,10 @@ pub struct Extensions(pub u8);
 impl Extensions {
     /// Links within what is pushed.
     pub const LINKS: u8 = 1;
+    /// Sparse files with their holes.
+    pub const HOLES: u8 = 2;
     /// All that this program knows.
-    pub const KNOWN: Self = Self(Self::LINKS);
+    pub const KNOWN: Self = Self(Self::LINKS | Self::HOLES);
 
     pub fn has(self, extension: u8) -> bool {
         self.0 & extension != 0

@@ -4,6 +4,7 @@ use super::entry::Entry;
 use super::extensions::Extensions;
 use super::fields::Fields;
 use super::frame::{Frame, MOST};
+use super::holes::{are_within, Extent};
 use super::sums::{Sum, SUM};
 use super::trouble::{Result, Trouble};
 use super::{SessionId, PIECE};
@@ -30,7 +31,15 @@ pub enum Pusher {
     /// No more files on this stream.
     Finished,
     /// Part of what it has, with what the extensions need.
-    Extended(Vec<Entry>),
+    Extended(Extensions, Vec<Entry>),
+    /// So many bytes of the file are a hole: whole pieces, or all up to its end.
+    Hole(u64),
+    /// So many bytes of it have this checksum; those of the extents follow, the others are holes.
+    Sparse {
+        length: u64,
+        sum: Sum,
+        extents: Vec<Extent>,
+    },
 }
 
 /// What the receiver wants of an entry.
@@ -59,6 +68,8 @@ pub enum Receiver {
     Refused { code: u8, why: String },
     /// All files of this stream are in their places.
     Done,
+    /// In place of the checksums of so many pieces: they are nothing but a hole.
+    Zeros(u64),
 }
 
 /// In place of an exit code: another push is under way.
@@ -83,6 +94,14 @@ fn with_text(mut payload: Vec<u8>, text: &str) -> Vec<u8> {
     payload
 }
 
+/// The length of a piece.
+fn piece(fields: &mut Fields<'_>) -> Result<u64> {
+    match fields.u64()? {
+        length @ 1..=PIECE => Ok(length),
+        length => Err(Trouble::protocol(format!("a piece of {length} bytes"))),
+    }
+}
+
 impl Pusher {
     pub fn frame(&self) -> Frame {
         let (kind, payload) = match self {
@@ -104,12 +123,25 @@ impl Pusher {
             Self::Data { length, sum } => (6, [&length.to_be_bytes()[..], sum].concat()),
             Self::Skipped { index, why } => (7, with_text(index.to_be_bytes().to_vec(), why)),
             Self::Finished => (8, Vec::new()),
-            Self::Extended(entries) => {
+            Self::Extended(extensions, entries) => {
                 let mut payload = Vec::new();
                 entries
                     .iter()
-                    .for_each(|entry| entry.append_extended_to(&mut payload));
+                    .for_each(|entry| entry.append_extended_to(&mut payload, *extensions));
                 (9, payload)
+            }
+            Self::Hole(length) => (10, length.to_be_bytes().to_vec()),
+            Self::Sparse {
+                length,
+                sum,
+                extents,
+            } => {
+                let mut payload = [&length.to_be_bytes()[..], sum].concat();
+                for extent in extents {
+                    payload.extend(extent.offset.to_be_bytes());
+                    payload.extend(extent.length.to_be_bytes());
+                }
+                (11, payload)
             }
         };
         Frame::new(kind, payload)
@@ -135,10 +167,7 @@ impl Pusher {
             4 => Self::File(fields.u32()?),
             5 => Self::Start(fields.u64()?),
             6 => {
-                let length = fields.u64()?;
-                if !(1..=PIECE).contains(&length) {
-                    return Err(Trouble::protocol(format!("a piece of {length} bytes")));
-                }
+                let length = piece(&mut fields)?;
                 let sum = fields.array()?;
                 Self::Data { length, sum }
             }
@@ -152,7 +181,25 @@ impl Pusher {
                 while !fields.is_empty() {
                     entries.push(Entry::read_extended(&mut fields, extensions)?);
                 }
-                Self::Extended(entries)
+                Self::Extended(extensions, entries)
+            }
+            10 if extensions.has(Extensions::HOLES) => Self::Hole(fields.u64()?),
+            11 if extensions.has(Extensions::HOLES) => {
+                let length = piece(&mut fields)?;
+                let sum = fields.array()?;
+                let mut extents = Vec::new();
+                while !fields.is_empty() {
+                    let (offset, length) = (fields.u32()?, fields.u32()?);
+                    extents.push(Extent { offset, length });
+                }
+                if !are_within(&extents, length) {
+                    return Err(Trouble::protocol("data outside of its piece"));
+                }
+                Self::Sparse {
+                    length,
+                    sum,
+                    extents,
+                }
             }
             other => return Err(Trouble::protocol(format!("message {other}"))),
         };
@@ -199,6 +246,7 @@ impl Receiver {
             }
             Self::Refused { code, why } => (0x85, with_text(vec![*code], why)),
             Self::Done => (0x86, Vec::new()),
+            Self::Zeros(pieces) => (0x87, pieces.to_be_bytes().to_vec()),
         };
         debug_assert!(payload.len() <= MOST);
         Frame::new(kind, payload)
@@ -233,6 +281,7 @@ impl Receiver {
                 why: text(fields.rest()),
             },
             0x86 => Self::Done,
+            0x87 => Self::Zeros(fields.u64()?),
             other => return Err(Trouble::protocol(format!("message {other}"))),
         };
         fields.end()?;
@@ -244,6 +293,7 @@ impl Receiver {
 mod tests {
     use super::*;
     use crate::transfer::entry::{Kind, More};
+    use crate::transfer::holes::MOST_EXTENTS;
 
     const KNOWN: Extensions = Extensions::KNOWN;
 
@@ -268,7 +318,13 @@ mod tests {
                 why: "gone".into(),
             },
             Pusher::Finished,
-            Pusher::Extended(vec![link(b"../target"), link(b"x")]),
+            Pusher::Extended(KNOWN, vec![link(b"../target"), link(b"x"), sparse()]),
+            Pusher::Hole(1 << 60),
+            Pusher::Sparse {
+                length: PIECE,
+                sum: [4; SUM],
+                extents: vec![extent(0, 1), extent(PIECE as u32 - 1, 1)],
+            },
         ] {
             assert_eq!(
                 Pusher::from_frame(&message.frame(), KNOWN).unwrap(),
@@ -296,9 +352,23 @@ mod tests {
                 why: "voll – ü".into(),
             },
             Receiver::Done,
+            Receiver::Zeros(1 << 41),
         ] {
             assert_eq!(Receiver::from_frame(&message.frame()).unwrap(), message);
             assert!(Pusher::from_frame(&message.frame(), KNOWN).is_err());
+        }
+    }
+
+    fn extent(offset: u32, length: u32) -> Extent {
+        Extent { offset, length }
+    }
+
+    fn sparse() -> Entry {
+        Entry {
+            kind: Kind::File,
+            size: 1 << 50,
+            more: More::Data(4096),
+            ..link(b"")
         }
     }
 
@@ -315,9 +385,21 @@ mod tests {
 
     #[test]
     fn what_was_not_granted_is_not_read() {
-        let frame = Pusher::Extended(vec![link(b"x")]).frame();
+        let frame = Pusher::Extended(KNOWN, vec![link(b"x")]).frame();
         assert!(Pusher::from_frame(&frame, Extensions(0)).is_err());
         assert!(Pusher::from_frame(&frame, Extensions(0x80)).is_err());
+        for frame in [
+            Pusher::Hole(PIECE).frame(),
+            Pusher::Sparse {
+                length: 10,
+                sum: [0; SUM],
+                extents: vec![extent(0, 5)],
+            }
+            .frame(),
+        ] {
+            assert!(Pusher::from_frame(&frame, Extensions(Extensions::LINKS)).is_err());
+            assert!(Pusher::from_frame(&frame, KNOWN).is_ok());
+        }
         let plain = Frame::new(1, frame.payload);
         assert!(
             Pusher::from_frame(&plain, KNOWN).is_err(),
@@ -328,10 +410,10 @@ mod tests {
     #[test]
     fn targets_that_lead_nowhere_or_out_are_refused() {
         for wrong in [&b""[..], b"/etc", b"a\0", &[b'x'; 4096]] {
-            let frame = Pusher::Extended(vec![link(wrong)]).frame();
+            let frame = Pusher::Extended(KNOWN, vec![link(wrong)]).frame();
             assert!(Pusher::from_frame(&frame, KNOWN).is_err(), "{wrong:?}");
         }
-        let mut cut = Pusher::Extended(vec![link(b"target")]).frame();
+        let mut cut = Pusher::Extended(KNOWN, vec![link(b"target")]).frame();
         while cut.payload.len() > 1 {
             cut.payload.pop();
             assert!(Pusher::from_frame(&cut, KNOWN).is_err(), "{cut:?}");
@@ -349,8 +431,14 @@ mod tests {
             path: "p".repeat(4095).into(),
             ..link(&[b't'; 4095])
         };
-        let entries = Pusher::Extended(vec![longest; EXTENDED_AT_ONCE]);
+        let entries = Pusher::Extended(KNOWN, vec![longest; EXTENDED_AT_ONCE]);
         assert!(entries.frame().payload.len() <= MOST);
+        let sparse = Pusher::Sparse {
+            length: PIECE,
+            sum: [0; SUM],
+            extents: vec![extent(0, 1); MOST_EXTENTS],
+        };
+        assert!(sparse.frame().payload.len() <= MOST);
         let sums = Receiver::Sums(vec![[0; SUM]; AT_ONCE]);
         assert!(sums.frame().payload.len() <= MOST);
         let why = "ü".repeat(1000);

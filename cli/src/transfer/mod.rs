@@ -4,6 +4,7 @@ pub mod entry;
 pub mod extensions;
 pub mod fields;
 pub mod frame;
+pub mod holes;
 pub mod link;
 pub mod message;
 pub mod progress;
@@ -37,7 +38,19 @@ pub fn piece_at(offset: u64, size: u64) -> u64 {
     PIECE.min(size - offset)
 }
 
-/// Bytes that the disk will have to take.
+/// Bytes that the disk will have to take: holes take none.
+pub fn needed(entries: &[Entry], wants: &[Want]) -> u64 {
+    entries
+        .iter()
+        .zip(wants)
+        .map(|(entry, want)| match want {
+            Want::Content { have } => entry.data().min(entry.size - have),
+            _ => 0,
+        })
+        .fold(0, u64::saturating_add)
+}
+
+/// Bytes of files that are to come, with those of holes.
 pub fn missing(entries: &[Entry], wants: &[Want]) -> u64 {
     entries
         .iter()

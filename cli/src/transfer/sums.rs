@@ -16,8 +16,13 @@ use super::{piece_at, PIECE};
 pub const SUM: usize = 16;
 pub type Sum = [u8; SUM];
 
+/// The checksum of so many zeros.
+pub fn sum_of_zeros(length: u64) -> Sum {
+    sum(&vec![0; length as usize])
+}
+
 /// Read at a time: what a processor has in its cache when it is to be summed.
-const STEP: usize = 256 << 10;
+pub const STEP: usize = 256 << 10;
 /// Pieces that one thread may be ahead of the other.
 const AHEAD: usize = 4;
 
@@ -26,7 +31,7 @@ pub fn sum(data: &[u8]) -> Sum {
 }
 
 /// The checksum of a piece of a file.
-fn sum_of(file: &File, mut offset: u64, length: u64, buf: &mut [u8]) -> io::Result<Sum> {
+pub fn sum_of(file: &File, mut offset: u64, length: u64, buf: &mut [u8]) -> io::Result<Sum> {
     let mut hash = Xxh3Default::new();
     let end = offset + length;
     while offset < end {

@@ -1,0 +1,79 @@
+//! A sparse file on its way: its holes are told, not sent.
+
+use std::io;
+
+use super::file::{Sending, Stopped};
+use super::line::Line;
+use crate::transfer::extensions::Extensions;
+use crate::transfer::holes::{extents, hole_end, run_end, total, Extent};
+use crate::transfer::message::Pusher;
+use crate::transfer::sums::Sum;
+use crate::transfer::trouble::Result;
+
+impl Sending<'_> {
+    /// From an offset to its end.
+    pub(super) fn sparse(
+        &self,
+        line: &mut Line<'_>,
+        mut offset: u64,
+    ) -> std::result::Result<(), Stopped> {
+        let size = self.entry.size;
+        while offset < size {
+            self.goes_on()?;
+            let hole = hole_end(&self.file, offset, size)?;
+            if hole == offset {
+                let end = run_end(&self.file, offset, size)?;
+                self.large(line, offset, end)?;
+                offset = end;
+                continue;
+            }
+            if hole == size {
+                self.last()?;
+            }
+            line.say(&Pusher::Hole(hole - offset))?;
+            self.pass.progress.add(hole - offset);
+            offset = hole;
+        }
+        Ok(())
+    }
+
+    /// What has data of a piece, if not all of it.
+    pub(super) fn extents(&self, offset: u64, length: u64) -> io::Result<Option<Vec<Extent>>> {
+        match self.knows_holes() {
+            true => extents(&self.file, offset, offset + length),
+            false => Ok(None),
+        }
+    }
+
+    /// Sends what has data of a piece.
+    pub(super) fn pieces(
+        &self,
+        line: &mut Line<'_>,
+        offset: u64,
+        length: u64,
+        sum: Sum,
+        extents: Vec<Extent>,
+    ) -> Result<io::Result<()>> {
+        line.say(&Pusher::Sparse {
+            length,
+            sum,
+            extents: extents.clone(),
+        })?;
+        line.flush()?;
+        self.pass.progress.add(length - total(&extents));
+        let mut all = Ok(());
+        for extent in extents {
+            let read = self.piece(
+                line,
+                offset + u64::from(extent.offset),
+                extent.length.into(),
+            )?;
+            all = all.and(read);
+        }
+        Ok(all)
+    }
+
+    pub(super) fn knows_holes(&self) -> bool {
+        self.pass.extensions.has(Extensions::HOLES)
+    }
+}
