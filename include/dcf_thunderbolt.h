@@ -29,7 +29,8 @@
  * Peers      An IPv6 address: "fe80::1%thunderbolt0", "fe80::1%2", "::1%lo", or "fe80::1" (on our
  *            interface). The peer's port is our own configured one, unless it is named:
  *            "[fe80::1%thunderbolt0]:6000" (of messages and pings the control port, of streams the
- *            data port). Strings that the library gives can be handed back unchanged. Anything
+ *            data port). Where 0 was configured our port is one that no other host has: there a peer
+ *            has to name its own, but for loopback, where ours is meant. Strings that the library gives can be handed back unchanged. Anything
  *            else, an IPv4 address, a host name, or another interface than ours, gives
  *            DCF_TB_ERR_INVALID_ADDRESS.
  * Structs    struct_size, the first member, is the size of the struct as the caller's header has
@@ -357,10 +358,12 @@ typedef struct dcf_tb_config {
     uint32_t struct_size;
     /**
      * UDP port of control messages and pings. Default 5000; 0 = any free one, see `dcf_tb_ports`.
+     * With 0, peers of messages and pings have to name their port, and nobody can be discovered.
      */
     uint16_t control_port;
     /**
-     * TCP port of data streams. Default 5001; 0 = any free one, see `dcf_tb_ports`.
+     * TCP port of data streams. Default 5001; 0 = any free one, see `dcf_tb_ports`. With 0, peers of
+     * streams have to name their port.
      */
     uint16_t data_port;
     /**
@@ -1642,7 +1645,8 @@ dcf_tb_status dcf_tb_ping(dcf_tb_transport transport,
  *   DCF_TB_CANCELLED                 the transport was closed meanwhile
  *   DCF_TB_ERR_INVALID_HANDLE
  *   DCF_TB_ERR_NULL_POINTER          `count` is NULL, or `peers` is and `cap` is not 0
- *   DCF_TB_ERR_OUT_OF_RANGE          `cap` is more than any buffer has
+ *   DCF_TB_ERR_OUT_OF_RANGE          `cap` is more than any buffer has, or `control_port` is 0: no other
+ *                                    host has the one that the kernel chose
  *   DCF_TB_ERR_BUFFER_TOO_SMALL      more than `cap`
  *   DCF_TB_ERR_LINK_DOWN
  *   DCF_TB_ERR_QUEUE_FULL
@@ -1676,7 +1680,8 @@ dcf_tb_status dcf_tb_discover(dcf_tb_transport transport,
  *   DCF_TB_CANCELLED                 the transport was closed meanwhile
  *   DCF_TB_ERR_INVALID_HANDLE
  *   DCF_TB_ERR_NULL_POINTER          `count` or `peers` is NULL
- *   DCF_TB_ERR_OUT_OF_RANGE          `cap` is 0, or more than any buffer has
+ *   DCF_TB_ERR_OUT_OF_RANGE          `cap` is 0, or more than any buffer has, or `control_port` is 0: no
+ *                                    other host has the one that the kernel chose
  *   DCF_TB_ERR_LINK_DOWN
  *   DCF_TB_ERR_QUEUE_FULL
  *   DCF_TB_ERR_TOO_MANY_FILES

@@ -24,8 +24,10 @@ pub struct dcf_tb_config {
     /// Size of this struct as the caller knows it; `dcf_tb_config_init` sets it.
     pub struct_size: u32,
     /// UDP port of control messages and pings. Default 5000; 0 = any free one, see `dcf_tb_ports`.
+    /// With 0, peers of messages and pings have to name their port, and nobody can be discovered.
     pub control_port: u16,
-    /// TCP port of data streams. Default 5001; 0 = any free one, see `dcf_tb_ports`.
+    /// TCP port of data streams. Default 5001; 0 = any free one, see `dcf_tb_ports`. With 0, peers of
+    /// streams have to name their port.
     pub data_port: u16,
     /// Network interface, 1 to 15 bytes. Default (and NULL) "thunderbolt0"; "auto" = the one
     /// whose driver is thunderbolt-net; if there are several, `dcf_tb_init` fails and names them.

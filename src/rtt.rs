@@ -222,7 +222,8 @@ fn summary_for_c(summary: &RttSummary) -> dcf_tb_rtt {
 ///   DCF_TB_CANCELLED                 the transport was closed meanwhile
 ///   DCF_TB_ERR_INVALID_HANDLE
 ///   DCF_TB_ERR_NULL_POINTER          `count` is NULL, or `peers` is and `cap` is not 0
-///   DCF_TB_ERR_OUT_OF_RANGE          `cap` is more than any buffer has
+///   DCF_TB_ERR_OUT_OF_RANGE          `cap` is more than any buffer has, or `control_port` is 0: no other
+///                                    host has the one that the kernel chose
 ///   DCF_TB_ERR_BUFFER_TOO_SMALL      more than `cap`
 ///   DCF_TB_ERR_LINK_DOWN
 ///   DCF_TB_ERR_QUEUE_FULL
@@ -277,7 +278,8 @@ pub unsafe extern "C" fn dcf_tb_discover(
 ///   DCF_TB_CANCELLED                 the transport was closed meanwhile
 ///   DCF_TB_ERR_INVALID_HANDLE
 ///   DCF_TB_ERR_NULL_POINTER          `count` or `peers` is NULL
-///   DCF_TB_ERR_OUT_OF_RANGE          `cap` is 0, or more than any buffer has
+///   DCF_TB_ERR_OUT_OF_RANGE          `cap` is 0, or more than any buffer has, or `control_port` is 0: no
+///                                    other host has the one that the kernel chose
 ///   DCF_TB_ERR_LINK_DOWN
 ///   DCF_TB_ERR_QUEUE_FULL
 ///   DCF_TB_ERR_TOO_MANY_FILES
@@ -296,6 +298,10 @@ pub unsafe extern "C" fn dcf_tb_discover_first(
     // SAFETY: the caller's promise about `count`.
     unsafe { start_count(count) };
     boundary::on_transport("dcf_tb_discover_first", transport, |owner| {
+        apart(&[
+            Region::written("peers", peers, cap),
+            Region::written("count", count, 1),
+        ])?;
         // SAFETY: the caller's promise about `count`.
         let count = unsafe { Out::new(count, "count") }?;
         // SAFETY: the caller's promise about `peers` and `cap`.

@@ -123,6 +123,7 @@ static void the_rest(dcf_tb_transport t)
     OVERLAPS(dcf_tb_ping(t, m.text + 4, 1, 0, GENEROUS_MS, &m.rtt));
     OVERLAPS(dcf_tb_discover(t, 1, m.peers, 2, &m.counts[0]));
     OVERLAPS(dcf_tb_discover(t, 1, m.peers, 2, &m.counts[21]));
+    OVERLAPS(dcf_tb_discover_first(t, 1, m.peers, 2, &m.counts[21]));
     OK(dcf_tb_discover(t, 1, m.peers, 2, &m.counts[22]));
 
     TOPIC("a handle that is none is said first, and NULL overlaps nothing");

@@ -17,14 +17,57 @@ pub(crate) struct Scope<'a> {
     pub index: Option<u32>,
 }
 
-/// Reads a peer string. Without a port of its own it means `default_port`.
-pub(crate) fn parse(text: &str, scope: Scope<'_>, default_port: u16) -> Result<SocketAddrV6> {
+/// Our own port, which is that of peers whose strings name none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OwnPort {
+    /// It was configured, and peers are configured alike.
+    Configured(u16),
+    /// Any free one was asked for, so no other host has it.
+    AnyFree {
+        /// The one that the kernel chose.
+        number: u16,
+        /// What it is called in the configuration.
+        setting: &'static str,
+    },
+}
+
+impl OwnPort {
+    pub fn new(configured: u16, number: u16, setting: &'static str) -> Self {
+        match configured {
+            0 => Self::AnyFree { number, setting },
+            _ => Self::Configured(number),
+        }
+    }
+
+    pub fn number(self) -> u16 {
+        match self {
+            Self::Configured(number) | Self::AnyFree { number, .. } => number,
+        }
+    }
+
+    /// Where the port of a peer does not matter.
+    pub fn ignored(self) -> Self {
+        match self {
+            // Told from strings of which it does matter, which a thread remembers by this number.
+            Self::AnyFree { .. } => Self::Configured(1),
+            configured => configured,
+        }
+    }
+
+    /// Whether an address without a port means this port there.
+    fn is_meant_at(self, ip: &Ipv6Addr) -> bool {
+        // On loopback it is ourselves.
+        matches!(self, Self::Configured(_)) || ip.is_loopback()
+    }
+}
+
+/// Reads a peer string. Without a port of its own it means `own_port`, if a peer can have that.
+pub(crate) fn parse(text: &str, scope: Scope<'_>, own_port: OwnPort) -> Result<SocketAddrV6> {
     let invalid = |reason: String| TransportError::InvalidAddress {
         address: text.to_owned(),
         reason,
     };
     let (host, port) = split_port(text).map_err(|reason| invalid(reason.to_owned()))?;
-    let port = port.unwrap_or(default_port);
     let (address, zone) = match host.split_once('%') {
         Some((address, zone)) => (address, Some(zone)),
         None => (host, None),
@@ -43,6 +86,17 @@ pub(crate) fn parse(text: &str, scope: Scope<'_>, default_port: u16) -> Result<S
     if let Some(zone) = zone {
         check_zone(zone, scope, invalid)?;
     }
+    let port = match (port, own_port) {
+        (Some(port), _) => port,
+        (None, OwnPort::AnyFree { setting, .. }) if !own_port.is_meant_at(&ip) => {
+            return Err(invalid(format!(
+                "it names no port, and no other host has our own one, which the kernel chose \
+                 ({setting} is 0): write [{ip}%{}]:PORT, with the peer's {setting}",
+                scope.interface
+            )));
+        }
+        (None, own_port) => own_port.number(),
+    };
     Ok(SocketAddrV6::new(ip, port, 0, scope.index.unwrap_or(0)))
 }
 
@@ -116,12 +170,12 @@ fn can_name_an_interface(zone: &str) -> bool {
     (1..libc::IF_NAMESIZE).contains(&zone.len()) && !zone.contains(forbidden)
 }
 
-/// Writes an address so that [`parse`] gives it back: bare when the port is `own_port`.
-pub(crate) fn write(text: &mut String, address: &SocketAddrV6, interface: &str, own_port: u16) {
+/// Writes an address so that [`parse`] gives it back: bare when the port is the one that this means.
+pub(crate) fn write(text: &mut String, address: &SocketAddrV6, interface: &str, own_port: OwnPort) {
     text.clear();
     let (ip, port) = (address.ip(), address.port());
     // Writing to a String cannot fail.
-    let _ = if port == own_port {
+    let _ = if port == own_port.number() && own_port.is_meant_at(ip) {
         write!(text, "{ip}%{interface}")
     } else {
         write!(text, "[{ip}%{interface}]:{port}")
@@ -129,7 +183,7 @@ pub(crate) fn write(text: &mut String, address: &SocketAddrV6, interface: &str, 
 }
 
 /// [`write`] into a new string.
-pub(crate) fn format(address: &SocketAddrV6, interface: &str, own_port: u16) -> String {
+pub(crate) fn format(address: &SocketAddrV6, interface: &str, own_port: OwnPort) -> String {
     let mut text = String::new();
     write(&mut text, address, interface, own_port);
     text
@@ -146,6 +200,8 @@ mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
 
+    const OWN: OwnPort = OwnPort::Configured(5000);
+
     fn lo() -> Scope<'static> {
         Scope {
             interface: "lo",
@@ -155,7 +211,7 @@ mod tests {
 
     #[test]
     fn every_form_of_a_peer_is_read() {
-        let bare = parse("fe80::1%lo", lo(), 5000).unwrap();
+        let bare = parse("fe80::1%lo", lo(), OWN).unwrap();
         assert_eq!((bare.port(), bare.scope_id()), (5000, 1));
         for same in [
             "fe80::1",
@@ -164,9 +220,9 @@ mod tests {
             "[fe80::1]:5000",
             "[fe80::1%1]:5000",
         ] {
-            assert_eq!(parse(same, lo(), 5000).unwrap(), bare, "{same}");
+            assert_eq!(parse(same, lo(), OWN).unwrap(), bare, "{same}");
         }
-        assert_eq!(parse("[::1%lo]:6000", lo(), 5000).unwrap().port(), 6000);
+        assert_eq!(parse("[::1%lo]:6000", lo(), OWN).unwrap().port(), 6000);
     }
 
     #[test]
@@ -199,11 +255,40 @@ mod tests {
             "fe80::1%lo\n",
         ];
         for text in wrong {
-            let error = parse(text, lo(), 5000).unwrap_err();
+            let error = parse(text, lo(), OWN).unwrap_err();
             let quoted =
                 matches!(&error, TransportError::InvalidAddress { address, .. } if address == text);
             assert!(quoted, "{text:?}: {error:?}");
         }
+    }
+
+    #[test]
+    fn a_port_that_the_kernel_chose_is_no_peers() {
+        let own = OwnPort::new(0, 40_000, "control_port");
+        for bare in [
+            "fe80::1",
+            "fe80::1%lo",
+            "fe80::1%1",
+            "2001:db8::1",
+            "ff02::1",
+        ] {
+            let error = parse(bare, lo(), own).unwrap_err();
+            let TransportError::InvalidAddress { address, reason } = error else {
+                panic!("{error:?}");
+            };
+            assert_eq!(address, bare);
+            let ip = bare.split('%').next().unwrap();
+            let advice = format!("(control_port is 0): write [{ip}%lo]:PORT");
+            assert!(reason.contains(&advice), "{reason}");
+        }
+        assert_eq!(parse("[fe80::1]:5000", lo(), own).unwrap().port(), 5000);
+        assert_eq!(parse("::1%lo", lo(), own).unwrap().port(), 40_000);
+        assert_eq!(parse("fe80::1", lo(), own.ignored()).unwrap().port(), 1);
+        // By chance a peer has the same one.
+        let peer = SocketAddrV6::new("fe80::1".parse().unwrap(), 40_000, 0, 1);
+        assert_eq!(format(&peer, "lo", own), "[fe80::1%lo]:40000");
+        let ourselves = SocketAddrV6::new(Ipv6Addr::LOCALHOST, 40_000, 0, 1);
+        assert_eq!(format(&ourselves, "lo", own), "::1%lo");
     }
 
     #[test]
@@ -212,7 +297,7 @@ mod tests {
             interface: "thunderbolt0",
             index: Some(999_999),
         };
-        let error = |text| parse(text, elsewhere, 5000).unwrap_err();
+        let error = |text| parse(text, elsewhere, OWN).unwrap_err();
         assert!(matches!(
             error("fe80::1%lo"),
             TransportError::InvalidAddress { .. }
@@ -264,12 +349,12 @@ mod tests {
         #[test]
         fn any_string_means_what_it_is_written_as_or_is_quoted(pieces in vec(piece(), 0..6)) {
             let text = pieces.concat();
-            match parse(&text, lo(), 5000) {
+            match parse(&text, lo(), OWN) {
                 Ok(address) => {
                     prop_assert_ne!(address.port(), 0);
                     prop_assert_eq!(address.scope_id(), 1);
-                    let written = format(&address, "lo", 5000);
-                    prop_assert_eq!(parse(&written, lo(), 5000).ok(), Some(address));
+                    let written = format(&address, "lo", OWN);
+                    prop_assert_eq!(parse(&written, lo(), OWN).ok(), Some(address));
                 }
                 Err(TransportError::InvalidAddress { address, .. }) => prop_assert_eq!(address, text),
                 Err(TransportError::InterfaceNotFound { interface, .. }) => {
@@ -281,11 +366,12 @@ mod tests {
 
         #[test]
         fn any_address_on_any_interface_is_read_back(
-            ip: u128, port in 1..=u16::MAX, own_port: u16, interface in "[^/:%\\s\\x00]{1,3}"
+            ip: u128, port in 1..=u16::MAX, own_port: u16, configured: bool, interface in "[^/:%\\s\\x00]{1,3}"
         ) {
             let scope = Scope { interface: &interface, index: Some(7) };
             let address = SocketAddrV6::new(ip.into(), port, 0, 7);
             prop_assume!(!address.ip().is_unspecified() && address.ip().to_ipv4_mapped().is_none());
+            let own_port = OwnPort::new(configured.into(), own_port, "control_port");
             let text = format(&address, &interface, own_port);
             prop_assert!(text.len() <= MAX_PEER_TEXT);
             prop_assert_eq!(parse(&text, scope, own_port).ok(), Some(address), "{}", text);

@@ -27,9 +27,10 @@ pub struct ThunderboltConfig {
     /// Network interface, `thunderbolt0` by default. `auto` takes the one whose driver is
     /// `thunderbolt-net`; if there are several, it has to be named.
     pub interface: String,
-    /// UDP port of control messages and pings, 5000 by default; 0 takes any free one.
+    /// UDP port of control messages and pings, 5000 by default; 0 takes any free one, which no other host
+    /// has: peer strings then have to name the port, but for loopback.
     pub control_port: u16,
-    /// TCP port of data streams, 5001 by default; 0 takes any free one.
+    /// TCP port of data streams, 5001 by default; 0 takes any free one, and the same holds.
     pub data_port: u16,
     /// Bytes of socket buffer asked of the kernel, 64 MiB by default. What was granted is logged
     /// and in [`Stats`](crate::Stats). It is never applied where the kernel's own tuning is better.

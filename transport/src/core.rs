@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{Arc, PoisonError};
 
+use crate::address::OwnPort;
 use crate::config::{Settings, ThunderboltTransportBuilder};
 use crate::control::answers::Answers;
 use crate::control::inbox::Inbox;
@@ -323,6 +324,18 @@ impl Core {
         if error.counts() {
             self.counters.rare.errors.increment();
         }
+    }
+
+    /// The control port of peers that name none.
+    pub fn own_control_port(&self) -> OwnPort {
+        let configured = self.settings.config.control_port;
+        OwnPort::new(configured, self.control.port(), "control_port")
+    }
+
+    /// The data port of peers that name none.
+    pub fn own_data_port(&self) -> OwnPort {
+        let configured = self.settings.config.data_port;
+        OwnPort::new(configured, self.streams.port(), "data_port")
     }
 
     /// Whether this source is served.

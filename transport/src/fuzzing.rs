@@ -36,7 +36,7 @@ pub mod wire {
 pub mod peer {
     use std::net::SocketAddrV6;
 
-    use crate::address::{self, Scope};
+    use crate::address::{self, OwnPort, Scope};
     use crate::error::Result;
 
     /// What a peer string means to a transport on `interface`.
@@ -46,12 +46,16 @@ pub mod peer {
         index: Option<u32>,
         default_port: u16,
     ) -> Result<SocketAddrV6> {
-        address::parse(text, Scope { interface, index }, default_port)
+        address::parse(
+            text,
+            Scope { interface, index },
+            OwnPort::Configured(default_port),
+        )
     }
 
     /// The string for an address.
     pub fn format(address: &SocketAddrV6, interface: &str, own_port: u16) -> String {
-        address::format(address, interface, own_port)
+        address::format(address, interface, OwnPort::Configured(own_port))
     }
 }
 

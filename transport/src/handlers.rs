@@ -36,8 +36,8 @@ impl<'a> Sender<'a> {
         Self { name, address }
     }
 
-    /// The peer string, which every call takes back: bare when the sender used our own control
-    /// port, else with its port in the bracketed form.
+    /// The peer string, which every call takes back: bare when the sender used our own configured
+    /// control port, else with its port in the bracketed form.
     pub fn as_str(&self) -> &str {
         let with_nul = &self.name.0;
         &with_nul[..with_nul.len() - 1]

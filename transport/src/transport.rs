@@ -1,7 +1,7 @@
 //! The transport as its users see it.
 
 use std::fmt;
-use std::net::SocketAddrV6;
+use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,7 +49,9 @@ pub struct Datagram<'a> {
 /// A running transport, bound to one interface. Dropping the last reference closes it.
 ///
 /// **Peers** are strings: `fe80::1%thunderbolt0`, `fe80::1` (our interface is meant), `fe80::1%2`
-/// (by index), `::1%lo`; `[fe80::1%thunderbolt0]:6000` names another port than our own.
+/// (by index), `::1%lo`; `[fe80::1%thunderbolt0]:6000` names another port than our own. If that is any
+/// free one (0 was configured), no other host has it: then a string has to name the port, but for
+/// loopback, where ours is meant.
 pub struct ThunderboltTransport {
     core: Arc<Core>,
 }
@@ -267,9 +269,11 @@ impl ThunderboltTransport {
     /// # Errors
     ///
     /// [`LinkDown`](TransportError::LinkDown), [`Shutdown`](TransportError::Shutdown),
-    /// [`TooManyFiles`](TransportError::TooManyFiles).
+    /// [`TooManyFiles`](TransportError::TooManyFiles); [`OutOfRange`](TransportError::OutOfRange) if our
+    /// own control port is any free one, which no other host has.
     pub fn discover(&self, wait: Option<Duration>) -> Result<Vec<DiscoveredPeer>> {
-        self.core.discover(self.control_port(), usize::MAX, wait)
+        let port = self.core.count(self.core.discovery_port())?;
+        self.core.discover(port, usize::MAX, wait)
     }
 
     /// The same for hosts whose control port is `port` and not our own, which may then be any free
@@ -296,7 +300,8 @@ impl ThunderboltTransport {
         most: usize,
         wait: Option<Duration>,
     ) -> Result<Vec<DiscoveredPeer>> {
-        self.core.discover(self.control_port(), most, wait)
+        let port = self.core.count(self.core.discovery_port())?;
+        self.core.discover(port, most, wait)
     }
 
     /// Reads a peer string: the address and the control port that it means, with our interface's
@@ -308,7 +313,13 @@ impl ThunderboltTransport {
     /// [`InvalidAddress`](TransportError::InvalidAddress),
     /// [`InterfaceNotFound`](TransportError::InterfaceNotFound).
     pub fn resolve(&self, peer: &str) -> Result<SocketAddrV6> {
-        self.core.resolve(peer, self.control_port())
+        self.core.resolve(peer, self.core.own_control_port())
+    }
+
+    /// The address that a peer string means, whatever its port.
+    fn address_of(&self, peer: &str) -> Result<Ipv6Addr> {
+        let own_port = self.core.own_control_port().ignored();
+        Ok(*self.core.resolve(peer, own_port)?.ip())
     }
 
     /// When anything came from this peer last: a message, a ping, a pong, or bytes of a stream.
@@ -319,7 +330,7 @@ impl ThunderboltTransport {
     ///
     /// Those of [`resolve`](Self::resolve).
     pub fn last_heard(&self, peer: &str) -> Result<Option<Instant>> {
-        Ok(self.core.heard.last(self.resolve(peer)?.ip()))
+        Ok(self.core.heard.last(&self.address_of(peer)?))
     }
 
     /// Forgets when this peer was last heard from, until it is heard from again.
@@ -328,7 +339,7 @@ impl ThunderboltTransport {
     ///
     /// Those of [`resolve`](Self::resolve).
     pub fn forget(&self, peer: &str) -> Result<()> {
-        self.core.heard.forget(self.resolve(peer)?.ip());
+        self.core.heard.forget(&self.address_of(peer)?);
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use testkit::{wait_until, Cable, Host, GENEROUS};
 use thunderbolt_transport::{
-    DataStream, ThunderboltTransport, ThunderboltTransportBuilder, TransportError,
+    DataStream, PingOptions, ThunderboltTransport, ThunderboltTransportBuilder, TransportError,
 };
 
 const PATIENCE: Option<Duration> = Some(GENEROUS);
@@ -160,6 +160,69 @@ fn discovery_from_a_port_of_ones_own_gives_addresses_with_the_peers_port() {
 }
 
 #[test]
+fn a_peer_has_to_name_its_port_where_our_own_is_any_free_one() {
+    let cable = Cable::new();
+    let builder = ThunderboltTransportBuilder::new()
+        .control_port(0)
+        .data_port(0);
+    let (a, b) = (
+        start(cable.a(), builder),
+        start(cable.b(), ThunderboltTransportBuilder::new()),
+    );
+    let peer = cable.b().address();
+    let says = |error: TransportError, setting: &str| {
+        let text = error.to_string();
+        assert!(
+            matches!(error, TransportError::InvalidAddress { .. }),
+            "{text}"
+        );
+        let advice = format!("{setting} is 0): write [{peer}]:PORT");
+        assert!(text.contains(peer) && text.contains(&advice), "{text}");
+    };
+    cable.a().run(|| {
+        says(a.send_message(b"x", peer).unwrap_err(), "control_port");
+        let batch = [thunderbolt_transport::Datagram { peer, data: b"x" }];
+        says(a.send_batch(&batch).outcome.unwrap_err(), "control_port");
+        says(a.round_trip(peer, PATIENCE).unwrap_err(), "control_port");
+        says(
+            a.ping(peer, &PingOptions::default()).unwrap_err(),
+            "control_port",
+        );
+        says(a.resolve(peer).unwrap_err(), "control_port");
+        says(a.open_data_stream(peer).unwrap_err(), "data_port");
+        assert_eq!(a.last_heard(peer).expect("its port does not matter"), None);
+        a.forget(peer).expect("its port does not matter");
+        let found = a.discover(Some(Duration::from_millis(1)));
+        let error = found.expect_err("nobody has our port");
+        assert!(
+            matches!(error, TransportError::OutOfRange { .. }),
+            "{error}"
+        );
+        // What works is as it was, and so is what a sender is called.
+        let named = format!("[{peer}]:5000");
+        let sender = send_until_it_arrives(&a, &named, &b, "named");
+        let own = format!("[{}]:{}", cable.a().address(), a.control_port());
+        assert_eq!(sender, own);
+        b.send_message(b"back", &sender).unwrap();
+        let (_, sender) = a.recv(&mut [0; 8], PATIENCE).unwrap();
+        assert_eq!(sender, named);
+        assert_eq!(a.send_message(b"again", &sender).unwrap(), 5);
+        a.open_data_stream(&format!("[{peer}]:5001")).unwrap();
+    });
+    // Bound to itself, a bare loopback address means ourselves: there is nobody else to mean.
+    let own = ThunderboltTransportBuilder::new()
+        .interface("lo")
+        .control_port(0)
+        .data_port(0)
+        .build()
+        .unwrap();
+    own.send_message(b"self", "::1").unwrap();
+    let (_, sender) = own.recv(&mut [0; 8], PATIENCE).unwrap();
+    assert_eq!(sender, "::1%lo");
+    assert_eq!(own.discover(Some(Duration::from_millis(1))).unwrap(), []);
+}
+
+#[test]
 fn a_second_address_that_a_person_can_type_works_as_well() {
     let cable = Cable::new();
     let [a, b] = both(&cable);
@@ -283,13 +346,13 @@ fn a_transport_can_start_before_its_interface() {
     };
     let [a, b] = [cable.a(), cable.b()].map(|host| start(host, waiting()));
     assert_ne!(a.control_port(), 0, "a free port is chosen at once");
-    let sent = a.send_message(b"too early", cable.b().address());
+    let peer = format!("[{}]:{}", cable.b().address(), b.control_port());
+    let sent = a.send_message(b"too early", &peer);
     assert!(
         matches!(sent, Err(TransportError::LinkDown { .. })),
         "{sent:?}"
     );
     cable.plug();
-    let peer = format!("[{}]:{}", cable.b().address(), b.control_port());
     send_until_it_arrives(&a, &peer, &b, "now");
 }
 

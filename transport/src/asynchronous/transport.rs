@@ -203,7 +203,8 @@ impl AsyncTransport {
     ///
     /// Those of [`ThunderboltTransport::discover`].
     pub async fn discover(&self, wait: Option<Duration>) -> Result<Vec<DiscoveredPeer>> {
-        let port = self.transport.control_port();
+        let core = self.transport.core();
+        let port = core.count(core.discovery_port())?;
         self.discover_at(port, usize::MAX, wait).await
     }
 
@@ -231,7 +232,8 @@ impl AsyncTransport {
         most: usize,
         wait: Option<Duration>,
     ) -> Result<Vec<DiscoveredPeer>> {
-        let port = self.transport.control_port();
+        let core = self.transport.core();
+        let port = core.count(core.discovery_port())?;
         self.discover_at(port, most, wait).await
     }
 

@@ -516,7 +516,7 @@ impl Names {
         if let Some(name) = self.known.get(&from) {
             return name.clone();
         }
-        let text = address::format(&from, &self.interface, core.control.port());
+        let text = address::format(&from, &self.interface, core.own_control_port());
         let name = SenderName::new(&text);
         self.known.insert(from, name.clone());
         name

@@ -9,7 +9,7 @@ use std::time::Duration;
 use socket2::Socket;
 
 use super::lanes::{Cargo, Route};
-use crate::address::{self, Scope};
+use crate::address::{self, OwnPort, Scope};
 use crate::core::Core;
 use crate::error::{Result, TransportError};
 use crate::sync::atomic::Ordering;
@@ -33,23 +33,23 @@ struct Destination {
 
 impl Core {
     /// Reads a peer string, or remembers it.
-    pub fn resolve(&self, peer: &str, default_port: u16) -> Result<SocketAddrV6> {
+    pub fn resolve(&self, peer: &str, own_port: OwnPort) -> Result<SocketAddrV6> {
         let epoch = self.link.epoch();
-        match recent::with(peer, epoch, default_port, |known| known.address) {
+        match recent::with(peer, epoch, own_port.number(), |known| known.address) {
             Some(address) => Ok(address),
-            None => self.read_peer(peer, epoch, default_port),
+            None => self.read_peer(peer, epoch, own_port),
         }
     }
 
-    fn read_peer(&self, peer: &str, epoch: u64, default_port: u16) -> Result<SocketAddrV6> {
+    fn read_peer(&self, peer: &str, epoch: u64, own_port: OwnPort) -> Result<SocketAddrV6> {
         let address = self.link.with(|current| {
             let scope = Scope {
                 interface: &current.name,
                 index: current.index,
             };
-            address::parse(peer, scope, default_port)
+            address::parse(peer, scope, own_port)
         })?;
-        recent::put(peer, epoch, default_port, address);
+        recent::put(peer, epoch, own_port.number(), address);
         Ok(address)
     }
 
@@ -61,7 +61,7 @@ impl Core {
         });
         Ok(match known {
             None => Destination {
-                address: self.read_peer(peer, epoch, port)?,
+                address: self.read_peer(peer, epoch, self.own_control_port())?,
                 lane: None,
             },
             Some((address, Route::Lane(lane))) => Destination {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::measure::{Measurement, Next};
 use super::port::Pong;
 use super::session::Session;
+use crate::address::OwnPort;
 use crate::core::Core;
 use crate::error::{Result, TransportError};
 use crate::link::Current;
@@ -200,6 +201,24 @@ impl Measurement for Discovery<'_> {
 }
 
 impl Core {
+    /// The port to ask other hosts at, if they can have ours. An interface without multicast has no
+    /// other hosts.
+    pub fn discovery_port(&self) -> Result<u16> {
+        match self.own_control_port() {
+            OwnPort::AnyFree { setting, .. } if self.link.with(|now| now.multicast) => {
+                Err(TransportError::OutOfRange {
+                    what: setting,
+                    value: "0".to_owned(),
+                    allowed: "discovery asks hosts at our own control port, and no other host has \
+                              one that the kernel chose; configure it, or name theirs \
+                              (discover_port in Rust)"
+                        .to_owned(),
+                })
+            }
+            own => Ok(own.number()),
+        }
+    }
+
     /// Lists the other hosts on the link that answer on control port `port` within `wait`, by
     /// address. Ends before that when `enough` of them have answered.
     pub fn discover(

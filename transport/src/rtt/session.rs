@@ -34,7 +34,7 @@ impl<'a> Session<'a> {
         if core.is_closing() {
             return Err(TransportError::Shutdown);
         }
-        let to = core.resolve(peer, core.control.port())?;
+        let to = core.resolve(peer, core.own_control_port())?;
         if to.ip().is_multicast() {
             return Err(TransportError::InvalidAddress {
                 address: peer.to_owned(),
@@ -242,7 +242,7 @@ impl<'a> Session<'a> {
 
     /// The peer string of whoever sent a pong.
     pub fn peer_string(&self, from: &SocketAddrV6) -> String {
-        address::format(from, &self.core.link.name(), self.core.control.port())
+        address::format(from, &self.core.link.name(), self.core.own_control_port())
     }
 }
 

@@ -93,7 +93,7 @@ impl DataStream {
         if core.is_closing() {
             return Err(TransportError::Shutdown);
         }
-        let to = core.resolve(peer, core.streams.port())?;
+        let to = core.resolve(peer, core.own_data_port())?;
         if to.ip().is_multicast() {
             return Err(TransportError::InvalidAddress {
                 address: peer.to_owned(),

@@ -16,7 +16,7 @@ use super::registry::End;
 use super::silent::MayBeSilent;
 use super::tasks::StreamTasks;
 use super::waited::Waited;
-use crate::address;
+use crate::address::{self, OwnPort};
 use crate::core::Core;
 use crate::error::{expired, Result, TransportError};
 use crate::spin::Spinning;
@@ -64,7 +64,11 @@ impl Drop for Using<'_> {
 impl Shared {
     pub(super) fn new(core: &Arc<Core>, id: u64, socket: Socket, address: SocketAddrV6) -> Self {
         // Bare: the port of the other end means nothing to a caller.
-        let peer = address::format(&address, &core.link.name(), address.port());
+        let peer = address::format(
+            &address,
+            &core.link.name(),
+            OwnPort::Configured(address.port()),
+        );
         Self {
             core: Arc::clone(core),
             socket,
