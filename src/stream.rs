@@ -207,7 +207,9 @@ pub unsafe extern "C" fn dcf_tb_stream_fd(stream: dcf_tb_stream, fd: *mut i32) -
 ///
 /// Ownership: the descriptor is the caller's, who closes it. The handle is gone; threads that wait on
 /// it wake with DCF_TB_CANCELLED. If the call fails, nothing has changed.
-/// Blocks: never.
+/// Blocks: until the stream's calls on other threads have returned, so that none takes a byte of the
+/// caller's. They wake at once; only one that is inside a read or write of a file's disk goes on as long
+/// as that takes. Not on the network.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK

@@ -281,7 +281,9 @@ impl DataStream {
     }
 
     /// Takes the connection out of the transport: the descriptor is the caller's, in blocking
-    /// mode. All references to this stream are closed.
+    /// mode. All references to this stream are closed. Waits until calls on other threads have
+    /// returned: they wake at once, but one inside a read or write of a file's disk goes on as long as
+    /// that takes.
     ///
     /// # Errors
     ///
