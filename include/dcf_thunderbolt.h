@@ -1299,7 +1299,9 @@ dcf_tb_status dcf_tb_stream_fd(dcf_tb_stream stream, int32_t *fd);
  *
  * Ownership: the descriptor is the caller's, who closes it. The handle is gone; threads that wait on
  * it wake with DCF_TB_CANCELLED. If the call fails, nothing has changed.
- * Blocks: never.
+ * Blocks: until the stream's calls on other threads have returned, so that none takes a byte of the
+ * caller's. They wake at once; only one that is inside a read or write of a file's disk goes on as long
+ * as that takes. Not on the network.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK

@@ -286,3 +286,34 @@ fn made_up_errors_fail_no_send_and_no_round_trip() {
     assert_eq!((stats.messages_sent, stats.errors), (5000 + 6400, 0));
     assert_eq!(stats.send_drops, 0);
 }
+
+/// A stream that gives way to another one is nobody's any more, although nobody took it.
+#[test]
+fn silent_streams_that_gave_way_take_no_place_in_the_queue() {
+    const SILENT: u32 = 4;
+    let host = Host::alone();
+    host.run(|| {
+        let builder = || {
+            ThunderboltTransportBuilder::new()
+                .interface("lo")
+                .control_port(0)
+                .data_port(0)
+                .max_silent_streams(SILENT)
+                .silent_after(Duration::ZERO)
+        };
+        let (server, client) = (builder().build().unwrap(), builder().build().unwrap());
+        let peer = format!("[::1]:{}", server.data_port());
+        for opened in 1..=100 {
+            let stream = client.open_data_stream(&peer).expect("it is accepted");
+            wait_until("it was accepted", GENEROUS, || {
+                server.get_stats().connections_accepted == opened
+            });
+            drop(stream);
+        }
+        let mut waiting = 0;
+        while server.accept(Some(Duration::ZERO)).is_ok() {
+            waiting += 1;
+        }
+        assert!(waiting <= SILENT, "{waiting} wait");
+    });
+}

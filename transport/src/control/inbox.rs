@@ -112,6 +112,22 @@ impl Inbox {
         drop(stream);
     }
 
+    /// Lets go of streams that ended while they waited: nobody may ever ask for them, and others take
+    /// their places.
+    pub fn drop_ended_streams(&self) {
+        loop {
+            let mut state = lock(&self.state);
+            let Some(place) = state.streams.iter().position(DataStream::has_ended) else {
+                return;
+            };
+            let ended = state.streams.remove(place);
+            self.update_event(&mut state);
+            // A stream takes other locks when it closes.
+            drop(state);
+            drop(ended);
+        }
+    }
+
     /// Takes the oldest message for a handler.
     pub fn pop_message(&self) -> Option<Queued> {
         let mut state = lock(&self.state);

@@ -232,6 +232,7 @@ impl Watcher {
         self.listener = None;
         core.control.close(&core.counters);
         core.streams.end_all(End::LinkGone);
+        core.inbox.drop_ended_streams();
         announce(core, unbound(core, &Resolved::Nothing));
     }
 }

@@ -127,6 +127,7 @@ impl Acceptor {
             Ok((id, gave_way)) => {
                 if let Some(stream) = gave_way {
                     reasons.silent.increment();
+                    core.inbox.drop_ended_streams();
                     self.log_refused(core, &format_args!("{}", stream.end_error()));
                 }
                 if let Ok(stream) = DataStream::accepted(core, id, socket, &from) {

@@ -253,6 +253,11 @@ impl DataStream {
         shared.core.count(finished)
     }
 
+    /// Whether all later calls fail.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.shared.ended().is_some()
+    }
+
     /// Closes the stream. Calls that wait on it, and all later ones, fail with
     /// [`Cancelled`](TransportError::Cancelled). Written data still reaches the peer.
     pub fn close(&self) {
