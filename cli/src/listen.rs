@@ -119,15 +119,34 @@ fn messages(
         taken += 1;
         print(&buf[..size], &from, options);
         if options.echo {
-            if let Err(error) = transport.send_message(&buf[..size], &from) {
-                lines.note(&format!(
-                    "cannot answer {from}: {}",
-                    Failure::from(error).text
-                ));
-            }
+            answer(transport, &buf[..size], &from, lines);
         }
     }
     Ok(())
+}
+
+/// Sends a message back. Strangers can make up sources, and each new one that is answered takes a
+/// place in the kernel's neighbour table.
+fn answer(transport: &ThunderboltTransport, message: &[u8], from: &str, lines: &Throttle) {
+    match transport.may_answer(from) {
+        Ok(true) => {}
+        Ok(false) => {
+            return lines.note(&format!(
+                "a message from {from} was not answered: too many new addresses sent within the last minute"
+            ));
+        }
+        Err(error) => return cannot_answer(from, error, lines),
+    }
+    if let Err(error) = transport.send_message(message, from) {
+        cannot_answer(from, error, lines);
+    }
+}
+
+fn cannot_answer(from: &str, error: TransportError, lines: &Throttle) {
+    lines.note(&format!(
+        "cannot answer {from}: {}",
+        Failure::from(error).text
+    ));
 }
 
 /// Says why a stream is not served: to its program, and once to the user.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::ThunderboltTransportBuilder;
+use crate::control::answers::Admitted;
 use crate::control::receiver::count_dropped;
 use crate::core::Core;
 use crate::error::{expired, Result, TransportError};
@@ -439,6 +440,21 @@ impl ThunderboltTransport {
             });
         }
         self.core.spawn(name, |_| body())
+    }
+
+    /// Whether to answer this peer, for programs that answer whoever sends to them. An address that was
+    /// not answered lately takes a place in the kernel's neighbour table, and a stranger can make up
+    /// any number of them. So this allows what the transport allows for its own answers to pings:
+    /// addresses that were answered within the last minute always, others 256 at once and then 4 a
+    /// second. Pings and this share the limit.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidAddress`](TransportError::InvalidAddress).
+    pub fn may_answer(&self, peer: &str) -> Result<bool> {
+        let to = self.core.resolve(peer, self.core.control.port())?;
+        let admitted = &mut Admitted::default();
+        Ok(self.core.answers.admit(to.ip(), Instant::now(), admitted))
     }
 
     /// Writes a record of the caller's own through the logger, when its level is wanted.

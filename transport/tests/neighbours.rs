@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use testkit::{wait_until, Cable, Host, GENEROUS};
-use thunderbolt_transport::{LogLevel, ThunderboltTransport, ThunderboltTransportBuilder};
+use thunderbolt_transport::{
+    LogLevel, ThunderboltTransport, ThunderboltTransportBuilder, TransportError,
+};
 
 /// How a ping begins (docs/WIRE.md).
 const PING: [u8; 8] = 0x52_5454_5054_u64.to_be_bytes();
@@ -207,4 +209,27 @@ fn two_hundred_peers_are_all_answered() {
     let stats = a.get_stats();
     let all = u64::from(PEERS) * 5;
     assert_eq!((stats.pings_answered, stats.pings_limited), (all, 0));
+}
+
+#[test]
+fn programs_that_answer_whoever_sends_have_the_same_limit() {
+    let cable = Cable::new();
+    let a = start(cable.a(), ThunderboltTransportBuilder::new());
+    let name = |n| format!("{}%thunderbolt0", made_up(n));
+    let may = |n| {
+        cable
+            .a()
+            .run(|| a.may_answer(&name(n)).expect("an address"))
+    };
+    let admitted = (0..600).filter(|n| may(*n)).count();
+    assert!(
+        (BURST as usize..=ANSWERED).contains(&admitted),
+        "{admitted}"
+    );
+    assert!(may(0), "it was answered a moment ago");
+    let error = cable.a().run(|| a.may_answer("nobody").unwrap_err());
+    assert!(
+        matches!(error, TransportError::InvalidAddress { .. }),
+        "{error}"
+    );
 }
