@@ -241,11 +241,7 @@ fn the_folder_itself_fails() {
     let mounted = Mounted::at(folders.at("in"), "ro");
     let read_only = receive(&folders, cable.b(), &[]);
     let pushed = push(cable.a(), &[&folders.at("out/d")]);
-    assert!(
-        pushed.err.contains("Read-only file system"),
-        "{}",
-        pushed.err
-    );
+    assert!(pushed.err.contains("is read-only"), "{}", pushed.err);
     pushed.with(1);
     drop(read_only);
     drop(mounted);

@@ -29,7 +29,7 @@ impl Fault {
     /// From what the file system said about an entry.
     pub fn of(folder: &Folder, entry: &Entry, error: &io::Error) -> Self {
         let failure = failure(error);
-        if let Some(text) = folder.removed() {
+        if let Some(text) = folder.lost() {
             return Self::Push(Failure::new(Exit::Failed, text).into());
         }
         let errno = Errno::from_io_error(error);

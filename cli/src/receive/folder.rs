@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{fstat, fstatvfs, mkdirat, open, openat, Mode, OFlags, StatVfsMountFlags};
+use rustix::fs::{fstat, fstatvfs, mkdirat, open, openat, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::identity;
@@ -18,6 +18,7 @@ use super::known::{Known, State};
 use super::mark::Mark;
 use super::metadata::{self, Made};
 use super::place::{granted, Place, There};
+use super::presence::{is_read_only, Presence};
 use crate::greeting::Identity;
 use crate::transfer::entry::part_name;
 
@@ -31,6 +32,7 @@ const OWNERS: u16 = 0o700;
 
 /// The folder.
 pub struct Folder {
+    presence: Presence,
     pub(super) root: Arc<OwnedFd>,
     /// The user that this program runs as.
     user: u32,
@@ -62,6 +64,7 @@ impl Folder {
         let user = rustix::process::geteuid().as_raw();
         Ok(Self {
             root: Arc::new(root),
+            presence: Presence::of(path)?,
             user,
             trusted: [user, owner, 0],
             withheld,
@@ -94,18 +97,18 @@ impl Folder {
                 let here = self.parent(path).ok().and_then(|(at, _)| device(&at).ok());
                 here.is_none() || here == device(&self.root).ok()
             }
-            Errno::ROFS => {
-                let about = fstatvfs(&*self.root);
-                about.is_ok_and(|about| about.f_flag.contains(StatVfsMountFlags::RDONLY))
-            }
+            Errno::ROFS => self.is_read_only(),
             _ => false,
         }
     }
 
-    /// Says so when the folder itself was removed.
-    pub fn removed(&self) -> Option<&'static str> {
-        let stat = fstat(&*self.root).ok()?;
-        (stat.st_nlink == 0).then_some("the folder that is received into was removed")
+    /// Why nothing can be received any more, if the folder is not the one that the user named.
+    pub fn lost(&self) -> Option<&'static str> {
+        self.presence.lost(&*self.root)
+    }
+
+    pub fn is_read_only(&self) -> bool {
+        is_read_only(&*self.root)
     }
 
     fn walk(&self, path: &Path) -> io::Result<Arc<OwnedFd>> {

@@ -13,6 +13,7 @@ mod metadata;
 mod notes;
 mod place;
 mod plan;
+mod presence;
 mod serve;
 mod session;
 

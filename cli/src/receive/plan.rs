@@ -20,6 +20,7 @@ use crate::transfer::sums::resumable;
 use crate::transfer::trouble::{Result, Trouble};
 use crate::units::bytes;
 
+const READ_ONLY: &str = "the file system of the folder that is received into is read-only";
 /// Names that are given in a refusal; the rest is counted.
 const NAMED: usize = 3;
 
@@ -61,6 +62,9 @@ pub fn plan(
         )));
     }
     check_links(entries)?;
+    if let Some(lost) = folder.lost() {
+        return Err(Failure::new(Exit::Failed, lost).into());
+    }
     let mut in_the_way = Vec::new();
     let mut wants = Vec::with_capacity(entries.len());
     let mut refused = BTreeMap::new();
@@ -90,6 +94,9 @@ pub fn plan(
     }
     if !in_the_way.is_empty() {
         return Err(Trouble::Fatal(exists(&in_the_way)));
+    }
+    if folder.is_read_only() && wants.iter().any(|want| *want != Want::Nothing) {
+        return Err(Failure::new(Exit::Failed, READ_ONLY).into());
     }
     let needed = needed(entries, &wants);
     let free = folder
