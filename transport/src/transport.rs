@@ -452,9 +452,9 @@ impl ThunderboltTransport {
     ///
     /// [`InvalidAddress`](TransportError::InvalidAddress).
     pub fn may_answer(&self, peer: &str) -> Result<bool> {
-        let to = self.core.resolve(peer, self.core.control.port())?;
+        let to = self.address_of(peer)?;
         let admitted = &mut Admitted::default();
-        Ok(self.core.answers.admit(to.ip(), Instant::now(), admitted))
+        Ok(self.core.answers.admit(&to, Instant::now(), admitted))
     }
 
     /// Writes a record of the caller's own through the logger, when its level is wanted.
