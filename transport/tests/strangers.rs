@@ -1,8 +1,8 @@
 //! What strangers on the link may do, and may not; and what the own queue does.
 
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{mpsc, Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -315,5 +315,40 @@ fn silent_streams_that_gave_way_take_no_place_in_the_queue() {
             waiting += 1;
         }
         assert!(waiting <= SILENT, "{waiting} wait");
+    });
+}
+
+#[test]
+fn what_comes_for_a_handler_that_stands_still_is_limited() {
+    const ROOM: usize = 100_000;
+    let (go_on, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&taken);
+    let builder = || {
+        let builder = ThunderboltTransportBuilder::new().interface("lo");
+        builder.control_port(0).data_port(0)
+    };
+    let receiver = builder()
+        .buffer_size(ROOM)
+        .message_handler(move |_, _| {
+            // The first call waits here; when the test ends nobody does.
+            let _ = wait.lock().expect("no panic").recv();
+            counted.fetch_add(1, Ordering::Relaxed);
+        })
+        .build()
+        .unwrap();
+    let sender = builder().build().unwrap();
+    let peer = format!("[::1]:{}", receiver.control_port());
+    wait_until("there is no room for more", GENEROUS, || {
+        sender.send_message(&[7; 1000], &peer).expect("it is there");
+        receiver.get_stats().dropped_memory > 0
+    });
+    drop(go_on);
+    let stats = receiver.get_stats();
+    let came = stats.messages_received - stats.messages_dropped;
+    assert!(came as usize <= ROOM / 1000 + 40, "{stats:?}");
+    wait_until("what was kept is handled", GENEROUS, || {
+        taken.load(Ordering::Relaxed) as u64 >= came
     });
 }

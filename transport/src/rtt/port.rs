@@ -218,3 +218,52 @@ impl Ports {
         lock(&self.ports).kept.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ThunderboltTransportBuilder;
+
+    fn pong(token: u64, n: usize) -> Pong {
+        let ip = Ipv6Addr::from((0xfe80 << 112) | n as u128);
+        Pong {
+            token,
+            from: SocketAddrV6::new(ip, 5000, 0, 1),
+            at: Instant::now(),
+        }
+    }
+
+    /// Peers whose applications answer by hand do so at the control port, and several may at once.
+    #[test]
+    fn pongs_that_are_left_for_a_discovery_are_one_for_each_peer_and_limited() {
+        let core = Core::new(ThunderboltTransportBuilder::new().interface("lo")).unwrap();
+        let port = core.rtt.ports.take(&core, None).unwrap();
+        port.expect(7).unwrap();
+        assert!(!port.deliver(pong(8, 1)), "nobody waits for that");
+        for n in 0..2 * DELIVERED {
+            assert_eq!(port.deliver(pong(7, n)), n < DELIVERED, "{n}");
+            assert!(port.deliver(pong(7, 0)), "it is there already");
+        }
+        let mut delivered = 0;
+        while port.take_delivered().is_some() {
+            delivered += 1;
+        }
+        assert_eq!(delivered, DELIVERED);
+        core.rtt.ports.give_back(&port);
+    }
+
+    #[test]
+    fn one_peer_leaves_no_more_pongs_than_there_are_pings_out() {
+        let core = Core::new(ThunderboltTransportBuilder::new().interface("lo")).unwrap();
+        let peer = SocketAddrV6::new(Ipv6Addr::LOCALHOST, 5000, 0, 1);
+        let port = core.rtt.ports.take(&core, Some(&peer)).unwrap();
+        port.expect(7).unwrap();
+        for source in 1..1000 {
+            let from = SocketAddrV6::new(Ipv6Addr::LOCALHOST, source, 0, 1);
+            assert!(port.deliver(Pong { from, ..pong(7, 0) }));
+        }
+        assert!(!port.deliver(pong(7, 1)), "another address");
+        assert!(port.take_delivered().is_some() && port.take_delivered().is_none());
+        core.rtt.ports.give_back(&port);
+    }
+}
