@@ -57,7 +57,7 @@ pub const MEANINGS: [(&str, &str); 14] = [
     ("12", "doctor: a problem is the worst"),
     (
         "130",
-        "interrupted by a signal; SIGTERM ends an idle receive or listen with 0",
+        "interrupted by Ctrl-C or another signal that ends programs; receive and listen end with 0 after SIGTERM, unless it cut a push, `--once` or `--count` short",
     ),
     ("141", "the program that read the result ended first, as in `dcf-tb ping | head`"),
 ];

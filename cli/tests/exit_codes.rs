@@ -346,6 +346,18 @@ fn signals() {
             let ended = tool.end();
             assert_eq!(ended.code, 130, "{arguments:?}, {signal}: {ended:#?}");
         }
+        // Servers: a service manager stops them with SIGTERM.
+        let stopped = match signal {
+            Signal::SIGTERM => 0,
+            _ => 130,
+        };
+        let ports = ["--control-port", "6100", "--data-port", "6101"];
+        for words in [&["listen"][..], &["receive", &folder]] {
+            let mut server = Tool::start(tool(cable.b(), &[words, &ports].concat()));
+            server.wait_err("listening");
+            server.signal(signal);
+            assert_eq!(server.end().code, stopped, "{words:?}, {signal}");
+        }
         // What goes on until it is stopped has done what was asked for.
         let mut ping = Tool::start(tool(cable.a(), &["ping", "-i", "0.02"]));
         ping.wait_out("seq=2");
