@@ -3,7 +3,7 @@
 mod common;
 
 use std::fs::{self, File, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{symlink, PermissionsExt};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
@@ -132,6 +132,42 @@ fn the_users_own_word_has_them_compared() {
     );
     refused.with(5);
     assert_eq!(folders.read("in/other"), b"CONTENT");
+}
+
+#[test]
+fn where_a_link_leads_cannot_be_guessed() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    for (folder, target) in [("right", "here"), ("wrong", "there")] {
+        folders.write(&format!("out/{folder}/d/here"), "");
+        symlink(target, folders.at(&format!("out/{folder}/d/link"))).unwrap();
+    }
+    fs::create_dir(folders.at("in/d")).unwrap();
+    let theirs = folders.at("in/d/link");
+    symlink("here", &theirs).unwrap();
+    // Links that are made one after the other may have the same time.
+    let touch = ["--no-dereference", "--date=2001-02-03", &theirs];
+    let touched = Command::new("touch").args(touch).status();
+    assert!(touched.unwrap().success());
+    let guess = |folder: &str| {
+        let guessed = push(cable.a(), &[&folders.at(&format!("out/{folder}/."))]);
+        (guessed.code, guessed.err)
+    };
+    let receiver = folders.receive(cable.b(), &[]);
+    let (right, wrong) = (guess("right"), guess("wrong"));
+    assert_eq!(right, wrong);
+    assert_eq!(right.0, 5, "{}", right.1);
+    drop(receiver);
+    let receiver = folders.receive(cable.b(), &["--compare"]);
+    assert_eq!((guess("right").0, guess("wrong").0), (0, 5));
+    drop(receiver);
+
+    // A link that a push made is known again.
+    fs::remove_file(&theirs).unwrap();
+    for _ in 0..2 {
+        let _receiver = folders.receive(cable.b(), &[]);
+        let made = guess("right");
+        assert_eq!(made.0, 0, "{}", made.1);
+    }
 }
 
 /// A file system that cannot mark files.

@@ -185,6 +185,15 @@ impl Folder {
         }
     }
 
+    /// Links have no marks.
+    pub fn remember_link(&self, path: &Path, state: State) {
+        self.known.remember(path, state);
+    }
+
+    pub fn knows_link(&self, path: &Path, state: State) -> bool {
+        self.known.is_known(path, state)
+    }
+
     /// Makes a folder, unless it is there. Its owner can write into it whatever `mode` says; it gets its own
     /// permissions by [`Folder::settle`]. With `open_up` one that is there is made writable, too.
     pub fn make(&self, path: &Path, mode: u16, open_up: bool) -> io::Result<()> {

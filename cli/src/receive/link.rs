@@ -9,14 +9,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    openat2, readlinkat, renameat, renameat_with, symlinkat, unlinkat, utimensat, AtFlags, Mode,
-    OFlags, RenameFlags, ResolveFlags,
+    openat2, readlinkat, renameat, renameat_with, statat, symlinkat, unlinkat, utimensat, AtFlags,
+    Mode, OFlags, RenameFlags, ResolveFlags,
 };
 use rustix::io::Errno;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::file::Outcome;
 use super::folder::Folder;
+use super::known::State;
 use super::metadata::times;
 use super::place::Place;
 use super::session::Session;
@@ -42,7 +43,12 @@ pub fn make(session: &Session, place: &Place, entry: &Entry) -> Outcome {
         return failed(format!("the link to \"{target}\" is not made: {error}"));
     }
     match place.link(target, entry.modified, session.rules.force) {
-        Ok(()) => Outcome::Done,
+        Ok(()) => {
+            if let Ok(Some(state)) = place.link_to(entry.target()) {
+                session.folder.remember_link(&entry.path, state);
+            }
+            Outcome::Done
+        }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Outcome::Failed(
             Exit::Exists,
             "meanwhile it exists already (`dcf-tb receive --force` overwrites)".into(),
@@ -89,13 +95,21 @@ impl Folder {
 }
 
 impl Place {
-    /// Whether a link with this target is there.
-    pub fn is_link_to(&self, target: Option<&[u8]>) -> io::Result<bool> {
-        match readlinkat(&*self.folder, &self.name, Vec::new()) {
-            Ok(there) => Ok(Some(there.as_bytes()) == target),
-            Err(Errno::INVAL | Errno::NOENT) => Ok(false),
-            Err(error) => Err(error.into()),
+    /// The state of the link that is there, if it has this target: the length of that, and its time.
+    pub fn link_to(&self, target: Option<&[u8]>) -> io::Result<Option<State>> {
+        let there = match readlinkat(&*self.folder, &self.name, Vec::new()) {
+            Ok(there) => there,
+            Err(Errno::INVAL | Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        if Some(there.as_bytes()) != target {
+            return Ok(None);
         }
+        let stat = statat(&*self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(Some((
+            there.as_bytes().len() as u64,
+            (stat.st_mtime, stat.st_mtime_nsec as u32),
+        )))
     }
 
     fn link(&self, target: &[u8], modified: (i64, u32), force: bool) -> io::Result<()> {

@@ -72,7 +72,7 @@ pub fn plan(
     let mut walk = folder.walker();
     for (entry, index) in entries.iter().zip(0_u32..) {
         alive()?;
-        let found = find(folder, &mut walk, entry);
+        let found = find(folder, &mut walk, entry, rules);
         let found = found.map_err(|error| Fault::of(folder, entry, &error));
         let found = match found.and_then(|found| kinds_fit(entry, found)) {
             Ok(found) => found,
@@ -232,7 +232,7 @@ struct Found {
     left: u64,
 }
 
-fn find(folder: &Folder, walk: &mut Walk<'_>, entry: &Entry) -> io::Result<Found> {
+fn find(folder: &Folder, walk: &mut Walk<'_>, entry: &Entry, rules: Rules) -> io::Result<Found> {
     let place = match walk.place(&entry.path) {
         Ok(place) => place,
         // Its folder is one of those to be made.
@@ -245,12 +245,20 @@ fn find(folder: &Folder, walk: &mut Walk<'_>, entry: &Entry) -> io::Result<Found
         }
         Err(error) => return Err(error),
     };
-    if entry.kind == Kind::Link && place.is_link_to(entry.target())? {
-        return Ok(Found {
-            there: There::SameLink,
-            brought: Mark::NotOurs,
-            left: 0,
-        });
+    if entry.kind == Kind::Link {
+        if let Some(state) = place.link_to(entry.target())? {
+            // The time of another program's link, to the nanosecond, is known to nobody who guesses its target.
+            let is_brought = state.1 == entry.modified || folder.knows_link(&entry.path, state);
+            let there = match is_brought || rules.compare {
+                true => There::SameLink,
+                false => There::Special,
+            };
+            return Ok(Found {
+                there,
+                brought: Mark::NotOurs,
+                left: 0,
+            });
+        }
     }
     let (there, mut brought) = place.there()?;
     if let There::File { size, modified, .. } = there {
