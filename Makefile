@@ -51,15 +51,15 @@ BENCH_PEERS := $(shell cat bench/peers/packages)
 .PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 build: ## the library, shared and static, in target/release, and its man pages (the default)
-	$(CARGO) build --release
-	$(if $(wildcard cli),$(CARGO) build --release --workspace --bin dcf-tb)
+	$(CARGO) build --locked --release
+	$(if $(wildcard cli),$(CARGO) build --locked --release --workspace --bin dcf-tb)
 	@ln -sf $(LIB).so $(RELEASE)/$(LIB).so.$(MAJOR)
 	@$(MAKE) --no-print-directory man
 
 man: $(MAN3)/dcf_thunderbolt.3 ## the man pages of the C API, in target/man
 
 $(MAN3)/dcf_thunderbolt.3: include/dcf_thunderbolt.h $(wildcard reference/src/*.rs)
-	$(CARGO) run --quiet --package dcf_reference -- include/dcf_thunderbolt.h $(MAN3)
+	$(CARGO) run --locked --quiet --package dcf_reference -- include/dcf_thunderbolt.h $(MAN3)
 
 examples: build ## the C examples, in target/examples
 	@$(MAKE) --no-print-directory $(PROGRAMS)
@@ -121,7 +121,7 @@ bench-programs: ## what competes in the benchmark, in target/bench (installs wha
 	@bench/peers/build $(BENCH)
 	@if scripts/require-packages $(LISP_NEEDS); then bench/lisp/build $(BENCH); \
 	else echo 'the rows of Common Lisp are left out' >&2; fi
-	@$(CARGO) build --quiet --release --package dcf_bench
+	@$(CARGO) build --locked --quiet --release --package dcf_bench
 
 # Yardsticks do not load the library.
 $(BENCH)/%: bench/c/%.c $(wildcard bench/c/*.h) $(HEADERS)
@@ -139,7 +139,7 @@ soak-program: ## the two hosts of the soak, and who handles their cable (install
 	@scripts/require-packages $(SOAK_NEEDS)
 	@$(MAKE) --no-print-directory --silent build
 	@$(MAKE) --no-print-directory --silent $(SOAK)/soak_host
-	@$(CARGO) build --quiet --release --package dcf_soak
+	@$(CARGO) build --locked --quiet --release --package dcf_soak
 
 $(SOAK)/soak_host: $(wildcard soak/c/*.c) $(wildcard soak/c/*.h) tests/c/check.h include/dcf_thunderbolt.h
 	@mkdir -p $(SOAK)
@@ -149,13 +149,13 @@ $(SOAK)/soak_host: $(wildcard soak/c/*.c) $(wildcard soak/c/*.h) tests/c/check.h
 lint: ## formatting, clippy with and without async, the C examples as C99, shellcheck
 	@scripts/require-packages $(LINT_NEEDS)
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	$(CARGO) clippy --package thunderbolt_transport --all-targets --features async -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --package thunderbolt_transport --all-targets --features async -- -D warnings
 	for f in c_examples/*.c; do $(CC) -std=c99 $(WARNINGS) -Iinclude -fsyntax-only $$f || exit 1; done
 	shellcheck -x $(wildcard scripts/*) .ci/run bench/instructions bench/lisp/build bench/peers/build bench/peers/peer
 
 docs: $(MAN3)/dcf_thunderbolt.3 ## the Rust documentation, in target/doc; the C reference, in target/doc/c
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --features thunderbolt_transport/async --no-deps
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --features thunderbolt_transport/async --no-deps
 	@scripts/require-packages $(DOCS_NEEDS)
 	@mkdir -p $(TARGET)/doc/c
 	@for page in $$(cd $(MAN3) && find . -type f -name '*.3'); do \

@@ -45,7 +45,7 @@ pub fn library_directory() -> &'static Path {
 fn build(profile: &Path) {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     // The same packages as with `cargo build` at the root, so that both make one library.
-    cargo.args(["build", "--quiet", "--lib", "--target-dir"]);
+    cargo.args(["build", "--locked", "--quiet", "--lib", "--target-dir"]);
     cargo.arg(profile.parent().expect("a profile has a parent"));
     match profile.file_name().and_then(|name| name.to_str()) {
         Some("debug") | None => {}

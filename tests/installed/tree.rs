@@ -125,7 +125,14 @@ fn profile() -> PathBuf {
 fn build_tool() {
     let profile = profile();
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--package", "dcf_tb", "--target-dir"]);
+    cargo.args([
+        "build",
+        "--locked",
+        "--quiet",
+        "--package",
+        "dcf_tb",
+        "--target-dir",
+    ]);
     cargo.arg(parent(&profile)).current_dir(package_root());
     match profile.file_name().and_then(OsStr::to_str) {
         Some("debug") | None => {}
