@@ -49,7 +49,9 @@
  *            no signal disposition, and raises no floating-point exception on a caller's thread.
  *            Its threads are named dcf-tb-..., leave synchronous signals open, and have the
  *            default floating-point environment. All its descriptors are close-on-exec.
- *            dlclose does not unload it.
+ *            dlclose does not unload it. A shared object of yours that is linked with the static
+ *            library is unloaded, under threads of the library that still run: link it with
+ *            -Wl,-z,nodelete, or close all transports before dlclose.
  * Memory     Where there is none left, what needs some fails with DCF_TB_ERR_OUT_OF_MEMORY, peers'
  *            messages are dropped and counted, their streams are reset, and when there is some
  *            again everything works. What is under way is served from 1 MiB that is set aside (of

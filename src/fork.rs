@@ -101,7 +101,8 @@ fn map_marker() -> Result<*mut AtomicU32, Failure> {
     let wiped = unsafe { libc::madvise(page, size, libc::MADV_WIPEONFORK) } == 0;
     if !wiped {
         // Kernels before 4.14. The handler runs in the child before fork returns there.
-        // SAFETY: the handler only stores to an atomic, and stays loaded (-z nodelete).
+        // SAFETY: the handler only stores to an atomic, and stays loaded (-z nodelete; the C library
+        // removes handlers of what it unloads).
         let error = unsafe { libc::pthread_atfork(None, None, Some(wipe)) };
         if error != 0 {
             return Err(Failure::new(

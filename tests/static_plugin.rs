@@ -1,0 +1,68 @@
+//! A shared object of an application that is linked with the static library, and unloaded. `-z nodelete` of our
+//! own shared library does not count for it. README.md says what to do, and this is tried here.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use testkit::{library_directory, package_root, CProgram, Dialect, Host};
+
+/// A shared object, until it is dropped.
+struct Plugin(PathBuf);
+
+impl Plugin {
+    /// Links it as README.md says, with these options besides.
+    fn link(name: &str, options: &[&str]) -> Self {
+        let file = format!("dcf-tb-static-{name}-{}.so", std::process::id());
+        let plugin = Self(std::env::temp_dir().join(file));
+        let output = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-I"])
+            .arg(package_root().join("include"))
+            .arg(package_root().join("tests/c/static_plugin.c"))
+            .arg(library_directory().join("libdcf_thunderbolt.a"))
+            .args(["-lpthread", "-ldl", "-lm"])
+            .args(options)
+            .arg("-o")
+            .arg(&plugin.0)
+            .output()
+            .expect("a C compiler");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        plugin
+    }
+
+    fn is_unloaded(&self, how: &str) {
+        let path = self.0.to_str().expect("a plain path");
+        CProgram::without_library("unloader", Dialect::C11)
+            .arg(path)
+            .arg(how)
+            .on(&Host::alone())
+            .run();
+    }
+}
+
+impl Drop for Plugin {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+const OPTION: &str = "-Wl,-z,nodelete";
+
+#[test]
+fn a_plugin_that_is_never_deleted_may_be_unloaded_with_a_transport_open() {
+    Plugin::link("nodelete", &[OPTION]).is_unloaded("open");
+}
+
+#[test]
+fn one_that_is_deleted_has_to_close_its_transports_before() {
+    Plugin::link("plain", &[]).is_unloaded("closed");
+}
+
+#[test]
+fn the_option_is_documented() {
+    for document in ["README.md", "include/dcf_thunderbolt.h"] {
+        let text = fs::read_to_string(package_root().join(document)).expect("a document of ours");
+        assert!(text.contains(OPTION), "{document} does not name {OPTION}");
+    }
+}
