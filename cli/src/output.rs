@@ -17,7 +17,7 @@ use indicatif::MultiProgress;
 use serde::Serialize;
 
 use crate::exit::Exit;
-pub use escape::{escape, harmless, is_hidden};
+pub use escape::{escape, harmless, is_hidden, shown};
 pub use stream::write_under_way;
 use stream::Stream;
 

@@ -12,12 +12,13 @@ use clap_mangen::Man;
 
 use crate::exit::{Exit, Failure, MEANINGS};
 use crate::options::Options;
+use crate::output;
 
 /// Prints a completion script.
 pub fn completions(shell: Shell) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Options::command(), "dcf-tb", &mut script);
-    crate::output::script(&script);
+    output::script(&script);
     Ok(Exit::Done)
 }
 
@@ -26,7 +27,10 @@ pub fn man(directory: &Path) -> Result<Exit, Failure> {
     let failed = |error: io::Error| {
         Failure::new(
             Exit::Failed,
-            format!("cannot write man pages to {}: {error}", directory.display()),
+            format!(
+                "cannot write man pages to {}: {error}",
+                output::shown(directory)
+            ),
         )
     };
     fs::create_dir_all(directory).map_err(failed)?;

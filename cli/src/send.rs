@@ -72,7 +72,7 @@ fn content(options: &Options) -> Result<Vec<u8>, Failure> {
     let failed = |error| {
         Failure::new(
             Exit::Failed,
-            format!("cannot read {}: {error}", path.display()),
+            format!("cannot read {}: {error}", output::shown(path)),
         )
     };
     // A pipe has no size, and a file of any size need not be read to see that it is too large.

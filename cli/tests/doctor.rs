@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 
 use common::recording::{doctor, line, on_host, trees, HEALTHY};
 use common::{local, run, tool, Ended, Tool};
-use testkit::Cable;
+use testkit::{wait_until, Cable, GENEROUS};
 
 #[test]
 fn each_fault_is_found_and_nothing_else() {
@@ -153,6 +153,170 @@ fn it_mends_what_it_shows() {
     let again = run(on_host(cable.a(), &[])).out;
     assert!(line(&again, "bridge").starts_with("good"), "{again}");
     assert!(line(&again, "mtu").starts_with("good"), "{again}");
+}
+
+/// Each fault of a host's own is made, and mended by the commands that the report shows, as it shows them.
+#[test]
+fn each_command_that_it_shows_mends_its_fault() {
+    let cable = Cable::new();
+    let host = cable.a();
+    let interface = "thunderbolt0";
+    let sysctl = |setting: &str| {
+        let output = host.command("sysctl").args(["-w", setting]).output();
+        assert!(output.unwrap().status.success(), "{setting}");
+    };
+    let link =
+        |words: &[&str]| drop(host.ip(&[&["link", "set", "dev", interface], words].concat()));
+    let conf = |setting: &str| sysctl(&format!("net.ipv6.conf.{interface}.{setting}"));
+    let faults: [(&str, &str, &dyn Fn()); 8] = [
+        ("mtu", "warning", &|| link(&["mtu", "1500"])),
+        ("up", "PROBLEM", &|| link(&["down"])),
+        ("address", "PROBLEM", &|| conf("disable_ipv6=1")),
+        ("address", "PROBLEM", &|| {
+            drop(host.ip(&["address", "flush", "dev", interface]));
+        }),
+        ("address", "PROBLEM", &|| {
+            conf("addr_gen_mode=1");
+            link(&["down"]);
+            link(&["up"]);
+        }),
+        ("bridge", "PROBLEM", &|| {
+            host.ip(&["link", "add", "br1", "type", "bridge"]);
+            link(&["master", "br1"]);
+        }),
+        ("slow start", "note", &|| {
+            sysctl("net.ipv4.tcp_slow_start_after_idle=1")
+        }),
+        ("tcp buffers", "warning", &|| {
+            sysctl("net.ipv4.tcp_rmem=4096 100000 1000000");
+            sysctl("net.ipv4.tcp_wmem=4096 16384 1000000");
+        }),
+    ];
+    for (check, verdict, break_it) in faults {
+        break_it();
+        let found = run(on_host(host, &[])).out;
+        assert!(line(&found, check).starts_with(verdict), "{check}: {found}");
+        let after = found.split(line(&found, check)).nth(1).unwrap();
+        let more = after
+            .lines()
+            .skip(1)
+            .take_while(|line| line.starts_with("    "));
+        let fixes: Vec<&str> = more
+            .filter_map(|line| line.trim().strip_prefix("sudo "))
+            .collect();
+        assert!(!fixes.is_empty(), "{check}: {found}");
+        for fix in fixes {
+            // As a person pastes it, into a shell.
+            let output = host.command("sh").args(["-c", fix]).output().unwrap();
+            assert!(output.status.success(), "{fix}: {output:?}");
+        }
+        wait_until(&format!("{check} is mended"), GENEROUS, || {
+            let again = run(on_host(host, &[])).out;
+            line(&again, check).starts_with("good")
+        });
+    }
+    let values = host
+        .command("sysctl")
+        .args(["-n", "net.ipv4.tcp_rmem"])
+        .output()
+        .unwrap();
+    let values = String::from_utf8_lossy(&values.stdout).into_owned();
+    assert!(
+        values.starts_with("4096\t100000\t"),
+        "the others stay: {values}"
+    );
+}
+
+#[test]
+fn an_interface_with_a_dot_in_its_name_is_mended_too() {
+    let cable = Cable::new();
+    let name = "tb.7";
+    cable
+        .a()
+        .ip(&["link", "set", "dev", "thunderbolt0", "down"]);
+    cable
+        .a()
+        .ip(&["link", "set", "dev", "thunderbolt0", "name", name]);
+    cable.a().ip(&["link", "set", "dev", name, "up"]);
+    let output = cable
+        .a()
+        .command("sysctl")
+        .args(["-w", "net/ipv6/conf/tb.7/disable_ipv6=1"])
+        .output();
+    assert!(output.unwrap().status.success());
+    let found = run(on_host(cable.a(), &["--interface", name])).out;
+    let fix = "sysctl -w net/ipv6/conf/tb.7/disable_ipv6=0";
+    assert!(found.contains(fix), "{found}");
+    let output = cable.a().command("sh").args(["-c", fix]).output();
+    assert!(output.unwrap().status.success());
+    wait_until("it has an address", GENEROUS, || {
+        let again = run(on_host(cable.a(), &["--interface", name])).out;
+        line(&again, "address").starts_with("good")
+    });
+}
+
+#[test]
+fn a_sys_of_another_namespace_is_not_judged() {
+    let cable = Cable::new();
+    // Without a mount of its own it sees the interfaces of the namespace that this test runs in.
+    let said = run(tool(cable.a(), &["doctor"])).out;
+    let found = line(&said, "interface");
+    assert!(
+        found.starts_with("unknown") && found.contains("another network namespace"),
+        "{said}"
+    );
+    assert!(!said.contains("mtu"), "{said}");
+}
+
+#[test]
+fn a_program_that_hangs_is_not_waited_for() {
+    let cable = Cable::new();
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["nft", "ip"] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, "#!/bin/sh\nprintf '\\033[2J' >&2\nexec sleep 100\n").unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
+    }
+    let path = format!(
+        "{}:{}",
+        folder.path().display(),
+        std::env::var("PATH").unwrap()
+    );
+    let mut command = on_host(cable.a(), &[]);
+    command.env("PATH", &path);
+    // The bound is the program's own; the test's is that of everything else.
+    let mut tool = Tool::start(command);
+    tool.wait_out("firewall");
+    let said = tool.end();
+    let found = line(&said.out, "firewall");
+    assert!(
+        found.starts_with("unknown") && found.contains("did not end within 10 s"),
+        "{said:?}"
+    );
+    assert!(
+        !said.out.contains('\x1b') && !said.err.contains('\x1b'),
+        "{said:?}"
+    );
+
+    // A signal ends it at once, whatever it waits for.
+    let mut command = on_host(cable.a(), &[]);
+    command.env("PATH", &path);
+    let tool = Tool::start(command);
+    wait_until("it asks", GENEROUS, || {
+        children(tool.id()).contains(&"sleep".to_owned())
+    });
+    tool.interrupt();
+    assert_eq!(tool.end().code, -1, "by the signal itself");
+}
+
+/// The names of a process's children.
+fn children(process: u32) -> Vec<String> {
+    let path = format!("/proc/{process}/task/{process}/children");
+    let children = std::fs::read_to_string(path).unwrap_or_default();
+    let name = |child: &str| std::fs::read_to_string(format!("/proc/{child}/comm")).ok();
+    let names = children.split_whitespace().filter_map(name);
+    names.map(|name| name.trim().to_owned()).collect()
 }
 
 /// Stand-ins that do nothing, for what would change the whole machine.

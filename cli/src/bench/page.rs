@@ -26,7 +26,7 @@ pub fn write(results: &Results, file: &Path) -> Result<(), Failure> {
     let failed = |error: &dyn std::fmt::Display| {
         Failure::new(
             Exit::Failed,
-            format!("cannot write {}: {error}", file.display()),
+            format!("cannot write {}: {error}", output::shown(file)),
         )
     };
     let page = page(results).map_err(|error| failed(&error))?;
@@ -38,7 +38,7 @@ pub fn check(file: &Path) -> Result<(), Failure> {
     let failed = |error: io::Error| {
         Failure::new(
             Exit::Failed,
-            format!("cannot write {}: {error}", file.display()),
+            format!("cannot write {}: {error}", output::shown(file)),
         )
     };
     match fs::symlink_metadata(file) {

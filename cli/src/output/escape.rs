@@ -1,5 +1,8 @@
 //! Text from elsewhere, made harmless: what a terminal obeys, or does not show, is escaped.
 
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
 /// Bytes from elsewhere, such as a path, as one line that a terminal can only show. What the functions of
 /// [`crate::output`] print is escaped there; this is for bytes that need not be UTF-8.
 pub fn harmless(text: &[u8]) -> String {
@@ -11,6 +14,11 @@ pub fn harmless(text: &[u8]) -> String {
         }
     }
     shown
+}
+
+/// A path, which need not be UTF-8 either.
+pub fn shown(path: &Path) -> String {
+    harmless(path.as_os_str().as_bytes())
 }
 
 /// The same for text. Escaping twice changes nothing.

@@ -28,6 +28,7 @@ use crate::door::Door;
 use crate::exit::{Exit, Failure};
 use crate::interrupt;
 use crate::options::Common;
+use crate::output;
 use crate::own::OwnAddresses;
 use crate::transfer::MOST_STREAMS;
 use folder::Folder;
@@ -75,7 +76,7 @@ pub fn run(common: &Common, options: Options) -> Result<Exit, Failure> {
     let folder = Folder::open(&options.directory).map_err(|error| {
         Failure::new(
             Exit::Failed,
-            format!("cannot use {}: {error}", options.directory.display()),
+            format!("cannot use {}: {error}", output::shown(&options.directory)),
         )
     })?;
     interrupt::take_signals();
