@@ -695,7 +695,7 @@ typedef struct dcf_tb_stats {
      */
     uint64_t rejected_source;
     /**
-     * Of `rejected`: `max_streams` were open.
+     * Of `rejected`: `max_streams` were open, or a connection of a DCF plugin host made room for others.
      */
     uint64_t rejected_max_streams;
     /**
@@ -733,6 +733,10 @@ typedef struct dcf_tb_stats {
      * last minute. Somebody on the link makes them up.
      */
     uint64_t pings_limited;
+    /**
+     * Of `messages_dropped`: large messages to a DCF plugin host that came too slowly.
+     */
+    uint64_t dropped_slow;
 } dcf_tb_stats;
 
 #ifdef __cplusplus

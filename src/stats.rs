@@ -68,7 +68,7 @@ pub struct dcf_tb_stats {
     pub udp_receive_buffer: u64,
     /// Of `rejected`: the source is neither link-local nor loopback.
     pub rejected_source: u64,
-    /// Of `rejected`: `max_streams` were open.
+    /// Of `rejected`: `max_streams` were open, or a connection of a DCF plugin host made room for others.
     pub rejected_max_streams: u64,
     /// Of `rejected`: there were `max_silent_streams`.
     pub rejected_silent: u64,
@@ -89,9 +89,11 @@ pub struct dcf_tb_stats {
     /// Pings that were not answered: too many came from addresses that were not answered within the
     /// last minute. Somebody on the link makes them up.
     pub pings_limited: u64,
+    /// Of `messages_dropped`: large messages to a DCF plugin host that came too slowly.
+    pub dropped_slow: u64,
 }
 
-const _: () = assert!(size_of::<dcf_tb_stats>() == 2 * 4 + 32 * 8);
+const _: () = assert!(size_of::<dcf_tb_stats>() == 2 * 4 + 33 * 8);
 
 // SAFETY: C layout, a u32 first, and by the assertion above no padding.
 unsafe impl Output for dcf_tb_stats {}
@@ -155,6 +157,7 @@ fn stats_for_c(stats: &Stats) -> dcf_tb_stats {
         dropped_memory: stats.dropped_memory,
         pongs_ignored: stats.pongs_ignored,
         rejected_malformed: stats.rejected_malformed,
+        dropped_slow: stats.dropped_slow,
         discovery_dropped: stats.discovery_dropped,
         send_drops: stats.send_drops,
         pings_limited: stats.pings_limited,

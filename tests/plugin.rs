@@ -89,3 +89,67 @@ fn silence_on_the_data_port() {
         .on(&host)
         .run();
 }
+
+/// A host with the addresses fe80::d:0 to fe80::d:190: its own, and those of 400 strangers.
+fn slow(scene: &str, which: &str) {
+    let host = Host::alone();
+    for number in 0..=400 {
+        let address = format!("fe80::d:{number:x}/64");
+        host.ip(&["address", "add", &address, "dev", "lo", "nodad"]);
+    }
+    CProgram::new("plugin_slow", Dialect::C11)
+        .arg(scene)
+        .arg(which)
+        .on(&host)
+        .run();
+}
+
+#[test]
+fn strangers_that_send_a_byte_each_8_seconds() {
+    slow("crowd", "0");
+}
+
+#[test]
+fn slow_strangers_with_many_addresses() {
+    slow("crowd", "1");
+}
+
+#[test]
+fn slow_strangers_with_the_address_of_an_honest_host() {
+    slow("crowd", "2");
+}
+
+#[test]
+fn strangers_that_send_bytes_without_a_pause() {
+    slow("crowd", "3");
+}
+
+#[test]
+fn strangers_that_send_more_than_fits_and_stop() {
+    slow("crowd", "4");
+}
+
+#[test]
+fn strangers_that_are_just_fast_enough() {
+    slow("crowd", "5");
+}
+
+#[test]
+fn strangers_that_wait_for_memory() {
+    slow("crowd", "6");
+}
+
+#[test]
+fn slow_messages_end_without_anybody_waiting() {
+    slow("alone", "");
+}
+
+#[test]
+fn strangers_do_not_take_all_places() {
+    slow("places", "");
+}
+
+#[test]
+fn peers_that_read_slowly_hold_only_what_is_sent_to_them() {
+    slow("readers", "");
+}

@@ -31,6 +31,14 @@ impl Stage {
             "kill" => self.far = None,
             "unplug" => self.cable.unplug(),
             "plug" => self.cable.plug(),
+            "carrier off" => self.cable.carrier(false),
+            "carrier on" => self.cable.carrier(true),
+            "slow" => {
+                let shape =
+                    "qdisc add dev thunderbolt0 root tbf rate 10mbit burst 64kb latency 400ms";
+                let shape: Vec<_> = shape.split(' ').collect();
+                self.cable.a().traffic_control(&shape);
+            }
             "start" => self.start_far("echo"),
             other => match other.strip_prefix("start ") {
                 Some(role) => self.start_far(role),
@@ -106,4 +114,9 @@ fn health_checks_find_a_dead_peer() {
 #[test]
 fn peers_that_die_in_the_middle_of_a_large_message() {
     Stage::new().play("plugin_death", &[]);
+}
+
+#[test]
+fn an_honest_host_on_a_slow_link_among_strangers() {
+    Stage::new().play("plugin_slow_link", &[]);
 }

@@ -144,7 +144,7 @@ class Stats(ctypes.Structure):
             "streams_open pings_sent pongs_received pings_answered last_rtt_ns link_changes callback_failures "
             "udp_send_buffer udp_receive_buffer rejected_source rejected_max_streams rejected_silent "
             "rejected_resources dropped_memory pongs_ignored rejected_malformed discovery_dropped "
-            "send_drops pings_limited"
+            "send_drops pings_limited dropped_slow"
         ).split()
     ]
 

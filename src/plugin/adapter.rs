@@ -12,7 +12,7 @@ use super::limit::Limit;
 use super::lock;
 use super::params::Settings;
 use super::queue::{Message, Nothing};
-use super::running::Running;
+use super::running::{Inbound, Running};
 use crate::failure::{Failure, Outcome};
 use crate::fork::Busy;
 use crate::status::*;
@@ -132,7 +132,10 @@ impl Adapter {
         let running = self.running()?;
         let address = running.transport.resolve(peer)?;
         running.outgoing.disconnect(address.ip());
-        running.inbound.incoming.disconnect(address.ip());
+        let Inbound {
+            incoming, queue, ..
+        } = &*running.inbound;
+        incoming.disconnect(address.ip(), queue);
         // Last: what was still read until then is not news of it.
         Ok(running.transport.forget(peer)?)
     }

@@ -1,15 +1,17 @@
 //! What has come and waits for the host to ask for it: datagrams and large messages, in one row.
 //!
 //! Datagrams that find no room are dropped, as UDP is. Large messages wait outside, and TCP makes their
-//! senders wait. The memory of those that arrive is taken as they do: when together they have
-//! as much as they may, they wait. The one that waits longest goes on alone, *beyond* the limit, as soon as the
-//! host leaves nothing lying: so a message always gets through, and all of them together never have
-//! more than the limit and one message. What goes on beyond it is not counted, so if its sender
-//! stalls it is in nobody's way.
+//! senders wait. The memory of those that arrive is taken as they do, and when together they have as much as
+//! they may, they wait. Sources take turns: whoever asks on more connections does not get more turns. When the
+//! host has drained the queue, the next one goes on *beyond* the limit, so a message always gets through.
+//! One that is slow while others wait lets them go first: it keeps what it has, which counts from then on. So
+//! all of them together never have more than the limit, and two of the largest messages.
 
 mod arriving;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::Ipv6Addr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use thunderbolt_transport::DropReason;
@@ -22,6 +24,9 @@ use super::memory::Buffer;
 use super::peer::PeerText;
 use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use arriving::Arriving;
+
+/// Bytes that are freed at once at least, when too much is taken by messages that let others go first.
+const AT_ONCE: usize = *LENGTHS.end() / 4;
 
 /// A message that has come whole.
 pub(super) struct Message {
@@ -47,6 +52,10 @@ pub(super) enum Nothing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoMore {
     Memory,
+    /// It has let others go first, and they need what it has.
+    Slow,
+    /// The connection has ended.
+    Ended,
     Closed,
 }
 
@@ -69,16 +78,84 @@ struct State {
     datagrams: Taken,
     /// What large messages have that wait for the host, and the memory of those that are arriving.
     large: Taken,
-    /// Large messages that wait for memory, by age.
-    starving: BTreeSet<u64>,
+    /// Large messages that wait for memory, in the order of their turns.
+    starving: BTreeSet<Ask>,
     /// The one that has more than the limit. None of its memory is in `large` until it is whole.
-    beyond: Option<u64>,
+    beyond: Option<Beyond>,
+    /// Those that let others go first, in the order in which they did so.
+    passed: BTreeMap<u64, Passed>,
+    next_passed: u64,
+    /// Where large messages come from that are arriving.
+    sources: BTreeMap<Ipv6Addr, Source>,
+    /// The turn of the last one that waited and got memory.
+    turn: u64,
     next_arriving: u64,
     closed: bool,
     /// Threads that wait for a message; telling nobody would cost a system call all the same.
     waiting: usize,
     /// Whether `event` is readable.
     signalled: bool,
+}
+
+/// A message that waits for memory. Those of one source have different turns, and sources that wait at the
+/// same time have the same ones: this is start-time fair queueing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Ask {
+    turn: u64,
+    number: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Beyond {
+    number: u64,
+    has: usize,
+}
+
+/// A message that let others go first, and is in `large` although that may exceed the limit.
+struct Passed {
+    number: u64,
+    has: usize,
+    place: Arc<Place>,
+}
+
+#[derive(Debug, Default)]
+struct Source {
+    arriving: usize,
+    next_turn: u64,
+}
+
+/// A connection on which large messages arrive, one after the other.
+pub(super) struct Place {
+    source: Ipv6Addr,
+    /// Of the message that arrives now.
+    number: AtomicU64,
+    /// Whether that has more memory than the limit.
+    beyond: AtomicBool,
+    /// Its message is to be dropped, for the memory that it has.
+    condemned: AtomicBool,
+    ended: AtomicBool,
+}
+
+impl Place {
+    pub(super) fn new(source: Ipv6Addr) -> Arc<Self> {
+        Arc::new(Self {
+            source,
+            number: AtomicU64::new(0),
+            beyond: AtomicBool::new(false),
+            condemned: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether its message has a turn that others may be waiting for.
+    pub(super) fn has_turn(&self) -> bool {
+        self.beyond.load(Ordering::Relaxed)
+    }
+
+    /// Whether its message is to be dropped, because it is slow and others need its memory.
+    pub(super) fn is_condemned(&self) -> bool {
+        self.condemned.load(Ordering::Relaxed)
+    }
 }
 
 /// What messages of one kind take.
@@ -173,12 +250,17 @@ impl Queue {
     }
 
     /// A large message begins to arrive.
-    pub(super) fn arriving(self: &Arc<Self>) -> Arriving {
+    pub(super) fn arriving(self: &Arc<Self>, place: &Arc<Place>) -> Arriving {
         let mut state = lock(&self.state);
         let number = state.next_arriving;
         state.next_arriving += 1;
+        state.sources.entry(place.source).or_default().arriving += 1;
+        place.number.store(number, Ordering::Relaxed);
+        place.beyond.store(false, Ordering::Relaxed);
+        place.condemned.store(false, Ordering::Relaxed);
         Arriving {
             queue: Arc::clone(self),
+            place: Arc::clone(place),
             number,
             reserved: 0,
             data: None,
@@ -186,44 +268,113 @@ impl Queue {
     }
 
     /// Takes memory for a message that is arriving and has some; waits until it may.
-    fn reserve(&self, number: u64, has: usize, more: usize) -> Result<(), NoMore> {
+    fn reserve(&self, place: &Place, number: u64, has: usize, more: usize) -> Result<(), NoMore> {
         let mut state = lock(&self.state);
-        loop {
+        let mut ask = None;
+        let outcome = loop {
             if state.closed {
-                return Err(NoMore::Closed);
+                break Err(NoMore::Closed);
             }
-            if state.beyond == Some(number) {
+            if place.ended.load(Ordering::Relaxed) {
+                break Err(NoMore::Ended);
+            }
+            if place.is_condemned() {
+                break Err(NoMore::Slow);
+            }
+            if let Some(beyond) = state.beyond.as_mut().filter(|one| one.number == number) {
+                beyond.has = has + more;
                 return Ok(());
             }
-            let longest = state.starving.first().is_none_or(|first| *first >= number);
+            let first = state
+                .starving
+                .first()
+                .is_none_or(|first| ask == Some(*first));
             // Nobody is overtaken who waits for the host only.
-            let turn = longest || state.beyond.is_some();
+            let turn = first || state.beyond.is_some();
             if turn && state.large.bytes + more <= self.max_bytes {
                 state.large.bytes += more;
-                break;
+                break Ok(());
             }
-            if longest && state.beyond.is_none() && state.large.messages == 0 {
-                state.beyond = Some(number);
+            if first && state.beyond.is_none() && state.large.messages == 0 {
                 state.large.bytes -= has;
-                break;
+                state.passed.retain(|_, passed| passed.number != number);
+                let has = has + more;
+                state.beyond = Some(Beyond { number, has });
+                place.beyond.store(true, Ordering::Relaxed);
+                break Ok(());
             }
-            state.starving.insert(number);
+            if ask.is_none() {
+                let new = state.ask(place.source, number);
+                state.starving.insert(new);
+                ask = Some(new);
+            }
             state = wait(&self.room, state);
-        }
-        if state.starving.remove(&number) {
-            // The next one may be who has waited longest now.
+        };
+        if let Some(ask) = ask {
+            state.starving.remove(&ask);
+            if outcome.is_ok() {
+                state.turn = state.turn.max(ask.turn);
+            }
+            // The next turn may be that of a waiter now.
             self.room.notify_all();
         }
-        Ok(())
+        outcome
+    }
+
+    /// The connection of `place` has ended: its message does not wait for memory any more.
+    pub(super) fn end(&self, place: &Place) {
+        // Under the lock, so that a waiter either sees it or is woken.
+        let _state = lock(&self.state);
+        place.ended.store(true, Ordering::Relaxed);
+        self.room.notify_all();
+    }
+
+    /// Whether messages wait for what others have that are arriving.
+    pub(super) fn is_short(&self) -> bool {
+        lock(&self.state).is_short()
+    }
+
+    /// Lets others go beyond the limit before the message of `place`, if somebody waits for that. What the
+    /// message has stays its own, and is counted.
+    ///
+    /// What such messages have is bounded. When there is too much of it, those are dropped that had their
+    /// turn longest ago; until they have gone, this one stays beyond the limit.
+    pub(super) fn pass_on(&self, place: &Arc<Place>) {
+        let number = place.number.load(Ordering::Relaxed);
+        let mut state = lock(&self.state);
+        let Some(beyond) = state.beyond.filter(|beyond| beyond.number == number) else {
+            return;
+        };
+        if !state.is_short() {
+            return;
+        }
+        let most = self.max_bytes.saturating_add(*LENGTHS.end());
+        if state.large.bytes + beyond.has > most {
+            state.condemn();
+            self.room.notify_all();
+            return;
+        }
+        state.beyond = None;
+        state.large.bytes += beyond.has;
+        place.beyond.store(false, Ordering::Relaxed);
+        let passed = Passed {
+            number,
+            has: beyond.has,
+            place: Arc::clone(place),
+        };
+        let order = state.next_passed;
+        state.next_passed += 1;
+        state.passed.insert(order, passed);
+        self.room.notify_all();
     }
 
     /// A message no longer arrives that has taken `reserved` bytes.
     fn give_back(&self, state: &mut State, number: u64, reserved: usize) {
-        state.starving.remove(&number);
-        match state.beyond == Some(number) {
+        match state.beyond.is_some_and(|beyond| beyond.number == number) {
             true => state.beyond = None,
             false => state.large.bytes -= reserved,
         }
+        state.passed.retain(|_, passed| passed.number != number);
         self.room.notify_all();
     }
 
@@ -263,6 +414,45 @@ impl Queue {
         self.came.notify_all();
         self.room.notify_all();
         self.update_event(&mut state);
+    }
+}
+
+impl State {
+    /// The place of a message among those that wait for memory.
+    fn ask(&mut self, source: Ipv6Addr, number: u64) -> Ask {
+        let source = self.sources.entry(source).or_default();
+        let turn = source.next_turn.max(self.turn);
+        source.next_turn = turn + 1;
+        Ask { turn, number }
+    }
+
+    /// Whether a message waits for memory that the host cannot give back by receiving.
+    fn is_short(&self) -> bool {
+        !self.starving.is_empty() && self.large.messages == 0
+    }
+
+    /// Chooses messages to be dropped, of those that let others go first, until enough is free for a while.
+    /// Those that were chosen before and have not gone yet count.
+    fn condemn(&mut self) {
+        let mut freed = 0;
+        for passed in self.passed.values() {
+            if freed >= AT_ONCE {
+                break;
+            }
+            passed.place.condemned.store(true, Ordering::Relaxed);
+            freed += passed.has;
+        }
+    }
+
+    /// A message of `source` is whole, or no longer arrives.
+    fn arrived(&mut self, source: Ipv6Addr) {
+        let Some(entry) = self.sources.get_mut(&source) else {
+            return;
+        };
+        entry.arriving -= 1;
+        if entry.arriving == 0 {
+            self.sources.remove(&source);
+        }
     }
 }
 

@@ -42,9 +42,11 @@ impl Running {
         silence_panics();
         let busy = Busy::lock();
         let number = |key| settings.option(key) as usize;
+        let max_streams = number("max_streams");
+        let dead_after = Duration::from_millis(settings.option("stream_dead_after_ms"));
         let inbound = Arc::new(Inbound {
             queue: Queue::new(number("receive_queue"), number("receive_queue_bytes")),
-            incoming: Incoming::default(),
+            incoming: Incoming::new(max_streams, dead_after),
             transport: OnceLock::new(),
         });
         let connect_within = Duration::from_millis(settings.option("connect_timeout_ms"));
@@ -77,7 +79,7 @@ impl Running {
             transport,
             handle,
             inbound,
-            outgoing: Outgoing::new(connect_within),
+            outgoing: Outgoing::new(connect_within, max_streams),
         })
     }
 

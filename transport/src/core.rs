@@ -379,6 +379,7 @@ impl Core {
             rejected_resources: resources,
             rejected_malformed: malformed,
             dropped_memory: rare.dropped_memory.get(),
+            dropped_slow: rare.dropped_slow.get(),
             pongs_ignored: rare.pongs_ignored.get(),
             discovery_dropped: rare.discovery_dropped.get(),
             send_drops: rare.send_drops.get(),

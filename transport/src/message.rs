@@ -34,4 +34,6 @@ pub enum DropReason<'a> {
     Memory,
     /// It came in pieces, and the rest did not come. The words are for the log.
     Cut(fmt::Arguments<'a>),
+    /// It came in pieces, and so slowly that it would have kept others waiting. The words are for the log.
+    Slow(fmt::Arguments<'a>),
 }

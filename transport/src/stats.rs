@@ -96,6 +96,8 @@ pub(crate) struct Rare {
     pub rejected: Rejected,
     /// Messages that were dropped for the memory that they would have taken.
     pub dropped_memory: Counter,
+    /// Messages that were dropped because they came too slowly.
+    pub dropped_slow: Counter,
     pub pongs_ignored: Counter,
     pub discovery_dropped: Counter,
     pub send_drops: Counter,
@@ -157,7 +159,8 @@ pub struct Stats {
     pub rejected: u64,
     /// Refused because their source is neither link-local nor loopback.
     pub rejected_source: u64,
-    /// Connections refused because `max_streams` were open.
+    /// Connections refused because `max_streams` were open, or that
+    /// [gave way](crate::DataStream::give_way) to others.
     pub rejected_max_streams: u64,
     /// Connections refused, or silent streams reset, because of `max_silent_streams`.
     pub rejected_silent: u64,
@@ -202,6 +205,9 @@ pub struct Stats {
     pub udp_send_buffer: u64,
     /// Bytes of receive buffer that the kernel granted the control socket.
     pub udp_receive_buffer: u64,
+    /// Those of `messages_dropped` that came in pieces and too slowly
+    /// ([`DropReason::Slow`](crate::DropReason::Slow)).
+    pub dropped_slow: u64,
 }
 
 /// What the counters showed when they were last reset: they themselves only ever go up, so that
@@ -236,7 +242,7 @@ impl Baseline {
 
 impl Stats {
     /// Everything that only goes up.
-    fn counts_mut(&mut self) -> [&mut u64; 27] {
+    fn counts_mut(&mut self) -> [&mut u64; 28] {
         [
             &mut self.messages_sent,
             &mut self.messages_received,
@@ -254,6 +260,7 @@ impl Stats {
             &mut self.rejected_resources,
             &mut self.rejected_malformed,
             &mut self.dropped_memory,
+            &mut self.dropped_slow,
             &mut self.pongs_ignored,
             &mut self.discovery_dropped,
             &mut self.send_drops,

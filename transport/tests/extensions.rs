@@ -19,8 +19,10 @@ fn what_a_handler_drops_is_counted() {
     t.count_dropped(DropReason::Full, 2);
     t.count_dropped(DropReason::Memory, 3);
     t.count_dropped(DropReason::Cut(format_args!("half of it")), 4);
+    t.count_dropped(DropReason::Slow(format_args!("a byte a second")), 5);
     let stats = t.get_stats();
-    assert_eq!((stats.messages_dropped, stats.dropped_memory), (9, 3));
+    assert_eq!((stats.messages_dropped, stats.dropped_memory), (14, 3));
+    assert_eq!(stats.dropped_slow, 5);
 }
 
 #[test]

@@ -64,7 +64,8 @@
   (:rejected-malformed :uint64)
   (:discovery-dropped :uint64)
   (:send-drops :uint64)
-  (:pings-limited :uint64))
+  (:pings-limited :uint64)
+  (:dropped-slow :uint64))
 
 (define-structure rtt
     "What a series of pings came to."

@@ -3,6 +3,8 @@
 mod format;
 pub(super) mod incoming;
 pub(super) mod outgoing;
+pub(super) mod pace;
+mod places;
 mod turn;
 
 pub(super) use format::{Source, Store, LENGTHS};

@@ -6,7 +6,7 @@ use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use thunderbolt_transport::{DataStream, ThunderboltTransport, TransportError};
+use thunderbolt_transport::{DataStream, LogLevel, ThunderboltTransport, TransportError};
 
 use super::format::header;
 use super::turn::Turn;
@@ -25,6 +25,11 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 pub(in crate::plugin) struct Outgoing {
     lines: Mutex<HashMap<Target, Arc<Line>>>,
     connect_within: Duration,
+    /// Connections that nobody is sending over are closed when there are more. A host that answers
+    /// strangers has one to each of them.
+    most: usize,
+    /// When a reset was logged last.
+    logged: Mutex<Option<Instant>>,
 }
 
 /// A peer's address and data port.
@@ -45,11 +50,22 @@ struct Connection {
     cut: bool,
 }
 
+/// How a connection ended.
+#[derive(PartialEq, Eq)]
+enum Ended {
+    /// The peer reset it.
+    Reset,
+    Otherwise,
+}
+
 impl Outgoing {
-    pub(in crate::plugin) fn new(connect_within: Duration) -> Arc<Self> {
+    /// At most a quarter of `max_streams` are connections that nobody is sending over.
+    pub(in crate::plugin) fn new(connect_within: Duration, max_streams: usize) -> Arc<Self> {
         Arc::new(Self {
             lines: Mutex::default(),
             connect_within,
+            most: (max_streams / 4).max(1),
+            logged: Mutex::new(None),
         })
     }
 
@@ -59,7 +75,7 @@ impl Outgoing {
     /// ends after what was sent: the peer drops the beginning, and the next message goes over another.
     pub(in crate::plugin) fn send(
         self: &Arc<Self>,
-        transport: &ThunderboltTransport,
+        transport: &Arc<ThunderboltTransport>,
         to: Target,
         data: &[u8],
         limit: Limit,
@@ -75,7 +91,7 @@ impl Outgoing {
 
     fn send_over(
         self: &Arc<Self>,
-        transport: &ThunderboltTransport,
+        transport: &Arc<ThunderboltTransport>,
         to: Target,
         line: &Arc<Line>,
         data: &[u8],
@@ -108,11 +124,12 @@ impl Outgoing {
     /// Opens a connection, with a thread that watches for its end.
     fn open(
         self: &Arc<Self>,
-        transport: &ThunderboltTransport,
+        transport: &Arc<ThunderboltTransport>,
         to: Target,
         line: &Arc<Line>,
         within: Duration,
     ) -> Result<Arc<DataStream>, TransportError> {
+        self.make_room();
         let peer = format!("[{}]:{}", to.0, to.1);
         let stream = Arc::new(transport.open_data_stream_timeout(&peer, Some(within))?);
         *lock(&line.connection) = Some(Connection {
@@ -122,8 +139,11 @@ impl Outgoing {
         });
         let (outgoing, watched) = (Arc::clone(self), Arc::clone(line));
         let connection = Arc::clone(&stream);
+        let log = Arc::clone(transport);
         let started = transport.spawn("dcf-tb-plugin", move || {
-            watched.watch(&connection);
+            if watched.watch(&connection) == Ended::Reset {
+                outgoing.log_reset(&log, &connection);
+            }
             // Whoever is sending over it finds out why it ended, so it is not closed under way.
             watched.take_out(&connection);
             drop(connection);
@@ -134,6 +154,55 @@ impl Outgoing {
             return Err(error);
         }
         Ok(stream)
+    }
+
+    /// Closes a connection that nobody is sending over, when there are too many: first one that was cut,
+    /// whose peer does not read, then the one that was not used for longest.
+    fn make_room(&self) {
+        let mut unused: Vec<_> = {
+            let lines = lock(&self.lines);
+            let open = lines.values().filter_map(|line| {
+                let connection = lock(&line.connection);
+                let connection = connection.as_ref()?;
+                Some((!connection.cut, connection.used, Arc::clone(line)))
+            });
+            open.collect()
+        };
+        if unused.len() < self.most {
+            return;
+        }
+        unused.sort_by_key(|&(whole, used, _)| (whole, used));
+        for (_, _, line) in unused {
+            let Some(_held) = line.turn.take(Limit::after(Some(Duration::ZERO))) else {
+                continue;
+            };
+            let Some(connection) = lock(&line.connection).take() else {
+                continue;
+            };
+            match connection.cut {
+                true => connection.stream.reset(),
+                false => connection.stream.close(),
+            }
+            return;
+        }
+    }
+
+    /// Success of a send says that the kernel has taken the message, so a reset that comes later is the
+    /// only sign that the peer has not.
+    fn log_reset(&self, transport: &ThunderboltTransport, stream: &DataStream) {
+        let mut logged = lock(&self.logged);
+        if logged.is_some_and(|last| last.elapsed() < Duration::from_secs(1)) {
+            return;
+        }
+        *logged = Some(Instant::now());
+        drop(logged);
+        transport.log(
+            LogLevel::Warn,
+            format_args!(
+                "{} reset the connection for large messages: it has not taken those that were sent last",
+                stream.peer()
+            ),
+        );
     }
 
     /// Forgets a line that nobody uses.
@@ -241,23 +310,24 @@ impl Line {
     }
 
     /// Returns when the connection has ended, or is idle and was closed.
-    fn watch(&self, stream: &Arc<DataStream>) {
+    fn watch(&self, stream: &Arc<DataStream>) -> Ended {
         let mut wait = IDLE;
         loop {
             match stream.read_timeout(&mut [0], Some(wait)) {
                 Err(TransportError::Timeout { .. }) => {}
+                Err(error) if is_lost(&error) => return Ended::Reset,
                 // Nothing ever comes from there but the end.
-                _ => return,
+                _ => return Ended::Otherwise,
             }
             match self.idle() {
                 Some(idle) if idle < IDLE => wait = IDLE - idle,
                 Some(_) => {
                     if self.close_gently(stream) {
-                        return;
+                        return Ended::Otherwise;
                     }
                     wait = LOOK_AGAIN;
                 }
-                None => return,
+                None => return Ended::Otherwise,
             }
         }
     }

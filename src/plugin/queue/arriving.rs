@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::{Message, NoMore, Queue};
+use super::{Message, NoMore, Place, Queue};
 use crate::plugin::large::{Source, Store, LENGTHS};
 use crate::plugin::lock;
 use crate::plugin::memory::Buffer;
@@ -12,6 +12,7 @@ use crate::plugin::peer::PeerText;
 /// A large message on its way into the queue. Dropped before it is whole, it leaves nothing behind.
 pub(in crate::plugin) struct Arriving {
     pub(super) queue: Arc<Queue>,
+    pub(super) place: Arc<Place>,
     pub(super) number: u64,
     pub(super) reserved: usize,
     pub(super) data: Option<Buffer>,
@@ -69,7 +70,7 @@ impl Store for Arriving {
             };
             let grown = grown.min(len + missing);
             self.queue
-                .reserve(self.number, capacity, grown - capacity)?;
+                .reserve(&self.place, self.number, capacity, grown - capacity)?;
             self.reserved = grown;
             let there = match &mut self.data {
                 Some(data) => data.grow(grown),
@@ -91,5 +92,6 @@ impl Drop for Arriving {
     fn drop(&mut self) {
         let mut state = lock(&self.queue.state);
         self.queue.give_back(&mut state, self.number, self.reserved);
+        state.arrived(self.place.source);
     }
 }

@@ -1,7 +1,7 @@
 //! The queue in every order that its threads can take (`make models`): a lost wake-up leaves all of them
 //! asleep, which the model checker takes for a deadlock.
 
-use super::tests::{come, peer, LARGE};
+use super::tests::{come, peer, place, LARGE};
 use super::*;
 use crate::models::check;
 use loom::thread::{spawn, JoinHandle};
@@ -25,7 +25,7 @@ fn forever() -> Limit {
 
 /// A message of two steps: its second half needs more memory.
 fn large(queue: &Arc<Queue>) -> Result<(), NoMore> {
-    let mut arriving = queue.arriving();
+    let mut arriving = queue.arriving(&place());
     come(&mut arriving, 2 * LARGE, 2 * LARGE)?;
     arriving.deliver(peer())
 }
@@ -35,6 +35,7 @@ fn nothing_is_left(queue: &Queue) {
     assert_eq!((state.large.bytes, state.large.messages), (0, 0));
     assert_eq!((state.datagrams.bytes, state.datagrams.messages), (0, 0));
     assert_eq!((state.starving.len(), state.beyond), (0, None));
+    assert_eq!((state.sources.len(), state.passed.len()), (0, 0));
 }
 
 #[test]
@@ -91,12 +92,59 @@ fn a_message_that_is_cut_holds_up_nobody() {
     check(Some(2), || {
         let queue = queue();
         let cut = with(&queue, |queue| {
-            let mut arriving = queue.arriving();
+            let mut arriving = queue.arriving(&place());
             come(&mut arriving, LARGE + 1, 2 * LARGE)
         });
         large(&queue).unwrap();
         assert!(queue.take(forever()).is_ok());
         cut.join().unwrap().unwrap();
+        nothing_is_left(&queue);
+    });
+}
+
+/// One lets the other go first, and gets its turn again.
+#[test]
+fn a_slow_one_that_lets_others_go_first_arrives_too() {
+    check(Some(2), || {
+        let queue = queue();
+        let slow = with(&queue, |queue| {
+            let place = place();
+            let mut arriving = queue.arriving(&place);
+            come(&mut arriving, LARGE + 1, 2 * LARGE).unwrap();
+            queue.pass_on(&place);
+            come(&mut arriving, 2 * LARGE, 2 * LARGE).unwrap();
+            arriving.deliver(peer()).unwrap();
+        });
+        let other = with(&queue, |queue| large(queue).unwrap());
+        for _ in 0..2 {
+            assert!(queue.take(forever()).is_ok());
+        }
+        slow.join().unwrap();
+        other.join().unwrap();
+        nothing_is_left(&queue);
+    });
+}
+
+/// Its connection ends while it waits for memory.
+#[test]
+fn one_whose_connection_ends_waits_no_longer() {
+    check(Some(3), || {
+        let queue = queue();
+        large(&queue).unwrap();
+        let place = place();
+        let waits = with(&queue, {
+            let place = Arc::clone(&place);
+            move |queue| {
+                let mut arriving = queue.arriving(&place);
+                assert_eq!(
+                    come(&mut arriving, 2 * LARGE, 2 * LARGE),
+                    Err(NoMore::Ended)
+                );
+            }
+        });
+        queue.end(&place);
+        waits.join().unwrap();
+        assert!(queue.take(forever()).is_ok());
         nothing_is_left(&queue);
     });
 }

@@ -15,6 +15,11 @@ pub(super) fn peer() -> PeerText {
     PeerText::new("fe80::1%lo")
 }
 
+/// A connection of one and the same source.
+pub(super) fn place() -> Arc<Place> {
+    Place::new(Ipv6Addr::LOCALHOST)
+}
+
 fn now() -> Limit {
     Limit::after(Some(Duration::ZERO))
 }
@@ -34,7 +39,7 @@ pub(super) fn come(arriving: &mut Arriving, bytes: usize, length: usize) -> Resu
 
 /// A whole one, delivered.
 fn deliver(queue: &Arc<Queue>, length: usize) {
-    let mut arriving = queue.arriving();
+    let mut arriving = queue.arriving(&place());
     come(&mut arriving, length, length).unwrap();
     arriving.deliver(peer()).unwrap();
 }
@@ -77,7 +82,7 @@ fn datagrams_that_find_no_room_are_dropped() {
 #[test]
 fn memory_grows_with_what_has_come_and_not_with_what_is_claimed() {
     let queue = Queue::new(1, 1 << 30);
-    let mut arriving = queue.arriving();
+    let mut arriving = queue.arriving(&place());
     assert_eq!(bytes(&queue), 0);
     let length = *LENGTHS.end();
     let mut most = 0;
@@ -98,7 +103,7 @@ fn memory_grows_with_what_has_come_and_not_with_what_is_claimed() {
 fn one_may_exceed_the_memory_when_the_host_leaves_nothing_lying() {
     let queue = queue();
     let length = 10 * MAX_BYTES;
-    let (mut first, mut second) = (queue.arriving(), queue.arriving());
+    let (mut first, mut second) = (queue.arriving(&place()), queue.arriving(&place()));
     come(&mut second, MAX_BYTES / 2, length).unwrap();
     std::thread::scope(|scope| {
         // This one may have more than there is.
@@ -128,7 +133,7 @@ fn one_that_stalls_is_in_nobodys_way() {
     // Those that have sent a byte hold up none that needs all there is.
     let _stalled: Vec<_> = (0..10)
         .map(|_| {
-            let mut stalled = queue.arriving();
+            let mut stalled = queue.arriving(&place());
             come(&mut stalled, 1, most).unwrap();
             stalled
         })
@@ -136,7 +141,7 @@ fn one_that_stalls_is_in_nobodys_way() {
     deliver(&queue, most);
     assert_eq!(queue.take(now()).unwrap().data.len(), most);
     // Nor does one that has more than the limit, as long as they are within it.
-    let mut stalled = queue.arriving();
+    let mut stalled = queue.arriving(&place());
     come(&mut stalled, 5 * MAX_BYTES, most).unwrap();
     assert!(lock(&queue.state).beyond.is_some());
     for _ in 0..3 {
@@ -154,7 +159,7 @@ fn one_that_stalls_is_in_nobodys_way() {
 fn nobody_is_overtaken_who_waits_for_the_host() {
     let queue = queue();
     deliver(&queue, 600_000);
-    let (mut older, mut newer) = (queue.arriving(), queue.arriving());
+    let (mut older, mut newer) = (queue.arriving(&place()), queue.arriving(&place()));
     let (length, starving) = (MAX_BYTES, || lock(&queue.state).starving.len());
     std::thread::scope(|scope| {
         scope.spawn(move || {
@@ -174,6 +179,87 @@ fn nobody_is_overtaken_who_waits_for_the_host() {
         }
     });
     assert_eq!(bytes(&queue), 0);
+}
+
+fn from(number: u16) -> Arc<Place> {
+    Place::new(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, number))
+}
+
+fn starving(queue: &Queue) -> usize {
+    lock(&queue.state).starving.len()
+}
+
+#[test]
+fn turns_are_fair_by_source() {
+    let mut state = State::default();
+    let [many, one, late] = [1, 2, 3].map(|number| from(number).source);
+    let asks: Vec<_> = (0..4).map(|number| state.ask(many, number)).collect();
+    let second = state.ask(one, 4);
+    assert!(asks[0] < second && second < asks[1]);
+    // Who comes when two turns are over begins there, and overtakes nobody who was there.
+    state.turn = asks[2].turn;
+    let third = state.ask(late, 5);
+    assert!(asks[2] < third && third < asks[3]);
+}
+
+/// What a message has that let others go first is counted, and there is a bound to it.
+#[test]
+fn slow_ones_let_others_go_first_until_too_much_is_taken() {
+    let queue = queue();
+    let most = *LENGTHS.end();
+    let mut slow = Vec::new();
+    std::thread::scope(|scope| {
+        // Each has half of the largest message, so the third one finds too much taken.
+        for number in 0..3 {
+            let place = from(number);
+            let mut arriving = queue.arriving(&place);
+            come(&mut arriving, most / 4 + 1, most).unwrap();
+            assert!(place.has_turn());
+            queue.pass_on(&place);
+            assert!(place.has_turn(), "nobody else waits");
+            slow.push((place, arriving));
+            let mut waits = queue.arriving(&from(100 + number));
+            let waits = scope.spawn(move || {
+                come(&mut waits, 2 * MAX_BYTES, 2 * MAX_BYTES).unwrap();
+                waits.deliver(peer()).unwrap();
+            });
+            wait_until(|| starving(&queue) == 1);
+            assert!(queue.is_short());
+            queue.pass_on(&slow[number as usize].0);
+            if number == 2 {
+                // The first one had its turn longest ago.
+                assert!(slow[0].0.is_condemned() && slow[2].0.has_turn());
+                assert!(!slow[1].0.is_condemned());
+                let (place, mut arriving) = slow.remove(0);
+                let more = come(&mut arriving, most, most);
+                assert_eq!((more, place.is_condemned()), (Err(NoMore::Slow), true));
+                drop(arriving);
+                queue.pass_on(&slow[1].0);
+            }
+            waits.join().unwrap();
+            let soon = Limit::after(Some(Duration::from_secs(30)));
+            assert_eq!(queue.take(soon).unwrap().data.len(), 2 * MAX_BYTES);
+            assert!(bytes(&queue) <= MAX_BYTES + most);
+        }
+    });
+    drop(slow);
+    assert_eq!(bytes(&queue), 0);
+    assert!(lock(&queue.state).passed.is_empty());
+}
+
+#[test]
+fn a_message_whose_connection_ends_waits_no_longer() {
+    let queue = queue();
+    deliver(&queue, MAX_BYTES);
+    let place = from(1);
+    std::thread::scope(|scope| {
+        let mut arriving = queue.arriving(&place);
+        let waits = scope.spawn(move || come(&mut arriving, LARGE, LARGE));
+        wait_until(|| starving(&queue) == 1);
+        queue.end(&place);
+        assert_eq!(waits.join().unwrap(), Err(NoMore::Ended));
+    });
+    assert_eq!(starving(&queue), 0);
 }
 
 /// Threads get there in the end.
@@ -203,7 +289,7 @@ fn the_descriptor_is_readable_exactly_while_there_is_something_to_take() {
     assert!(readable());
     queue.take(now()).unwrap();
     assert!(!readable());
-    let mut arriving = queue.arriving();
+    let mut arriving = queue.arriving(&place());
     come(&mut arriving, LARGE - 1, LARGE).unwrap();
     assert!(!readable(), "half a message is none");
     come(&mut arriving, LARGE, LARGE).unwrap();
@@ -223,9 +309,9 @@ fn a_close_wakes_everybody() {
         let takes = scope.spawn(move || takes.take(Limit::after(None)).err());
         let arrives = scope.spawn(move || {
             // Another one has more than there is, so it waits.
-            let mut other = arrives.arriving();
+            let mut other = arrives.arriving(&place());
             come(&mut other, 1, LARGE).unwrap();
-            come(&mut arrives.arriving(), 1, LARGE)
+            come(&mut arrives.arriving(&place()), 1, LARGE)
         });
         wait_until(|| {
             let state = lock(&queue.state);
@@ -236,7 +322,7 @@ fn a_close_wakes_everybody() {
         assert_eq!(arrives.join().unwrap(), Err(NoMore::Closed));
     });
     assert!(queue.push(b"late", peer()).is_err());
-    let late = come(&mut queue.arriving(), 1, LARGE);
+    let late = come(&mut queue.arriving(&place()), 1, LARGE);
     assert_eq!(late, Err(NoMore::Closed));
     assert_eq!(queue.take(now()).err(), Some(Nothing::Closed));
 }
@@ -244,7 +330,7 @@ fn a_close_wakes_everybody() {
 #[test]
 fn a_message_that_was_whole_too_late_is_refused() {
     let queue = queue();
-    let mut arriving = queue.arriving();
+    let mut arriving = queue.arriving(&place());
     come(&mut arriving, LARGE, LARGE).unwrap();
     queue.close();
     assert_eq!(arriving.deliver(peer()), Err(NoMore::Closed));

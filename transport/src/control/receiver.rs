@@ -353,6 +353,10 @@ pub(super) fn log_dropped(core: &Core, count: u64, why: fmt::Arguments<'_>) {
 pub(crate) fn count_dropped(core: &Core, reason: DropReason<'_>, count: u64) {
     match reason {
         DropReason::Cut(why) => log_dropped(core, count, why),
+        DropReason::Slow(why) => {
+            core.counters.rare.dropped_slow.add(count);
+            log_dropped(core, count, why);
+        }
         DropReason::Full => {
             let limit = core.settings.receive_queue;
             let why = format_args!("the receive queue of {limit} messages is full (receive_queue)");

@@ -27,6 +27,7 @@ use crate::control::cannot_bind_device;
 use crate::core::Core;
 use crate::error::{Result, TransportError};
 use crate::log::log;
+use crate::stats::Counter;
 use crate::sys::poll::Deadline;
 use crate::sys::thread::wait_until;
 use crate::sys::{file, socket};
@@ -267,12 +268,29 @@ impl DataStream {
     /// Ends a stream that a peer opened and did not use as it has to: resets it, counts it among
     /// the [`rejected`](crate::Stats::rejected) and logs why. Nothing happens when it has ended.
     pub fn reject(&self, why: fmt::Arguments<'_>) {
+        self.reset_because(&self.shared.core.counters.rare.rejected.malformed, why);
+    }
+
+    /// Ends a stream that has to make room for others: resets it, counts it in
+    /// [`rejected_max_streams`](crate::Stats::rejected_max_streams) and logs why. Nothing happens when it
+    /// has ended.
+    pub fn give_way(&self, why: fmt::Arguments<'_>) {
+        let max_streams = &self.shared.core.counters.rare.rejected.max_streams;
+        self.reset_because(max_streams, why);
+    }
+
+    /// Ends the stream and resets the connection, so that the peer learns that what it sent was not taken.
+    /// Calls on the stream fail as after [`close`](Self::close).
+    pub fn reset(&self) {
+        self.shared.end(End::Rejected);
+    }
+
+    fn reset_because(&self, counter: &Counter, why: fmt::Arguments<'_>) {
         let core = &self.shared.core;
         // Counted before the peer learns of it.
-        let malformed = &core.counters.rare.rejected.malformed;
-        malformed.increment();
+        counter.increment();
         if !self.shared.end(End::Rejected) {
-            malformed.decrement();
+            counter.decrement();
             return;
         }
         if let Some(held_back) = core.streams.malformed.pass() {

@@ -32,7 +32,7 @@ pub(crate) enum End {
     TransportClosed = 4,
     /// It was silent, and gave way to another stream.
     GaveWay = 5,
-    /// What came on it was not what had to.
+    /// This side reset it.
     Rejected = 6,
 }
 
@@ -69,7 +69,7 @@ pub(crate) struct Streams {
     pub send_buffer: Counter,
     /// The system's congestion control is one for shared paths.
     paced: AtomicBool,
-    /// Of records of malformed streams.
+    /// Of records of streams that this side resets.
     pub malformed: Throttle,
 }
 
