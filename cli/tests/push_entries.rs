@@ -87,6 +87,7 @@ fn a_folder_that_cannot_be_written() {
     folders.write("out/d/locked/small", "1");
     folders.write("out/d/locked/large", content(LARGE));
     folders.write("out/d/locked/deeper/file", "2");
+    symlink("small", folders.at("out/d/locked/link")).unwrap();
     fs::create_dir_all(folders.at("in/d/locked")).unwrap();
     mode(&folders.at("in/d/locked"), 0o555);
     let mut receiver = receive(&folders, cable.b(), &[]);
@@ -95,10 +96,11 @@ fn a_folder_that_cannot_be_written() {
         ("locked/deeper", denied),
         ("locked/deeper/file", "its folder d/locked/deeper: "),
         ("locked/large", denied),
+        ("locked/link", denied),
         ("locked/small", denied),
     ];
     all_but(&cable, &folders, &failing, 1);
-    receiver.wait_err("3 are missing");
+    receiver.wait_err("4 are missing");
     mode(&folders.at("in/d/locked"), 0o755);
     push(cable.a(), &[&folders.at("out/d")]).with(0);
     assert_eq!(folders.names("in/d"), folders.names("out/d"));

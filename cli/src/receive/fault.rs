@@ -87,3 +87,63 @@ pub fn failure(error: &io::Error) -> Failure {
     };
     Failure::new(exit, why)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder on a disk that has room and can be written.
+    fn folder() -> (tempfile::TempDir, Folder) {
+        let directory = tempfile::tempdir().unwrap();
+        let folder = Folder::open(directory.path()).unwrap();
+        (directory, folder)
+    }
+
+    fn entry() -> Entry {
+        Entry {
+            kind: crate::transfer::entry::Kind::File,
+            mode: 0o644,
+            modified: (0, 0),
+            size: 0,
+            path: "x".into(),
+            more: Default::default(),
+        }
+    }
+
+    #[test]
+    fn only_faults_of_the_whole_disk_end_a_push() {
+        let (_directory, folder) = folder();
+        let sort = |errno: Errno| Fault::of(&folder, &entry(), &errno.into());
+        for (errno, exit) in [
+            (Errno::ACCESS, Exit::Failed),
+            (Errno::PERM, Exit::Failed),
+            (Errno::IO, Exit::Failed),
+            (Errno::NOENT, Exit::Failed),
+            (Errno::MFILE, Exit::Failed),
+            (Errno::TXTBSY, Exit::Failed),
+            (Errno::NAMETOOLONG, Exit::Refused),
+            (Errno::INVAL, Exit::Refused),
+            (Errno::ILSEQ, Exit::Refused),
+            (Errno::NOTDIR, Exit::Refused),
+            (Errno::LOOP, Exit::Refused),
+            (Errno::ISDIR, Exit::Exists),
+            (Errno::EXIST, Exit::Exists),
+            (Errno::FBIG, Exit::DiskFull),
+            // Another disk below the folder: this one can be written.
+            (Errno::ROFS, Exit::Failed),
+        ] {
+            match sort(errno) {
+                Fault::Entry(failure) => assert_eq!(failure.exit, exit, "{errno}"),
+                Fault::Push(trouble) => panic!("{errno}: {trouble:?}"),
+            }
+        }
+        for errno in [Errno::NOSPC, Errno::DQUOT] {
+            let fault = sort(errno);
+            let is_full = matches!(
+                &fault,
+                Fault::Push(Trouble::Fatal(failure)) if failure.exit == Exit::DiskFull
+            );
+            assert!(is_full, "{fault:?}");
+        }
+    }
+}
