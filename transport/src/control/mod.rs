@@ -16,13 +16,14 @@ pub(crate) mod send;
 
 use std::io;
 use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use socket2::Socket;
 
 use crate::config::Settings;
 use crate::error::{Result, TransportError};
 use crate::stats::{Counter, Counters};
-use crate::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::RwLock;
 use crate::sys::event::Wake;
 use crate::sys::socket;
@@ -30,6 +31,9 @@ use crate::sys::socket::BufferOption;
 use crate::sys::thread::wait_until;
 use crate::MAX_MESSAGE_SIZE;
 use lanes::Lanes;
+
+/// For how long messages leave singly after the interface's own queue had no room.
+const SINGLY: Duration = Duration::from_secs(10);
 
 /// The control socket of the present incarnation of the interface.
 pub(crate) struct Control {
@@ -39,6 +43,9 @@ pub(crate) struct Control {
     /// Messages of up to this size may be handed to the kernel many at a time, for it to cut
     /// (UDP_SEGMENT): as large as was not refused.
     largest_segment: AtomicUsize,
+    begun: Instant,
+    /// Until when messages leave singly, in milliseconds since `begun`.
+    single_until: AtomicU64,
     /// Wakes the receiver thread.
     pub wake: Wake,
     /// Bytes that the kernel granted, without its doubling for bookkeeping (socket(7)).
@@ -62,6 +69,8 @@ impl Control {
             port: AtomicU16::new(0),
             lanes: Lanes::default(),
             largest_segment: AtomicUsize::new(MAX_MESSAGE_SIZE),
+            begun: Instant::now(),
+            single_until: AtomicU64::new(0),
             wake: Wake::new()?,
             send_buffer: Counter::default(),
             receive_buffer: Counter::default(),
@@ -140,6 +149,24 @@ impl Control {
     pub fn allow_segments(&self) {
         self.largest_segment
             .store(MAX_MESSAGE_SIZE, Ordering::Relaxed);
+    }
+
+    /// The interface's own queue had no room. A queue that limits the rate cuts what the kernel was to
+    /// cut itself, drops a part, and calls it sent (tbf_segment of net/sched/sch_tbf.c): for a
+    /// while each message has to be told of by itself.
+    fn send_singly(&self) {
+        let now = self.begun.elapsed() + SINGLY;
+        let until = now.as_millis() as u64;
+        self.single_until.store(until, Ordering::Relaxed);
+    }
+
+    /// The largest messages that may be handed over many at a time; 0: none.
+    fn largest_segment(&self) -> usize {
+        let until = self.single_until.load(Ordering::Relaxed);
+        if until > 0 && (self.begun.elapsed().as_millis() as u64) < until {
+            return 0;
+        }
+        self.largest_segment.load(Ordering::Relaxed)
     }
 
     /// The kernel does not cut messages of this size: it can't, or they do not fit in a packet.

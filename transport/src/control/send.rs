@@ -12,7 +12,6 @@ use super::lanes::{Cargo, Route};
 use crate::address::{self, OwnPort, Scope};
 use crate::core::Core;
 use crate::error::{Result, TransportError};
-use crate::sync::atomic::Ordering;
 use crate::sys::poll::{wait, Deadline, Interest};
 use crate::sys::send::{self, Outgoing, SEND_BATCH};
 use crate::sys::{socket, would_block};
@@ -211,6 +210,9 @@ impl Core {
                 continue;
             }
             let dropped = socket::is_drop(&error);
+            if dropped {
+                self.control.send_singly();
+            }
             if !would_block(&error) && !dropped {
                 return Err(self.failed_to("cannot send", to, error));
             }
@@ -337,7 +339,7 @@ impl Core {
         peers: &[SocketAddrV6],
         datagrams: &[Outgoing<'_>],
     ) -> io::Result<usize> {
-        let largest = self.control.largest_segment.load(Ordering::Relaxed);
+        let largest = self.control.largest_segment();
         let socket_fd = socket.as_fd();
         let send = || send::send(socket_fd, peers, datagrams, largest);
         match socket::send_despite_reports(socket_fd, send) {
