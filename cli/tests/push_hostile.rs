@@ -245,6 +245,7 @@ fn all_of(entries: &[Vec<u8>], size: u64) -> Vec<u8> {
 
 const LINKS: u8 = 1;
 const HOLES: u8 = 2;
+const HARD_LINKS: u8 = 4;
 
 #[test]
 fn links_that_lead_out_of_the_folder_or_may() {
@@ -517,4 +518,83 @@ fn holes_beyond_what_a_file_can_be() {
         ),
     );
     assert_eq!(code, 4, "{why}");
+}
+
+fn hard_link(path: &[u8], first: u32) -> Vec<u8> {
+    [&extended(4, path, 0)[..], &first.to_be_bytes()].concat()
+}
+
+#[test]
+fn hard_links_to_what_is_no_file_before_them() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let _receiver = folders.receive(cable.b(), &["--force"]);
+    let file = |path: &[u8]| extended(FILE, path, 0);
+    for entries in [
+        vec![hard_link(b"l", 0)],
+        vec![hard_link(b"l", 1), file(b"f")],
+        vec![file(b"f"), hard_link(b"l", 1)],
+        vec![file(b"f"), hard_link(b"l", 2)],
+        vec![file(b"f"), hard_link(b"l", u32::MAX)],
+        vec![file(b"f"), hard_link(b"l", 0), hard_link(b"m", 1)],
+        vec![extended(1, b"d", 0), hard_link(b"l", 0)],
+        vec![link(b"s", b"f"), hard_link(b"l", 0)],
+        vec![file(b"f"), hard_link(b"f", 0)],
+        vec![file(b"f"), extended(4, b"l", 0)],
+    ] {
+        let bytes = all_of(&entries, 0);
+        let (code, why) = refused(&answer_to(&cable, LINKS | HARD_LINKS, &bytes));
+        assert_eq!(code, 4, "{why}");
+    }
+    let sized = [&extended(4, b"l", 7)[..], &[0; 4]].concat();
+    let (code, why) = refused(&answer_to(
+        &cable,
+        HARD_LINKS,
+        &all_of(&[file(b"f"), sized], 7),
+    ));
+    assert_eq!(code, 4, "{why}");
+    for (offered, name) in [(HARD_LINKS, &b"../l"[..]), (LINKS, b"l"), (0x80, b"l")] {
+        let bytes = all_of(&[file(b"f"), hard_link(name, 0)], 0);
+        let (code, why) = refused(&answer_to(&cable, offered, &bytes));
+        assert!(code == 8 || (offered == 0x80 && code == 4), "{why}");
+    }
+    assert!(folders.names("in").is_empty());
+}
+
+#[test]
+fn a_hard_link_gives_no_name_to_what_the_push_did_not_bring() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let file = |path: &[u8], size: u64| extended(FILE, path, size);
+    let receiver = folders.receive(cable.b(), &[]);
+    folders.write("in/secret", "secret");
+    let time = fs::FileTimes::new()
+        .set_modified(std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
+    let secret = fs::File::options()
+        .write(true)
+        .open(folders.at("in/secret"));
+    secret.unwrap().set_times(time).unwrap();
+    // Size and time are guessed right: the answer is the same as for any other.
+    for size in [6, 7] {
+        let bytes = all_of(&[file(b"secret", size), hard_link(b"l", 0)], size);
+        let (code, why) = refused(&answer_to(&cable, HARD_LINKS, &bytes));
+        assert!(
+            code == 5 && why.starts_with("secret exists already"),
+            "{why}"
+        );
+    }
+    assert_eq!(folders.names("in"), ["secret"]);
+    drop(receiver);
+
+    // Named before the file has come: the file that is there under its name is not the push's.
+    let mut receiver = folders.receive(cable.b(), &["--force"]);
+    let bytes = [
+        all_of(&[file(b"secret", 6), hard_link(b"l", 0)], 6),
+        frame(4, &1_u32.to_be_bytes()),
+        frame(8, b""),
+    ];
+    let said = answer_to(&cable, HARD_LINKS, &bytes.concat());
+    let said = String::from_utf8_lossy(&said);
+    assert!(said.contains("did not arrive"), "{said:?}");
+    receiver.wait_err("are missing");
+    assert_eq!(folders.names("in"), ["secret"]);
+    assert_eq!(folders.read("in/secret"), b"secret");
 }

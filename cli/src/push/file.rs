@@ -12,7 +12,6 @@ use super::line::{Known, Line};
 use super::pass::Pass;
 use super::place::{changed, exit_of};
 use super::same::Same;
-use super::tree::Tree;
 use crate::transfer::entry::Entry;
 use crate::transfer::message::{Pusher, Want};
 use crate::transfer::sums::{sum, SumsAhead};
@@ -21,12 +20,12 @@ use crate::transfer::{piece_at, pieces, PATIENCE, SMALL};
 
 /// Pushes one file. What is wrong with the file is between the two sides; what fails here ends the stream.
 pub fn push(pass: &Pass<'_>, line: &mut Line<'_>, index: u32) -> Result<()> {
-    let entry = &pass.tree.entries[index as usize];
+    let entry = &pass.entries[index as usize];
     if pass.tally.is_over(index) {
         return Ok(());
     }
     pass.progress.name(&entry.shown());
-    let file = match open(pass.tree, index) {
+    let file = match open(pass, index) {
         Ok(file) => Arc::new(file),
         Err(error) => {
             let why = format!("cannot be read: {error}");
@@ -60,9 +59,9 @@ pub fn push(pass: &Pass<'_>, line: &mut Line<'_>, index: u32) -> Result<()> {
     }
 }
 
-fn open(tree: &Tree, index: u32) -> io::Result<File> {
-    let file = tree.open(index)?;
-    unchanged(&file, &tree.entries[index as usize])?;
+fn open(pass: &Pass<'_>, index: u32) -> io::Result<File> {
+    let file = pass.tree.open(index)?;
+    unchanged(&file, &pass.entries[index as usize])?;
     Ok(file)
 }
 

@@ -1,5 +1,6 @@
 //! `dcf-tb push`: files and folders to the other machine.
 
+mod behind;
 mod climb;
 mod file;
 mod line;
@@ -86,6 +87,7 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         ));
     }
     let tree = Tree::read(&paths, options.dereference)?;
+    tree.behind.say();
     let transport = connect::client(common, peer)?;
     let found = connect::peer(&transport, common, peer)?;
     let mut route = Route::new(&transport, common, found, peer.is_some());

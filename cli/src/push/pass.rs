@@ -1,5 +1,6 @@
 //! One connection's worth of a push: from the announcement to the last result, over one stream or several.
 
+use std::borrow::Cow;
 use std::num::NonZeroU16;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
@@ -35,6 +36,8 @@ const ALIVE: Duration = PATIENCE.checked_div(6).expect("not by zero");
 pub struct Pass<'a> {
     route: &'a Route<'a>,
     pub tree: &'a Tree,
+    /// The entries as this receiver knows them.
+    pub entries: Cow<'a, [Entry]>,
     pub tally: &'a Tally<'a>,
     pub wants: Vec<Want>,
     pub extensions: Extensions,
@@ -42,7 +45,7 @@ pub struct Pass<'a> {
     pub progress: Progress,
     /// The files to be sent, and the next of them.
     files: Vec<u32>,
-    /// The links to be made when all files are there.
+    /// The links and further names to be made when all files are there.
     links: Vec<u32>,
     next: AtomicUsize,
     state: Mutex<State>,
@@ -70,7 +73,7 @@ pub fn run(
     let mut line = Line::new(stream, tally);
     let entries = tree.announced(extensions);
     tally.announced(tree.entries.len() - entries.len());
-    let (wants, id) = announce(&mut line, entries, extensions)?;
+    let (wants, id) = announce(&mut line, &entries, extensions)?;
     tally.accept(&wants)?;
     let total: u64 = entries.iter().map(|entry| entry.size).sum();
     let wanted = |is_wanted: fn(Kind) -> bool| {
@@ -81,13 +84,14 @@ pub fn run(
             .collect()
     };
     let files = wanted(|kind| kind == Kind::File);
-    let links = wanted(|kind| kind == Kind::Link);
+    let links = wanted(|kind| matches!(kind, Kind::Link | Kind::HardLink));
     let pass = Pass {
         route,
         tree,
         tally,
-        progress: Progress::new(total - missing(entries, &wants), total),
+        progress: Progress::new(total - missing(&entries, &wants), total),
         wants,
+        entries,
         extensions,
         id,
         files,

@@ -57,7 +57,7 @@ const CONTENT: OFlags = OFlags::RDONLY
 const FUSE: FsWord = 0x6573_5546;
 
 /// Which file or folder something is, whatever it is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Identity {
     device: u64,
     inode: u64,

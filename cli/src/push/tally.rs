@@ -212,7 +212,7 @@ impl<'a> Tally<'a> {
             match fate {
                 Fate::Failed(_) => counts.failed += 1,
                 Fate::Earlier | Fate::Pushed if entry.kind == Kind::Link => counts.links += 1,
-                _ if entry.kind != Kind::File => {}
+                _ if !entry.is_file() => {}
                 Fate::Earlier | Fate::Pushed => counts.pushed += 1,
                 _ => counts.there += 1,
             }

@@ -1,6 +1,7 @@
 //! What is to be copied: each file and folder, where it is here, and what it is called over there.
 
-use std::collections::HashSet;
+use std::borrow::Cow;
+use std::collections::{hash_map, HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsFd;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Stat};
 
+use super::behind::Behind;
 use super::links::beside;
 use super::place::{Identity, Opener, Place, Root};
 use super::walk::{walk, Found, Visit};
@@ -36,6 +38,10 @@ pub struct Tree {
     /// Where the paths are that have their own name over there, by which links may lead from one to another.
     pub(super) beside: Vec<Option<PathBuf>>,
     opener: Opener,
+    /// The first names of files that have several, by what they are.
+    names: HashMap<Identity, u32>,
+    /// What files and folders have that does not come along.
+    pub behind: Behind,
     /// What was left out: links, devices, what cannot be read.
     pub left_out: u64,
     /// The exit code of the first of them.
@@ -51,6 +57,8 @@ impl Tree {
             roots: Vec::new(),
             bases: Vec::new(),
             links: Vec::new(),
+            names: HashMap::new(),
+            behind: Behind::default(),
             beside: Vec::new(),
             opener: Opener::default(),
             left_out: 0,
@@ -108,10 +116,37 @@ impl Tree {
     }
 
     /// What is announced to a receiver that granted these extensions. Indices are the same for all receivers.
-    pub fn announced(&self, extensions: Extensions) -> &[Entry] {
-        match extensions.has(Extensions::LINKS) {
-            true => &self.entries,
+    pub fn announced(&self, extensions: Extensions) -> Cow<'_, [Entry]> {
+        let all = match extensions.has(Extensions::LINKS) {
+            true => &self.entries[..],
             false => &self.entries[..self.first_link],
+        };
+        let has_names = all.iter().any(|entry| entry.kind == Kind::HardLink);
+        if extensions.has(Extensions::HARD_LINKS) || !has_names {
+            return Cow::Borrowed(all);
+        }
+        // It gets a copy under each name.
+        let copy = |entry: &Entry| match entry.first() {
+            Some(first) => Entry {
+                path: entry.path.clone(),
+                ..self.entries[first as usize].clone()
+            },
+            None => entry.clone(),
+        };
+        Cow::Owned(all.iter().map(copy).collect())
+    }
+
+    /// The entry that the same file has already; else it is the next one.
+    fn first_name(&mut self, stat: &Stat, next: u32) -> Option<u32> {
+        if stat.st_nlink < 2 {
+            return None;
+        }
+        match self.names.entry(Identity::of(stat)) {
+            hash_map::Entry::Occupied(first) => Some(*first.get()),
+            hash_map::Entry::Vacant(none) => {
+                none.insert(next);
+                None
+            }
         }
     }
 
@@ -184,8 +219,17 @@ impl Visit for Adding<'_> {
             entry.more = More::Target((*target).into());
             self.tree.links.push((entry, place));
         } else {
+            self.tree.behind.count(found);
             if kind == Kind::File {
-                entry.more = sparse(found);
+                let next = self.tree.entries.len() as u32;
+                match self.tree.first_name(stat, next) {
+                    Some(first) => {
+                        entry.kind = Kind::HardLink;
+                        entry.size = 0;
+                        entry.more = More::First(first);
+                    }
+                    None => entry.more = sparse(found),
+                }
             }
             self.tree.places.push(place);
             self.tree.entries.push(entry);
@@ -208,7 +252,7 @@ fn entry(kind: Kind, path: PathBuf, stat: &Stat) -> Entry {
         modified: (stat.st_mtime, stat.st_mtime_nsec as u32),
         size: match kind {
             Kind::File => stat.st_size as u64,
-            Kind::Folder | Kind::Link => 0,
+            _ => 0,
         },
         path,
         more: More::Nothing,

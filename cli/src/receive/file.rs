@@ -11,6 +11,7 @@ use thunderbolt_transport::DataStream;
 use super::arriving::Arriving;
 use super::exchange::Exchange;
 use super::fault::Fault;
+use super::hard_link;
 use super::link;
 use super::mark::Mark;
 use super::notes;
@@ -70,6 +71,7 @@ fn outcome(
     let place = place.map_err(|error| Fault::of(&session.folder, entry, &error))?;
     match want {
         _ if entry.kind == Kind::Link => Ok(link::make(session, &place, entry)),
+        _ if entry.kind == Kind::HardLink => hard_link::make(session, &place, entry),
         Want::Comparison => compare(session, exchange, &place),
         Want::Content { have } => content(session, exchange, &place, have),
         Want::Nothing => Ok(Outcome::Done),

@@ -141,10 +141,8 @@ impl Place {
         let put = made
             .map_err(io::Error::from)
             .and_then(|()| self.rename(&moment, force));
-        if put.is_err() {
-            // At worst it stays until the next push.
-            let _ = unlinkat(&*self.folder, &moment, AtFlags::empty());
-        }
+        // rename(2) of one name of a file to another of the same does nothing. At worst it stays until the next push.
+        let _ = unlinkat(&*self.folder, &moment, AtFlags::empty());
         put
     }
 

@@ -5,6 +5,7 @@ mod exchange;
 mod fault;
 mod file;
 mod folder;
+mod hard_link;
 mod identity;
 mod known;
 mod link;

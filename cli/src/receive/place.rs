@@ -111,6 +111,10 @@ impl Place {
         }
     }
 
+    pub fn stat_of_name(&self) -> io::Result<Option<Stat>> {
+        self.stat(&self.name)
+    }
+
     /// Opens a file if it is one. A device or a pipe is not opened at all: that alone can do something.
     fn open(&self, name: &Path, flags: OFlags) -> io::Result<Option<(OwnedFd, Stat)>> {
         match self.stat(name)? {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::fault::{self, Fault};
 use super::folder::{Folder, Walk};
+use super::hard_link;
 use super::mark::Mark;
 use super::notes;
 use super::place::There;
@@ -65,6 +66,7 @@ pub fn plan(
     if let Some(lost) = folder.lost() {
         return Err(Failure::new(Exit::Failed, lost).into());
     }
+    hard_link::check(entries)?;
     let mut in_the_way = Vec::new();
     let mut wants = Vec::with_capacity(entries.len());
     let mut refused = BTreeMap::new();
@@ -82,7 +84,13 @@ pub fn plan(
                 continue;
             }
         };
-        let want = wanted(entry, found, rules);
+        let want = match entry.first() {
+            Some(first) => {
+                let is_same = |first: &Entry| hard_link::is_same(folder, first, entry);
+                name_wanted(&entries[first as usize], found, rules, is_same)
+            }
+            None => wanted(entry, found, rules),
+        };
         let is_brought = found.brought == Mark::Ours;
         if want == Some(Want::Nothing) && is_brought && differs(folder, entry, found.there) {
             other_mode.push((entry, found.there));
@@ -142,7 +150,7 @@ fn refusal(fault: Fault) -> Result<Refusal> {
 /// A folder in the place of a file, or something else in the place of a folder, is never replaced.
 fn kinds_fit(entry: &Entry, found: Found) -> std::result::Result<Found, Fault> {
     let why = match (entry.kind, found.there) {
-        (Kind::File | Kind::Link, There::Folder) => {
+        (Kind::File | Kind::Link | Kind::HardLink, There::Folder) => {
             "a folder of that name is there, and it is not replaced"
         }
         (Kind::Folder, There::File { .. } | There::Special) => {
@@ -298,6 +306,32 @@ fn wanted(entry: &Entry, found: Found, rules: Rules) -> Option<Want> {
             }
         }
         (Kind::File, There::Special) if rules.force => Some(content),
+        _ => None,
+    }
+}
+
+/// The same of another name of the file `first`. One that is equal and no push brought stays as it is; one that a
+/// push brought becomes another name, if it `is_same` not yet.
+fn name_wanted(
+    first: &Entry,
+    found: Found,
+    rules: Rules,
+    is_same: impl FnOnce(&Entry) -> bool,
+) -> Option<Want> {
+    let make = Some(Want::Content { have: 0 });
+    match found.there {
+        There::Nothing => make,
+        There::File { size, modified, .. } => {
+            let is_brought = found.brought == Mark::Ours;
+            let is_equal = (size, modified) == (first.size, first.modified);
+            match is_equal && (is_brought || rules.compare) {
+                true if is_brought && !is_same(first) => make,
+                true => Some(Want::Nothing),
+                false if rules.force => make,
+                false => None,
+            }
+        }
+        There::Special if rules.force => make,
         _ => None,
     }
 }

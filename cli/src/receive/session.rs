@@ -139,6 +139,15 @@ impl Session {
         Err(Failure::new(Exit::Failed, text).into())
     }
 
+    /// Whether a file is in its place, brought by this push or an earlier one.
+    pub fn is_there(&self, index: u32) -> bool {
+        let state = lock(&self.files).get(&index).copied();
+        match self.wants.get(index as usize) {
+            Some(Want::Nothing) => !self.refused.contains_key(&index),
+            _ => matches!(state, Some(State::Done | State::Same)),
+        }
+    }
+
     /// A file that the pusher could not read.
     pub fn skip(&self, index: u32) -> Result<()> {
         self.take(index)?;
@@ -214,13 +223,13 @@ impl Session {
             .iter()
             .filter(|(index, state)| **state == State::Done && of(index, Kind::Link))
             .count() as u64;
-        let of_files = self.refused.keys().filter(|index| of(index, Kind::File));
+        let is_file = |index: &&u32| self.entries[**index as usize].is_file();
+        let of_files = self.refused.keys().filter(is_file);
         let refused = of_files.count() as u64;
         let wanted = self.wants.iter().filter(|want| **want != Want::Nothing);
         let missed = wanted.count() as u64 - done - same + refused;
         let there = self.entries.iter().zip(&self.wants);
-        let there =
-            there.filter(|(entry, want)| entry.kind == Kind::File && **want == Want::Nothing);
+        let there = there.filter(|(entry, want)| entry.is_file() && **want == Want::Nothing);
         let received = self.received.load(Ordering::Relaxed);
         let time = self.begin.elapsed().max(Duration::from_nanos(1));
         let mut text = format!(

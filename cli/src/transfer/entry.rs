@@ -33,6 +33,8 @@ pub enum Kind {
     File = 2,
     /// A symbolic link.
     Link = 3,
+    /// Another name of a file that was announced before it.
+    HardLink = 4,
 }
 
 /// What an entry has beyond those of the first version of the protocol.
@@ -44,6 +46,8 @@ pub enum More {
     Target(Box<[u8]>),
     /// How many of the bytes of a file are not in holes.
     Data(u64),
+    /// The index of the file that a hard link is another name of.
+    First(u32),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +82,9 @@ impl Entry {
             bytes.extend((target.len() as u16).to_be_bytes());
             bytes.extend(target);
         }
+        if let Some(first) = self.first() {
+            bytes.extend(first.to_be_bytes());
+        }
         if self.kind == Kind::File && extensions.has(Extensions::HOLES) {
             bytes.extend(self.data().to_be_bytes());
         }
@@ -99,6 +106,7 @@ impl Entry {
             1 => Kind::Folder,
             2 => Kind::File,
             3 if extensions.has(Extensions::LINKS) => Kind::Link,
+            4 if extensions.has(Extensions::HARD_LINKS) => Kind::HardLink,
             other => return Err(unknown(other)),
         };
         let mut entry = Self::read_rest(kind, fields)?;
@@ -109,6 +117,9 @@ impl Entry {
                 refused(format!("the link \"{}\" is refused: {why}", entry.shown()))
             })?;
             entry.more = More::Target(target.into());
+        }
+        if kind == Kind::HardLink {
+            entry.more = More::First(fields.u32()?);
         }
         if kind == Kind::File && extensions.has(Extensions::HOLES) {
             let data = fields.u64()?;
@@ -150,15 +161,28 @@ impl Entry {
     pub fn target(&self) -> Option<&[u8]> {
         match &self.more {
             More::Target(target) => Some(target),
-            More::Nothing | More::Data(_) => None,
+            _ => None,
         }
+    }
+
+    /// The index of the file that it is another name of, if it is a hard link.
+    pub fn first(&self) -> Option<u32> {
+        match self.more {
+            More::First(first) => Some(first),
+            _ => None,
+        }
+    }
+
+    /// Whether it is a file in the end, under one name or several.
+    pub fn is_file(&self) -> bool {
+        matches!(self.kind, Kind::File | Kind::HardLink)
     }
 
     /// How many of its bytes are not in holes.
     pub fn data(&self) -> u64 {
         match self.more {
             More::Data(data) => data,
-            More::Nothing | More::Target(_) => self.size,
+            _ => self.size,
         }
     }
 

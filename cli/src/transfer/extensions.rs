@@ -9,8 +9,10 @@ impl Extensions {
     pub const LINKS: u8 = 1;
     /// Sparse files with their holes.
     pub const HOLES: u8 = 2;
+    /// Hard links within a push.
+    pub const HARD_LINKS: u8 = 4;
     /// All that this program knows.
-    pub const KNOWN: Self = Self(Self::LINKS | Self::HOLES);
+    pub const KNOWN: Self = Self(Self::LINKS | Self::HOLES | Self::HARD_LINKS);
 
     pub fn has(self, extension: u8) -> bool {
         self.0 & extension != 0

@@ -318,7 +318,10 @@ mod tests {
                 why: "gone".into(),
             },
             Pusher::Finished,
-            Pusher::Extended(KNOWN, vec![link(b"../target"), link(b"x"), sparse()]),
+            Pusher::Extended(
+                KNOWN,
+                vec![link(b"../target"), link(b"x"), sparse(), hard_link()],
+            ),
             Pusher::Hole(1 << 60),
             Pusher::Sparse {
                 length: PIECE,
@@ -368,6 +371,14 @@ mod tests {
             kind: Kind::File,
             size: 1 << 50,
             more: More::Data(4096),
+            ..link(b"")
+        }
+    }
+
+    fn hard_link() -> Entry {
+        Entry {
+            kind: Kind::HardLink,
+            more: More::First(1 << 30),
             ..link(b"")
         }
     }

@@ -1,0 +1,211 @@
+//! Further names of files that a push brought: hard links, within one push only.
+//!
+//! A hard link names a file of the same push that was announced before it, so the pusher learns nothing of other
+//! files and cannot give them names. The file is opened by its first name, checked, and linked by its descriptor:
+//! what another program puts in its place meanwhile gets no name.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use rustix::fs::{fstat, linkat, openat, AtFlags, Mode, OFlags, CWD};
+use rustix::io::Errno;
+
+use super::fault::Fault;
+use super::file::Outcome;
+use super::folder::Folder;
+use super::mark::Mark;
+use super::place::{Place, There};
+use super::session::Session;
+use crate::exit::Exit;
+use crate::transfer::entry::{Entry, Kind};
+use crate::transfer::trouble::{Result, Trouble};
+
+/// Larger files are not copied where the file system has no hard links: the pusher waits meanwhile.
+const COPIED: u64 = 1 << 30;
+
+/// All of them are names of files that come before them.
+pub fn check(entries: &[Entry]) -> Result<()> {
+    for (entry, index) in entries.iter().zip(0_u32..) {
+        let Some(first) = entry.first() else { continue };
+        let file = entries.get(first as usize);
+        if first >= index || file.is_none_or(|file| file.kind != Kind::File) {
+            let text = format!("{} is a hard link to no file before it", entry.shown());
+            return Err(Trouble::protocol(text));
+        }
+    }
+    Ok(())
+}
+
+/// Whether two names are of one file.
+pub fn is_same(folder: &Folder, first: &Entry, other: &Entry) -> bool {
+    let stat = |entry: &Entry| {
+        let stat = folder.place(&entry.path).ok()?.stat_of_name().ok()??;
+        Some((stat.st_dev, stat.st_ino))
+    };
+    stat(first).is_some_and(|first| Some(first) == stat(other))
+}
+
+/// Makes the name that an entry tells of.
+pub fn make(
+    session: &Session,
+    place: &Place,
+    entry: &Entry,
+) -> std::result::Result<Outcome, Fault> {
+    let cannot = |error: io::Error| Fault::of(&session.folder, entry, &error);
+    let index = entry.first().unwrap_or_default();
+    let first = &session.entries[index as usize];
+    if !session.is_there(index) {
+        let why = format!(
+            "{}, which it is another name of, did not arrive",
+            first.shown()
+        );
+        return Ok(Outcome::Failed(Exit::Damaged, why));
+    }
+    let from = session.folder.place(&first.path).map_err(cannot)?;
+    let file = from.open_path().map_err(cannot)?;
+    let stat = fstat(&file).map_err(|error| cannot(error.into()))?;
+    let replaced = || {
+        let why = format!("another program replaced {}", first.shown());
+        Ok(Outcome::Failed(Exit::Damaged, why))
+    };
+    let There::File { size, modified, .. } = There::of(&stat) else {
+        return replaced();
+    };
+    let (content, mark) = from.open_existing().map_err(cannot)?;
+    let now = fstat(&content).map_err(|error| cannot(error.into()))?;
+    if size != first.size || (now.st_dev, now.st_ino) != (stat.st_dev, stat.st_ino) {
+        return replaced();
+    }
+    let is_brought = session.folder.brought(mark, &first.path, (size, modified)) == Mark::Ours;
+    let replace = session.rules.force || is_equal(session, place, entry, first);
+    let linked = match is_brought {
+        true => place.name_file(&file, replace),
+        // It is somebody else's: changing it must not change this one.
+        false => Err(Errno::PERM.into()),
+    };
+    let linked = match linked {
+        Err(error) if has_no_links(&error) => copy(session, place, first, content, replace),
+        linked => linked,
+    };
+    match linked {
+        Ok(()) => {
+            if mark != Mark::Ours {
+                session.folder.remember(&entry.path, place);
+            }
+            if session.sync {
+                place.sync().map_err(cannot)?;
+            }
+            Ok(Outcome::Done)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Outcome::Failed(
+            Exit::Exists,
+            "meanwhile it exists already (`dcf-tb receive --force` overwrites)".into(),
+        )),
+        Err(error) => Err(cannot(error)),
+    }
+}
+
+/// Whether what is there was brought by a push and is equal: it becomes another name of the same.
+fn is_equal(session: &Session, place: &Place, entry: &Entry, first: &Entry) -> bool {
+    match place.there() {
+        Ok((There::File { size, modified, .. }, mark)) => {
+            let state = (size, modified);
+            state == (first.size, first.modified)
+                && session.folder.brought(mark, &entry.path, state) == Mark::Ours
+        }
+        _ => false,
+    }
+}
+
+/// The file system, or the border between two, allows no hard link there.
+fn has_no_links(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(
+            Errno::PERM
+                | Errno::XDEV
+                | Errno::MLINK
+                | Errno::OPNOTSUPP
+                | Errno::NOSYS
+                | Errno::NOENT
+        )
+    )
+}
+
+/// A file of its own with the same content.
+fn copy(
+    session: &Session,
+    place: &Place,
+    first: &Entry,
+    mut content: File,
+    replace: bool,
+) -> io::Result<()> {
+    if first.size > COPIED {
+        let text = "it cannot be a hard link there, and is too large to be copied: push it alone";
+        return Err(io::Error::other(text));
+    }
+    let part = place.open_part()?;
+    let copied = (|| {
+        part.file.set_len(0)?;
+        io::copy(&mut content, &mut &*part.file)?;
+        if session.sync {
+            part.file.sync_data()?;
+        }
+        place.finish(&part, first.mode, first.modified, replace)
+    })();
+    if copied.is_err() {
+        place.remove_part(&part);
+    }
+    copied.map(drop)
+}
+
+impl Place {
+    fn open_path(&self) -> io::Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(openat(&*self.folder, &self.name, flags, Mode::empty())?)
+    }
+
+    fn name_file(&self, file: &OwnedFd, replace: bool) -> io::Result<()> {
+        let from = format!("/proc/self/fd/{}", file.as_raw_fd());
+        self.put(replace, |name| {
+            linkat(CWD, &from, &*self.folder, name, AtFlags::SYMLINK_FOLLOW)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transfer::entry::More;
+
+    fn entry(kind: Kind, more: More) -> Entry {
+        Entry {
+            kind,
+            mode: 0o644,
+            modified: (0, 0),
+            size: 0,
+            path: "x".into(),
+            more,
+        }
+    }
+
+    #[test]
+    fn a_hard_link_is_a_name_of_a_file_before_it() {
+        let file = || entry(Kind::File, More::Nothing);
+        let link = |first| entry(Kind::HardLink, More::First(first));
+        check(&[file(), link(0), file(), link(2), link(0)]).unwrap();
+        for wrong in [
+            vec![link(0)],
+            vec![link(1), file()],
+            vec![file(), link(1)],
+            vec![file(), link(0), link(1)],
+            vec![file(), link(7)],
+            vec![file(), link(u32::MAX)],
+            vec![entry(Kind::Folder, More::Nothing), link(0)],
+            vec![entry(Kind::Link, More::Target([b'x'].into())), link(0)],
+        ] {
+            assert!(check(&wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

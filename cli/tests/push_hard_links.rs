@@ -1,0 +1,199 @@
+//! Hard links within a push, and what files have that does not come along.
+
+mod common;
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Command;
+
+use common::folders::{content, push, Folders};
+use testkit::Cable;
+
+const LARGE: usize = 5 << 20;
+
+fn link(folders: &Folders, from: &str, to: &str) {
+    fs::hard_link(folders.at(from), folders.at(to)).unwrap();
+}
+
+fn inode(folders: &Folders, name: &str) -> u64 {
+    fs::metadata(folders.at(name)).unwrap().ino()
+}
+
+/// Files of which some are one: three names of the large one, two of the small one.
+fn names(folders: &Folders) -> String {
+    folders.write("out/d/a", content(LARGE));
+    folders.write("out/d/sub/own", "own");
+    folders.write("out/d/small", "small");
+    link(folders, "out/d/a", "out/d/b");
+    link(folders, "out/d/a", "out/d/sub/c");
+    link(folders, "out/d/small", "out/d/sub/small");
+    // A name outside of the push does not matter.
+    link(folders, "out/d/sub/own", "out/outside");
+    folders.at("out/d")
+}
+
+#[track_caller]
+fn are_one(folders: &Folders, names: &[&str]) {
+    let first = inode(folders, names[0]);
+    for name in names {
+        assert_eq!(inode(folders, name), first, "{name}");
+    }
+    let links = fs::metadata(folders.at(names[0])).unwrap().nlink();
+    assert_eq!(links, names.len() as u64, "{names:?}");
+}
+
+#[track_caller]
+fn arrived(folders: &Folders) {
+    assert_eq!(folders.names("in/d"), folders.names("out/d"));
+    are_one(folders, &["in/d/a", "in/d/b", "in/d/sub/c"]);
+    are_one(folders, &["in/d/small", "in/d/sub/small"]);
+    are_one(folders, &["in/d/sub/own"]);
+    for name in ["a", "b", "sub/c", "small", "sub/small", "sub/own"] {
+        let (there, here) = (format!("in/d/{name}"), format!("out/d/{name}"));
+        assert!(folders.read(&there) == folders.read(&here), "{name}");
+    }
+}
+
+#[test]
+fn names_of_one_file_stay_names_of_one_file() {
+    for streams in [&[][..], &["--streams", "4"]] {
+        let (cable, folders) = (Cable::new(), Folders::new());
+        let folder = names(&folders);
+        let _receiver = folders.receive(cable.b(), &[]);
+        let arguments = [streams, &[&*folder]].concat();
+        let pushed = push(cable.a(), &arguments);
+        assert!(pushed.err.contains("6 files pushed"), "{}", pushed.err);
+        assert!(pushed.err.contains(": 5.00 MiB in"), "once: {}", pushed.err);
+        pushed.with(0);
+        arrived(&folders);
+        let again = push(cable.a(), &arguments);
+        assert!(again.err.contains("6 were there already"), "{}", again.err);
+        again.with(0);
+
+        // A name that went comes back, also the first; one that became a copy is a name again.
+        for lost in ["in/d/b", "in/d/a"] {
+            fs::remove_file(folders.at(lost)).unwrap();
+            push(cable.a(), &arguments).with(0);
+            arrived(&folders);
+        }
+    }
+}
+
+#[test]
+fn a_name_replaces_nothing_without_force() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let folder = names(&folders);
+    folders.write("in/d/b", "precious");
+    let receiver = folders.receive(cable.b(), &[]);
+    let refused = push(cable.a(), &[&folder]);
+    assert!(
+        refused.err.contains("d/b exists already"),
+        "{}",
+        refused.err
+    );
+    refused.with(5);
+    assert_eq!(folders.read("in/d/b"), b"precious");
+    assert_eq!(folders.names("in/d"), ["b"]);
+    drop(receiver);
+    let _receiver = folders.receive(cable.b(), &["--force"]);
+    push(cable.a(), &[&folder]).with(0);
+    arrived(&folders);
+    // Another content under all names.
+    folders.write("out/d/a", content(LARGE - 1));
+    push(cable.a(), &[&folder]).with(0);
+    arrived(&folders);
+}
+
+#[test]
+fn a_name_of_a_file_that_did_not_arrive() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let folder = names(&folders);
+    fs::create_dir_all(folders.at("in/d/a")).unwrap();
+    let _receiver = folders.receive(cable.b(), &[]);
+    let pushed = push(cable.a(), &[&folder]);
+    for name in ["d/b", "d/sub/c"] {
+        let said = format!("{name}: d/a, which it is another name of, did not arrive");
+        assert!(pushed.err.contains(&said), "{}", pushed.err);
+    }
+    assert_ne!(pushed.code, 0);
+    are_one(&folders, &["in/d/small", "in/d/sub/small"]);
+}
+
+/// A file system of its own at a folder.
+struct Mounted(String);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").args(["--lazy", &self.0]).status();
+    }
+}
+
+#[test]
+fn where_there_can_be_no_hard_link_there_is_a_copy() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let folder = names(&folders);
+    fs::create_dir_all(folders.at("in/d/sub")).unwrap();
+    let mounted = Mounted(folders.at("in/d/sub"));
+    let mount = ["-t", "tmpfs", "dcf-tb-test", &mounted.0];
+    let status = Command::new("mount").args(mount).status().unwrap();
+    assert!(
+        status.success(),
+        "this test mounts a tmpfs: run it as root, or by `make test`"
+    );
+    let _receiver = folders.receive(cable.b(), &[]);
+    for _ in 0..2 {
+        push(cable.a(), &[&folder]).with(0);
+        are_one(&folders, &["in/d/a", "in/d/b"]);
+        are_one(&folders, &["in/d/sub/c"]);
+        for name in ["sub/c", "sub/small"] {
+            let [there, here] = ["in", "out"].map(|side| format!("{side}/d/{name}"));
+            assert!(folders.read(&there) == folders.read(&here), "{name}");
+            let time = |name: &str| fs::metadata(folders.at(name)).unwrap().modified().unwrap();
+            assert_eq!(time(&there), time(&here), "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_does_not_come_along_is_said_once() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let first = folders.write("out/d/first", "first");
+    let second = folders.write("out/d/second", "second");
+    let receiver = folders.receive(cable.b(), &[]);
+    let folder = folders.at("out/d");
+    let pushed = push(cable.a(), &[&folder]);
+    assert!(!pushed.err.contains("not copied"), "{}", pushed.err);
+    pushed.with(0);
+    drop(receiver);
+
+    let flags = rustix::fs::XattrFlags::empty();
+    for path in [&first, &second] {
+        rustix::fs::setxattr(path, "user.comment", b"precious", flags).unwrap();
+    }
+    // For the owner, one user more, the group, the mask and others: rw-.
+    let mut list = 2_u32.to_le_bytes().to_vec();
+    for (tag, id) in [
+        (1_u16, u32::MAX),
+        (2, 12345),
+        (4, u32::MAX),
+        (16, u32::MAX),
+        (32, u32::MAX),
+    ] {
+        list.extend(tag.to_le_bytes());
+        list.extend(6_u16.to_le_bytes());
+        list.extend(id.to_le_bytes());
+    }
+    rustix::fs::setxattr(&first, "system.posix_acl_access", &list, flags).unwrap();
+    fs::set_permissions(&second, Permissions::from_mode(0o4755)).unwrap();
+    let _receiver = folders.receive(cable.b(), &["--force"]);
+    let pushed = push(cable.a(), &[&folder]);
+    let said = "not copied, of so many files and folders: extended attributes (2), access control \
+                lists (1), set-user-ID, set-group-ID or sticky bits (1)";
+    assert_eq!(pushed.err.matches(said).count(), 1, "{}", pushed.err);
+    pushed.with(0);
+    let quiet = push(cable.a(), &["--quiet", &folder]);
+    assert_eq!(quiet.err, "");
+    // The marks of a receiver are no loss.
+    let received = push(cable.b(), &["--wait", "0", &folders.at("in/d")]);
+    assert!(!received.err.contains("not copied"), "{}", received.err);
+}
