@@ -8,10 +8,11 @@
 //! all of them together never have more than the limit, and two of the largest messages.
 
 mod arriving;
+mod turns;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv6Addr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use thunderbolt_transport::DropReason;
@@ -24,9 +25,8 @@ use super::memory::Buffer;
 use super::peer::PeerText;
 use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use arriving::Arriving;
-
-/// Bytes that are freed at once at least, when too much is taken by messages that let others go first.
-const AT_ONCE: usize = *LENGTHS.end() / 4;
+pub(super) use turns::Place;
+use turns::{Ask, Beyond, Passed, Source};
 
 /// A message that has come whole.
 pub(super) struct Message {
@@ -95,67 +95,6 @@ struct State {
     waiting: usize,
     /// Whether `event` is readable.
     signalled: bool,
-}
-
-/// A message that waits for memory. Those of one source have different turns, and sources that wait at the
-/// same time have the same ones: this is start-time fair queueing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Ask {
-    turn: u64,
-    number: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Beyond {
-    number: u64,
-    has: usize,
-}
-
-/// A message that let others go first, and is in `large` although that may exceed the limit.
-struct Passed {
-    number: u64,
-    has: usize,
-    place: Arc<Place>,
-}
-
-#[derive(Debug, Default)]
-struct Source {
-    arriving: usize,
-    next_turn: u64,
-}
-
-/// A connection on which large messages arrive, one after the other.
-pub(super) struct Place {
-    source: Ipv6Addr,
-    /// Of the message that arrives now.
-    number: AtomicU64,
-    /// Whether that has more memory than the limit.
-    beyond: AtomicBool,
-    /// Its message is to be dropped, for the memory that it has.
-    condemned: AtomicBool,
-    ended: AtomicBool,
-}
-
-impl Place {
-    pub(super) fn new(source: Ipv6Addr) -> Arc<Self> {
-        Arc::new(Self {
-            source,
-            number: AtomicU64::new(0),
-            beyond: AtomicBool::new(false),
-            condemned: AtomicBool::new(false),
-            ended: AtomicBool::new(false),
-        })
-    }
-
-    /// Whether its message has a turn that others may be waiting for.
-    pub(super) fn has_turn(&self) -> bool {
-        self.beyond.load(Ordering::Relaxed)
-    }
-
-    /// Whether its message is to be dropped, because it is slow and others need its memory.
-    pub(super) fn is_condemned(&self) -> bool {
-        self.condemned.load(Ordering::Relaxed)
-    }
 }
 
 /// What messages of one kind take.
@@ -414,45 +353,6 @@ impl Queue {
         self.came.notify_all();
         self.room.notify_all();
         self.update_event(&mut state);
-    }
-}
-
-impl State {
-    /// The place of a message among those that wait for memory.
-    fn ask(&mut self, source: Ipv6Addr, number: u64) -> Ask {
-        let source = self.sources.entry(source).or_default();
-        let turn = source.next_turn.max(self.turn);
-        source.next_turn = turn + 1;
-        Ask { turn, number }
-    }
-
-    /// Whether a message waits for memory that the host cannot give back by receiving.
-    fn is_short(&self) -> bool {
-        !self.starving.is_empty() && self.large.messages == 0
-    }
-
-    /// Chooses messages to be dropped, of those that let others go first, until enough is free for a while.
-    /// Those that were chosen before and have not gone yet count.
-    fn condemn(&mut self) {
-        let mut freed = 0;
-        for passed in self.passed.values() {
-            if freed >= AT_ONCE {
-                break;
-            }
-            passed.place.condemned.store(true, Ordering::Relaxed);
-            freed += passed.has;
-        }
-    }
-
-    /// A message of `source` is whole, or no longer arrives.
-    fn arrived(&mut self, source: Ipv6Addr) {
-        let Some(entry) = self.sources.get_mut(&source) else {
-            return;
-        };
-        entry.arriving -= 1;
-        if entry.arriving == 0 {
-            self.sources.remove(&source);
-        }
     }
 }
 
