@@ -93,6 +93,13 @@ fn each_file_needs_one_result_and_no_other_has_one() {
     let well = [result(1, 0), result(2, 0)].concat();
     let cases = [
         (both.clone(), well.clone(), 0, "2 files pushed"),
+        // A plan of no entries says that the plan is being made.
+        (
+            [plan(&[]), plan(&[]), both.clone()].concat(),
+            well.clone(),
+            0,
+            "2 files pushed",
+        ),
         (
             both.clone(),
             vec![],

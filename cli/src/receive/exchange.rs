@@ -1,7 +1,7 @@
 //! How far the two sides are with one file: what the pusher still waits for, and what it still sends. After
 //! a fault of that file the rest of the exchange is gone through, so that the stream can go on with the next.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use thunderbolt_transport::DataStream;
 
@@ -19,6 +19,8 @@ use crate::transfer::{piece_at, pieces, PATIENCE, PIECE};
 
 /// Checksums in one message: often enough that the pusher sees that we live.
 const SUMS_AT_ONCE: usize = AT_ONCE / 64;
+/// How long the pusher waits for some at most.
+const TELLING: Duration = Duration::from_secs(5);
 /// Bytes that are thrown away at a time.
 const DISCARDED: u64 = 256 << 10;
 /// How long a pusher may only say that it lives, where it is to go on with a file.
@@ -37,6 +39,8 @@ pub struct Exchange<'a> {
     /// Checksums that the pusher still waits for.
     owed: u64,
     sums: Vec<Sum>,
+    /// When checksums were told last.
+    told: Instant,
     /// Bytes that were told to be holes.
     holes: u64,
     /// Whether it will say from where on it sends.
@@ -82,6 +86,7 @@ impl<'a> Exchange<'a> {
             extensions,
             owed: pieces(compared),
             sums: Vec::new(),
+            told: Instant::now(),
             holes: 0,
             starts: matches!(want, Want::Comparison) || compared > 0,
             offset: 0,
@@ -93,7 +98,9 @@ impl<'a> Exchange<'a> {
     pub fn tell(&mut self, sum: Sum) -> Result<()> {
         self.sums.push(sum);
         self.owed -= 1;
-        match self.sums.len() == SUMS_AT_ONCE || self.owed == 0 {
+        // A slow disk takes a minute for fewer.
+        let is_time = self.told.elapsed() >= TELLING;
+        match self.sums.len() == SUMS_AT_ONCE || self.owed == 0 || is_time {
             true => self.flush(),
             false => Ok(()),
         }
@@ -103,6 +110,7 @@ impl<'a> Exchange<'a> {
         if self.sums.is_empty() {
             return Ok(());
         }
+        self.told = Instant::now();
         let sums = std::mem::take(&mut self.sums);
         Receiver::Sums(sums).frame().write(self.stream)
     }

@@ -17,6 +17,7 @@ mod plan;
 mod presence;
 mod serve;
 mod session;
+mod slot;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,7 +34,7 @@ use crate::output;
 use crate::own::OwnAddresses;
 use crate::transfer::MOST_STREAMS;
 use folder::Folder;
-use session::Slot;
+use slot::Slot;
 
 /// Take the files and folders that peers push, until Ctrl-C.
 ///

@@ -1,10 +1,8 @@
 //! One push: what was announced, and who takes part in it.
 
-use std::cell::Cell;
 use std::collections::HashMap;
-use std::net::Ipv6Addr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use thunderbolt_transport::DataStream;
@@ -14,8 +12,6 @@ use super::notes;
 use super::plan::{self, Plan, Refused, Rules};
 use super::Options;
 use crate::exit::{Exit, Failure};
-use crate::interrupt;
-use crate::service;
 use crate::transfer::entry::{Entry, Kind};
 use crate::transfer::extensions::Extensions;
 use crate::transfer::message::Want;
@@ -254,168 +250,4 @@ impl Session {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|error| error.into_inner())
-}
-
-/// The place for one push at a time.
-#[derive(Default)]
-pub struct Slot {
-    state: Mutex<SlotState>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct SlotState {
-    taken: bool,
-    session: Option<Arc<Session>>,
-    finished: u64,
-    /// A push was under way when the program was told to end.
-    cut: bool,
-    streams: usize,
-    /// Who was told to come again, the first one first, and when it asked last.
-    waiting: Vec<(Ipv6Addr, Instant)>,
-}
-
-/// Sources that are remembered while they wait.
-const WAITING: usize = 64;
-/// Who has not asked again in this time has given up. Pushers ask four times a second.
-const ASKING: Duration = Duration::from_secs(2);
-
-/// Holds the place until it is dropped.
-pub struct Holding<'a> {
-    slot: &'a Slot,
-    is_finished: Cell<bool>,
-}
-
-impl Slot {
-    /// Takes the place, if it is free and no other source has been waiting for longer.
-    pub fn take(&self, source: Ipv6Addr) -> Option<Holding<'_>> {
-        let mut state = lock(&self.state);
-        let is_turn = turn(&mut state.waiting, source, Instant::now());
-        if state.taken || !is_turn {
-            return None;
-        }
-        state.taken = true;
-        state.waiting.retain(|(other, _)| *other != source);
-        Some(Holding {
-            slot: self,
-            is_finished: Cell::new(false),
-        })
-    }
-
-    /// The push of that name, if it is under way.
-    pub fn session(&self, id: &SessionId) -> Option<Arc<Session>> {
-        let state = lock(&self.state);
-        state.session.clone().filter(|session| session.id == *id)
-    }
-
-    /// Counts a stream while it is served.
-    pub fn serve(&self, serve: impl FnOnce()) {
-        lock(&self.state).streams += 1;
-        serve();
-        lock(&self.state).streams -= 1;
-        self.changed.notify_all();
-    }
-
-    /// Waits until a push has come to a good end.
-    pub fn wait_finished(&self, is_interrupted: impl Fn() -> bool) {
-        let mut state = lock(&self.state);
-        while state.finished == 0 && !is_interrupted() {
-            let tick = Duration::from_millis(100);
-            let waited = self.changed.wait_timeout(state, tick);
-            state = waited.unwrap_or_else(|error| error.into_inner()).0;
-        }
-    }
-
-    /// Whether a signal ended a push before its end.
-    pub fn is_cut(&self) -> bool {
-        lock(&self.state).cut
-    }
-
-    pub fn has_finished(&self) -> bool {
-        lock(&self.state).finished > 0
-    }
-
-    /// Waits until no stream is served.
-    pub fn wait_idle(&self, limit: Duration) {
-        let idle = |state: &mut SlotState| state.streams > 0;
-        drop(
-            self.changed
-                .wait_timeout_while(lock(&self.state), limit, idle),
-        );
-    }
-}
-
-/// Whether a source is the first that waits. It waits from now on.
-fn turn(waiting: &mut Vec<(Ipv6Addr, Instant)>, source: Ipv6Addr, now: Instant) -> bool {
-    waiting.retain(|(other, asked)| *other == source || now.duration_since(*asked) < ASKING);
-    let known = waiting.iter().position(|(other, _)| *other == source);
-    match known {
-        Some(at) => waiting[at].1 = now,
-        None if waiting.len() < WAITING => waiting.push((source, now)),
-        None => return false,
-    }
-    waiting[0].0 == source
-}
-
-impl Holding<'_> {
-    /// Lets others join.
-    pub fn open(&self, session: &Arc<Session>) {
-        service::status(&format!("receiving from {}", session.peer));
-        lock(&self.slot.state).session = Some(Arc::clone(session));
-    }
-
-    pub fn finished(&self) {
-        self.is_finished.set(true);
-        lock(&self.slot.state).finished += 1;
-    }
-}
-
-impl Drop for Holding<'_> {
-    fn drop(&mut self) {
-        let is_interrupted = interrupt::is_interrupted();
-        let session = {
-            let mut state = lock(&self.slot.state);
-            state.taken = false;
-            state.cut |= is_interrupted && !self.is_finished.get();
-            state.session.take()
-        };
-        if let Some(session) = session {
-            session.dismiss_helpers();
-            if !is_interrupted {
-                service::status("waiting for a push");
-            }
-        }
-        self.slot.changed.notify_all();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sources_take_turns() {
-        let [first, second, third] = [1, 2, 3].map(|last| Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, last));
-        let slot = Slot::default();
-        let held = slot.take(first).unwrap();
-        assert!(slot.take(second).is_none() && slot.take(first).is_none());
-        drop(held);
-        // The one that had it does not get it again before the one that waits.
-        assert!(slot.take(first).is_none());
-        let held = slot.take(second).unwrap();
-        drop(held);
-        assert!(slot.take(first).is_some());
-
-        let (mut waiting, now) = (Vec::new(), Instant::now());
-        assert!(turn(&mut waiting, first, now));
-        assert!(!turn(&mut waiting, second, now));
-        // Who gave up holds up nobody.
-        assert!(turn(&mut waiting, second, now + ASKING));
-        for number in 0..2 * WAITING as u16 {
-            let source = Ipv6Addr::new(0, 0, 0, 0, 0, 0, 1, number);
-            assert!(!turn(&mut waiting, source, now + ASKING));
-        }
-        assert_eq!(waiting.len(), WAITING);
-        assert!(!turn(&mut waiting, third, now + ASKING));
-    }
 }
