@@ -120,6 +120,57 @@ fn tables_of_iptables_are_read_as_its_own_programs_tell_them() {
 }
 
 #[test]
+fn rules_that_no_kernel_has_end_too() {
+    let trees = trees();
+    let healthy = &trees.iter().find(|(name, _)| name == HEALTHY).unwrap().1;
+    let chain = |name: &str, hook: Option<&str>| serde_json::json!({"chain": {"family": "inet", "table": "t", "name": name, "hook": hook, "policy": "accept"}});
+    let jump = |from: &str, to: &str| serde_json::json!({"rule": {"family": "inet", "table": "t", "chain": from, "expr": [{"jump": {"target": to}}]}});
+    let mut all = vec![
+        chain("base", Some("input")),
+        jump("base", "c0"),
+        jump("base", "nowhere"),
+    ];
+    for number in 0..40 {
+        all.push(chain(&format!("c{number}"), None));
+        // Each to all: as many ways as no program can try.
+        all.extend((0..40).map(|to| jump(&format!("c{number}"), &format!("c{to}"))));
+    }
+    let rules = serde_json::json!({"nftables": all}).to_string();
+    let said = doctor(
+        &[healthy, &recorded("commands/nft--j-list-ruleset", &rules)],
+        &[],
+    )
+    .out;
+    assert_eq!(verdict(&said), "unknown", "{said}");
+    for broken in [
+        "error",
+        "table inet t { chain c { type filter hook input priority 0; policy drop; } }",
+        "table inet t {\n\tchain c { type filter hook input priority 0; policy drop; }\n}",
+    ] {
+        let said = doctor(
+            &[healthy, &recorded("commands/nft-list-ruleset", broken)],
+            &[],
+        )
+        .out;
+        assert_eq!(verdict(&said), "unknown", "{broken}: {said}");
+    }
+    for broken in [
+        "",
+        "{}",
+        "[]",
+        "{\"nftables\": [{\"rule\": {}}]}",
+        "{\"nftables\": [{\"chain\": {\"family\": \"inet\"}}]}",
+        "{\"nftables\": [{\"chain\": {\"family\": \"inet\", \"table\": \"t\", \"name\": \"c\", \"hook\": \"input\"}}, \
+          {\"rule\": {\"family\": \"inet\", \"table\": \"t\", \"chain\": \"c\", \"expr\": [{\"new\": 1}]}}]}",
+        "{\"nftables\": [{\"chain\": {\"family\": \"inet\", \"table\": \"t\", \"name\": \"c\", \"hook\": \"input\"}}, \
+          {\"rule\": {\"family\": \"inet\", \"table\": \"t\", \"chain\": \"c\"}}]}",
+    ] {
+        let said = doctor(&[healthy, &recorded("commands/nft--j-list-ruleset", broken)], &[]).out;
+        assert_eq!(verdict(&said), "unknown", "{broken}: {said}");
+    }
+}
+
+#[test]
 fn without_an_interface_none_is_judged() {
     let trees = trees();
     let of = |wanted: &str| &trees.iter().find(|(name, _)| name == wanted).unwrap().1;

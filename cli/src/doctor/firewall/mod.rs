@@ -51,7 +51,9 @@ fn read(tree: &Tree) -> Result<Vec<Chain>, String> {
 }
 
 fn nftables(tree: &Tree) -> Result<Vec<Chain>, String> {
-    let why = match tree.ask(&["nft", "-j", "list", "ruleset"]) {
+    let answer = tree.ask(&["nft", "-j", "list", "ruleset"]);
+    let has_answered = answer.is_ok();
+    let why = match answer {
         Ok(text) => match json::read(&text) {
             Some(chains) => return Ok(with_iptables(tree, chains, &json::of_iptables(&text))),
             None => "what `nft -j list ruleset` prints is not understood".to_owned(),
@@ -59,11 +61,12 @@ fn nftables(tree: &Tree) -> Result<Vec<Chain>, String> {
         Err(why) => why,
     };
     if let Ok(text) = tree.ask(&["nft", "list", "ruleset"]) {
-        return Ok(text::read(&text));
+        let unread = || "what `nft list ruleset` prints is not understood".to_owned();
+        return text::read(&text).ok_or_else(unread);
     }
     // Those that manage rules have made some.
     let is_managed = has_ufw(tree) || tree.exists("run/firewalld");
-    match has_no_nftables(tree) && !is_managed {
+    match has_no_nftables(tree) && !is_managed && !has_answered {
         true => Ok(Vec::new()),
         false => Err(why),
     }

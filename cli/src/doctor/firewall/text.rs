@@ -5,7 +5,8 @@ use super::json::{header, named, prefix, way};
 use super::packet::Field;
 use super::rules::{Base, Chain, Rule, Step, Test, Value, Values, Verdict};
 
-pub fn read(text: &str) -> Vec<Chain> {
+/// The chains that IPv6 packets pass. `None`: it is not laid out as nft does.
+pub fn read(text: &str) -> Option<Vec<Chain>> {
     let mut chains: Vec<Chain> = Vec::new();
     let (mut table, mut is_chain, mut is_asleep) = (String::new(), false, false);
     let mut depth = 0_usize;
@@ -13,6 +14,9 @@ pub fn read(text: &str) -> Vec<Chain> {
         let words = words(line);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         match words[..] {
+            // All of it on a line is not how nft prints.
+            ["table", _, _, "{", next, ..] if !next.starts_with('#') => return None,
+            ["chain", _, "{", next, ..] if !next.starts_with('#') => return None,
             ["table", family, name, ..] if depth == 0 => {
                 table = format!("{family} {name}");
                 is_asleep = false;
@@ -53,6 +57,7 @@ pub fn read(text: &str) -> Vec<Chain> {
                     chain.rules.push(rule(&words));
                 }
             }
+            [_, ..] if depth == 0 => return None,
             _ => {}
         }
         let count = |brace| words.iter().filter(|word| **word == brace).count();
@@ -61,7 +66,7 @@ pub fn read(text: &str) -> Vec<Chain> {
             is_chain = false;
         }
     }
-    chains
+    Some(chains)
 }
 
 /// Words, of which those in quotes are one each. Commas and semicolons belong to none.
