@@ -8,6 +8,8 @@ pub mod holes;
 pub mod link;
 pub mod message;
 pub mod progress;
+#[cfg(test)]
+mod property_tests;
 pub mod sums;
 pub mod trouble;
 
