@@ -186,12 +186,14 @@
 #define DCF_TB_ERR_CONNECTION_RESET 0x030D
 
 /**
- * No host answers at that address.
+ * The link is up, but no route leads to that address, or no host answers for it. Waiting for the link
+ * does not help.
  */
 #define DCF_TB_ERR_HOST_UNREACHABLE 0x030E
 
 /**
- * The interface is down or gone at the moment.
+ * The interface is down or gone at the moment, or was when the stream ended: `dcf_tb_last_error` says
+ * which, why, and what to do. `on_link` tells when it is up again.
  */
 #define DCF_TB_ERR_LINK_DOWN 0x030F
 

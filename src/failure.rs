@@ -123,7 +123,9 @@ fn connection_status(source: &io::Error) -> dcf_tb_status {
     match (source.raw_os_error(), source.kind()) {
         // What shutdown(2) says of a connection that is gone already.
         (Some(libc::ENOTCONN), _) => DCF_TB_ERR_BROKEN_PIPE,
-        (Some(libc::EHOSTDOWN), _) | (_, Kind::HostUnreachable) => DCF_TB_ERR_HOST_UNREACHABLE,
+        (Some(libc::EHOSTDOWN), _) | (_, Kind::HostUnreachable | Kind::NetworkUnreachable) => {
+            DCF_TB_ERR_HOST_UNREACHABLE
+        }
         (_, Kind::ConnectionRefused) => DCF_TB_ERR_CONNECTION_REFUSED,
         (_, Kind::ConnectionReset) => DCF_TB_ERR_CONNECTION_RESET,
         (_, Kind::BrokenPipe) => DCF_TB_ERR_BROKEN_PIPE,
@@ -156,6 +158,8 @@ mod tests {
             (libc::EPIPE, DCF_TB_ERR_BROKEN_PIPE),
             (libc::EHOSTUNREACH, DCF_TB_ERR_HOST_UNREACHABLE),
             (libc::EHOSTDOWN, DCF_TB_ERR_HOST_UNREACHABLE),
+            // Of a link that is up; else it is LinkDown.
+            (libc::ENETUNREACH, DCF_TB_ERR_HOST_UNREACHABLE),
             (libc::ECONNABORTED, DCF_TB_ERR_CONNECTION_ABORTED),
             (libc::ETIMEDOUT, DCF_TB_ERR_CONNECTION_ABORTED),
             (libc::EPROTO, DCF_TB_ERR_CONNECTION_FAILED),
@@ -223,6 +227,7 @@ mod tests {
                     interface: text(),
                     reason: text(),
                     errno: None,
+                    back: false,
                 },
                 DCF_TB_ERR_LINK_DOWN,
             ),

@@ -28,9 +28,11 @@ pub const DCF_TB_ERR_INTERFACE_NOT_FOUND: i32 = 0x0306;
 pub const DCF_TB_ERR_CONNECTION_FAILED: i32 = 0x030B;
 /// The peer reset the connection.
 pub const DCF_TB_ERR_CONNECTION_RESET: i32 = 0x030D;
-/// No host answers at that address.
+/// The link is up, but no route leads to that address, or no host answers for it. Waiting for the link
+/// does not help.
 pub const DCF_TB_ERR_HOST_UNREACHABLE: i32 = 0x030E;
-/// The interface is down or gone at the moment.
+/// The interface is down or gone at the moment, or was when the stream ended: `dcf_tb_last_error` says
+/// which, why, and what to do. `on_link` tells when it is up again.
 pub const DCF_TB_ERR_LINK_DOWN: i32 = 0x030F;
 /// The peer stopped answering, or the connection was ended on our side.
 pub const DCF_TB_ERR_CONNECTION_ABORTED: i32 = 0x0310;
@@ -95,7 +97,7 @@ fn text(status: dcf_tb_status) -> &'static CStr {
         DCF_TB_ERR_CONNECTION_FAILED => c"connection failed",
         DCF_TB_ERR_CONNECTION_RESET => c"connection reset by the peer",
         DCF_TB_ERR_HOST_UNREACHABLE => c"host unreachable",
-        DCF_TB_ERR_LINK_DOWN => c"the link is down",
+        DCF_TB_ERR_LINK_DOWN => c"the link is down, or was",
         DCF_TB_ERR_CONNECTION_ABORTED => c"connection aborted",
         DCF_TB_ERR_TOO_MANY_CONNECTIONS => c"too many streams are open",
         DCF_TB_ERR_ADDRESS_IN_USE => c"port already in use",

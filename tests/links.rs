@@ -35,6 +35,11 @@ fn a_cable_that_comes_and_goes() {
 }
 
 #[test]
+fn an_address_without_a_route_is_no_link_that_is_down() {
+    with_a_cable_to_handle("unroutable");
+}
+
+#[test]
 fn a_cable_that_comes_and_goes_under_traffic() {
     with_a_cable_to_handle("cable_storm");
 }

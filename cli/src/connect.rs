@@ -1,8 +1,6 @@
 //! From the common options to a transport, and from what the user wrote to a peer.
 
-use std::fs;
 use std::net::Ipv6Addr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -121,16 +119,15 @@ fn named(zone: &str) -> String {
     if zone.is_empty() || !zone.bytes().all(|byte| byte.is_ascii_digit()) {
         return zone.to_owned();
     }
-    let all = fs::read_dir("/sys/class/net")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let has_index = |path: &Path| {
-        fs::read_to_string(path.join("ifindex")).is_ok_and(|index| index.trim() == zone)
-    };
-    all.map(|entry| entry.path())
-        .find(|path| has_index(path))
-        .and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
+    // Not from sysfs, which may be that of another network namespace.
+    let all = nix::net::if_::if_nameindex();
+    all.ok()
+        .and_then(|all| {
+            let found = all
+                .iter()
+                .find(|interface| interface.index().to_string() == zone);
+            Some(found?.name().to_string_lossy().into_owned())
+        })
         .unwrap_or_else(|| zone.to_owned())
 }
 
@@ -147,6 +144,7 @@ fn builder(interface: String) -> ThunderboltTransportBuilder {
     };
     ThunderboltTransportBuilder::new()
         .interface(interface)
+        .name_settings(false)
         .log_level(level)
         .logger(|level, text| output::error(&format!("{level}: {}", in_tool(text))))
 }

@@ -1,7 +1,8 @@
 //! Texts of the library as this tool says them: without advice that only programs can follow.
 
 /// Settings of the library that no option of this tool changes, as its texts name them.
-const SETTINGS: [&str; 12] = [
+const SETTINGS: [&str; 13] = [
+    "name_settings",
     "allow_any_source",
     "wait_for_interface",
     "remember_peers",

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::net::{Ipv6Addr, SocketAddrV6};
 
 use crate::error::{Result, TransportError};
-use crate::sys::socket::{interface_index, interface_name};
+use crate::sys::netlink::{Kernel, Which};
 
 /// Bytes of the longest peer string that this crate gives out.
 pub const MAX_PEER_TEXT: usize = 79;
@@ -15,6 +15,8 @@ pub(crate) struct Scope<'a> {
     pub interface: &'a str,
     /// `None` while the interface is absent.
     pub index: Option<u32>,
+    /// Knows the other interfaces.
+    pub kernel: &'a Kernel,
 }
 
 /// Our own port, which is that of peers whose strings name none.
@@ -143,7 +145,7 @@ fn check_zone(
         if Some(index) == scope.index {
             return Ok(());
         }
-        if index != 0 && interface_name(index).is_none() {
+        if index != 0 && matches!(scope.kernel.interface(Which::Index(index)), Ok(None)) {
             return Err(TransportError::InterfaceNotFound {
                 interface: zone.to_owned(),
                 reason: format!("no interface has this index; this transport is bound to {ours}"),
@@ -153,11 +155,21 @@ fn check_zone(
         return Err(invalid(format!(
             "{zone:?} cannot be the name of an interface"
         )));
-    } else if interface_index(zone).is_none() {
-        return Err(TransportError::InterfaceNotFound {
-            interface: zone.to_owned(),
-            reason: format!("there is none of this name; this transport is bound to {ours}"),
-        });
+    } else {
+        match scope.kernel.interface(Which::Name(zone)) {
+            // Its alternative name.
+            Ok(Some(found)) if Some(found.index) == scope.index => return Ok(()),
+            Ok(None) => {
+                return Err(TransportError::InterfaceNotFound {
+                    interface: zone.to_owned(),
+                    reason: format!(
+                        "there is none of this name; this transport is bound to {ours}"
+                    ),
+                })
+            }
+            // Whether there is one or not, as far as can be told: it is not ours.
+            Ok(Some(_)) | Err(_) => {}
+        }
     }
     Err(invalid(format!(
         "interface {zone} is not {ours}, which this transport is bound to"
@@ -166,7 +178,7 @@ fn check_zone(
 
 /// Linux takes no other names (dev_valid_name in net/core/dev.c), apart from `.` and `..`.
 fn can_name_an_interface(zone: &str) -> bool {
-    let forbidden = |c: char| matches!(c, '/' | ':' | '%') || c.is_whitespace();
+    let forbidden = |c: char| matches!(c, '/' | ':' | '%' | '\0') || c.is_whitespace();
     (1..libc::IF_NAMESIZE).contains(&zone.len()) && !zone.contains(forbidden)
 }
 
@@ -199,6 +211,12 @@ mod tests {
     use super::*;
     use proptest::collection::vec;
     use proptest::prelude::*;
+    use std::sync::OnceLock;
+
+    fn kernel() -> &'static Kernel {
+        static KERNEL: OnceLock<Kernel> = OnceLock::new();
+        KERNEL.get_or_init(Kernel::new)
+    }
 
     const OWN: OwnPort = OwnPort::Configured(5000);
 
@@ -206,6 +224,7 @@ mod tests {
         Scope {
             interface: "lo",
             index: Some(1),
+            kernel: kernel(),
         }
     }
 
@@ -296,6 +315,7 @@ mod tests {
         let elsewhere = Scope {
             interface: "thunderbolt0",
             index: Some(999_999),
+            kernel: kernel(),
         };
         let error = |text| parse(text, elsewhere, OWN).unwrap_err();
         assert!(matches!(
@@ -368,7 +388,7 @@ mod tests {
         fn any_address_on_any_interface_is_read_back(
             ip: u128, port in 1..=u16::MAX, own_port: u16, configured: bool, interface in "[^/:%\\s\\x00]{1,3}"
         ) {
-            let scope = Scope { interface: &interface, index: Some(7) };
+            let scope = Scope { interface: &interface, index: Some(7), kernel: kernel() };
             let address = SocketAddrV6::new(ip.into(), port, 0, 7);
             prop_assume!(!address.ip().is_unspecified() && address.ip().to_ipv4_mapped().is_none());
             let own_port = OwnPort::new(configured.into(), own_port, "control_port");

@@ -63,6 +63,7 @@ pub(crate) struct Settings {
     pub config: ThunderboltConfig,
     pub allow_any_source: bool,
     pub wait_for_interface: bool,
+    pub name_settings: bool,
     pub remember_peers: bool,
     pub busy_poll: Duration,
     pub receive_queue: usize,
@@ -73,6 +74,16 @@ pub(crate) struct Settings {
     pub connect_timeout: Duration,
     pub stream_dead_after: Duration,
     pub log_level: LogLevel,
+}
+
+impl Settings {
+    /// Words of a log record that name a setting; nothing when nobody can change it.
+    pub fn hint(&self, words: &'static str) -> &'static str {
+        match self.name_settings {
+            true => words,
+            false => "",
+        }
+    }
 }
 
 /// Collects settings and handlers, then starts a transport.
@@ -117,6 +128,7 @@ impl ThunderboltTransportBuilder {
                 config: ThunderboltConfig::default(),
                 allow_any_source: false,
                 wait_for_interface: false,
+                name_settings: true,
                 remember_peers: false,
                 busy_poll: Duration::from_micros(50),
                 receive_queue: 1024,
@@ -182,6 +194,13 @@ impl ThunderboltTransportBuilder {
     /// two machines has no others, and a bridge may bring in strangers.
     pub fn allow_any_source(mut self, on: bool) -> Self {
         self.settings.allow_any_source = on;
+        self
+    }
+
+    /// Let log records name the settings that would change what they report, as the C interface calls
+    /// them. On by default; off for a program whose users cannot change them.
+    pub fn name_settings(mut self, on: bool) -> Self {
+        self.settings.name_settings = on;
         self
     }
 

@@ -82,10 +82,8 @@ impl Core {
         memory::check("cannot start a transport")?;
         let on_closed = builder.on_closed.take();
         let core = Self::new(builder)?;
-        let batch = receiver::buffers().map_err(|source| {
-            let action = "cannot map the receive buffers";
-            TransportError::from_os(action, &core.settings.config.interface, source)
-        })?;
+        let batch = receiver::buffers()
+            .map_err(|source| TransportError::from_os("cannot map the receive buffers", source))?;
         let watcher = Watcher::start(&core)?;
         let started = core
             .spawn("dcf-tb-recv", move |core| receiver::run(core, batch))
@@ -110,9 +108,7 @@ impl Core {
             on_link,
             on_closed,
         } = builder;
-        let no_event = |source| {
-            TransportError::from_os("cannot make an eventfd", &settings.config.interface, source)
-        };
+        let no_event = |source| TransportError::from_os("cannot make an eventfd", source);
         Ok(Arc::new(Self {
             log: Logger::new(settings.log_level, on_log),
             on_message: Slot::new(on_message),

@@ -109,19 +109,22 @@ pub enum TransportError {
         needed: usize,
     },
 
-    /// The interface is absent, down, without carrier or without a usable address at the moment.
-    #[error("link \"{interface}\" is down: {reason}")]
+    /// The interface is absent, down, without carrier or without a usable address at the moment, or
+    /// was so when the stream ended.
+    #[error("link \"{interface}\" {}: {reason}", if *.back { "went down, and is up again" } else { "is down" })]
     LinkDown {
         /// The interface's name.
         interface: String,
-        /// Which of these it is, or what the operating system said.
+        /// Which of these it is, or what the operating system said, and what to do.
         reason: String,
         /// The errno, when it was the operating system that said so.
         errno: Option<i32>,
+        /// It is up again by now: the call can be tried again, a stream opened anew.
+        back: bool,
     },
 
     /// A port is taken by another program.
-    #[error("{protocol} port {port} on \"{interface}\" is already in use: stop the program that holds it, or configure another port")]
+    #[error("{protocol} port {port} on \"{interface}\" is already in use: stop the program that holds it, or choose another port")]
     AddressInUse {
         /// `UDP control` or `TCP data`.
         protocol: &'static str,
@@ -252,23 +255,11 @@ impl TransportError {
         )
     }
 
-    /// Sorts an errno into the variant that a caller can act on.
-    pub(crate) fn from_os(action: impl Into<String>, interface: &str, source: io::Error) -> Self {
+    /// Sorts an errno into the variant that a caller can act on. What it says of the link only the
+    /// link can tell: see [`Link::failed`](crate::link::Link::failed).
+    pub(crate) fn from_os(action: impl Into<String>, source: io::Error) -> Self {
         let action = action.into();
         match source.raw_os_error() {
-            // EADDRNOTAVAIL: the interface has no address that could be a source; ENXIO: its
-            // device is gone.
-            Some(
-                errno @ (libc::ENETDOWN
-                | libc::ENETUNREACH
-                | libc::ENODEV
-                | libc::ENXIO
-                | libc::EADDRNOTAVAIL),
-            ) => Self::LinkDown {
-                interface: interface.to_owned(),
-                reason: format!("{action}: {source}"),
-                errno: Some(errno),
-            },
             Some(libc::EMFILE | libc::ENFILE) => Self::TooManyFiles { action, source },
             Some(libc::EPERM | libc::EACCES) => Self::PermissionDenied { action, source },
             Some(
@@ -277,12 +268,22 @@ impl TransportError {
                 | libc::ECONNABORTED
                 | libc::EPIPE
                 | libc::ENOTCONN
-                | libc::ETIMEDOUT
-                | libc::EHOSTUNREACH
-                | libc::EHOSTDOWN,
+                | libc::ETIMEDOUT,
             ) => Self::ConnectionFailed { action, source },
             Some(libc::ENOMEM) => Self::OutOfMemory { action },
             _ => Self::Io { action, source },
+        }
+    }
+
+    /// The same for a file that the caller brought. Its pipe or socket may have broken; a file server
+    /// that does not answer is no peer of ours.
+    pub(crate) fn of_file(action: impl Into<String>, source: io::Error) -> Self {
+        match source.raw_os_error() {
+            Some(libc::ETIMEDOUT) => Self::Io {
+                action: action.into(),
+                source,
+            },
+            _ => Self::from_os(action, source),
         }
     }
 }
@@ -335,13 +336,13 @@ mod tests {
     fn a_peer_that_stopped_answering_is_not_the_callers_time_limit() {
         let kind = |error: TransportError| io::Error::from(error).kind();
         let silent = io::Error::from_raw_os_error(libc::ETIMEDOUT);
-        let dead = TransportError::from_os("cannot read", "thunderbolt0", silent);
+        let dead = TransportError::from_os("cannot read", silent);
         assert_eq!(dead.raw_os_error(), Some(libc::ETIMEDOUT));
         assert_eq!(kind(dead), io::ErrorKind::ConnectionAborted);
         let late = expired("stream", Some(Duration::from_millis(5)));
         assert_eq!(kind(late), io::ErrorKind::TimedOut);
         let reset = io::Error::from_raw_os_error(libc::ECONNRESET);
-        let reset = TransportError::from_os("cannot read", "thunderbolt0", reset);
+        let reset = TransportError::from_os("cannot read", reset);
         assert_eq!(kind(reset), io::ErrorKind::ConnectionReset);
     }
 }

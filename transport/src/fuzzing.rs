@@ -35,9 +35,11 @@ pub mod wire {
 /// Peer strings.
 pub mod peer {
     use std::net::SocketAddrV6;
+    use std::sync::OnceLock;
 
     use crate::address::{self, OwnPort, Scope};
     use crate::error::Result;
+    use crate::sys::netlink::Kernel;
 
     /// What a peer string means to a transport on `interface`.
     pub fn parse(
@@ -46,11 +48,13 @@ pub mod peer {
         index: Option<u32>,
         default_port: u16,
     ) -> Result<SocketAddrV6> {
-        address::parse(
-            text,
-            Scope { interface, index },
-            OwnPort::Configured(default_port),
-        )
+        static KERNEL: OnceLock<Kernel> = OnceLock::new();
+        let scope = Scope {
+            interface,
+            index,
+            kernel: KERNEL.get_or_init(Kernel::new),
+        };
+        address::parse(text, scope, OwnPort::Configured(default_port))
     }
 
     /// The string for an address.

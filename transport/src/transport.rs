@@ -62,7 +62,7 @@ impl ThunderboltTransport {
         Core::start(builder).map(|core| Arc::new(Self { core }))
     }
 
-    #[cfg(feature = "async")]
+    #[cfg(any(feature = "async", test))]
     pub(crate) fn core(&self) -> &Arc<Core> {
         &self.core
     }
@@ -175,9 +175,8 @@ impl ThunderboltTransport {
     /// [`accept`](Self::accept) would not wait. Never read, write or close it. It becomes readable
     /// for good when the transport closes.
     pub fn event_fd(&self) -> Result<BorrowedFd<'_>> {
-        let event = self.core.inbox.event().map_err(|error| {
-            TransportError::from_os("cannot make an eventfd", &self.interface(), error)
-        });
+        let event = self.core.inbox.event();
+        let event = event.map_err(|error| TransportError::from_os("cannot make an eventfd", error));
         self.core.count(event)
     }
 

@@ -154,7 +154,8 @@ pub(crate) fn pump(core: &Core) {
     if lost > 0 {
         core.counters.rare.dropped_memory.add(lost);
         let limit = core.settings.config.buffer_size;
-        let full = format_args!("{limit} bytes wait for the message handler (buffer_size)");
+        let hint = core.settings.hint(" (buffer_size)");
+        let full = format_args!("{limit} bytes wait for the message handler{hint}");
         log_dropped(core, lost, full);
     }
     if let Some(from) = refused {

@@ -27,7 +27,7 @@ use crate::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::RwLock;
 use crate::sys::event::Wake;
 use crate::sys::socket;
-use crate::sys::socket::BufferOption;
+use crate::sys::socket::{BufferOption, SocketError};
 use crate::sys::thread::wait_until;
 use crate::MAX_MESSAGE_SIZE;
 use lanes::Lanes;
@@ -217,7 +217,19 @@ impl Control {
 
 /// The error of a socket that cannot be tied to the interface: starting fails, nothing ever falls
 /// back to another network.
-pub(crate) fn cannot_bind_device(interface: &str, source: io::Error) -> TransportError {
+pub(crate) fn cannot_bind_device(interface: &str, error: SocketError) -> TransportError {
+    let source = match error {
+        SocketError::Device(source) => source,
+        SocketError::Socket(source) => {
+            let why = match source.raw_os_error() {
+                Some(libc::EAFNOSUPPORT) => {
+                    ": this kernel has no IPv6; remove ipv6.disable=1 from its command line"
+                }
+                _ => "",
+            };
+            return TransportError::from_os(format!("cannot make an IPv6 socket{why}"), source);
+        }
+    };
     match source.raw_os_error() {
         Some(libc::EPERM) => TransportError::PermissionDenied {
             action: format!(
@@ -225,10 +237,13 @@ pub(crate) fn cannot_bind_device(interface: &str, source: io::Error) -> Transpor
             ),
             source,
         },
-        // ENODEV: the cable was pulled a moment ago.
-        Some(libc::ENODEV | libc::EMFILE | libc::ENFILE) => {
-            TransportError::from_os("cannot make a socket", interface, source)
-        }
+        // The cable was pulled a moment ago.
+        Some(errno @ libc::ENODEV) => TransportError::LinkDown {
+            interface: interface.to_owned(),
+            reason: format!("there is no such interface: cannot bind a socket to it: {source}"),
+            errno: Some(errno),
+            back: false,
+        },
         _ => TransportError::SocketOption {
             option: "SO_BINDTODEVICE",
             value: format!("\"{interface}\""),
@@ -243,6 +258,7 @@ pub(crate) fn cannot_bind_port(
     port: u16,
     source: io::Error,
 ) -> TransportError {
+    let action = format!("cannot bind {protocol} port {port} on \"{interface}\"");
     match source.raw_os_error() {
         Some(libc::EADDRINUSE) => TransportError::AddressInUse {
             protocol,
@@ -250,10 +266,21 @@ pub(crate) fn cannot_bind_port(
             interface: interface.to_owned(),
             source,
         },
-        _ => {
-            let action = format!("cannot bind {protocol} port {port} on \"{interface}\"");
-            TransportError::from_os(action, interface, source)
-        }
+        Some(libc::EACCES | libc::EPERM) => TransportError::PermissionDenied {
+            action: format!(
+                "{action} (ports below net.ipv4.ip_unprivileged_port_start, usually 1024, need \
+                 CAP_NET_BIND_SERVICE; choose a higher one)"
+            ),
+            source,
+        },
+        // The cable was pulled a moment ago.
+        Some(errno @ (libc::ENODEV | libc::ENETDOWN)) => TransportError::LinkDown {
+            interface: interface.to_owned(),
+            reason: format!("{action}: {source}"),
+            errno: Some(errno),
+            back: false,
+        },
+        _ => TransportError::from_os(action, source),
     }
 }
 

@@ -331,9 +331,8 @@ pub(super) fn log_refused(core: &Core, from: &SocketAddrV6) {
         log!(
             core.log,
             Warn,
-            "refused a datagram from {}: neither link-local nor loopback (allow_any_source serves \
-             all){held_back}",
-            from
+            "refused a datagram from {from}: neither link-local nor loopback{}{held_back}",
+            core.settings.hint(" (allow_any_source serves all)")
         );
     }
 }
@@ -359,15 +358,16 @@ pub(crate) fn count_dropped(core: &Core, reason: DropReason<'_>, count: u64) {
         }
         DropReason::Full => {
             let limit = core.settings.receive_queue;
-            let why = format_args!("the receive queue of {limit} messages is full (receive_queue)");
+            let hint = core.settings.hint(" (receive_queue)");
+            let why = format_args!("the receive queue of {limit} messages is full{hint}");
             log_dropped(core, count, why);
         }
         DropReason::Memory => {
             core.counters.rare.dropped_memory.add(count);
             let limit = core.settings.receive_queue_bytes;
-            let why = format_args!(
-                "no memory for them: the receive queue may have {limit} bytes (receive_queue_bytes)"
-            );
+            let hint = core.settings.hint(" (receive_queue_bytes)");
+            let why =
+                format_args!("no memory for them: the receive queue may have {limit} bytes{hint}");
             log_dropped(core, count, why);
         }
     }

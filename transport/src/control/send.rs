@@ -8,12 +8,15 @@ use std::time::Duration;
 
 use socket2::Socket;
 
+use super::cannot_bind_device;
 use super::lanes::{Cargo, Route};
 use crate::address::{self, OwnPort, Scope};
 use crate::core::Core;
 use crate::error::{Result, TransportError};
+use crate::link::Attempt;
 use crate::sys::poll::{wait, Deadline, Interest};
 use crate::sys::send::{self, Outgoing, SEND_BATCH};
+use crate::sys::socket::SocketError;
 use crate::sys::{socket, would_block};
 use crate::{recent, Counted, Datagram, MAX_MESSAGE_SIZE};
 
@@ -45,6 +48,7 @@ impl Core {
             let scope = Scope {
                 interface: &current.name,
                 index: current.index,
+                kernel: self.link.kernel(),
             };
             address::parse(peer, scope, own_port)
         })?;
@@ -96,15 +100,39 @@ impl Core {
         self.control.lanes.open(to, cargo, epoch, &interface, main)
     }
 
-    /// The error of a system call that was given an address of a peer. EINVAL says that the address
-    /// and the socket belong to different incarnations of the interface: it was replugged between.
-    pub fn failed_to(&self, action: &str, to: &SocketAddrV6, error: io::Error) -> TransportError {
-        let interface = self.link.name();
-        let replaced = || socket::interface_index(&interface) != Some(to.scope_id());
-        if error.raw_os_error() == Some(libc::EINVAL) && replaced() {
-            return self.link.down("the interface was replaced during the call");
+    /// The error of a system call on a socket of the link.
+    pub fn failed(&self, attempt: Attempt<'_>, action: String, error: io::Error) -> TransportError {
+        let any_source = self.settings.allow_any_source;
+        let error = self.link.failed(attempt, action, error, any_source);
+        if self.link.is_doubted() {
+            self.accept_wake.signal();
         }
-        TransportError::from_os(format!("{action} to {}", to.ip()), &interface, error)
+        error
+    }
+
+    /// The error of a datagram that the kernel did not take.
+    pub fn failed_to(&self, action: &str, to: &SocketAddrV6, error: io::Error) -> TransportError {
+        let action = format!("{action} to {}", self.endpoint(to));
+        self.failed(Attempt::Send(to), action, error)
+    }
+
+    /// The error of a socket that a call cannot tie to the interface, although the transport has
+    /// done so.
+    pub fn cannot_bind_device(&self, interface: &str, error: SocketError) -> TransportError {
+        let no_device = |error: &io::Error| error.raw_os_error() == Some(libc::ENODEV);
+        match error {
+            SocketError::Device(source) if no_device(&source) => {
+                let action = format!("cannot bind a socket to \"{interface}\"");
+                self.failed(Attempt::Bind(interface), action, source)
+            }
+            error => cannot_bind_device(interface, error),
+        }
+    }
+
+    /// An address with its port, as a peer string.
+    pub fn endpoint(&self, to: &SocketAddrV6) -> String {
+        // 0 is no port of a peer's, so it is always written.
+        address::format(to, &self.link.name(), OwnPort::Configured(0))
     }
 
     pub fn send_message(&self, data: &[u8], peer: &str) -> Result<usize> {
@@ -238,7 +266,8 @@ impl Core {
             ];
             let used = if dropped { 1 } else { 2 };
             let waited = wait(&mut interests[..used], until);
-            waited.map_err(|error| TransportError::from_os("cannot wait", &interface, error))?;
+            waited
+                .map_err(|error| TransportError::from_os("cannot wait for room to send", error))?;
             if interests[1].is_in_error() {
                 socket::discard_reports(socket.as_fd());
             }

@@ -5,12 +5,14 @@ use std::io;
 use std::path::Path;
 
 use crate::error::{Result, TransportError};
-use crate::sys::netlink::{self, Interface, Which};
+use crate::sys::netlink::{Interface, Kernel, Named, Which};
 
 /// The name that means "the interface whose driver is thunderbolt-net".
 const AUTO: &str = "auto";
 /// The driver's name in sysfs (drivers/net/thunderbolt/main.c).
 const DRIVER: &str = "thunderbolt-net";
+/// Where sysfs has the interfaces of the network namespace that it was mounted in.
+const SYSFS: &str = "/sys/class/net";
 
 /// What a configured name means at the moment.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,11 +26,13 @@ pub(crate) enum Resolved {
 }
 
 /// Looks up the interface that a configured name means.
-pub(crate) fn resolve(configured: &str) -> Result<Resolved> {
+pub(crate) fn resolve(kernel: &Kernel, configured: &str) -> Result<Resolved> {
+    let failed = |error| cannot_ask(configured, error);
+    let mut kernel = kernel.ask().map_err(failed)?;
     let mut names = match configured {
         AUTO => {
-            let found = thunderbolt_interfaces(Path::new("/sys/class/net"));
-            found.map_err(|error| cannot_ask(AUTO, error))?
+            let all = kernel.all().map_err(failed)?;
+            thunderbolt_interfaces(&all, Path::new(SYSFS), |name| kernel.driver(name))
         }
         name => vec![name.to_owned()],
     };
@@ -38,45 +42,58 @@ pub(crate) fn resolve(configured: &str) -> Result<Resolved> {
     let Some(name) = names.pop() else {
         return Ok(Resolved::Nothing);
     };
-    let found = netlink::interface(Which::Name(&name)).map_err(|error| cannot_ask(&name, error))?;
+    let found = kernel.interface(Which::Name(&name)).map_err(failed)?;
     Ok(found.map_or(Resolved::Nothing, Resolved::Interface))
 }
 
 /// Looks up an interface that may have been renamed since it was bound to.
-pub(crate) fn by_index(index: u32, name: &str) -> Result<Option<Interface>> {
-    netlink::interface(Which::Index(index)).map_err(|error| cannot_ask(name, error))
+pub(crate) fn by_index(kernel: &Kernel, index: u32, name: &str) -> Result<Option<Interface>> {
+    let found = kernel.interface(Which::Index(index));
+    found.map_err(|error| cannot_ask(name, error))
 }
 
 fn cannot_ask(name: &str, source: io::Error) -> TransportError {
-    TransportError::from_os(
-        format!("cannot ask the kernel about interface \"{name}\""),
-        name,
-        source,
-    )
+    let action = format!("cannot ask the kernel about interface \"{name}\"");
+    TransportError::from_os(action, source)
 }
 
-/// The interfaces whose device is driven by thunderbolt-net. Not to be able to look (no descriptors
-/// left) is not the same as finding none: nothing would tell to look again.
-fn thunderbolt_interfaces(class_net: &Path) -> io::Result<Vec<String>> {
-    let is_ours = |name: &String| {
-        let driver = fs::read_link(class_net.join(name).join("device/driver"));
-        driver.is_ok_and(|path| path.file_name().is_some_and(|name| name == DRIVER))
+/// Those of `all` whose device is driven by thunderbolt-net. sysfs tells, or the driver itself: sysfs
+/// may be that of another network namespace, whose interfaces are not meant.
+fn thunderbolt_interfaces(
+    all: &[Named],
+    class_net: &Path,
+    driver: impl Fn(&str) -> Option<String>,
+) -> Vec<String> {
+    let is_ours = |interface: &&Named| {
+        let entry = class_net.join(&interface.name);
+        let link = fs::read_link(entry.join("device/driver"));
+        let in_sysfs = link.is_ok_and(|path| path.file_name().is_some_and(|name| name == DRIVER));
+        (in_sysfs && is_same(interface, &entry))
+            || driver(&interface.name).is_some_and(|driver| driver == DRIVER)
     };
-    Ok(interfaces(class_net)?.into_iter().filter(is_ours).collect())
+    all.iter()
+        .filter(is_ours)
+        .map(|interface| interface.name.clone())
+        .collect()
 }
 
-fn interfaces(class_net: &Path) -> io::Result<Vec<String>> {
-    let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
-    let names: io::Result<Vec<_>> = fs::read_dir(class_net)?
-        .map(|entry| Ok(name(entry?)))
+/// Whether an entry of sysfs is of this interface, and not of one that has the same name in another
+/// network namespace.
+fn is_same(interface: &Named, entry: &Path) -> bool {
+    let hardware: Vec<String> = interface
+        .hardware
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
         .collect();
-    let mut names = names?;
-    names.sort();
-    Ok(names)
+    let says = |file: &str, value: &str| {
+        // What it does not say, it does not deny.
+        fs::read_to_string(entry.join(file)).map_or(true, |text| text.trim() == value)
+    };
+    says("ifindex", &interface.index.to_string()) && says("address", &hardware.join(":"))
 }
 
 /// The error for an interface that is not there, with those that are.
-pub(crate) fn not_found(configured: &str, found: &Resolved) -> TransportError {
+pub(crate) fn not_found(kernel: &Kernel, configured: &str, found: &Resolved) -> TransportError {
     let what = match found {
         Resolved::Several(names) => several(names),
         _ if configured == AUTO => format!(
@@ -85,8 +102,16 @@ pub(crate) fn not_found(configured: &str, found: &Resolved) -> TransportError {
         ),
         _ => format!("connect the cable, load the driver (modprobe {DRIVER}), or name another one"),
     };
-    let there = interfaces(Path::new("/sys/class/net")).unwrap_or_default();
-    let there = there.join(", ");
+    let all = kernel.ask().and_then(|mut kernel| kernel.all());
+    let all = all.unwrap_or_default();
+    let there: Vec<&str> = all
+        .iter()
+        .map(|interface| interface.name.as_str())
+        .collect();
+    let there = match &there[..] {
+        [] => "no interface".to_owned(),
+        names => names.join(", "),
+    };
     TransportError::InterfaceNotFound {
         interface: configured.to_owned(),
         reason: format!("{what}; this host has: {there}"),
@@ -96,7 +121,7 @@ pub(crate) fn not_found(configured: &str, found: &Resolved) -> TransportError {
 /// Why nothing is bound to while there are several.
 pub(crate) fn several(names: &[String]) -> String {
     format!(
-        "{} interfaces have the driver {DRIVER} ({}); configure one of them by its name",
+        "{} interfaces have the driver {DRIVER} ({}); name the one that is meant",
         names.len(),
         names.join(", ")
     )
@@ -132,6 +157,18 @@ mod tests {
         }
     }
 
+    fn named(index: u32, name: &str) -> Named {
+        Named {
+            index,
+            name: name.to_owned(),
+            hardware: vec![2, 0, 0, 0, 0, 0x0a],
+        }
+    }
+
+    fn unknown(_: &str) -> Option<String> {
+        None
+    }
+
     #[test]
     fn auto_finds_the_interfaces_of_the_thunderbolt_driver() {
         let sysfs = Sysfs::new("several");
@@ -139,7 +176,8 @@ mod tests {
         sysfs.add("thunderbolt1", Some(DRIVER));
         sysfs.add("enx5", Some(DRIVER));
         sysfs.add("lo", None);
-        let names = thunderbolt_interfaces(&sysfs.0).unwrap();
+        let all = ["enx5", "eth0", "lo", "thunderbolt1"].map(|name| named(3, name));
+        let names = thunderbolt_interfaces(&all, &sysfs.0, unknown);
         assert_eq!(names, ["enx5", "thunderbolt1"]);
         let text = several(&names);
         assert!(text.contains("enx5, thunderbolt1"), "{text}");
@@ -151,12 +189,41 @@ mod tests {
         sysfs.add("eth0", Some("e1000e"));
         // The name alone says nothing.
         sysfs.add("thunderbolt0", None);
-        assert!(thunderbolt_interfaces(&sysfs.0).unwrap().is_empty());
+        let all = ["eth0", "thunderbolt0"].map(|name| named(3, name));
+        assert!(thunderbolt_interfaces(&all, &sysfs.0, unknown).is_empty());
+    }
+
+    #[test]
+    fn a_sysfs_of_another_namespace_is_not_believed() {
+        let sysfs = Sysfs::new("elsewhere");
+        sysfs.add("thunderbolt0", Some(DRIVER));
+        sysfs.add("thunderbolt9", Some(DRIVER));
+        let all = [named(3, "thunderbolt0")];
+        let found = || thunderbolt_interfaces(&all, &sysfs.0, unknown);
+        assert_eq!(found(), ["thunderbolt0"], "thunderbolt9 is not here");
+        let tell = |file: &str, text: &str| {
+            fs::write(sysfs.0.join("thunderbolt0").join(file), text).unwrap();
+        };
+        tell("ifindex", "3\n");
+        tell("address", "02:00:00:00:00:0a\n");
+        assert_eq!(found(), ["thunderbolt0"]);
+        tell("ifindex", "4\n");
+        assert!(found().is_empty(), "another index");
+        tell("ifindex", "3\n");
+        tell("address", "02:00:00:00:00:0b\n");
+        assert!(found().is_empty(), "another device");
+        // The driver tells of itself, whatever sysfs says.
+        let driver = |_: &str| Some(DRIVER.to_owned());
+        assert_eq!(
+            thunderbolt_interfaces(&all, &sysfs.0, driver),
+            ["thunderbolt0"]
+        );
     }
 
     #[test]
     fn the_error_names_what_was_sought_and_what_there_is() {
-        let text = not_found("thunderbolt7", &Resolved::Nothing).to_string();
+        let kernel = Kernel::new();
+        let text = not_found(&kernel, "thunderbolt7", &Resolved::Nothing).to_string();
         assert!(
             text.contains("thunderbolt7") && text.contains("lo"),
             "{text}"

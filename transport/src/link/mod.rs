@@ -5,74 +5,35 @@
 //! the interface; the watcher (`watch`) opens new ones for the next.
 
 mod detect;
+mod failure;
+mod state;
 pub(crate) mod watch;
 
-use std::fmt;
 use std::net::Ipv6Addr;
 use std::sync::PoisonError;
 
 use crate::error::{Result, TransportError};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::RwLock;
-use crate::sys::netlink::Interface;
+use crate::sys::netlink::{Kernel, Which};
 
-/// What the interface is able to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum LinkState {
-    /// There is no such interface: no cable, or the driver is not loaded.
-    Absent,
-    /// `ip link set … down`.
-    Down,
-    /// The other end is asleep, rebooting or not configured.
-    NoCarrier,
-    /// No IPv6 address that could be a source; `tentative`: duplicate address detection runs.
-    Addressless {
-        tentative: bool,
-    },
-    /// It could carry traffic, but our sockets could not be bound.
-    Unbound(String),
-    Up,
-}
-
-impl LinkState {
-    /// What an interface can do, as far as the kernel is concerned.
-    pub fn of(interface: Option<&Interface>) -> Self {
-        match interface {
-            None => Self::Absent,
-            Some(interface) if !interface.up => Self::Down,
-            Some(interface) if !interface.carrier => Self::NoCarrier,
-            Some(interface) if interface.addresses.is_empty() => Self::Addressless {
-                tentative: interface.tentative,
-            },
-            Some(_) => Self::Up,
-        }
-    }
-}
-
-impl fmt::Display for LinkState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Absent => f.write_str("the interface is gone (is the cable plugged in?)"),
-            Self::Down => f.write_str("the interface is switched off (ip link set it up)"),
-            Self::NoCarrier => f.write_str("no carrier (is the other machine awake?)"),
-            Self::Addressless { tentative: true } => {
-                f.write_str("its address is still being checked for duplicates")
-            }
-            Self::Addressless { tentative: false } => {
-                f.write_str("it has no IPv6 address (is IPv6 disabled on it?)")
-            }
-            Self::Unbound(why) => f.write_str(why),
-            Self::Up => f.write_str("up"),
-        }
-    }
-}
+pub(crate) use failure::Attempt;
+#[cfg(all(loom, test))]
+pub(crate) use state::Silence;
+pub(crate) use state::{Absence, LinkState};
 
 /// The interface as it is now, for the threads that use it.
 pub(crate) struct Link {
     /// Mirrors `current.state == Up` for the hot path.
     up: AtomicBool,
     epoch: AtomicU64,
+    /// How often it went down.
+    outages: AtomicU64,
+    /// One more than the number of outages when a call was told that the link is down, while it had
+    /// not been announced. 0: none was.
+    doubted: AtomicU64,
     current: RwLock<Current>,
+    kernel: Kernel,
 }
 
 /// What is known about the interface.
@@ -89,18 +50,21 @@ pub(crate) struct Current {
 }
 
 impl Link {
-    /// A link that is not there yet.
+    /// A link that is not there yet, in the network namespace of this thread.
     pub fn absent(name: &str) -> Self {
         Self {
             up: AtomicBool::new(false),
             epoch: AtomicU64::new(next_epoch()),
+            outages: AtomicU64::new(0),
+            doubted: AtomicU64::new(0),
             current: RwLock::new(Current {
                 name: name.to_owned(),
                 index: None,
-                state: LinkState::Absent,
+                state: LinkState::Absent(Absence::NotThere),
                 multicast: false,
                 addresses: Vec::new(),
             }),
+            kernel: Kernel::new(),
         }
     }
 
@@ -114,27 +78,82 @@ impl Link {
         self.epoch.load(Ordering::Acquire)
     }
 
+    /// What the kernel knows of interfaces, in this transport's network namespace.
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
     /// Fails with the reason while the link cannot carry traffic.
     #[inline]
     pub fn check(&self) -> Result<()> {
         match self.is_up() {
             true => Ok(()),
-            false => Err(self.why_down()),
+            false => self.why_down(),
         }
     }
 
     #[cold]
-    fn why_down(&self) -> TransportError {
-        self.down(&self.with(|current| current.state.to_string()))
+    fn why_down(&self) -> Result<()> {
+        let (state, name) = self.with(|current| (current.state.clone(), current.name.clone()));
+        let state = match state {
+            // The kernel says nothing of an address that it began to check, nor of most settings.
+            LinkState::Addressless(_) => match self.present_state() {
+                Some(now @ LinkState::Addressless(_)) => now,
+                _ => state,
+            },
+            state => state,
+        };
+        match state {
+            // It came up just now.
+            LinkState::Up => Ok(()),
+            state => Err(TransportError::LinkDown {
+                reason: state.reason(&name),
+                interface: name,
+                errno: None,
+                back: false,
+            }),
+        }
     }
 
-    /// The error of a call that finds the link down.
+    /// The error of a call that failed because the link was down, or another one, a moment ago.
     pub fn down(&self, reason: &str) -> TransportError {
         TransportError::LinkDown {
             interface: self.name(),
             reason: reason.to_owned(),
             errno: None,
+            back: self.is_up(),
         }
+    }
+
+    /// What the kernel says now of the interface that the sockets are bound to; `None` when it
+    /// cannot be asked.
+    fn present_state(&self) -> Option<LinkState> {
+        let (index, state) = self.with(|current| (current.index, current.state.clone()));
+        let Some(index) = index else {
+            return Some(state);
+        };
+        let interface = self.kernel.interface(Which::Index(index)).ok()?;
+        Some(
+            interface.map_or(LinkState::Absent(Absence::Gone), |interface| {
+                LinkState::of(&interface)
+            }),
+        )
+    }
+
+    /// A call is told that the link is down. Whoever waits for the link then is told when it is up
+    /// again, even if it is so before the next look.
+    fn doubt(&self, outages: u64) {
+        self.doubted.store(outages + 1, Ordering::SeqCst);
+    }
+
+    /// Whether a call was told that the link is down since it was last announced, once.
+    pub fn take_doubt(&self) -> bool {
+        let doubted = self.doubted.swap(0, Ordering::SeqCst);
+        doubted == self.outages.load(Ordering::SeqCst) + 1
+    }
+
+    pub fn is_doubted(&self) -> bool {
+        self.doubted.load(Ordering::Relaxed) != 0
     }
 
     /// Reads the present state. `read` runs under the lock and must not call back.
@@ -156,7 +175,9 @@ impl Link {
         *current = new;
         drop(current);
         self.epoch.store(next_epoch(), Ordering::Release);
-        self.up.store(up, Ordering::SeqCst);
+        if self.up.swap(up, Ordering::SeqCst) && !up {
+            self.outages.fetch_add(1, Ordering::SeqCst);
+        }
     }
 }
 
@@ -172,37 +193,6 @@ mod models;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn interface() -> Interface {
-        Interface {
-            index: 7,
-            name: "thunderbolt0".to_owned(),
-            up: true,
-            carrier: true,
-            multicast: true,
-            mtu: 65520,
-            hardware: Vec::new(),
-            addresses: vec!["fe80::1".parse().unwrap()],
-            tentative: false,
-        }
-    }
-
-    #[test]
-    fn an_interface_is_up_only_with_carrier_and_address() {
-        let of = |change: fn(&mut Interface)| {
-            let mut interface = interface();
-            change(&mut interface);
-            LinkState::of(Some(&interface))
-        };
-        assert_eq!(LinkState::of(None), LinkState::Absent);
-        assert_eq!(of(|_| ()), LinkState::Up);
-        assert_eq!(of(|i| i.up = false), LinkState::Down);
-        assert_eq!(of(|i| i.carrier = false), LinkState::NoCarrier);
-        assert_eq!(
-            of(|i| i.addresses.clear()),
-            LinkState::Addressless { tentative: false }
-        );
-    }
 
     #[test]
     fn only_a_change_begins_a_new_epoch() {
@@ -228,5 +218,25 @@ mod tests {
             error.contains("thunderbolt0") && error.contains("cable"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_doubt_holds_until_the_next_outage() {
+        let link = Link::absent("thunderbolt0");
+        let set = |state| {
+            link.set(Current {
+                state,
+                ..link.with(Current::clone)
+            })
+        };
+        set(LinkState::Up);
+        assert!(!link.is_doubted() && !link.take_doubt());
+        link.doubt(0);
+        assert!(link.is_doubted() && link.take_doubt());
+        assert!(!link.take_doubt(), "once");
+        link.doubt(0);
+        set(LinkState::Down);
+        set(LinkState::Up);
+        assert!(!link.take_doubt(), "it was announced meanwhile");
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use socket2::Socket;
 
 use super::detect::{by_index, not_found, resolve, several, Resolved};
-use super::{Current, LinkState};
+use super::{Absence, Current, LinkState};
 use crate::control::intake::{pump, StandIn};
 use crate::core::Core;
 use crate::error::{Result, TransportError};
@@ -20,7 +20,7 @@ use crate::stream::registry::End;
 use crate::stream::stall::Stalls;
 use crate::sys::netlink::{Interface, LinkWatch, News};
 use crate::sys::poll::{wait, Deadline, Interest};
-use crate::sys::socket;
+use crate::sys::socket::{self, SocketError};
 
 /// How soon to try again when the sockets could not be bound to an interface that is there.
 const RETRY: Duration = Duration::from_secs(1);
@@ -48,9 +48,8 @@ impl Watcher {
     /// transport is to wait for one.
     pub fn start(core: &Core) -> Result<Self> {
         let config = &core.settings.config;
-        let news = LinkWatch::new().map_err(|source| {
-            TransportError::from_os("cannot watch for link changes", &config.interface, source)
-        })?;
+        let news = LinkWatch::new()
+            .map_err(|source| TransportError::from_os("cannot watch for link changes", source))?;
         let mut watcher = Self {
             news,
             unheeded: News::default(),
@@ -65,11 +64,11 @@ impl Watcher {
         };
         core.control.set_port(config.control_port);
         core.streams.set_port(config.data_port);
-        let found = resolve(&config.interface)?;
+        let found = resolve(core.link.kernel(), &config.interface)?;
         match &found {
             Resolved::Interface(interface) => {
                 watcher.bind(core, interface)?;
-                let interface = described(interface, LinkState::of(Some(interface)));
+                let interface = described(interface, LinkState::of(interface));
                 core.control.set_addresses(interface.addresses.len());
                 core.link.set(interface);
                 if let Err(error) = core.link.check() {
@@ -77,13 +76,13 @@ impl Watcher {
                 }
             }
             missing if !core.settings.wait_for_interface => {
-                return Err(not_found(&config.interface, missing));
+                return Err(not_found(core.link.kernel(), &config.interface, missing));
             }
             missing => {
                 watcher.reserved = reserve_ports(core)?;
                 let interface = &config.interface;
                 log!(core.log, Info, "waiting for interface \"{interface}\"");
-                announce(core, unbound(core, missing));
+                announce(core, unbound(core, missing, Absence::NotThere));
             }
         }
         Ok(watcher)
@@ -133,7 +132,7 @@ impl Watcher {
             if core.is_closing() {
                 break;
             }
-            if changed || self.retry.passed() {
+            if changed || self.retry.passed() || core.link.is_doubted() {
                 let mut news = std::mem::take(&mut self.unheeded);
                 self.news.take(&mut news);
                 self.refresh(core, news);
@@ -150,12 +149,12 @@ impl Watcher {
     }
 
     /// Looks at the interface and does what its state asks for.
-    fn refresh(&mut self, core: &Arc<Core>, news: News) {
+    fn refresh(&mut self, core: &Arc<Core>, mut news: News) {
         self.retry = Deadline::Never;
-        let mut refreshed = self.try_refresh(core, &news);
+        let mut refreshed = self.try_refresh(core, &mut news);
         let no_files = matches!(refreshed, Err(TransportError::TooManyFiles { .. }));
         if no_files && self.acceptor.give_up_spare() {
-            refreshed = self.try_refresh(core, &news);
+            refreshed = self.try_refresh(core, &mut news);
             self.acceptor.take_spare();
         }
         if let Err(error) = refreshed {
@@ -174,28 +173,43 @@ impl Watcher {
         }
     }
 
-    fn try_refresh(&mut self, core: &Arc<Core>, news: &News) -> Result<()> {
+    fn try_refresh(&mut self, core: &Arc<Core>, news: &mut News) -> Result<()> {
+        let kernel = core.link.kernel();
+        let doubted = core.link.take_doubt();
         let (bound, name) = core.link.with(|now| (now.index, now.name.clone()));
         if let Some(index) = bound {
-            let interface = by_index(index, &name)?;
+            let interface = by_index(kernel, index, &name)?;
             match interface.filter(|interface| self.is_bound_to(interface, news)) {
                 Some(interface) => {
                     self.hardware.clone_from(&interface.hardware);
-                    let state = LinkState::of(Some(&interface));
+                    let state = LinkState::of(&interface);
+                    if doubted && state == LinkState::Up {
+                        announce(core, described(&interface, LinkState::Interrupted));
+                    }
                     announce(core, described(&interface, state));
                     return Ok(());
                 }
-                None => self.unbind(core),
+                None => {
+                    // The news of that may have come after the others had been taken.
+                    self.news.take(news);
+                    let moved = news.moved.contains(&index);
+                    self.unbind(core, if moved { Absence::Moved } else { Absence::Gone });
+                }
             }
         }
-        let found = resolve(&core.settings.config.interface)?;
+        let found = resolve(kernel, &core.settings.config.interface)?;
         let Resolved::Interface(interface) = found else {
-            announce(core, unbound(core, &found));
+            let absence = match core.link.with(|now| now.state.clone()) {
+                LinkState::Absent(absence) => absence,
+                _ => Absence::NotThere,
+            };
+            announce(core, unbound(core, &found, absence));
             return Ok(());
         };
         let bound = self.bind(core, &interface);
         let state = match &bound {
-            Ok(()) => LinkState::of(Some(&interface)),
+            Ok(()) => LinkState::of(&interface),
+            Err(TransportError::LinkDown { reason, .. }) => LinkState::Unbound(reason.clone()),
             Err(error) => LinkState::Unbound(error.to_string()),
         };
         let mut now = described(&interface, state);
@@ -228,23 +242,23 @@ impl Watcher {
     }
 
     /// The interface is gone: its sockets can never carry anything again.
-    fn unbind(&mut self, core: &Arc<Core>) {
+    fn unbind(&mut self, core: &Arc<Core>, absence: Absence) {
         self.listener = None;
         core.control.close(&core.counters);
         core.streams.end_all(End::LinkGone);
         core.inbox.drop_ended_streams();
-        announce(core, unbound(core, &Resolved::Nothing));
+        announce(core, unbound(core, &Resolved::Nothing, absence));
     }
 }
 
 /// The state while there is no interface that could be bound to.
-fn unbound(core: &Core, found: &Resolved) -> Current {
+fn unbound(core: &Core, found: &Resolved, absence: Absence) -> Current {
     Current {
         name: core.settings.config.interface.clone(),
         index: None,
         state: match found {
             Resolved::Several(names) => LinkState::Unbound(several(names)),
-            _ => LinkState::Absent,
+            _ => LinkState::Absent(absence),
         },
         multicast: false,
         addresses: Vec::new(),
@@ -283,7 +297,8 @@ fn announce(core: &Core, new: Current) {
     } else {
         core.rtt.wake_all();
         core.streams.end_connecting();
-        log!(core.log, Warn, "link \"{name}\" is down: {state}");
+        let reason = state.reason(&name);
+        log!(core.log, Warn, "link \"{name}\" is down: {reason}");
     }
     if up == (was == LinkState::Up) {
         return;
@@ -301,8 +316,9 @@ fn announce(core: &Core, new: Current) {
 /// Chooses "any free" ports while there is no interface to bind them on, so that they can be told. As
 /// long as the sockets are open, no socket that is bound to no interface gets one of these ports.
 fn reserve_ports(core: &Core) -> Result<Vec<Socket>> {
-    let free = |make: fn(&str) -> std::io::Result<Socket>| {
+    let free = |make: fn(&str) -> std::result::Result<Socket, SocketError>| {
         make("lo")
+            .map_err(std::io::Error::from)
             .and_then(|socket| {
                 socket::bind_port(&socket, 0)?;
                 Ok((socket::local_port(&socket)?, socket))

@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use socket2::{SockAddr, Socket};
 
-use crate::control::cannot_bind_device;
 use crate::core::Core;
 use crate::error::{Result, TransportError};
 use crate::handlers::lock;
@@ -52,7 +51,7 @@ impl Port {
     fn new(core: &Core, generation: u64, peer: Option<SocketAddrV6>) -> Result<Self> {
         let interface = core.link.name();
         let socket =
-            socket::udp(&interface).map_err(|error| cannot_bind_device(&interface, error))?;
+            socket::udp(&interface).map_err(|error| core.cannot_bind_device(&interface, error))?;
         // Where the kernel does not know it, drops of its queue are not told; nothing else changes.
         let _ = socket::report_drops(&socket);
         if !core.settings.busy_poll.is_zero() {
@@ -62,9 +61,8 @@ impl Port {
             let connected = socket.connect(&SockAddr::from(*peer));
             connected.map_err(|error| core.failed_to("cannot send a ping", peer, error))?;
         }
-        let wake = Wake::new().map_err(|error| {
-            TransportError::from_os("cannot make an eventfd", &interface, error)
-        })?;
+        let wake = Wake::new()
+            .map_err(|error| TransportError::from_os("cannot make an eventfd", error))?;
         Ok(Self {
             socket,
             peer,

@@ -53,7 +53,9 @@ impl<'a> Session<'a> {
         let session = Self::begin(core, to, None)?;
         let failed = |option| {
             move |source: std::io::Error| match source.raw_os_error() {
-                Some(libc::ENODEV) => core.link.down("the interface was replaced during the call"),
+                Some(libc::ENODEV | libc::EADDRNOTAVAIL) => {
+                    core.failed_to("cannot send a ping", &to, source)
+                }
                 _ => TransportError::SocketOption {
                     option,
                     value: index.to_string(),

@@ -65,7 +65,7 @@ impl Breakage {
 }
 
 /// Whether nothing goes in either direction any more. It could be unknown for lack of memory only.
-fn is_gone(socket: &Socket) -> bool {
+pub(super) fn is_gone(socket: &Socket) -> bool {
     wait(&mut [Interest::gone(socket.as_fd())], Deadline::Now).unwrap_or(false)
 }
 

@@ -11,10 +11,9 @@ use super::options;
 use super::shared::{Shared, Using};
 use super::waited::Waited;
 use crate::error::{Result, TransportError};
+use crate::link::Attempt;
 use crate::sync::atomic::Ordering;
 use crate::sys::poll::{Deadline, Interest};
-
-const ACTION: &str = "cannot open a stream to";
 
 /// A connect that is under way until this is dropped.
 pub(crate) struct Connecting<'a> {
@@ -63,17 +62,10 @@ impl Connecting<'_> {
         match stream.socket.connect(&SockAddr::from(*to)) {
             Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-            // Not an address but a port is missing, while the interface has one.
-            Err(source) if no_port_left(&source) && stream.core.link.is_up() => {
-                let action = format!(
-                    "{ACTION} {}: all local ports are in use or wait for the end of earlier \
-                     connections to it (net.ipv4.ip_local_port_range)",
-                    stream.peer
-                );
-                Err(TransportError::Io { action, source })
-            }
             Err(error) if stream.ended().is_none() => {
-                Err(stream.core.failed_to("cannot open a stream", to, error))
+                Err(stream
+                    .core
+                    .failed(Attempt::Connect(to), self.action(), error))
             }
             Err(_) => Err(stream.end_error()),
             Ok(()) => Ok(()),
@@ -91,14 +83,22 @@ impl Connecting<'_> {
             Ok(Some(error)) if error.raw_os_error() == Some(libc::ETIMEDOUT) => {
                 Err(self.too_long(self.start.elapsed()))
             }
-            Ok(Some(error)) | Err(error) => Err(stream.failed(ACTION, error)),
+            Ok(Some(_)) | Err(_) if stream.ended().is_some() => Err(stream.end_error()),
+            Ok(Some(error)) | Err(error) => {
+                Err(stream.core.failed(Attempt::Opening, self.action(), error))
+            }
         }
+    }
+
+    fn action(&self) -> String {
+        let to = self.stream.core.endpoint(&self.stream.address);
+        format!("cannot open a stream to {to}")
     }
 
     /// The error when it took too long.
     pub fn too_long(&self, after: Duration) -> TransportError {
         TransportError::Timeout {
-            what: format!("{ACTION} {}", self.stream.peer),
+            what: self.action(),
             after,
         }
     }
@@ -108,8 +108,4 @@ impl Drop for Connecting<'_> {
     fn drop(&mut self) {
         self.stream.connecting.store(false, Ordering::SeqCst);
     }
-}
-
-fn no_port_left(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::EADDRNOTAVAIL)
 }

@@ -44,6 +44,22 @@ enum Step {
     Unsupported,
 }
 
+/// Which way the bytes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Send,
+    Receive,
+}
+
+impl Way {
+    fn use_of_file(self) -> &'static str {
+        match self {
+            Self::Send => "cannot read",
+            Self::Receive => "cannot write",
+        }
+    }
+}
+
 impl<'a> Transfer<'a> {
     pub fn new(
         stream: &'a Shared,
@@ -95,7 +111,7 @@ impl<'a> Transfer<'a> {
     /// The kind of the file, if it has the offset that is asked for.
     fn kind(&self) -> Result<FileKind> {
         let kind = file::kind(self.file)
-            .map_err(|error| TransportError::from_os("cannot use the file", "", error))?;
+            .map_err(|error| TransportError::of_file("cannot use the file", error))?;
         let allowed = match kind {
             FileKind::Seekable if i64::try_from(self.offset).is_ok() => return Ok(kind),
             FileKind::Seekable => format!("no file is longer than {} bytes", i64::MAX),
@@ -125,9 +141,8 @@ impl<'a> Transfer<'a> {
     }
 
     fn file_failed(&self, action: &str, error: io::Error) -> TransportError {
-        TransportError::from_os(
+        TransportError::of_file(
             format!("{action} the file at offset {}", self.offset),
-            &self.stream.core.link.name(),
             error,
         )
     }
@@ -148,7 +163,7 @@ impl<'a> Transfer<'a> {
 
     /// Runs one system call that moves bytes between the stream and something else. `None`: it
     /// found nothing to move, or was interrupted.
-    fn attempt(&self, action: &str, moved: io::Result<usize>) -> Result<Option<Step>> {
+    fn attempt(&self, way: Way, action: &str, moved: io::Result<usize>) -> Result<Option<Step>> {
         match moved {
             Ok(0) => Ok(Some(Step::End)),
             Ok(count) => Ok(Some(Step::Moved(count))),
@@ -156,6 +171,12 @@ impl<'a> Transfer<'a> {
             Err(error) => match error.raw_os_error() {
                 Some(libc::EINTR) => Ok(Some(Step::Moved(0))),
                 Some(libc::EINVAL | libc::ENOSYS | libc::ESPIPE) => Ok(Some(Step::Unsupported)),
+                // What cannot be written any more is the stream when it is sent to, else the file.
+                Some(libc::EPIPE) if way == Way::Send => Err(self.stream.failed(action, error)),
+                // A stream that is well has no error: it is the file's.
+                _ if !self.stream.is_broken() && self.stream.ended().is_none() => {
+                    Err(self.file_failed(way.use_of_file(), error))
+                }
                 _ => Err(self.stream.failed(action, error)),
             },
         }
@@ -175,7 +196,7 @@ impl<'a> Transfer<'a> {
         while self.rest > 0 {
             let size = self.step_size(STEP);
             let moved = file::sendfile(self.stream.socket.as_fd(), self.file, self.offset, size);
-            match self.attempt("cannot send a file to", moved)? {
+            match self.attempt(Way::Send, "cannot send a file to", moved)? {
                 Some(Step::Moved(count)) => self.count_sent(count),
                 Some(Step::End) => return Ok(()),
                 Some(Step::Unsupported) => return self.send_by_copy(true),
@@ -191,7 +212,7 @@ impl<'a> Transfer<'a> {
             self.wait_file(Interest::readable(self.file))?;
             let size = self.step_size(STEP);
             let moved = file::splice(self.file, self.stream.socket.as_fd(), None, size);
-            match self.attempt("cannot send a pipe to", moved)? {
+            match self.attempt(Way::Send, "cannot send a pipe to", moved)? {
                 Some(Step::Moved(count)) => self.count_sent(count),
                 Some(Step::End) => return Ok(()),
                 Some(Step::Unsupported) => return self.send_by_copy(false),
@@ -261,7 +282,7 @@ impl<'a> Transfer<'a> {
             self.wait_stream_readable()?;
             let size = self.step_size(STEP);
             let moved = file::splice(self.stream.socket.as_fd(), self.file, None, size);
-            match self.attempt("cannot receive from", moved)? {
+            match self.attempt(Way::Receive, "cannot receive from", moved)? {
                 Some(Step::Moved(count)) => self.count_received(count),
                 Some(Step::End) => return self.stream.end_of_stream(),
                 Some(Step::Unsupported) => return self.receive_by_copy(FileKind::Pipe),
@@ -305,7 +326,7 @@ impl<'a> Transfer<'a> {
         while self.rest > 0 {
             let size = self.step_size(pipe.capacity as u64);
             let moved = file::splice(self.stream.socket.as_fd(), pipe.write.as_fd(), None, size);
-            match self.attempt("cannot receive from", moved)? {
+            match self.attempt(Way::Receive, "cannot receive from", moved)? {
                 Some(Step::Moved(count)) => self.empty_pipe(&pipe, count, kind)?,
                 Some(Step::End) => return self.stream.end_of_stream(),
                 Some(Step::Unsupported) => return self.receive_by_copy(kind),

@@ -120,7 +120,8 @@ impl Acceptor {
     fn admit(&mut self, core: &Arc<Core>, socket: Socket, from: SocketAddrV6) {
         let reasons = &core.counters.rare.rejected;
         if !core.serves(from.ip()) {
-            let why = "neither link-local nor loopback (allow_any_source serves all)";
+            let hint = core.settings.hint(" (allow_any_source serves all)");
+            let why = format_args!("neither link-local nor loopback{hint}");
             return self.refuse(core, socket, &from, &reasons.source, &why);
         }
         match core.streams.reserve_accepted() {
@@ -128,17 +129,26 @@ impl Acceptor {
                 if let Some(stream) = gave_way {
                     reasons.silent.increment();
                     core.inbox.drop_ended_streams();
-                    self.log_refused(core, &format_args!("{}", stream.end_error()));
+                    let hint = core.settings.hint(" (max_silent_streams, silent_after_ms)");
+                    let peer = &stream.peer;
+                    let what = format_args!(
+                        "the stream with {peer} was silent, and gave way to another one{hint}"
+                    );
+                    self.log_refused(core, &what);
                 }
                 if let Ok(stream) = DataStream::accepted(core, id, socket, &from) {
                     self.hand_over(core, stream);
                 }
             }
-            Err(error @ TransportError::TooManySilentStreams { .. }) => {
-                self.refuse(core, socket, &from, &reasons.silent, &error);
+            Err(TransportError::TooManySilentStreams { max }) => {
+                let hint = core.settings.hint(" (max_silent_streams)");
+                let why = format_args!("{max} streams are open that have said nothing yet{hint}");
+                self.refuse(core, socket, &from, &reasons.silent, &why);
             }
-            Err(error @ TransportError::TooManyStreams { .. }) => {
-                self.refuse(core, socket, &from, &reasons.max_streams, &error);
+            Err(TransportError::TooManyStreams { max }) => {
+                let hint = core.settings.hint(" (max_streams)");
+                let why = format_args!("{max} data streams are open{hint}");
+                self.refuse(core, socket, &from, &reasons.max_streams, &why);
             }
             // The transport closes.
             Err(TransportError::Shutdown) => {}

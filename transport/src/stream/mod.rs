@@ -23,7 +23,6 @@ use std::time::{Duration, Instant};
 
 use socket2::Socket;
 
-use crate::control::cannot_bind_device;
 use crate::core::Core;
 use crate::error::{Result, TransportError};
 use crate::log::log;
@@ -105,7 +104,7 @@ impl DataStream {
         let id = core.streams.reserve()?;
         let interface = core.link.name();
         let prepared = socket::tcp(&interface)
-            .map_err(|error| cannot_bind_device(&interface, error))
+            .map_err(|error| core.cannot_bind_device(&interface, error))
             .and_then(|socket| configure(&socket, core).map(|()| socket));
         match prepared {
             Ok(socket) => Self::new(core, id, socket, &to),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use socket2::Socket;
 
-use super::breakage::Breakage;
+use super::breakage::{self, Breakage};
 use super::leftover::Leftover;
 use super::listener;
 use super::registry::End;
@@ -19,6 +19,7 @@ use super::waited::Waited;
 use crate::address::{self, OwnPort};
 use crate::core::Core;
 use crate::error::{expired, Result, TransportError};
+use crate::link::Attempt;
 use crate::spin::Spinning;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU8, Ordering};
 use crate::sync::thread;
@@ -170,7 +171,7 @@ impl Shared {
             Some(End::GaveWay) => TransportError::ConnectionFailed {
                 action: format!(
                     "the stream with {} was silent, and gave way to another one \
-                     (max_silent_streams, silent_after)",
+                     (max_silent_streams, silent_after_ms)",
                     self.peer
                 ),
                 source: io::Error::from_raw_os_error(libc::ECONNABORTED),
@@ -187,7 +188,12 @@ impl Shared {
         }
         let error = self.breakage.explain(error, &self.socket, || self.users());
         let action = format!("{action} {}", self.peer);
-        TransportError::from_os(action, &self.core.link.name(), error)
+        self.core.failed(Attempt::Connection, action, error)
+    }
+
+    /// Whether nothing goes in either direction any more.
+    pub(super) fn is_broken(&self) -> bool {
+        breakage::is_gone(&self.socket)
     }
 
     /// What a read of nothing means: that the peer has ended the stream, or an error, because we

@@ -12,21 +12,41 @@ use super::{check, check_size, direct};
 
 /// A non-blocking, close-on-exec IPv6 UDP socket that sends and receives on `interface` only. What it
 /// sends to a multicast group goes to other hosts and does not come back to this one.
-pub(crate) fn udp(interface: &str) -> io::Result<Socket> {
+pub(crate) fn udp(interface: &str) -> Result<Socket, SocketError> {
     let socket = bound_to(interface, Type::DGRAM, Protocol::UDP)?;
-    socket.set_multicast_loop_v6(false)?;
+    let quiet = socket.set_multicast_loop_v6(false);
+    quiet.map_err(SocketError::Socket)?;
     Ok(socket)
 }
 
 /// The same for TCP.
-pub(crate) fn tcp(interface: &str) -> io::Result<Socket> {
+pub(crate) fn tcp(interface: &str) -> Result<Socket, SocketError> {
     bound_to(interface, Type::STREAM, Protocol::TCP)
 }
 
-fn bound_to(interface: &str, kind: Type, protocol: Protocol) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::IPV6, kind.nonblocking(), Some(protocol))?;
-    socket.set_only_v6(true)?;
-    socket.bind_device(Some(interface.as_bytes()))?;
+/// Why there is no such socket.
+#[derive(Debug)]
+pub(crate) enum SocketError {
+    /// It could not be made.
+    Socket(io::Error),
+    /// It could not be tied to the interface.
+    Device(io::Error),
+}
+
+impl From<SocketError> for io::Error {
+    fn from(error: SocketError) -> Self {
+        match error {
+            SocketError::Socket(source) | SocketError::Device(source) => source,
+        }
+    }
+}
+
+fn bound_to(interface: &str, kind: Type, protocol: Protocol) -> Result<Socket, SocketError> {
+    let socket = Socket::new(Domain::IPV6, kind.nonblocking(), Some(protocol))
+        .and_then(|socket| socket.set_only_v6(true).map(|()| socket))
+        .map_err(SocketError::Socket)?;
+    let bound = socket.bind_device(Some(interface.as_bytes()));
+    bound.map_err(SocketError::Device)?;
     Ok(socket)
 }
 
@@ -411,26 +431,4 @@ pub(crate) fn accept(listener: BorrowedFd<'_>) -> io::Result<(Socket, SocketAddr
     let socket = Socket::from(unsafe { OwnedFd::from_raw_fd(fd) });
     // SAFETY: all bytes zero is a valid address, and so is what the kernel writes over it.
     Ok((socket, from_c(unsafe { from.assume_init_ref() })))
-}
-
-/// The index of an interface of this name, or `None`.
-pub(crate) fn interface_index(name: &str) -> Option<u32> {
-    let name = std::ffi::CString::new(name).ok()?;
-    // SAFETY: the name is NUL-terminated.
-    match unsafe { libc::if_nametoindex(name.as_ptr()) } {
-        0 => None,
-        index => Some(index),
-    }
-}
-
-/// The name of the interface with this index, or `None`.
-pub(crate) fn interface_name(index: u32) -> Option<String> {
-    let mut name = [0u8; libc::IF_NAMESIZE];
-    // SAFETY: the buffer has the IF_NAMESIZE bytes that the call asks for.
-    let found = unsafe { libc::if_indextoname(index, name.as_mut_ptr().cast()) };
-    if found.is_null() {
-        return None;
-    }
-    let name = std::ffi::CStr::from_bytes_until_nul(&name).ok()?;
-    Some(name.to_string_lossy().into_owned())
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::error::TransportError;
+use crate::link::Silence;
 use crate::models::{check, core, link as state};
 use crate::stream::DataStream;
 use loom::thread::spawn;
@@ -27,7 +28,7 @@ fn a_stream_that_is_being_opened_does_not_miss_that_the_link_goes_down() {
             let core = Arc::clone(&core);
             spawn(move || DataStream::open(&core, &format!("[::1%lo]:{port}"), None).map(drop))
         };
-        announce(&core, state(LinkState::NoCarrier, 1));
+        announce(&core, state(LinkState::NoCarrier(Silence::NoSignal), 1));
         let opened = opening.join().unwrap();
         assert!(
             matches!(opened, Err(TransportError::LinkDown { .. })),

@@ -1,0 +1,215 @@
+//! What a failed system call says of the link. An errno alone does not tell: with ENETUNREACH the
+//! kernel answers when the interface is gone, and also when a link that is up has no route to one
+//! address. A caller that is told of a link that is down waits until it is up; so the state is looked
+//! at, and what is told is true.
+
+use std::io;
+use std::net::{Ipv6Addr, SocketAddrV6};
+
+use super::state::word;
+use super::{Absence, Link, LinkState};
+use crate::error::TransportError;
+use crate::sync::atomic::Ordering;
+
+/// What failed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Attempt<'a> {
+    /// Handing a datagram to the kernel.
+    Send(&'a SocketAddrV6),
+    /// Beginning to connect.
+    Connect(&'a SocketAddrV6),
+    /// Connecting: the kernel tells what came of it.
+    Opening,
+    /// A connection that was there.
+    Connection,
+    /// Tying another socket to the interface of this name.
+    Bind(&'a str),
+}
+
+impl Link {
+    /// The error of a system call that failed on a socket of this link. `any_source`: answers from
+    /// other addresses than link-local ones are not refused.
+    pub fn failed(
+        &self,
+        attempt: Attempt<'_>,
+        action: String,
+        source: io::Error,
+        any_source: bool,
+    ) -> TransportError {
+        let outages = self.outages.load(Ordering::SeqCst);
+        let (name, index, mut state) =
+            self.with(|now| (now.name.clone(), now.index, now.state.clone()));
+        if state == LinkState::Up && depends_on_link(&source) {
+            // The news of a change may be on its way to the accepting thread.
+            state = match attempt {
+                // The socket or the address is of an interface that was replaced during the call.
+                Attempt::Send(to) | Attempt::Connect(to) if Some(to.scope_id()) != index => {
+                    LinkState::Absent(Absence::Gone)
+                }
+                // It was renamed.
+                Attempt::Bind(tried) if tried != name => LinkState::Absent(Absence::Gone),
+                _ => self.present_state().unwrap_or(state),
+            };
+        }
+        let error = sort(attempt, action, source, &name, &state, any_source);
+        match error {
+            TransportError::LinkDown {
+                interface,
+                reason,
+                errno,
+                ..
+            } => {
+                let back = self.is_up();
+                if back {
+                    self.doubt(outages);
+                }
+                TransportError::LinkDown {
+                    interface,
+                    reason,
+                    errno,
+                    back,
+                }
+            }
+            other => other,
+        }
+    }
+}
+
+/// Whether this error means one thing while the link is up, and another while it is not.
+fn depends_on_link(source: &io::Error) -> bool {
+    matches!(
+        source.raw_os_error(),
+        Some(
+            libc::ENETUNREACH
+                | libc::ENETDOWN
+                | libc::ENODEV
+                | libc::ENXIO
+                | libc::EADDRNOTAVAIL
+                | libc::EINVAL
+                | libc::EHOSTUNREACH
+                | libc::EHOSTDOWN
+        )
+    )
+}
+
+/// Sorts an errno into the variant that a caller can act on, with the link in this state.
+fn sort(
+    attempt: Attempt<'_>,
+    action: String,
+    source: io::Error,
+    interface: &str,
+    state: &LinkState,
+    any_source: bool,
+) -> TransportError {
+    use Attempt::{Bind, Connect, Connection, Opening, Send};
+    let Some(errno) = source.raw_os_error() else {
+        return TransportError::from_os(action, source);
+    };
+    let up = *state == LinkState::Up;
+    let link_down = |reason| TransportError::LinkDown {
+        interface: interface.to_owned(),
+        reason,
+        errno: Some(errno),
+        back: false,
+    };
+    let with_state =
+        |source: &io::Error| format!("{} ({action}: {source})", state.reason(interface));
+    let because = |why: &str| format!("{action} ({why})");
+    match (errno, attempt) {
+        (libc::ENODEV, Bind(_)) if up => TransportError::Io {
+            action: because(
+                "the link is up; does this thread belong to another network namespace than the \
+                 thread that started the transport?",
+            ),
+            source,
+        },
+        // The kernel says that it was down, however it is by now.
+        (libc::ENETDOWN | libc::ENODEV | libc::ENXIO, _) if up => {
+            link_down(format!("{action}: {source}"))
+        }
+        (libc::ENETDOWN | libc::ENODEV | libc::ENXIO | libc::ENETUNREACH, _)
+        | (libc::EADDRNOTAVAIL, _)
+        | (libc::EINVAL, Send(_) | Connect(_))
+            if !up =>
+        {
+            link_down(with_state(&source))
+        }
+        (libc::ENETUNREACH, Send(to) | Connect(to)) => TransportError::ConnectionFailed {
+            action: because(&no_route(to.ip(), interface, any_source)),
+            source,
+        },
+        (libc::EHOSTUNREACH | libc::EHOSTDOWN, _) if !up => TransportError::ConnectionFailed {
+            action: because(&format!("the link is down: {}", state.reason(interface))),
+            source,
+        },
+        (libc::EHOSTUNREACH | libc::EHOSTDOWN, Send(_) | Connect(_) | Opening) => {
+            TransportError::ConnectionFailed {
+                action: because("the link is up, but no host answers for this address"),
+                source,
+            }
+        }
+        (libc::ENETUNREACH, Opening) => TransportError::ConnectionFailed {
+            action: because("the link is up, but a router on the way has no route to this address"),
+            source,
+        },
+        (libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EHOSTDOWN | libc::EPROTO, _) => {
+            TransportError::ConnectionFailed { action, source }
+        }
+        (libc::ECONNREFUSED, Connect(_) | Opening) => TransportError::ConnectionFailed {
+            action: because("the host is there, but nothing listens on this port"),
+            source,
+        },
+        (libc::EADDRNOTAVAIL, Connect(_)) => TransportError::Io {
+            action: because(
+                "all local ports are in use or wait for the end of earlier connections to it: \
+                 net.ipv4.ip_local_port_range",
+            ),
+            source,
+        },
+        (libc::EADDRNOTAVAIL, Send(_)) => TransportError::Io {
+            action: because(&format!("no address of {interface} can be its source")),
+            source,
+        },
+        (libc::EINVAL, Send(_) | Connect(_)) => TransportError::Io {
+            action: because("a blackhole route or rule of this host may cover this address"),
+            source,
+        },
+        (libc::EACCES | libc::EPERM, Send(_) | Connect(_)) => TransportError::PermissionDenied {
+            action: because("a firewall rule or a prohibit route of this host forbids it"),
+            source,
+        },
+        // ICMPv6 "administratively prohibited": this host has nothing to do with it.
+        (libc::EACCES, Opening) => TransportError::ConnectionFailed {
+            action: because("a firewall of the peer, or on the way to it, rejects it"),
+            source,
+        },
+        (libc::EACCES, Connection) => TransportError::ConnectionFailed { action, source },
+        _ => TransportError::from_os(action, source),
+    }
+}
+
+/// Why a link that is up does not lead to an address, and what to do.
+fn no_route(to: &Ipv6Addr, interface: &str, any_source: bool) -> String {
+    let dev = word(interface);
+    let what = if to.is_loopback() {
+        "this is the address of a host itself, which only lo leads to".to_owned()
+    } else if to.is_unicast_link_local() {
+        format!("the route to link-local addresses is missing; add it: ip -6 route add fe80::/64 dev {dev}")
+    } else if to.is_multicast() {
+        format!(
+            "the route to multicast groups is missing; add it: ip -6 route add multicast ff00::/8 \
+             dev {dev} table local"
+        )
+    } else if any_source {
+        format!(
+            "no route of this host leads there; add one: ip -6 route add {to}/128 dev {dev}, or \
+             give the peer's link-local address, fe80::…"
+        )
+    } else {
+        "no route of this host leads there; give the peer's link-local address, fe80::…".to_owned()
+    };
+    format!("{interface} is up, but {what}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,246 @@
+//! An interface and its addresses, read from the kernel's answers.
+
+use std::io;
+use std::net::{IpAddr, Ipv6Addr};
+
+use netlink_packet_core::{DecodeError, NetlinkMessage, NetlinkPayload};
+use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
+use netlink_packet_route::link::{
+    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    State,
+};
+use netlink_packet_route::RouteNetlinkMessage;
+
+use super::messages;
+
+/// An interface at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Interface {
+    pub index: u32,
+    pub name: String,
+    /// Administratively up.
+    pub up: bool,
+    /// Up, and in an operational state in which it carries traffic: IFF_RUNNING of netdevice(7).
+    pub running: bool,
+    /// The driver sees the other end, whatever else is missing: IFF_LOWER_UP.
+    pub signal: bool,
+    /// Why it is not running.
+    pub operational: Operational,
+    /// A daemon holds it down (`protodown` of ip-link(8)).
+    pub held_down: bool,
+    pub multicast: bool,
+    pub mtu: u32,
+    pub hardware: Vec<u8>,
+    /// The bridge, bond or VRF that it is part of.
+    pub port_of: Option<Port>,
+    pub ipv6: Ipv6,
+    /// IPv6 addresses that can be a source.
+    pub addresses: Vec<Ipv6Addr>,
+    /// Those that cannot (yet).
+    pub unusable: Vec<(Ipv6Addr, Unusable)>,
+}
+
+/// RFC 2863's operational state, as IFLA_OPERSTATE has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operational {
+    Unknown,
+    /// The hardware is suspended or was taken out.
+    NotPresent,
+    Down,
+    /// An interface below this one is down.
+    LowerLayerDown,
+    Testing,
+    /// Waits for something outside the kernel, such as an 802.1X login.
+    Dormant,
+    Up,
+}
+
+/// What an interface is part of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Port {
+    pub index: u32,
+    /// Its name, once that was asked for.
+    pub name: String,
+    /// `bridge`, `bond`, `vrf` …; empty when the kernel does not tell.
+    pub kind: String,
+}
+
+/// What IPv6 does on an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ipv6 {
+    /// Nothing at all: the MTU is too small for it, or the kernel has none.
+    Missing,
+    /// The sysctl `disable_ipv6`.
+    Disabled,
+    /// It works; `generates`: the kernel makes link-local addresses (addrgenmode).
+    Enabled { generates: bool },
+}
+
+/// Why an address cannot be a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unusable {
+    /// Duplicate address detection (RFC 4862) is still running.
+    Tentative,
+    /// The same, of an address that may be used to talk to neighbours that are known already
+    /// (RFC 4429): a send to any other fails.
+    Optimistic,
+    /// Another host on the link has it.
+    Duplicate,
+}
+
+/// What the answer to a question for one interface says.
+pub(crate) fn link(answer: &[u8]) -> io::Result<Option<Interface>> {
+    for message in decode(answer)? {
+        match message.payload {
+            NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => {
+                return Ok(Some(Interface::without_addresses(link)))
+            }
+            NetlinkPayload::Error(error) => {
+                let error = error.to_io();
+                return match error.raw_os_error() {
+                    // ERANGE and EINVAL: no interface can have such a name.
+                    Some(libc::ENODEV | libc::ERANGE | libc::EINVAL) => Ok(None),
+                    _ => Err(error),
+                };
+            }
+            _ => {}
+        }
+    }
+    Ok(None)
+}
+
+impl Interface {
+    fn without_addresses(link: LinkMessage) -> Self {
+        let flags = link.header.flags;
+        let mut interface = Self {
+            index: link.header.index,
+            name: String::new(),
+            up: flags.contains(LinkFlags::Up),
+            running: flags.contains(LinkFlags::Up | LinkFlags::Running),
+            signal: flags.contains(LinkFlags::LowerUp),
+            operational: Operational::Unknown,
+            held_down: false,
+            multicast: flags.contains(LinkFlags::Multicast),
+            mtu: 0,
+            hardware: Vec::new(),
+            port_of: None,
+            ipv6: Ipv6::Missing,
+            addresses: Vec::new(),
+            unusable: Vec::new(),
+        };
+        let (mut master, mut kind) = (0, String::new());
+        for attribute in link.attributes {
+            match attribute {
+                LinkAttribute::IfName(name) => interface.name = name,
+                LinkAttribute::Mtu(mtu) => interface.mtu = mtu,
+                LinkAttribute::Address(address) => interface.hardware = address,
+                LinkAttribute::OperState(state) => interface.operational = state.into(),
+                LinkAttribute::ProtoDown(on) => interface.held_down = on != 0,
+                LinkAttribute::Controller(index) => master = index,
+                LinkAttribute::LinkInfo(all) => {
+                    for info in all {
+                        if let LinkInfo::PortKind(port) = info {
+                            kind = port.to_string();
+                        }
+                    }
+                }
+                LinkAttribute::AfSpecUnspec(all) => {
+                    for family in all {
+                        if let AfSpecUnspec::Inet6(told) = family {
+                            interface.ipv6 = ipv6(&told);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        if master != 0 {
+            interface.port_of = Some(Port {
+                index: master,
+                name: String::new(),
+                kind,
+            });
+        }
+        interface
+    }
+}
+
+fn ipv6(told: &[AfSpecInet6]) -> Ipv6 {
+    let (mut disabled, mut generates) = (false, true);
+    for fact in told {
+        match fact {
+            AfSpecInet6::DevConf(settings) => disabled = settings.disable_ipv6 != 0,
+            AfSpecInet6::AddrGenMode(mode) => generates = *mode != In6AddrGenMode::None,
+            _ => {}
+        }
+    }
+    match disabled {
+        true => Ipv6::Disabled,
+        false => Ipv6::Enabled { generates },
+    }
+}
+
+impl From<State> for Operational {
+    fn from(state: State) -> Self {
+        match state {
+            State::NotPresent => Self::NotPresent,
+            State::Down => Self::Down,
+            State::LowerLayerDown => Self::LowerLayerDown,
+            State::Testing => Self::Testing,
+            State::Dormant => Self::Dormant,
+            State::Up => Self::Up,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// Adds what one datagram of the answer to a question for all addresses says about `interface`;
+/// true when it was the last.
+pub(crate) fn add_addresses(interface: &mut Interface, answer: &[u8]) -> io::Result<bool> {
+    for message in decode(answer)? {
+        match message.payload {
+            NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewAddress(address))
+                if address.header.index == interface.index =>
+            {
+                add_address(interface, &address);
+            }
+            NetlinkPayload::Done(_) => return Ok(true),
+            NetlinkPayload::Error(error) => return Err(error.to_io()),
+            _ => {}
+        }
+    }
+    Ok(false)
+}
+
+fn add_address(interface: &mut Interface, message: &AddressMessage) {
+    let mut flags = AddressFlags::from_bits_retain(message.header.flags.bits().into());
+    let mut address = None;
+    for attribute in &message.attributes {
+        match attribute {
+            AddressAttribute::Address(IpAddr::V6(ip)) => address = Some(*ip),
+            AddressAttribute::Flags(all) => flags = *all,
+            _ => {}
+        }
+    }
+    let Some(address) = address else {
+        return;
+    };
+    let unusable = if flags.contains(AddressFlags::Dadfailed) {
+        Unusable::Duplicate
+    } else if flags.contains(AddressFlags::Optimistic) {
+        Unusable::Optimistic
+    } else if flags.contains(AddressFlags::Tentative) {
+        Unusable::Tentative
+    } else {
+        return interface.addresses.push(address);
+    };
+    interface.unusable.push((address, unusable));
+}
+
+fn decode(answer: &[u8]) -> io::Result<Vec<NetlinkMessage<RouteNetlinkMessage>>> {
+    let decoded =
+        messages(answer).map(|message| NetlinkMessage::deserialize(message?.into_inner()));
+    decoded
+        .collect::<Result<_, DecodeError>>()
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))
+}
