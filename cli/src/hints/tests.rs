@@ -89,7 +89,9 @@ fn texts_of_the_library_advise_nothing_that_only_programs_can_do() {
             let said = in_tool(text);
             assert!(!names_a_setting(&said), "{}: {said}", path.display());
             assert!(!said.contains("raise it"), "{}: {said}", path.display());
-            assert!(said.len() > 10, "{}: {said}", path.display());
+            // A hint that the library leaves out for this tool may go as a whole.
+            let is_hint = text.starts_with(" (") && text.ends_with(')');
+            assert!(is_hint || said.len() > 10, "{}: {said}", path.display());
         }
     }
     assert!(tried > 3, "there are such texts: {tried}");
