@@ -1,18 +1,26 @@
 //! Where the facts come from: the system's files and the answers of its programs, or a recording of both.
 
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::{fstat, open, openat2, readlinkat, Dir, FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+
 use super::program;
+
+/// More than any file has that is read here. A larger one is not what it should be.
+const LARGEST: u64 = 16 << 20;
 
 /// How long a program has for its answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A root directory with `sys`, `proc`, `run` and `etc`. In a recording, what programs answered lies in
-/// `commands`, in files that are called as the command with `-` for its spaces.
+/// `commands`, in files that are called as the command with `-` for its spaces. A recording comes from elsewhere:
+/// its links lead nowhere but into itself, and its pipes and devices are not read.
 pub struct Tree {
     root: PathBuf,
     is_live: bool,
@@ -47,9 +55,36 @@ impl Tree {
         Some(found.iter().map(of).collect())
     }
 
+    /// Opens what a path below the root means.
+    fn open(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+        let mut flags = flags | OFlags::CLOEXEC;
+        // openat2 refuses flags that mean nothing together.
+        if !flags.contains(OFlags::PATH) {
+            flags |= OFlags::NONBLOCK | OFlags::NOCTTY;
+        }
+        if self.is_live {
+            return open(self.at(path), flags, Mode::empty());
+        }
+        let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = open(&self.root, folder, Mode::empty())?;
+        // The recording's links mean its own files, also those that begin with a slash (openat2(2)).
+        let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        openat2(&root, path, flags, Mode::empty(), within)
+    }
+
     /// What is in a file, without space around it.
     pub fn read(&self, path: &str) -> Option<String> {
-        let bytes = fs::read(self.at(path)).ok()?;
+        let file = self.open(path, OFlags::RDONLY).ok()?;
+        let mode = fstat(&file).ok()?.st_mode;
+        if FileType::from_raw_mode(mode) != FileType::RegularFile {
+            return None;
+        }
+        let mut bytes = Vec::new();
+        let mut file = File::from(file).take(LARGEST + 1);
+        file.read_to_end(&mut bytes).ok()?;
+        if bytes.len() as u64 > LARGEST {
+            return None;
+        }
         Some(String::from_utf8_lossy(&bytes).trim().to_owned())
     }
 
@@ -58,37 +93,46 @@ impl Tree {
     }
 
     pub fn exists(&self, path: &str) -> bool {
-        self.at(path).exists()
+        self.open(path, OFlags::PATH).is_ok()
     }
 
     /// The names in a directory, sorted.
     pub fn list(&self, path: &str) -> Vec<String> {
-        let entries = fs::read_dir(self.at(path)).into_iter().flatten().flatten();
+        let folder = self.open(path, OFlags::RDONLY | OFlags::DIRECTORY);
+        let entries = folder.and_then(Dir::new).into_iter().flatten().flatten();
         let mut names: Vec<String> = entries
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .filter(|name| name != "." && name != "..")
             .collect();
         names.sort();
         names
     }
 
+    /// What a link points to, in its own words.
+    fn target(&self, path: &str) -> Option<PathBuf> {
+        let (folder, name) = path.rsplit_once('/')?;
+        let folder = self.open(folder, OFlags::PATH | OFlags::DIRECTORY).ok()?;
+        let target = readlinkat(&folder, name, Vec::new()).ok()?;
+        Some(PathBuf::from(target.to_string_lossy().into_owned()))
+    }
+
     /// The last name in what a link points to.
     pub fn link(&self, path: &str) -> Option<String> {
-        let target = fs::read_link(self.at(path)).ok()?;
+        let target = self.target(path)?;
         Some(target.file_name()?.to_string_lossy().into_owned())
     }
 
     /// Whether two links lead to one file. In a recording only the links are there.
     pub fn is_same_file(&self, one: &str, other: &str) -> bool {
-        let (one, other) = (self.at(one), self.at(other));
         if !self.is_live {
-            let target = |path: &Path| fs::read_link(path).ok();
-            return target(&one).is_some() && target(&one) == target(&other);
+            let target = self.target(one);
+            return target.is_some() && target == self.target(other);
         }
-        let file = |path: &Path| {
-            let file = fs::metadata(path).ok()?;
+        let file = |path: &str| {
+            let file = fs::metadata(self.at(path)).ok()?;
             Some((file.dev(), file.ino()))
         };
-        file(&one).is_some() && file(&one) == file(&other)
+        file(one).is_some() && file(one) == file(other)
     }
 
     /// What a program answers, or why it does not.
@@ -109,5 +153,55 @@ impl Tree {
         let complaint = String::from_utf8_lossy(&ended.complaint);
         let complaint = complaint.lines().next().unwrap_or("it does not say why");
         Err(format!("`{command}` failed: {complaint}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+    use std::process::Command;
+
+    #[test]
+    fn a_recording_is_read_within_itself_and_never_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("recording");
+        fs::create_dir_all(root.join("sys/class")).unwrap();
+        fs::create_dir_all(root.join("proc")).unwrap();
+        fs::write(directory.path().join("secret"), "outside").unwrap();
+        fs::write(root.join("sys/inside"), " inside\n").unwrap();
+        for (link, target) in [
+            ("sys/class/climbs", "../../../secret"),
+            ("sys/class/whole", "/sys/inside"),
+            ("sys/class/relative", "../inside"),
+            ("sys/class/host", "/etc/passwd"),
+            ("sys/class/magic", "/proc/self/environ"),
+        ] {
+            symlink(target, root.join(link)).unwrap();
+        }
+        let made = Command::new("mkfifo").arg(root.join("sys/pipe")).status();
+        assert!(made.unwrap().success());
+        let large = File::create(root.join("sys/large")).unwrap();
+        large.set_len(LARGEST + 1).unwrap();
+
+        let tree = Tree::new(&root);
+        let inside = Some("inside".to_owned());
+        assert_eq!(tree.read("sys/inside"), inside);
+        assert_eq!(tree.read("sys/class/relative"), inside);
+        assert_eq!(tree.read("sys/class/whole"), inside);
+        for path in [
+            "class/climbs",
+            "class/host",
+            "class/magic",
+            "pipe",
+            "large",
+            "class",
+        ] {
+            assert_eq!(tree.read(&format!("sys/{path}")), None, "{path}");
+        }
+        assert!(!tree.exists("sys/class/host") && tree.exists("sys/class/whole"));
+        assert_eq!(tree.list("sys"), ["class", "inside", "large", "pipe"]);
+        assert_eq!(tree.link("sys/class/host").as_deref(), Some("passwd"));
+        assert!(tree.is_same_file("sys/class/host", "sys/class/host"));
     }
 }

@@ -171,7 +171,10 @@ fn sort(
             source,
         },
         (libc::EINVAL, Send(_) | Connect(_)) => TransportError::Io {
-            action: because("a blackhole route or rule of this host may cover this address"),
+            action: because(
+                "the kernel's neighbour table may be full (net.ipv6.neigh.default.gc_thresh3), or a \
+                 blackhole route or rule of this host covers this address",
+            ),
             source,
         },
         (libc::EACCES | libc::EPERM, Send(_) | Connect(_)) => TransportError::PermissionDenied {
