@@ -70,7 +70,7 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     interrupt::take_signals();
     let streams = Arc::new(AtomicU64::new(0));
     let counting = Arc::new(Counting::default());
-    let lines = Arc::new(Throttle::default());
+    let lines = Arc::new(Throttle::new(10, Duration::from_millis(100)));
     let echo = options.echo;
     let own = Arc::new(OwnAddresses::new(options.allow_local));
     let transport = connect::server(common, |builder| {

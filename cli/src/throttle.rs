@@ -1,52 +1,88 @@
-//! Lines that strangers can cause: so many a second, and how many more there were.
+//! Lines that peers can cause: a few at once, then so many a second, and how many more there were. A peer that does
+//! much does not fill the screen, or the log of a service.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::output;
+use crate::units::plural;
 
-/// Lines in each period.
-const MOST: u32 = 10;
-const PERIOD: Duration = Duration::from_secs(1);
+/// Characters of the beginning and of the end of a line that is longer.
+const BEGINNING: usize = 400;
+const END: usize = 100;
 
-/// Prints notes, and leaves those out that come too fast.
-#[derive(Debug, Default)]
-pub struct Throttle(Mutex<State>);
+/// Prints notes, shortens long ones, and leaves those out that come too fast.
+#[derive(Debug)]
+pub struct Throttle {
+    /// Lines at once.
+    burst: u32,
+    /// After those, one in this time.
+    pause: Duration,
+    state: Mutex<Option<State>>,
+}
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    since: Option<Instant>,
-    said: u32,
+    left: u32,
+    /// Since when the next line is saved.
+    since: Instant,
     left_out: u64,
 }
 
 impl Throttle {
-    /// Prints a line, or counts it.
+    pub const fn new(burst: u32, pause: Duration) -> Self {
+        Self {
+            burst,
+            pause,
+            state: Mutex::new(None),
+        }
+    }
+
+    /// Prints a line on standard error, or counts it.
     pub fn note(&self, text: &str) {
         let Some(left_out) = self.pass(Instant::now()) else {
             return;
         };
         if left_out > 0 {
-            output::note(&format!("({left_out} lines like the next were left out)"));
+            let lines = plural(left_out, "line was", "lines were");
+            output::note(&format!("{lines} left out"));
         }
-        output::note(text);
+        output::note(&shortened(text));
     }
 
-    /// Whether a line may be printed, and how many were not since the one before it.
+    /// Whether a line may be printed now, and how many were left out before it.
     fn pass(&self, now: Instant) -> Option<u64> {
-        let mut state = self.0.lock().unwrap_or_else(|error| error.into_inner());
-        let is_over = |since: Instant| now.saturating_duration_since(since) >= PERIOD;
-        if state.since.is_none_or(is_over) {
-            state.since = Some(now);
-            state.said = 0;
+        let mut state = self.state.lock().unwrap_or_else(|error| error.into_inner());
+        let state = state.get_or_insert(State {
+            left: self.burst,
+            since: now,
+            left_out: 0,
+        });
+        let passed = now.saturating_duration_since(state.since).as_nanos();
+        let saved = passed / self.pause.as_nanos();
+        if saved > 0 {
+            let saved = saved.min(self.burst.into()) as u32;
+            state.left = self.burst.min(state.left + saved);
+            state.since = now;
         }
-        if state.said == MOST {
+        if state.left == 0 {
             state.left_out += 1;
             return None;
         }
-        state.said += 1;
+        state.left -= 1;
         Some(std::mem::take(&mut state.left_out))
     }
+}
+
+/// Text whose middle is left out if it is very long.
+pub fn shortened(text: &str) -> String {
+    let count = text.chars().count();
+    if count <= BEGINNING + END {
+        return text.to_owned();
+    }
+    let beginning: String = text.chars().take(BEGINNING).collect();
+    let end: String = text.chars().skip(count - END).collect();
+    format!("{beginning}[{} characters]{end}", count - BEGINNING - END)
 }
 
 #[cfg(test)]
@@ -54,12 +90,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_beyond_the_limit_are_counted() {
-        let throttle = Throttle::default();
-        let now = Instant::now();
-        let passed = (0..1000).filter(|_| throttle.pass(now).is_some());
-        assert_eq!(passed.count(), MOST as usize);
-        assert_eq!(throttle.pass(now + PERIOD), Some(1000 - u64::from(MOST)));
-        assert_eq!(throttle.pass(now + PERIOD), Some(0));
+    fn lines_are_counted_when_there_are_too_many() {
+        const BURST: u32 = 40;
+        const PAUSE: Duration = Duration::from_millis(100);
+        let begin = Instant::now();
+        let throttle = Throttle::new(BURST, PAUSE);
+        for _ in 0..BURST {
+            assert_eq!(throttle.pass(begin), Some(0));
+        }
+        for _ in 0..7 {
+            assert_eq!(throttle.pass(begin), None);
+        }
+        assert_eq!(throttle.pass(begin + PAUSE), Some(7));
+        assert_eq!(throttle.pass(begin + PAUSE), None);
+        // However long it was quiet.
+        let later = begin + PAUSE * 1_000_000;
+        assert_eq!(throttle.pass(later), Some(1));
+        for _ in 1..BURST {
+            assert_eq!(throttle.pass(later), Some(0));
+        }
+        assert_eq!(throttle.pass(later), None);
+    }
+
+    #[test]
+    fn long_lines_keep_their_beginning_and_their_end() {
+        let short = "ü".repeat(BEGINNING + END);
+        assert_eq!(shortened(&short), short);
+        let long = format!("a{}z", "ü".repeat(100_000));
+        let shown = shortened(&long);
+        assert!(shown.starts_with("aü") && shown.ends_with("üz"), "{shown}");
+        assert!(shown.contains("[99502 characters]"), "{shown}");
+        assert!(shown.chars().count() < BEGINNING + END + 30);
     }
 }
