@@ -6,6 +6,8 @@
 //! in `boundary` (panics, forks, failures), `fork`, `failure`, `handles`, `live`, `pointers` and
 //! `output`. `plugin` is another interface upon the same transport: that of DCF's plugin hosts.
 
+#![allow(unsafe_code)] // C's pointers
+
 mod boundary;
 mod callbacks;
 mod config;

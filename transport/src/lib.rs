@@ -138,6 +138,7 @@ mod spin;
 mod stats;
 mod stream;
 mod sync;
+#[allow(unsafe_code)]
 mod sys;
 mod tasks;
 mod transport;

@@ -36,6 +36,10 @@ extern "C" fn look_at_descriptors() {
 }
 
 // The dynamic loader calls it before the standard library begins. It calls the kernel, and stores a flag.
+#[allow(
+    unsafe_code,
+    reason = "the attribute could break the program, with another section or value"
+)]
 #[used]
 #[link_section = ".init_array"]
 static LOOK_AT_DESCRIPTORS: extern "C" fn() = look_at_descriptors;

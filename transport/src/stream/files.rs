@@ -11,6 +11,7 @@ use super::waited::Waited;
 use crate::error::{Result, TransportError};
 use crate::sys::file::{self, FileKind, Pipe};
 use crate::sys::poll::Interest;
+use crate::sys::read_buffer::ReadBuffer;
 use crate::sys::thread::without_write_signals;
 use crate::sys::would_block;
 use crate::sys::{memory, socket};
@@ -419,9 +420,8 @@ impl<'a> Transfer<'a> {
         };
         while self.rest > 0 && !self.stream.leftover.is_empty() {
             let size = self.step_size(buf.len() as u64);
-            // SAFETY: bytes are copied to it.
-            let room = unsafe { socket::as_uninit(&mut buf[..size]) };
-            let count = self.stream.leftover.take(room);
+            let mut room = ReadBuffer::from(&mut buf[..size]);
+            let count = self.stream.leftover.take(&mut room);
             let written = self.write_file(&buf[..count], kind);
             let taken = *written.as_ref().unwrap_or(&0);
             self.stream.leftover.put_back(&buf[taken..count]);

@@ -1,12 +1,11 @@
 //! What a file could not take.
 
-use std::mem::MaybeUninit;
-
 use crate::error::Result;
 use crate::handlers::lock;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::Mutex;
 use crate::sys::memory;
+use crate::sys::read_buffer::ReadBuffer;
 
 /// Bytes that were taken from the socket and not delivered: a file could not take them. The next
 /// read gives them.
@@ -41,13 +40,10 @@ impl Leftover {
         }
     }
 
-    /// As many bytes from the start of `buf` are initialised then.
-    pub(super) fn take(&self, buf: &mut [MaybeUninit<u8>]) -> usize {
+    /// Moves as many bytes into `buf` as fit. Gives their number.
+    pub(super) fn take(&self, buf: &mut ReadBuffer<'_>) -> usize {
         let mut bytes = lock(&self.bytes);
-        let count = bytes.len().min(buf.len());
-        for (place, byte) in buf.iter_mut().zip(&*bytes) {
-            place.write(*byte);
-        }
+        let count = buf.put(&bytes);
         bytes.drain(..count);
         self.any.store(!bytes.is_empty(), Ordering::Release);
         count

@@ -28,6 +28,7 @@ use crate::error::{Result, TransportError};
 use crate::log::log;
 use crate::stats::Counter;
 use crate::sys::poll::Deadline;
+use crate::sys::read_buffer::ReadBuffer;
 use crate::sys::thread::wait_until;
 use crate::sys::{file, socket};
 use crate::Counted;
@@ -146,9 +147,7 @@ impl DataStream {
     /// [`ConnectionFailed`](TransportError::ConnectionFailed),
     /// [`LinkDown`](TransportError::LinkDown).
     pub fn read_timeout(&self, buf: &mut [u8], timeout: Option<Duration>) -> Result<usize> {
-        // SAFETY: it is read into.
-        let buf = unsafe { socket::as_uninit(buf) };
-        Ok(self.read_uninit_timeout(buf, timeout)?.len())
+        Ok(self.read_into(buf.into(), timeout)?.len())
     }
 
     /// The same into memory that nobody has written to yet, which saves doing so. Returns its part that
@@ -162,10 +161,17 @@ impl DataStream {
         buf: &'b mut [MaybeUninit<u8>],
         timeout: Option<Duration>,
     ) -> Result<&'b mut [u8]> {
-        let count = self.shared.core.count(self.shared.read(buf, timeout))?;
-        let read = &mut buf[..count];
-        // SAFETY: these are initialised, and both have the same layout.
-        Ok(unsafe { &mut *(std::ptr::from_mut(read) as *mut [u8]) })
+        self.read_into(buf.into(), timeout)
+    }
+
+    fn read_into<'b>(
+        &self,
+        mut buf: ReadBuffer<'b>,
+        timeout: Option<Duration>,
+    ) -> Result<&'b mut [u8]> {
+        let read = self.shared.read(&mut buf, timeout);
+        self.shared.core.count(read)?;
+        Ok(buf.into_filled())
     }
 
     /// Fills `buf`, within `timeout` for all of it: `None` without limit, zero with what is there. A
@@ -174,9 +180,7 @@ impl DataStream {
     ///
     /// Several threads that read from one stream may each get a part of what the others wait for.
     pub fn read_exact_timeout(&self, buf: &mut [u8], timeout: Option<Duration>) -> Counted {
-        // SAFETY: it is read into.
-        let buf = unsafe { socket::as_uninit(buf) };
-        self.read_exact_uninit_timeout(buf, timeout)
+        self.fill(buf.into(), timeout)
     }
 
     /// The same into memory that nobody has written to yet. The first `count` bytes of `buf` are
@@ -186,8 +190,12 @@ impl DataStream {
         buf: &mut [MaybeUninit<u8>],
         timeout: Option<Duration>,
     ) -> Counted {
-        let mut count = 0;
-        let outcome = self.shared.read_exact(buf, timeout, &mut count);
+        self.fill(buf.into(), timeout)
+    }
+
+    fn fill(&self, mut buf: ReadBuffer<'_>, timeout: Option<Duration>) -> Counted {
+        let outcome = self.shared.read_exact(&mut buf, timeout);
+        let count = buf.filled() as u64;
         Counted { count, outcome }.counted_in(&self.shared.core)
     }
 

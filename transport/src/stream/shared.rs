@@ -1,7 +1,6 @@
 //! The state that the clones of a stream share, and the waiting that its calls have in common.
 
 use std::io::{self, IoSlice};
-use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddrV6};
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -24,6 +23,7 @@ use crate::spin::Spinning;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU8, Ordering};
 use crate::sync::thread;
 use crate::sys::poll::{wait, Interest};
+use crate::sys::read_buffer::ReadBuffer;
 use crate::sys::{socket, would_block};
 
 /// What is more is part of a transfer: that is paced by the sender or the cable, and spinning for the
@@ -240,10 +240,10 @@ impl Shared {
         }
     }
 
-    /// As many bytes from the start of `buf` are initialised then.
+    /// Reads at least one byte; 0 is the end of the stream.
     pub(super) fn read(
         &self,
-        buf: &mut [MaybeUninit<u8>],
+        buf: &mut ReadBuffer<'_>,
         timeout: Option<Duration>,
     ) -> Result<usize> {
         let _using = self.enter_to_read()?;
@@ -265,24 +265,18 @@ impl Shared {
         }
     }
 
-    /// Fills `buf`; `count` bytes from its start are initialised then, fewer at the end of the stream
-    /// or on an error.
+    /// Fills `buf`, up to the end of the stream.
     pub(super) fn read_exact(
         &self,
-        buf: &mut [MaybeUninit<u8>],
+        buf: &mut ReadBuffer<'_>,
         timeout: Option<Duration>,
-        count: &mut u64,
     ) -> Result<()> {
         let _using = self.enter_to_read()?;
         let mut waited = Waited::new(timeout);
-        let mut rest = buf;
-        while !rest.is_empty() {
-            match self.read_entered(rest)? {
+        while !buf.is_full() {
+            match self.read_entered(buf)? {
                 Some(0) => return Ok(()),
-                Some(read) => {
-                    *count += read as u64;
-                    rest = &mut rest[read..];
-                }
+                Some(_) => {}
                 None => self.wait(Interest::readable(self.socket.as_fd()), &mut waited)?,
             }
         }
@@ -291,8 +285,8 @@ impl Shared {
 
     /// Reads what is there: 0 bytes at the end of the stream, `None` when there is nothing yet.
     #[inline]
-    pub(super) fn read_entered(&self, buf: &mut [MaybeUninit<u8>]) -> Result<Option<usize>> {
-        if buf.is_empty() {
+    pub(super) fn read_entered(&self, buf: &mut ReadBuffer<'_>) -> Result<Option<usize>> {
+        if buf.is_full() {
             return Ok(Some(0));
         }
         if !self.leftover.is_empty() {
@@ -304,7 +298,7 @@ impl Shared {
             }
         }
         loop {
-            match socket::receive_uninit(self.socket.as_fd(), buf) {
+            match buf.receive(self.socket.as_fd()) {
                 Ok(0) => return self.end_of_stream().map(|()| Some(0)),
                 Ok(count) => {
                     self.count_received(count);

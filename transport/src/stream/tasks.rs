@@ -34,6 +34,7 @@ mod with_async {
     use crate::error::Result;
     use crate::handlers::lock;
     use crate::sys::poll::{wait, Deadline, Interest};
+    use crate::sys::read_buffer::ReadBuffer;
     use crate::sys::socket;
 
     /// What a task waits for.
@@ -93,8 +94,7 @@ mod with_async {
         pub(crate) fn read_now(&self, buf: &mut [u8]) -> Result<Option<usize>> {
             self.now(|shared| {
                 let _using = shared.enter_to_read()?;
-                // SAFETY: it is read into.
-                shared.read_entered(unsafe { socket::as_uninit(buf) })
+                shared.read_entered(&mut ReadBuffer::from(&mut *buf))
             })
         }
 

@@ -8,6 +8,7 @@ pub(crate) mod netlink;
 pub(crate) mod poll;
 #[cfg(feature = "async")]
 pub(crate) mod reactor;
+pub(crate) mod read_buffer;
 pub(crate) mod receive;
 pub(crate) mod send;
 pub(crate) mod socket;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
+use super::read_buffer::ReadBuffer;
 use super::{check, check_size, direct};
 
 /// A non-blocking, close-on-exec IPv6 UDP socket that sends and receives on `interface` only. What it
@@ -343,18 +344,7 @@ pub(crate) fn send_vectored(socket: BorrowedFd<'_>, pieces: &[IoSlice<'_>]) -> i
 
 /// Receives what is there. Never blocks.
 pub(crate) fn receive(socket: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
-    // SAFETY: it is received into.
-    receive_uninit(socket, unsafe { as_uninit(buf) })
-}
-
-/// Memory that is written already, for a call that does not need it to be.
-///
-/// # Safety
-///
-/// Nothing but bytes that are initialised is written to it.
-pub(crate) unsafe fn as_uninit(buf: &mut [u8]) -> &mut [MaybeUninit<u8>] {
-    // SAFETY: both have the same layout, and it stays initialised by the caller's promise.
-    unsafe { &mut *(std::ptr::from_mut(buf) as *mut [MaybeUninit<u8>]) }
+    ReadBuffer::from(buf).receive(socket)
 }
 
 /// The same into memory that need not be initialised: as many bytes of it are then.
