@@ -2,9 +2,10 @@
 
 mod common;
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
+use std::time::{Duration, UNIX_EPOCH};
 
 use common::folders::{content, push, Folders};
 use testkit::Cable;
@@ -102,6 +103,64 @@ fn a_name_replaces_nothing_without_force() {
     folders.write("out/d/a", content(LARGE - 1));
     push(cable.a(), &[&folder]).with(0);
     arrived(&folders);
+}
+
+/// Equal content with another time: all names of it get the time.
+#[test]
+fn names_follow_the_time_of_their_file() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let folder = names(&folders);
+    let _receiver = folders.receive(cable.b(), &[]);
+    push(cable.a(), &[&folder]).with(0);
+    for seconds in [1_000_000_000, 1_100_000_000] {
+        let time = UNIX_EPOCH + Duration::from_secs(seconds);
+        for name in ["out/d/a", "out/d/small"] {
+            let file = File::options().write(true).open(folders.at(name));
+            file.unwrap().set_modified(time).unwrap();
+        }
+        let pushed = push(cable.a(), &[&folder]);
+        assert!(
+            pushed.err.contains("6 were there already"),
+            "{}",
+            pushed.err
+        );
+        pushed.with(0);
+        arrived(&folders);
+        for name in ["a", "b", "sub/c", "small", "sub/small"] {
+            let there = fs::metadata(folders.at(&format!("in/d/{name}"))).unwrap();
+            assert_eq!(there.modified().unwrap(), time, "{name}");
+        }
+    }
+}
+
+/// A file of its own that a push brought becomes a name of another if it has the same content, and only then.
+#[test]
+fn a_copy_becomes_a_name_when_its_content_is_the_same() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let folder = names(&folders);
+    let _receiver = folders.receive(cable.b(), &[]);
+    push(cable.a(), &[&folder]).with(0);
+    let mut other = content(LARGE);
+    for same in [true, false] {
+        fs::remove_file(folders.at("in/d/b")).unwrap();
+        if !same {
+            other[LARGE / 2] ^= 1;
+        }
+        folders.write("other/d/b", &other);
+        let copy = folders.at("other/d");
+        push(cable.a(), &[&copy]).with(0);
+        assert_ne!(inode(&folders, "in/d/b"), inode(&folders, "in/d/a"));
+
+        let pushed = push(cable.a(), &[&folder]);
+        if same {
+            pushed.with(0);
+            arrived(&folders);
+        } else {
+            assert!(pushed.err.contains("d/b: "), "{}", pushed.err);
+            pushed.with(5);
+            assert!(folders.read("in/d/b") == other);
+        }
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 
 use rustix::fs::{fstat, linkat, openat, AtFlags, Mode, OFlags, CWD};
 use rustix::io::Errno;
@@ -78,7 +79,11 @@ pub fn make(
         return replaced();
     }
     let is_brought = session.folder.brought(mark, &first.path, (size, modified)) == Mark::Ours;
-    let replace = session.rules.force || is_equal(session, place, entry, first);
+    let replace = match taken(session, place, entry, first, &content).map_err(cannot)? {
+        Taken::Stays => return Ok(Outcome::Same),
+        Taken::Replaced => true,
+        Taken::Kept => false,
+    };
     let linked = match is_brought {
         true => place.name_file(&file, replace),
         // It is somebody else's: changing it must not change this one.
@@ -106,15 +111,64 @@ pub fn make(
     }
 }
 
-/// Whether what is there was brought by a push and is equal: it becomes another name of the same.
-fn is_equal(session: &Session, place: &Place, entry: &Entry, first: &Entry) -> bool {
-    match place.there() {
-        Ok((There::File { size, modified, .. }, mark)) => {
-            let state = (size, modified);
-            state == (first.size, first.modified)
-                && session.folder.brought(mark, &entry.path, state) == Mark::Ours
+/// What becomes of a file that has the name already.
+enum Taken {
+    /// It has the same content, and no push brought it.
+    Stays,
+    /// A push brought it, and it has the same content; or the user wants it replaced.
+    Replaced,
+    /// It has other content, or its content may not be compared. Or there is none.
+    Kept,
+}
+
+fn taken(
+    session: &Session,
+    place: &Place,
+    entry: &Entry,
+    first: &Entry,
+    content: &File,
+) -> io::Result<Taken> {
+    if session.rules.force {
+        return Ok(Taken::Replaced);
+    }
+    let (There::File { size, modified, .. }, mark) = place.there()? else {
+        return Ok(Taken::Kept);
+    };
+    let state = (size, modified);
+    let is_brought = session.folder.brought(mark, &entry.path, state) == Mark::Ours;
+    let may_tell = is_brought || session.rules.compare;
+    if !may_tell || size != first.size {
+        return Ok(Taken::Kept);
+    }
+    // A file that a push brought has what its size and time say.
+    let is_known = is_brought && modified == first.modified;
+    let is_equal = is_known || (size <= COPIED && have_same_content(content, place)?);
+    Ok(match (is_equal, is_brought) {
+        (false, _) => Taken::Kept,
+        (true, true) => Taken::Replaced,
+        (true, false) => Taken::Stays,
+    })
+}
+
+fn have_same_content(content: &File, place: &Place) -> io::Result<bool> {
+    const AT_ONCE: usize = 1 << 18;
+    let (other, _) = place.open_existing()?;
+    let mut parts = [vec![0; AT_ONCE], vec![0; AT_ONCE]];
+    let mut offset = 0;
+    loop {
+        let [one, two] = &mut parts;
+        let count = content.read_at(one, offset)?;
+        if count == 0 {
+            return Ok(other.read_at(two, offset)? == 0);
         }
-        _ => false,
+        match other.read_exact_at(&mut two[..count], offset) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+            read => read?,
+        }
+        if one[..count] != two[..count] {
+            return Ok(false);
+        }
+        offset += count as u64;
     }
 }
 

@@ -310,8 +310,8 @@ fn wanted(entry: &Entry, found: Found, rules: Rules) -> Option<Want> {
     }
 }
 
-/// The same of another name of the file `first`. One that is equal and no push brought stays as it is; one that a
-/// push brought becomes another name, if it `is_same` not yet.
+/// The same of another name of the file `first`. One that a push brought follows `first`, if it `is_same`, and else
+/// becomes another name of it, if the content is the same. One that no push brought stays as it is.
 fn name_wanted(
     first: &Entry,
     found: Found,
@@ -319,20 +319,26 @@ fn name_wanted(
     is_same: impl FnOnce(&Entry) -> bool,
 ) -> Option<Want> {
     let make = Some(Want::Content { have: 0 });
-    match found.there {
-        There::Nothing => make,
-        There::File { size, modified, .. } => {
-            let is_brought = found.brought == Mark::Ours;
-            let is_equal = (size, modified) == (first.size, first.modified);
-            match is_equal && (is_brought || rules.compare) {
-                true if is_brought && !is_same(first) => make,
-                true => Some(Want::Nothing),
-                false if rules.force => make,
-                false => None,
-            }
-        }
-        There::Special if rules.force => make,
-        _ => None,
+    let There::File { size, modified, .. } = found.there else {
+        let is_free = found.there == There::Nothing;
+        let is_replaced = found.there == There::Special && rules.force;
+        return make.filter(|_| is_free || is_replaced);
+    };
+    let is_brought = found.brought == Mark::Ours;
+    let may_tell = is_brought || rules.compare;
+    let is_equal = (size, modified) == (first.size, first.modified);
+    if rules.force && !(may_tell && is_equal) {
+        // `first` is replaced, or this one is not known to be equal.
+        return make;
+    }
+    if !may_tell || size != first.size {
+        return None;
+    }
+    match is_brought {
+        true if is_same(first) => Some(Want::Nothing),
+        false if is_equal => Some(Want::Nothing),
+        // Its content is compared here, when `first` has arrived.
+        _ => make,
     }
 }
 
