@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
 
-use netlink_packet_core::{DecodeError, NetlinkMessage, NetlinkPayload};
+use netlink_packet_core::{DecodeError, ErrorMessage, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use netlink_packet_route::link::{
     AfSpecInet6, AfSpecUnspec, In6AddrGenMode, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
@@ -96,7 +96,7 @@ pub(crate) fn link(answer: &[u8]) -> io::Result<Option<Interface>> {
                 return Ok(Some(Interface::without_addresses(link)))
             }
             NetlinkPayload::Error(error) => {
-                let error = error.to_io();
+                let error = refusal(&error);
                 return match error.raw_os_error() {
                     // ERANGE and EINVAL: no interface can have such a name.
                     Some(libc::ENODEV | libc::ERANGE | libc::EINVAL) => Ok(None),
@@ -205,7 +205,7 @@ pub(crate) fn add_addresses(interface: &mut Interface, answer: &[u8]) -> io::Res
                 add_address(interface, &address);
             }
             NetlinkPayload::Done(_) => return Ok(true),
-            NetlinkPayload::Error(error) => return Err(error.to_io()),
+            NetlinkPayload::Error(error) => return Err(refusal(&error)),
             _ => {}
         }
     }
@@ -237,10 +237,40 @@ fn add_address(interface: &mut Interface, message: &AddressMessage) {
     interface.unusable.push((address, unusable));
 }
 
+/// The error that an answer reports. The crate's own conversion overflows for a number that no kernel sends.
+fn refusal(error: &ErrorMessage) -> io::Error {
+    io::Error::from_raw_os_error(error.raw_code().checked_abs().unwrap_or(libc::EIO))
+}
+
 fn decode(answer: &[u8]) -> io::Result<Vec<NetlinkMessage<RouteNetlinkMessage>>> {
     let decoded =
         messages(answer).map(|message| NetlinkMessage::deserialize(message?.into_inner()));
     decoded
         .collect::<Result<_, DecodeError>>()
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An answer of type NLMSG_ERROR to a request without a payload (netlink(7)).
+    fn refused(code: i32) -> Vec<u8> {
+        let length = 36_u32;
+        let mut answer = vec![0; length as usize];
+        answer[..4].copy_from_slice(&length.to_ne_bytes());
+        answer[4..6].copy_from_slice(&2_u16.to_ne_bytes());
+        answer[16..20].copy_from_slice(&code.to_ne_bytes());
+        answer[20..24].copy_from_slice(&16_u32.to_ne_bytes());
+        answer
+    }
+
+    #[test]
+    fn an_answer_that_is_an_error_is_told_whatever_its_number_is() {
+        assert_eq!(link(&refused(-libc::ENODEV)).unwrap(), None);
+        for (code, errno) in [(-libc::EPERM, libc::EPERM), (i32::MIN, libc::EIO)] {
+            let error = link(&refused(code)).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(errno));
+        }
+    }
 }
