@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// Words with an underscore in messages that are no settings of ours: the kernel's, and names of our
 /// own functions, types and arguments.
-const OTHERS: [&str; 5] = [
+const OTHERS: [&str; 6] = [
+    "gc_thresh3",
     "discover_port",
     "ip_local_port_range",
     "ip_unprivileged_port_start",
