@@ -65,24 +65,27 @@
   (closing-wakes (with-data-stream (stream transport (data-peer transport))
                    (loop (write-sequence (pattern 100000) stream)))))
 
-(declaim (notinline open-and-lose))
-(defun open-and-lose (transport)
-  "Opens a stream that nobody has any more when this returns."
-  (let ((stream (open-data-stream transport (data-peer transport))))
-    ;; The other end of it is there a moment later.
-    (eventually (= 2 (getf (statistics transport) :streams-open)))
-    (is-true (open-stream-p stream))))
+(defun lose (function)
+  "Calls FUNCTION on a thread of its own. A conservative collector, such as ECL's, keeps what it takes
+for a pointer on any stack; this one is gone."
+  (bt:join-thread (bt:make-thread (lambda () (funcall function) nil))))
 
 (test what-is-lost-is-closed
   "The garbage collector closes transports and streams that the program lost."
   (with-loopback (transport)
-    (let ((lost (multiple-value-list (transport-ports (open-transport :interface "lo" :control-port 0
-                                                                      :data-port 0)))))
-      (open-and-lose transport)
+    (let ((lost '()))
+      (lose (lambda ()
+              (setf lost (multiple-value-list
+                          (transport-ports (open-transport :interface "lo" :control-port 0
+                                                           :data-port 0))))))
+      (lose (lambda () (open-data-stream transport (data-peer transport))))
+      (is (= 1 (getf (statistics transport) :connections-initiated)))
       (eventually (progn
+                    (lose (lambda () (accept-data-stream transport :accept-timeout 0)))
                     (trivial-garbage:gc :full t)
-                    (= 0 (progn (accept-data-stream transport :accept-timeout 0)
-                                (getf (statistics transport) :streams-open)))))
+                    (let ((now (statistics transport)))
+                      (and (= 1 (getf now :connections-accepted))
+                           (= 0 (getf now :streams-open))))))
       (eventually (handler-case
                       (with-transport (again :interface "lo" :control-port (first lost)
                                              :data-port (second lost))
@@ -92,10 +95,12 @@
                       nil))))))
 
 (test a-lost-transport-with-handlers-is-closed-too
-  (let ((ports (multiple-value-list
-                (transport-ports (open-transport :interface "lo" :control-port 0 :data-port 0
-                                                 :message-handler #'list
-                                                 :stream-handler #'list)))))
+  (let ((ports '()))
+    (lose (lambda ()
+            (setf ports (multiple-value-list
+                         (transport-ports (open-transport :interface "lo" :control-port 0 :data-port 0
+                                                          :message-handler #'list
+                                                          :stream-handler #'list))))))
     (eventually (handler-case
                     (with-transport (again :interface "lo" :control-port (first ports)
                                            :data-port (second ports))
