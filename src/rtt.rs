@@ -4,7 +4,9 @@ use std::ffi::c_char;
 use std::mem::size_of;
 use std::time::Duration;
 
-use thunderbolt_transport::{DiscoveredPeer, PingOptions, RttSummary};
+use thunderbolt_transport::{
+    DiscoveredPeer, PingOptions, RttSummary, ThunderboltTransport, TransportError,
+};
 
 use crate::boundary;
 use crate::failure::Failure;
@@ -240,25 +242,17 @@ pub unsafe extern "C" fn dcf_tb_discover(
     cap: usize,
     count: *mut usize,
 ) -> dcf_tb_status {
-    // SAFETY: the caller's promise about `count`.
-    unsafe { start_count(count) };
-    boundary::on_transport("dcf_tb_discover", transport, |owner| {
-        apart(&[
-            Region::written("peers", peers, cap),
-            Region::written("count", count, 1),
-        ])?;
-        // SAFETY: the caller's promise about `count`.
-        let count = unsafe { Out::new(count, "count") }?;
-        // SAFETY: the caller's promise about `peers` and `cap`.
-        let places = unsafe { buffer(peers, cap, "peers") }?;
-        let found = owner.transport.discover(timeout(timeout_ms))?;
-        write_peers(places, &found);
-        count.set(found.len());
-        if found.len() > cap {
-            return Err(too_small("peers (elements)", cap, found.len()));
-        }
-        Ok(())
-    })
+    // SAFETY: the caller's promises about the pointers.
+    unsafe {
+        find(
+            "dcf_tb_discover",
+            transport,
+            peers,
+            cap,
+            count,
+            |transport| transport.discover(timeout(timeout_ms)),
+        )
+    }
 }
 
 /// As `dcf_tb_discover`, but returns as soon as `cap` peers have answered, and finds no more than that.
@@ -295,9 +289,35 @@ pub unsafe extern "C" fn dcf_tb_discover_first(
     cap: usize,
     count: *mut usize,
 ) -> dcf_tb_status {
+    // SAFETY: the caller's promises about the pointers.
+    unsafe {
+        find(
+            "dcf_tb_discover_first",
+            transport,
+            peers,
+            cap,
+            count,
+            |transport| transport.discover_first(cap, timeout(timeout_ms)),
+        )
+    }
+}
+
+/// Searches, and writes the peers that fit and how many there are.
+///
+/// # Safety
+///
+/// `peers` is NULL or has room for `cap` of them; `count` is NULL or can be written to.
+unsafe fn find(
+    name: &'static str,
+    transport: dcf_tb_transport,
+    peers: *mut dcf_tb_peer,
+    cap: usize,
+    count: *mut usize,
+    search: impl FnOnce(&ThunderboltTransport) -> Result<Vec<DiscoveredPeer>, TransportError>,
+) -> dcf_tb_status {
     // SAFETY: the caller's promise about `count`.
     unsafe { start_count(count) };
-    boundary::on_transport("dcf_tb_discover_first", transport, |owner| {
+    boundary::on_transport(name, transport, |owner| {
         apart(&[
             Region::written("peers", peers, cap),
             Region::written("count", count, 1),
@@ -306,16 +326,15 @@ pub unsafe extern "C" fn dcf_tb_discover_first(
         let count = unsafe { Out::new(count, "count") }?;
         // SAFETY: the caller's promise about `peers` and `cap`.
         let places = unsafe { buffer(peers, cap, "peers") }?;
-        let found = owner.transport.discover_first(cap, timeout(timeout_ms))?;
-        write_peers(places, &found);
+        let found = search(&owner.transport)?;
+        for (place, peer) in places.iter_mut().zip(&found) {
+            place.address = peer_member(&peer.address);
+            place.rtt_ns = nanoseconds(peer.rtt);
+        }
         count.set(found.len());
+        if found.len() > cap {
+            return Err(too_small("peers (elements)", cap, found.len()));
+        }
         Ok(())
     })
-}
-
-fn write_peers(places: &mut [dcf_tb_peer], found: &[DiscoveredPeer]) {
-    for (place, peer) in places.iter_mut().zip(found) {
-        place.address = peer_member(&peer.address);
-        place.rtt_ns = nanoseconds(peer.rtt);
-    }
 }
