@@ -1,4 +1,5 @@
-//! Makes the C header from the sources, and gives the shared library its soname.
+//! Makes the C header from the sources and docs/REFERENCE.md from the header, and gives the shared
+//! library its soname.
 
 use std::path::Path;
 use std::{env, fs};
@@ -19,12 +20,19 @@ const SOURCES: [&str; 12] = [
     "stats",
 ];
 const HEADER: &str = "include/dcf_thunderbolt.h";
+const REFERENCE: &str = "docs/REFERENCE.md";
 
 fn main() {
     let root = env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
     let out = env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
     let header = generate(root.as_ref());
-    update(root.as_ref(), out.as_ref(), &header);
+    leave_for_the_test(root.as_ref(), out.as_ref(), &header);
+    renew(root.as_ref(), HEADER, &header);
+    match dcf_reference::markdown(&header) {
+        Ok(text) => renew(root.as_ref(), REFERENCE, &text),
+        // A test of the reference fails too; until then the library can be built and tried.
+        Err(error) => println!("cargo:warning={REFERENCE} cannot be renewed: {error}"),
+    }
     link();
 }
 
@@ -64,19 +72,23 @@ fn as_written(line: &str, sources: &str) -> Option<String> {
     Some(format!("#define {name} {number}{unsigned}"))
 }
 
-/// Leaves the new header and the one that was found in `OUT_DIR`, for the test that compares them,
-/// and brings the committed one up to date. Where the sources are read-only the test has to do.
-fn update(root: &Path, out: &Path, header: &str) {
-    println!("cargo:rerun-if-changed={HEADER}");
-    let committed = root.join(HEADER);
-    let found = fs::read(&committed).unwrap_or_default();
+/// Leaves the new header and the one that was found in `OUT_DIR`, for the test that compares them.
+fn leave_for_the_test(root: &Path, out: &Path, header: &str) {
+    let found = fs::read(root.join(HEADER)).unwrap_or_default();
     fs::write(out.join("dcf_thunderbolt.h"), header).expect("OUT_DIR can be written");
-    fs::write(out.join("dcf_thunderbolt.found.h"), &found).expect("OUT_DIR can be written");
-    if found != header.as_bytes() {
-        let written = fs::create_dir_all(root.join("include"))
-            .and_then(|()| fs::write(&committed, header))
+    fs::write(out.join("dcf_thunderbolt.found.h"), found).expect("OUT_DIR can be written");
+}
+
+/// Brings a committed file up to date. If the sources are read-only, the tests report the difference.
+fn renew(root: &Path, name: &str, text: &str) {
+    println!("cargo:rerun-if-changed={name}");
+    let committed = root.join(name);
+    if fs::read(&committed).unwrap_or_default() != text.as_bytes() {
+        let directory = committed.parent().unwrap_or(root);
+        let written = fs::create_dir_all(directory)
+            .and_then(|()| fs::write(&committed, text))
             .map_or_else(|error| error.to_string(), |()| "it was renewed".to_owned());
-        println!("cargo:warning={HEADER} was not up to date: {written}");
+        println!("cargo:warning={name} was not up to date: {written}");
     }
 }
 

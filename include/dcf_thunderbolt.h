@@ -101,7 +101,7 @@
 #define DCF_TB_MAX_DISCOVERED 1024
 
 /**
- * Log level: for those who look for a fault.
+ * Log level: debugging details.
  */
 #define DCF_TB_LOG_DEBUG 1
 
@@ -126,170 +126,181 @@
 #define DCF_TB_OK 0x0000
 
 /**
- * The timeout was 0 and nothing was ready.
+ * The timeout was 0 and nothing was ready. Poll, or call again later.
  */
 #define DCF_TB_WOULD_BLOCK 0x0002
 
 /**
- * The wait was ended by a close of the handle waited on, or of its transport.
+ * A close of the stream or of its transport ended the wait. Do not use the handle any more.
  */
 #define DCF_TB_CANCELLED 0x0003
 
 /**
- * The stream, or the file, ended.
+ * The peer ended the stream, or the file ended. Compare the count with what you expected.
  */
 #define DCF_TB_EOF 0x0004
 
 /**
- * NULL where a pointer is needed.
+ * A pointer that is needed is NULL. Repair the call.
  */
 #define DCF_TB_ERR_NULL_POINTER 0x0100
 
 /**
- * No memory.
+ * No memory is left, in the process or in the kernel. Free some, then call again.
  */
 #define DCF_TB_ERR_OUT_OF_MEMORY 0x0103
 
 /**
- * A buffer is too small. The size needed is in the out-length; nothing is lost.
+ * A buffer is too small, and nothing is lost. Call again with the size in the out-length.
  */
 #define DCF_TB_ERR_BUFFER_TOO_SMALL 0x0104
 
 /**
- * A setting is outside what is allowed, or not known.
+ * A setting is outside its range, or `struct_size` is wrong. Call `dcf_tb_config_init` first;
+ * `dcf_tb_last_error` names the setting.
  */
 #define DCF_TB_ERR_CONFIG_INVALID 0x0201
 
 /**
- * A socket option that matters could not be set.
+ * The kernel refused a socket option that the library needs. `dcf_tb_last_error` names it; the
+ * kernel may be too old.
  */
 #define DCF_TB_ERR_SOCKET_OPTION 0x0300
 
 /**
- * The peer runs, but nothing listens on that port.
+ * The peer runs, but nothing listens on that port. Start the program there, and compare the ports.
  */
 #define DCF_TB_ERR_CONNECTION_REFUSED 0x0302
 
 /**
- * No such network interface on this host.
+ * This host has no such network interface. Plug in the cable, load the driver (`modprobe
+ * thunderbolt-net`), or set `wait_for_interface`.
  */
 #define DCF_TB_ERR_INTERFACE_NOT_FOUND 0x0306
 
 /**
- * A connection failed in some other way.
+ * A connection failed in some other way. `dcf_tb_last_error` says which.
  */
 #define DCF_TB_ERR_CONNECTION_FAILED 0x030B
 
 /**
- * The peer reset the connection.
+ * The peer reset the connection: its program ended, or it has `max_streams` streams open. Open a
+ * new stream later.
  */
 #define DCF_TB_ERR_CONNECTION_RESET 0x030D
 
 /**
- * The link is up, but no route leads to that address, or no host answers for it. Waiting for the link
- * does not help.
+ * The link is up, but no route leads to that address, or no host answers for it. Waiting for the
+ * link does not help: use the peer's link-local address, or discover the peer again.
  */
 #define DCF_TB_ERR_HOST_UNREACHABLE 0x030E
 
 /**
- * The interface is down or gone at the moment, or was when the stream ended: `dcf_tb_last_error` says
- * which, why, and what to do. `on_link` tells when it is up again.
+ * The interface is down or gone, or has no carrier or address, or it was so when the stream ended.
+ * `dcf_tb_last_error` says which, why, and what to do. Wait for `on_link`, which reports when it
+ * is up again.
  */
 #define DCF_TB_ERR_LINK_DOWN 0x030F
 
 /**
- * The peer stopped answering, or the connection was ended on our side.
+ * The peer stopped answering, or the connection was ended on our side. Open a new stream when the
+ * peer is back.
  */
 #define DCF_TB_ERR_CONNECTION_ABORTED 0x0310
 
 /**
- * `max_streams` streams are open.
+ * `max_streams` streams are open on this host. Close some, or raise it.
  */
 #define DCF_TB_ERR_TOO_MANY_CONNECTIONS 0x0311
 
 /**
- * A port is taken by another program.
+ * Another program has a port. `dcf_tb_last_error` says which port: stop that program, or configure
+ * another port.
  */
 #define DCF_TB_ERR_ADDRESS_IN_USE 0x0312
 
 /**
- * Bytes that do not mean what they should.
+ * The bytes do not mean what they should, or `dcf_tb_stream_detach` found bytes that a failed
+ * `dcf_tb_stream_receive_file` left. Read those first.
  */
 #define DCF_TB_ERR_INVALID_MESSAGE 0x0402
 
 /**
- * More than `DCF_TB_MAX_MESSAGE_SIZE` bytes in one control message.
+ * One control message has more than `DCF_TB_MAX_MESSAGE_SIZE` bytes. Use a stream.
  */
 #define DCF_TB_ERR_MESSAGE_TOO_LARGE 0x0403
 
 /**
- * This process is a fork of one that had a transport open.
+ * This process is a fork of one that had a transport open. Call exec, or fork before you open one.
  */
 #define DCF_TB_ERR_FORKED 0x0600
 
 /**
- * The transport was not started.
+ * The transport was not started. The functions of this header do not return this.
  */
 #define DCF_TB_ERR_NOT_INITIALIZED 0x0601
 
 /**
- * The transport was closed under way. The functions of this header say `DCF_TB_CANCELLED` or
- * `DCF_TB_ERR_INVALID_HANDLE` instead.
+ * The transport was closed during the call. The functions of this header return `DCF_TB_CANCELLED`
+ * or `DCF_TB_ERR_INVALID_HANDLE` instead.
  */
 #define DCF_TB_ERR_SHUTDOWN 0x0604
 
 /**
- * The operating system does not allow it to this user.
+ * The system does not allow it to this user: a port below 1024, or, before Linux 5.7, binding to
+ * an interface without CAP_NET_RAW.
  */
 #define DCF_TB_ERR_PERMISSION_DENIED 0x0701
 
 /**
- * A peer string that is not an address, or not one on our interface.
+ * A peer string is not an address, or not one on our interface. Use an IPv6 address, with our
+ * interface or without `%`.
  */
 #define DCF_TB_ERR_INVALID_ADDRESS 0x0800
 
 /**
- * An argument outside what is allowed.
+ * An argument is outside its range. Repair the call.
  */
 #define DCF_TB_ERR_OUT_OF_RANGE 0x0801
 
 /**
- * A handle that is stale, closed, of another kind, or was never one.
+ * A handle is stale, closed, of another kind, or was never one. Repair the call.
  */
 #define DCF_TB_ERR_INVALID_HANDLE 0x0805
 
 /**
- * Any other error of the operating system; see `dcf_tb_last_errno`.
+ * Any other error of the operating system. `dcf_tb_last_errno` gives its number.
  */
 #define DCF_TB_ERR_IO 0x0900
 
 /**
- * The stream was finished or closed on one side, so nothing can be written any more.
+ * The stream was finished or closed on one side, or the peer is gone. Stop writing.
  */
 #define DCF_TB_ERR_BROKEN_PIPE 0x0908
 
 /**
- * The time was up.
+ * The time was up. Call again, or give up.
  */
 #define DCF_TB_ERR_TIMEOUT 0x0A00
 
 /**
- * The process or the system has no file descriptors left.
+ * The process or the system has no file descriptors left. Raise `ulimit -n`, or close some.
  */
 #define DCF_TB_ERR_TOO_MANY_FILES 0x0B01
 
 /**
- * The kernel's send queue stayed full.
+ * The socket's send buffer, or the interface's own queue, stayed full for a second. Send less, and
+ * check that the peer receives.
  */
 #define DCF_TB_ERR_QUEUE_FULL 0x0B02
 
 /**
- * A thread could not be started.
+ * A thread could not be started. Raise `ulimit -u`, or end other threads.
  */
 #define DCF_TB_ERR_THREAD 0x0B06
 
 /**
- * A fault inside the library, caught. The process goes on; please report it.
+ * A fault inside the library, which caught it. The process goes on; please report it.
  */
 #define DCF_TB_ERR_PANIC 0xFFFF
 
@@ -371,7 +382,7 @@ typedef struct dcf_tb_config {
      */
     uint16_t data_port;
     /**
-     * Network interface, 1 to 15 bytes. Default (and NULL) "thunderbolt0"; "auto" = the one
+     * Network interface, 1 to 15 bytes. Default "thunderbolt0" (NULL too); "auto" = the one
      * whose driver is thunderbolt-net; if there are several, `dcf_tb_init` fails and names them.
      */
     const char *interface_name;
@@ -403,8 +414,8 @@ typedef struct dcf_tb_config {
      */
     uint32_t busy_poll_us;
     /**
-     * Messages kept for `dcf_tb_recv` while no message callback is set; when it is full the newest
-     * is dropped and counted. Default 1024.
+     * Messages kept for `dcf_tb_recv` while no message callback is set. When it is full, new messages
+     * are dropped and counted. Default 1024.
      */
     uint32_t receive_queue;
     /**

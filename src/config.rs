@@ -29,7 +29,7 @@ pub struct dcf_tb_config {
     /// TCP port of data streams. Default 5001; 0 = any free one, see `dcf_tb_ports`. With 0, peers of
     /// streams have to name their port.
     pub data_port: u16,
-    /// Network interface, 1 to 15 bytes. Default (and NULL) "thunderbolt0"; "auto" = the one
+    /// Network interface, 1 to 15 bytes. Default "thunderbolt0" (NULL too); "auto" = the one
     /// whose driver is thunderbolt-net; if there are several, `dcf_tb_init` fails and names them.
     pub interface_name: *const c_char,
     /// Bytes of socket buffer asked of the kernel. Default 64 MiB. What was granted is logged, and
@@ -47,8 +47,8 @@ pub struct dcf_tb_config {
     /// Microseconds to spin before sleeping: in receive and round-trip waits, and in reads of a
     /// conversation over a stream. Default 50; 0 = never.
     pub busy_poll_us: u32,
-    /// Messages kept for `dcf_tb_recv` while no message callback is set; when it is full the newest
-    /// is dropped and counted. Default 1024.
+    /// Messages kept for `dcf_tb_recv` while no message callback is set. When it is full, new messages
+    /// are dropped and counted. Default 1024.
     pub receive_queue: u32,
     /// Streams that may be open, both directions together. Default 1024.
     pub max_streams: u32,

@@ -4,76 +4,87 @@ use std::ffi::{c_char, CStr};
 
 /// Success.
 pub const DCF_TB_OK: i32 = 0x0000;
-/// The timeout was 0 and nothing was ready.
+/// The timeout was 0 and nothing was ready. Poll, or call again later.
 pub const DCF_TB_WOULD_BLOCK: i32 = 0x0002;
-/// The wait was ended by a close of the handle waited on, or of its transport.
+/// A close of the stream or of its transport ended the wait. Do not use the handle any more.
 pub const DCF_TB_CANCELLED: i32 = 0x0003;
-/// The stream, or the file, ended.
+/// The peer ended the stream, or the file ended. Compare the count with what you expected.
 pub const DCF_TB_EOF: i32 = 0x0004;
-/// NULL where a pointer is needed.
+/// A pointer that is needed is NULL. Repair the call.
 pub const DCF_TB_ERR_NULL_POINTER: i32 = 0x0100;
-/// No memory.
+/// No memory is left, in the process or in the kernel. Free some, then call again.
 pub const DCF_TB_ERR_OUT_OF_MEMORY: i32 = 0x0103;
-/// A buffer is too small. The size needed is in the out-length; nothing is lost.
+/// A buffer is too small, and nothing is lost. Call again with the size in the out-length.
 pub const DCF_TB_ERR_BUFFER_TOO_SMALL: i32 = 0x0104;
-/// A setting is outside what is allowed, or not known.
+/// A setting is outside its range, or `struct_size` is wrong. Call `dcf_tb_config_init` first;
+/// `dcf_tb_last_error` names the setting.
 pub const DCF_TB_ERR_CONFIG_INVALID: i32 = 0x0201;
-/// A socket option that matters could not be set.
+/// The kernel refused a socket option that the library needs. `dcf_tb_last_error` names it; the
+/// kernel may be too old.
 pub const DCF_TB_ERR_SOCKET_OPTION: i32 = 0x0300;
-/// The peer runs, but nothing listens on that port.
+/// The peer runs, but nothing listens on that port. Start the program there, and compare the ports.
 pub const DCF_TB_ERR_CONNECTION_REFUSED: i32 = 0x0302;
-/// No such network interface on this host.
+/// This host has no such network interface. Plug in the cable, load the driver (`modprobe
+/// thunderbolt-net`), or set `wait_for_interface`.
 pub const DCF_TB_ERR_INTERFACE_NOT_FOUND: i32 = 0x0306;
-/// A connection failed in some other way.
+/// A connection failed in some other way. `dcf_tb_last_error` says which.
 pub const DCF_TB_ERR_CONNECTION_FAILED: i32 = 0x030B;
-/// The peer reset the connection.
+/// The peer reset the connection: its program ended, or it has `max_streams` streams open. Open a
+/// new stream later.
 pub const DCF_TB_ERR_CONNECTION_RESET: i32 = 0x030D;
-/// The link is up, but no route leads to that address, or no host answers for it. Waiting for the link
-/// does not help.
+/// The link is up, but no route leads to that address, or no host answers for it. Waiting for the
+/// link does not help: use the peer's link-local address, or discover the peer again.
 pub const DCF_TB_ERR_HOST_UNREACHABLE: i32 = 0x030E;
-/// The interface is down or gone at the moment, or was when the stream ended: `dcf_tb_last_error` says
-/// which, why, and what to do. `on_link` tells when it is up again.
+/// The interface is down or gone, or has no carrier or address, or it was so when the stream ended.
+/// `dcf_tb_last_error` says which, why, and what to do. Wait for `on_link`, which reports when it
+/// is up again.
 pub const DCF_TB_ERR_LINK_DOWN: i32 = 0x030F;
-/// The peer stopped answering, or the connection was ended on our side.
+/// The peer stopped answering, or the connection was ended on our side. Open a new stream when the
+/// peer is back.
 pub const DCF_TB_ERR_CONNECTION_ABORTED: i32 = 0x0310;
-/// `max_streams` streams are open.
+/// `max_streams` streams are open on this host. Close some, or raise it.
 pub const DCF_TB_ERR_TOO_MANY_CONNECTIONS: i32 = 0x0311;
-/// A port is taken by another program.
+/// Another program has a port. `dcf_tb_last_error` says which port: stop that program, or configure
+/// another port.
 pub const DCF_TB_ERR_ADDRESS_IN_USE: i32 = 0x0312;
-/// Bytes that do not mean what they should.
+/// The bytes do not mean what they should, or `dcf_tb_stream_detach` found bytes that a failed
+/// `dcf_tb_stream_receive_file` left. Read those first.
 pub const DCF_TB_ERR_INVALID_MESSAGE: i32 = 0x0402;
-/// More than `DCF_TB_MAX_MESSAGE_SIZE` bytes in one control message.
+/// One control message has more than `DCF_TB_MAX_MESSAGE_SIZE` bytes. Use a stream.
 pub const DCF_TB_ERR_MESSAGE_TOO_LARGE: i32 = 0x0403;
-/// This process is a fork of one that had a transport open.
+/// This process is a fork of one that had a transport open. Call exec, or fork before you open one.
 pub const DCF_TB_ERR_FORKED: i32 = 0x0600;
-/// The transport was not started.
+/// The transport was not started. The functions of this header do not return this.
 pub const DCF_TB_ERR_NOT_INITIALIZED: i32 = 0x0601;
-/// The transport was closed under way. The functions of this header say `DCF_TB_CANCELLED` or
-/// `DCF_TB_ERR_INVALID_HANDLE` instead.
+/// The transport was closed during the call. The functions of this header return `DCF_TB_CANCELLED`
+/// or `DCF_TB_ERR_INVALID_HANDLE` instead.
 pub const DCF_TB_ERR_SHUTDOWN: i32 = 0x0604;
 /// A plugin was set up already, with other values: only in the plugin contracts.
 pub(crate) const ALREADY_INITIALIZED: i32 = 0x0605;
-/// The operating system does not allow it to this user.
+/// The system does not allow it to this user: a port below 1024, or, before Linux 5.7, binding to
+/// an interface without CAP_NET_RAW.
 pub const DCF_TB_ERR_PERMISSION_DENIED: i32 = 0x0701;
-/// A peer string that is not an address, or not one on our interface.
+/// A peer string is not an address, or not one on our interface. Use an IPv6 address, with our
+/// interface or without `%`.
 pub const DCF_TB_ERR_INVALID_ADDRESS: i32 = 0x0800;
-/// An argument outside what is allowed.
+/// An argument is outside its range. Repair the call.
 pub const DCF_TB_ERR_OUT_OF_RANGE: i32 = 0x0801;
-/// A handle that is stale, closed, of another kind, or was never one.
+/// A handle is stale, closed, of another kind, or was never one. Repair the call.
 pub const DCF_TB_ERR_INVALID_HANDLE: i32 = 0x0805;
-/// Any other error of the operating system; see `dcf_tb_last_errno`.
+/// Any other error of the operating system. `dcf_tb_last_errno` gives its number.
 pub const DCF_TB_ERR_IO: i32 = 0x0900;
-/// The stream was finished or closed on one side, so nothing can be written any more.
+/// The stream was finished or closed on one side, or the peer is gone. Stop writing.
 pub const DCF_TB_ERR_BROKEN_PIPE: i32 = 0x0908;
-/// The time was up.
+/// The time was up. Call again, or give up.
 pub const DCF_TB_ERR_TIMEOUT: i32 = 0x0A00;
-/// The process or the system has no file descriptors left.
+/// The process or the system has no file descriptors left. Raise `ulimit -n`, or close some.
 pub const DCF_TB_ERR_TOO_MANY_FILES: i32 = 0x0B01;
-/// The kernel's send queue stayed full.
+/// The socket's send buffer, or the interface's own queue, stayed full for a second. Send less, and
+/// check that the peer receives.
 pub const DCF_TB_ERR_QUEUE_FULL: i32 = 0x0B02;
-/// A thread could not be started.
+/// A thread could not be started. Raise `ulimit -u`, or end other threads.
 pub const DCF_TB_ERR_THREAD: i32 = 0x0B06;
-/// A fault inside the library, caught. The process goes on; please report it.
+/// A fault inside the library, which caught it. The process goes on; please report it.
 pub const DCF_TB_ERR_PANIC: i32 = 0xFFFF;
 
 /// What a call came to: one of `DCF_TB_OK` to `DCF_TB_ERR_PANIC`. The numbers are those of DCF's own

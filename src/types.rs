@@ -15,7 +15,7 @@ pub const DCF_TB_PEER_SIZE: usize = 80;
 /// The most peers that `dcf_tb_discover` finds: an array of so many holds them all.
 pub const DCF_TB_MAX_DISCOVERED: usize = 1024;
 
-/// Log level: for those who look for a fault.
+/// Log level: debugging details.
 pub const DCF_TB_LOG_DEBUG: i32 = 1;
 /// Log level: what is worth knowing.
 pub const DCF_TB_LOG_INFO: i32 = 2;

@@ -75,7 +75,7 @@ ERROR-HANDLER is called with each error in one of the two, before that is left; 
 a line. GIVE-UP is a restart there.
 
 The other arguments are the members of struct dcf_tb_config, under their names and in their units;
-the README has a table. Booleans are true or NIL. Ports of 0 are any free ones: TRANSPORT-PORTS."))
+docs/REFERENCE.md has a table. Booleans are true or NIL. Ports of 0 are any free ones: TRANSPORT-PORTS."))
 
 (defmacro with-transport ((variable &rest options) &body body)
   "Runs BODY with VARIABLE bound to a transport that OPEN-TRANSPORT opens with OPTIONS, and closes

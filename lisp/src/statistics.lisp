@@ -4,7 +4,7 @@
 
 (defun statistics (transport)
   "What TRANSPORT has done since it was opened, or since the last RESET-STATISTICS, as a property
-list: :LINK-UP is T or NIL; the others are numbers named as in the README's table of statistics,
+list: :LINK-UP is T or NIL; the others are numbers named as in docs/REFERENCE.md,
 :MESSAGES-SENT for messages_sent and so on. Names that end in -NS are nanoseconds."
   (cffi:with-foreign-object (stats '(:struct stats))
     (let ((size (cffi:foreign-type-size '(:struct stats))))

@@ -66,9 +66,45 @@ impl Block {
     }
 }
 
+/// One of the rules that hold for every function: a word such as `Threads`, and the text. The last
+/// paragraph, about linking, has no word.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Rule {
+    pub word: String,
+    pub text: String,
+}
+
+/// The rules in the comment at the head of the header. A word at the beginning of a line has the
+/// text that stands beside it, in a column of its own.
+pub fn rules(lines: &[String]) -> Vec<Rule> {
+    /// The column in which the text begins.
+    const INDENT: usize = 11;
+    let mut rules: Vec<Rule> = Vec::new();
+    let mut open = false;
+    for line in lines.iter().skip_while(|line| !line.starts_with("Results")) {
+        let (word, text) = match line.split_at_checked(INDENT) {
+            Some((word, text)) if word.starts_with(' ') || word.ends_with("  ") => (word, text),
+            _ => ("", line.as_str()),
+        };
+        if line.is_empty() {
+            open = false;
+        } else if let (true, true, Some(rule)) = (open, word.trim().is_empty(), rules.last_mut()) {
+            rule.text.push(' ');
+            rule.text.push_str(text);
+        } else {
+            rules.push(Rule {
+                word: word.trim().to_owned(),
+                text: text.to_owned(),
+            });
+            open = true;
+        }
+    }
+    rules
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{blocks, Block};
+    use super::{blocks, rules, Block, Rule};
 
     #[test]
     fn a_functions_comment() {
@@ -96,6 +132,32 @@ mod tests {
                 Block::Part(text("Returns"), text("")),
                 Block::Status(text("DCF_TB_OK"), text("")),
                 Block::Status(text("DCF_TB_EOF"), text("the stream ended")),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_rules_at_the_head() {
+        let lines = [
+            "About this header.",
+            "",
+            "Results    A function returns",
+            "           a status.",
+            "Ownership  Nothing changes hands.",
+            "",
+            "Link with it,",
+            "or with the other.",
+        ];
+        let rule = |word: &str, text: &str| Rule {
+            word: word.to_owned(),
+            text: text.to_owned(),
+        };
+        assert_eq!(
+            rules(&lines.map(str::to_owned)),
+            [
+                rule("Results", "A function returns a status."),
+                rule("Ownership", "Nothing changes hands."),
+                rule("", "Link with it, or with the other."),
             ]
         );
     }

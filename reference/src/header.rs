@@ -47,6 +47,14 @@ pub enum Kind {
     Function,
 }
 
+impl Member {
+    /// The name alone.
+    pub fn name(&self) -> &str {
+        let name = self.code.split('[').next().unwrap_or_default();
+        name.rsplit([' ', '*']).next().unwrap_or_default()
+    }
+}
+
 impl Header {
     /// Takes the text of a header apart.
     pub fn parse(text: &str) -> Self {
@@ -93,6 +101,12 @@ impl Item {
     pub fn is_status(&self, header: &Header) -> bool {
         let place = |name: &str| header.items.iter().position(|item| item.name == name);
         place(&self.name) >= place("DCF_TB_OK") && place(&self.name) <= place("DCF_TB_ERR_PANIC")
+    }
+
+    /// The value of a constant.
+    pub fn value(&self) -> String {
+        let code = self.code.concat();
+        code.splitn(3, ' ').nth(2).unwrap_or_default().to_owned()
     }
 
     fn new(comment: Vec<String>, declaration: &[&str]) -> Self {

@@ -2,7 +2,7 @@
 
 use roff::{bold, italic, roman, Inline, Roff};
 
-use crate::comment::{blocks, Block};
+use crate::comment::{blocks, rules, Block};
 use crate::header::{Header, Item, Kind};
 
 /// One group of functions and what belongs to them.
@@ -42,7 +42,7 @@ impl Page {
         self.head(&mut page, header);
         if self.rules {
             page.control("SH", ["RULES FOR ALL FUNCTIONS"]);
-            rules(&mut page, &header.rules);
+            write_rules(&mut page, &header.rules);
         }
         section(
             &mut page,
@@ -197,31 +197,15 @@ fn words(text: &str) -> Vec<Inline> {
         .collect()
 }
 
-/// The head of the header: words at the begin of a line have what stands beside them.
-fn rules(page: &mut Roff, lines: &[String]) {
-    /// Where the text begins.
-    const INDENT: usize = 11;
-    let lines = lines.iter().skip_while(|line| !line.starts_with("Results"));
-    for line in lines {
-        match line.split_at_checked(INDENT) {
-            Some((word, text))
-                if word.starts_with(char::is_alphabetic)
-                    && word.ends_with(' ')
-                    && word.contains("  ") =>
-            {
-                page.control("TP", []);
-                page.text([bold(word.trim())]);
-                page.text([roman(text)]);
-            }
-            Some((word, text)) if word.trim().is_empty() => {
-                page.text([roman(text)]);
-            }
-            _ if line.is_empty() => {
-                page.control("PP", []);
-            }
-            _ => {
-                page.text([roman(line)]);
-            }
+/// The rules for all functions, each with its word in the margin.
+fn write_rules(page: &mut Roff, lines: &[String]) {
+    for rule in rules(lines) {
+        if rule.word.is_empty() {
+            page.control("PP", []);
+        } else {
+            page.control("TP", []);
+            page.text([bold(rule.word)]);
         }
+        page.text([roman(rule.text)]);
     }
 }
