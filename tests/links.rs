@@ -100,6 +100,10 @@ fn the_interface_becomes_another_one_while_nobody_looks() {
             }
             "address off" => address("del"),
             "address on" => address("add"),
+            "suspended: off and on" => while_suspended(process, || {
+                ip("link set thunderbolt0 down");
+                ip("link set thunderbolt0 up");
+            }),
             "off" => ip("link set thunderbolt0 down"),
             "on" => ip("link set thunderbolt0 up"),
             unknown => panic!("asked for {unknown}"),

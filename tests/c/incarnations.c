@@ -133,6 +133,19 @@ static void addresses(void)
     EVENTUALLY(value(&ups) == 1);
     (void)works(t);
     OK(dcf_tb_close(t));
+
+    TOPIC("switched off and on while nobody looks: both is told, or neither, and streams live on");
+    t = begin();
+    stream = works(t);
+    request("suspended: off and on");
+    (void)works(t);
+    EVENTUALLY(value(&downs) == value(&ups) && stats_of(t).link_up == 1 &&
+               stats_of(t).link_changes == (uint64_t)(value(&downs) + value(&ups)));
+    write_all(stream, "here", 4);
+    read_exactly(stream, text, 4);
+    CHECK(memcmp(text, "here", 4) == 0);
+    OK(dcf_tb_stream_close(stream));
+    OK(dcf_tb_close(t));
 }
 
 int main(int count, char **arguments)

@@ -333,7 +333,9 @@ impl ThunderboltTransportBuilder {
         self
     }
 
-    /// Called when the interface can carry traffic again, and when it cannot any more.
+    /// Called when the interface can carry traffic again, and when it cannot any more. An outage that begins
+    /// and ends between two looks at the interface, and that no call noticed, is not told; a replug
+    /// always is.
     pub fn on_link<F>(mut self, handler: F) -> Self
     where
         F: Fn(&LinkEvent<'_>) + Send + Sync + 'static,
