@@ -72,17 +72,18 @@ impl Failure {
 }
 
 impl From<TransportError> for Failure {
+    /// On the thread that made the call: it has the text of a time-out.
     #[cold]
     fn from(error: TransportError) -> Self {
         Self {
             status: status_of(&error),
-            errno: error.raw_os_error().unwrap_or(0),
+            errno: error.errno().unwrap_or(0),
             text: match error {
                 // Answers that a caller who polls gets all the time cost no allocation.
                 TransportError::WouldBlock => {
                     "nothing is ready, and the call was not to wait".into()
                 }
-                error => error.to_string().into(),
+                error => error.last_error_text().into(),
             },
         }
     }
@@ -92,16 +93,16 @@ fn status_of(error: &TransportError) -> dcf_tb_status {
     match error {
         TransportError::WouldBlock => DCF_TB_WOULD_BLOCK,
         TransportError::Cancelled | TransportError::Shutdown => DCF_TB_CANCELLED,
-        TransportError::Timeout { .. } => DCF_TB_ERR_TIMEOUT,
-        TransportError::ConnectionFailed { source, .. } => connection_status(source),
+        TransportError::Timeout => DCF_TB_ERR_TIMEOUT,
+        TransportError::ConnectionFailed(_) => connection_status(error),
         TransportError::LinkDown { .. } => DCF_TB_ERR_LINK_DOWN,
-        TransportError::InvalidAddress { .. } => DCF_TB_ERR_INVALID_ADDRESS,
-        TransportError::InterfaceNotFound { .. } => DCF_TB_ERR_INTERFACE_NOT_FOUND,
+        TransportError::InvalidAddress(_) => DCF_TB_ERR_INVALID_ADDRESS,
+        TransportError::InterfaceNotFound(_) => DCF_TB_ERR_INTERFACE_NOT_FOUND,
         TransportError::MessageTooLarge { .. } => DCF_TB_ERR_MESSAGE_TOO_LARGE,
         TransportError::BufferTooSmall { .. } => DCF_TB_ERR_BUFFER_TOO_SMALL,
         TransportError::InvalidMessage(_) => DCF_TB_ERR_INVALID_MESSAGE,
         TransportError::NotInitialized => DCF_TB_ERR_NOT_INITIALIZED,
-        TransportError::SocketOption { .. } => DCF_TB_ERR_SOCKET_OPTION,
+        TransportError::SocketOption(_) => DCF_TB_ERR_SOCKET_OPTION,
         TransportError::AddressInUse { .. } => DCF_TB_ERR_ADDRESS_IN_USE,
         TransportError::PermissionDenied { .. } => DCF_TB_ERR_PERMISSION_DENIED,
         TransportError::TooManyStreams { .. } | TransportError::TooManySilentStreams { .. } => {
@@ -118,9 +119,9 @@ fn status_of(error: &TransportError) -> dcf_tb_status {
 }
 
 /// Which way a connection failed.
-fn connection_status(source: &io::Error) -> dcf_tb_status {
+fn connection_status(error: &TransportError) -> dcf_tb_status {
     use io::ErrorKind as Kind;
-    match (source.raw_os_error(), source.kind()) {
+    match (error.errno(), error.kind()) {
         // What shutdown(2) says of a connection that is gone already.
         (Some(libc::ENOTCONN), _) => DCF_TB_ERR_BROKEN_PIPE,
         (Some(libc::EHOSTDOWN), _) | (_, Kind::HostUnreachable | Kind::NetworkUnreachable) => {
@@ -129,8 +130,8 @@ fn connection_status(source: &io::Error) -> dcf_tb_status {
         (_, Kind::ConnectionRefused) => DCF_TB_ERR_CONNECTION_REFUSED,
         (_, Kind::ConnectionReset) => DCF_TB_ERR_CONNECTION_RESET,
         (_, Kind::BrokenPipe) => DCF_TB_ERR_BROKEN_PIPE,
-        // ETIMEDOUT is the kernel giving the peer up, not a timeout that the caller had set.
-        (_, Kind::ConnectionAborted | Kind::TimedOut) => DCF_TB_ERR_CONNECTION_ABORTED,
+        // With ETIMEDOUT, by which the kernel gives the peer up.
+        (_, Kind::ConnectionAborted) => DCF_TB_ERR_CONNECTION_ABORTED,
         _ => DCF_TB_ERR_CONNECTION_FAILED,
     }
 }
@@ -146,8 +147,7 @@ mod tests {
     }
 
     fn connection(source: io::Error) -> TransportError {
-        let action = "connect to fe80::1%lo".to_owned();
-        TransportError::ConnectionFailed { action, source }
+        TransportError::ConnectionFailed(format!("connect to fe80::1%lo: {source}"))
     }
 
     #[test]
@@ -170,7 +170,8 @@ mod tests {
         }
         let refused = connection(io::ErrorKind::ConnectionRefused.into());
         let failure = Failure::from(refused);
-        assert_eq!(failure.status, DCF_TB_ERR_CONNECTION_REFUSED);
+        // Without an errno there is nothing to tell them apart by.
+        assert_eq!(failure.status, DCF_TB_ERR_CONNECTION_FAILED);
         assert_eq!(failure.errno, 0);
     }
 
@@ -184,11 +185,20 @@ mod tests {
             (TransportError::Shutdown, DCF_TB_CANCELLED),
             (TransportError::NotInitialized, DCF_TB_ERR_NOT_INITIALIZED),
             (
-                TransportError::Timeout {
-                    what: text(),
-                    after,
-                },
+                TransportError::timed_out("stream with fe80::1%lo: nothing within 5 ms"),
                 DCF_TB_ERR_TIMEOUT,
+            ),
+            (
+                TransportError::InvalidAddress(text()),
+                DCF_TB_ERR_INVALID_ADDRESS,
+            ),
+            (
+                TransportError::InterfaceNotFound(text()),
+                DCF_TB_ERR_INTERFACE_NOT_FOUND,
+            ),
+            (
+                TransportError::SocketOption(format!("cannot set it: {}", os(libc::ENOPROTOOPT))),
+                DCF_TB_ERR_SOCKET_OPTION,
             ),
             (
                 TransportError::MessageTooLarge {
@@ -238,16 +248,10 @@ mod tests {
                 },
                 DCF_TB_ERR_THREAD,
             ),
-            (
-                TransportError::Io {
-                    action: text(),
-                    source: os(libc::EIO),
-                },
-                DCF_TB_ERR_IO,
-            ),
+            (TransportError::Io(os(libc::EIO)), DCF_TB_ERR_IO),
         ] {
-            let errno = error.raw_os_error().unwrap_or(0);
-            let words = error.to_string();
+            let errno = error.errno().unwrap_or(0);
+            let words = error.last_error_text();
             let failure = Failure::from(error);
             assert_eq!((failure.status, failure.errno), (status, errno), "{words}");
             assert_eq!(failure.text, words);

@@ -1,12 +1,19 @@
 //! The time for all of something, however many calls it takes. A limit for each call would let a peer that
 //! sends a byte now and then hold a place for ever.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use thunderbolt_transport::{DataStream, TransportError};
 
 /// The least that a call waits: with nothing it would not wait at all, and say so.
 const LEAST: Duration = Duration::from_millis(1);
+
+/// The error of a wait that took too long.
+pub fn late(what: impl fmt::Display, after: Duration) -> TransportError {
+    let after = after.as_millis();
+    TransportError::timed_out(format_args!("{what}: nothing within {after} ms"))
+}
 
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline {
@@ -49,10 +56,7 @@ impl Deadline {
     pub fn check(&self, what: impl FnOnce() -> String) -> Result<(), TransportError> {
         match self.is_over() {
             false => Ok(()),
-            true => Err(TransportError::Timeout {
-                what: what(),
-                after: self.after,
-            }),
+            true => Err(late(what(), self.after)),
         }
     }
 
@@ -65,9 +69,9 @@ impl Deadline {
                 Ok(0) => break,
                 Ok(read) => have += read,
                 // It names the time that was left.
-                Err(TransportError::Timeout { what, .. }) => {
-                    let after = self.after;
-                    return Err(TransportError::Timeout { what, after });
+                Err(TransportError::Timeout) => {
+                    let what = format_args!("stream with {}", stream.peer());
+                    return Err(late(what, self.after));
                 }
                 Err(error) => return Err(error),
             }
@@ -131,10 +135,7 @@ mod tests {
             let mut buf = vec![0; 1 << 20];
             Deadline::after(Duration::from_millis(100)).read(stream, &mut buf)
         });
-        assert!(
-            matches!(read, Err(TransportError::Timeout { .. })),
-            "{read:?}"
-        );
+        assert!(matches!(read, Err(TransportError::Timeout)), "{read:?}");
         let after = Deadline::after(Duration::MAX);
         assert!(!after.is_over() && after.or_within(Duration::ZERO).is_over());
     }

@@ -136,14 +136,13 @@ impl Failure {
 }
 
 impl From<TransportError> for Failure {
+    /// On the thread that made the call: it has the text of a time-out.
     fn from(error: TransportError) -> Self {
         let exit = match &error {
-            TransportError::InterfaceNotFound { .. } | TransportError::LinkDown { .. } => {
-                Exit::Link
-            }
+            TransportError::InterfaceNotFound(_) | TransportError::LinkDown { .. } => Exit::Link,
             // The kernel's time limit for an answer, or ours.
-            TransportError::ConnectionFailed { .. } | TransportError::Timeout { .. } => Exit::Peer,
-            TransportError::InvalidAddress { .. } => Exit::Usage,
+            TransportError::ConnectionFailed(_) | TransportError::Timeout => Exit::Peer,
+            TransportError::InvalidAddress(_) => Exit::Usage,
             TransportError::Shutdown | TransportError::Cancelled
                 if crate::interrupt::is_interrupted() =>
             {
@@ -152,7 +151,7 @@ impl From<TransportError> for Failure {
             _ => Exit::Failed,
         };
         let advice = match &error {
-            TransportError::InterfaceNotFound { .. } | TransportError::LinkDown { .. } => {
+            TransportError::InterfaceNotFound(_) | TransportError::LinkDown { .. } => {
                 Some("`dcf-tb doctor` says what is missing")
             }
             TransportError::AddressInUse { protocol, .. } if protocol.starts_with("UDP") => {
@@ -165,7 +164,7 @@ impl From<TransportError> for Failure {
         };
         Self {
             exit,
-            text: in_tool(&error.to_string()),
+            text: in_tool(&error.last_error_text()),
             advice: advice.map(str::to_owned),
         }
     }

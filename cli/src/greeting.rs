@@ -177,10 +177,10 @@ fn hear(stream: &DataStream, answer: &mut [u8; SIZE]) -> trouble::Result<Heard> 
         match read {
             Ok(0) => return Ok(Heard::End(have)),
             Ok(read) => have += read,
-            Err(TransportError::Timeout { .. } | TransportError::WouldBlock) if is_told => {
+            Err(TransportError::Timeout | TransportError::WouldBlock) if is_told => {
                 return Ok(Heard::Silence(have))
             }
-            Err(TransportError::Timeout { .. } | TransportError::WouldBlock) => {
+            Err(TransportError::Timeout | TransportError::WouldBlock) => {
                 is_told = true;
                 output::note(&format!(
                     "{} does not answer yet; waiting for up to {} s",
@@ -226,7 +226,7 @@ pub fn opening(stream: &DataStream, limit: Option<Duration>) -> Result<Opening, 
         let left = deadline.as_ref().map(Deadline::left);
         have += match stream.read_timeout(&mut bytes[have..], left) {
             // Whoever stops in the middle of a greeting is somebody else.
-            Err(TransportError::Timeout { .. }) if have > 0 => {
+            Err(TransportError::Timeout) if have > 0 => {
                 return Ok(Opening::Other(bytes[..have].to_vec()))
             }
             Ok(0) => return Ok(Opening::Other(bytes[..have].to_vec())),

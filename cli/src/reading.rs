@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use thunderbolt_transport::{DataStream, TransportError};
 
+use crate::deadline::late;
+
 /// For a stream that is idle. One that fills it gets the large one.
 const SMALL: usize = 4 << 10;
 /// Bytes of one read at most.
@@ -63,19 +65,17 @@ impl<'a> Reading<'a> {
                     }
                     return Ok(&self.buf[..read]);
                 }
-                Err(TransportError::Timeout { .. }) => self.buf = Vec::new(),
+                Err(TransportError::Timeout) => self.buf = Vec::new(),
                 Err(error) => return Err(error),
             }
         }
     }
 
     fn late(&self) -> TransportError {
-        TransportError::Timeout {
-            what: match self.came {
-                0 => "the next bytes of the stream".to_owned(),
-                _ => format!("the rest of {} bytes of the stream", self.pace.bytes),
-            },
-            after: self.pace.period,
-        }
+        let what = match self.came {
+            0 => "the next bytes of the stream".to_owned(),
+            _ => format!("the rest of {} bytes of the stream", self.pace.bytes),
+        };
+        late(what, self.pace.period)
     }
 }

@@ -38,6 +38,10 @@ const ERRORS: &str = "\
 A status is 0 or a positive number. Most numbers are those of DCF's own error table.
 `dcf_tb_last_error` gives the failure in words, with the offending value. The last column is the
 counterpart in Rust, of `TransportError` if not said otherwise.
+
+In Rust, `errno()` and `kind()` tell what the operating system answered, and the text of an error
+goes with it to any thread. `TransportError::Timeout` has no room for a text: `last_error_text()`
+has it, on the thread that made the call. In a task, read it before the next `.await`.
 ";
 
 /// The struct of the settings, and that of the statistics: each has a chapter of its own.

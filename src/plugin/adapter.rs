@@ -146,7 +146,7 @@ impl Adapter {
         let began = Instant::now();
         for _ in 0..QUESTIONS {
             match transport.round_trip(peer, Some(ANSWER)) {
-                Err(TransportError::Timeout { .. }) => {}
+                Err(TransportError::Timeout) => {}
                 answer => return answer.map_err(|error| failure(error, Limit::after(None))),
             }
         }

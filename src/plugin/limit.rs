@@ -35,10 +35,11 @@ impl Limit {
     /// The error of a call that found nothing until then. One that was not to wait did not.
     pub(super) fn expired(self, what: impl FnOnce() -> String) -> TransportError {
         match self.given {
-            Some(after) if !after.is_zero() => TransportError::Timeout {
-                what: what(),
-                after,
-            },
+            Some(after) if !after.is_zero() => TransportError::timed_out(format_args!(
+                "{}: nothing within {} ms",
+                what(),
+                after.as_millis()
+            )),
             _ => TransportError::WouldBlock,
         }
     }
@@ -66,7 +67,10 @@ mod tests {
 
     #[test]
     fn a_call_that_was_not_to_wait_would_have_had_to() {
-        let expired = |time| Limit::after(time).expired(|| "it".to_owned()).to_string();
+        let expired = |time| {
+            let error = Limit::after(time).expired(|| "it".to_owned());
+            error.last_error_text()
+        };
         assert_eq!(
             expired(Some(Duration::from_millis(7))),
             "it: nothing within 7 ms"

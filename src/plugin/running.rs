@@ -114,10 +114,10 @@ impl Running {
         let step = i32::from(self.settings.data_port) - i32::from(self.settings.control_port);
         let port = u16::try_from(i32::from(to.port()) + step).ok();
         let Some(port) = port.filter(|&port| port > 0) else {
-            return Err(TransportError::InvalidAddress {
-                address: recipient.to_owned(),
-                reason: format!("no data port is {step} away from its control port"),
-            });
+            return Err(TransportError::InvalidAddress(format!(
+                "invalid peer address \"{recipient}\": no data port is {step} away from its control \
+                 port"
+            )));
         };
         self.outgoing.send(transport, (*to.ip(), port), data, limit)
     }

@@ -1,5 +1,9 @@
 //! What can go wrong, with the offending value in every message.
 
+mod conversion;
+mod detail;
+
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -8,36 +12,68 @@ pub type Result<T> = std::result::Result<T, TransportError>;
 
 /// A failure, in words that name the offending value and say what to do.
 ///
-/// [`raw_os_error`](TransportError::raw_os_error) gives the errno behind it, where there is one.
+/// The first ten variants are the ones that users of this protocol's other implementations match.
+/// Their shapes do not change. Whatever one of them describes comes as that variant: a time limit that
+/// passed is always [`Timeout`](Self::Timeout), a closed transport always
+/// [`Shutdown`](Self::Shutdown). The variants after them tell apart what the ten have no name for.
+///
+/// # Texts
+///
+/// A `String` in a variant is the whole text, and [`Display`](fmt::Display) prints it as it is.
+/// Where the operating system gave the reason, the text ends with its answer, for example
+/// `Connection refused (os error 111)`. [`errno`](Self::errno) gives the number and
+/// [`kind`](Self::kind) its meaning.
+///
+/// # What timed out
+///
+/// `Timeout` has no room for a text. The thread on which the time limit passed keeps it, as the C
+/// library does for `dcf_tb_last_error`: [`last_error_text`](Self::last_error_text) tells what was
+/// waited for and how long. Read it on the thread that made the call, before it makes another one.
+/// In a task, read it before the next `.await`, which may move the task to another thread. To hand
+/// the text to another thread, hand over the `String`, or turn the error into an [`io::Error`], which
+/// keeps it. All other variants carry their text with them.
+///
+/// ```
+/// use std::time::Duration;
+/// use thunderbolt_transport::{ThunderboltTransportBuilder, TransportError};
+///
+/// # fn main() -> thunderbolt_transport::Result<()> {
+/// # let builder = ThunderboltTransportBuilder::new().interface("lo");
+/// # let transport = builder.control_port(0).data_port(0).build()?;
+/// match transport.recv(&mut [0; 64], Some(Duration::from_millis(5))) {
+///     Ok((size, sender)) => println!("{size} bytes from {sender}"),
+///     Err(error @ TransportError::Timeout) => println!("{}", error.last_error_text()),
+///     Err(error) => println!("{error}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # With `std::io`
+///
+/// Both conversions exist, so `?` mixes streams and calls of the transport:
+///
+/// - An [`io::Error`] becomes [`Io`](Self::Io) as it is. One that a stream of this crate gave becomes
+///   the error that is inside.
+/// - An error becomes an [`io::Error`] of its [`kind`](Self::kind) with the same text, and can be
+///   looked at there with [`in_io`](Self::in_io). The one in [`Io`](Self::Io) is handed out as it is.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransportError {
     /// The operating system refused something that has no error of its own here.
-    #[error("{action}: {source}")]
-    Io {
-        /// What was being done, for example `receive on the control socket`.
-        action: String,
-        /// The operating system's answer.
-        source: io::Error,
-    },
+    ///
+    /// Errors of this crate say what was attempted, so `raw_os_error` of the one inside is `None`:
+    /// ask [`errno`](Self::errno). Its `kind` is that of the operating system's answer.
+    #[error(transparent)]
+    Io(io::Error),
 
-    /// A peer string that is not an address, or not one on our interface.
-    #[error("invalid peer address \"{address}\": {reason}")]
-    InvalidAddress {
-        /// The string as it was given.
-        address: String,
-        /// What is wrong with it.
-        reason: String,
-    },
+    /// A peer string that is not an address, or not one on our interface. The text quotes it.
+    #[error("{0}")]
+    InvalidAddress(String),
 
-    /// No such network interface on this host.
-    #[error("network interface \"{interface}\" not found: {reason}")]
-    InterfaceNotFound {
-        /// The name (or `auto`) that was looked for.
-        interface: String,
-        /// How to find the right one.
-        reason: String,
-    },
+    /// No such network interface on this host. The text names it and says how to find the right one.
+    #[error("{0}")]
+    InterfaceNotFound(String),
 
     /// A control message larger than one UDP datagram can carry.
     #[error("message of {size} bytes is too large: one control message carries at most {max}; use a data stream")]
@@ -48,17 +84,12 @@ pub enum TransportError {
         max: usize,
     },
 
-    /// A data stream could not be opened, or broke. The kind of `source` tells which way: refused,
-    /// reset, broken pipe, host unreachable, or timed out: the peer stopped answering. (The time
-    /// that a call was given is another matter: [`Timeout`](Self::Timeout).) Once a stream broke,
-    /// all its calls say so.
-    #[error("{action}: {source}")]
-    ConnectionFailed {
-        /// What was being done, naming the peer.
-        action: String,
-        /// The operating system's answer.
-        source: io::Error,
-    },
+    /// A data stream could not be opened, or broke. The text names the peer. The
+    /// [`errno`](Self::errno) tells which way: refused, reset, broken pipe, host unreachable, or
+    /// timed out: the peer stopped answering. (The time that a call was given is another matter:
+    /// [`Timeout`](Self::Timeout).) Once a stream broke, all its calls say so.
+    #[error("{0}")]
+    ConnectionFailed(String),
 
     /// The transport was not started.
     #[error("the transport is not initialized")]
@@ -72,25 +103,14 @@ pub enum TransportError {
     #[error("invalid message: {0}")]
     InvalidMessage(String),
 
-    /// The time was up.
-    #[error("{what}: nothing within {}", Milliseconds(*.after))]
-    Timeout {
-        /// What was waited for.
-        what: String,
-        /// How long.
-        after: Duration,
-    },
+    /// The call's time limit passed. [`last_error_text`](Self::last_error_text) tells what was waited
+    /// for.
+    #[error("timed out")]
+    Timeout,
 
-    /// A socket option that matters could not be set.
-    #[error("cannot set socket option {option} to {value}: {source}")]
-    SocketOption {
-        /// Its name as in socket(7), tcp(7) or ipv6(7).
-        option: &'static str,
-        /// The value asked for.
-        value: String,
-        /// The operating system's answer.
-        source: io::Error,
-    },
+    /// A socket option that matters could not be set. The text names the option and the value.
+    #[error("{0}")]
+    SocketOption(String),
 
     /// A timeout of zero was given, and the call would have had to wait.
     #[error("nothing is ready, and the call was not to wait")]
@@ -211,8 +231,8 @@ struct Milliseconds(Duration);
 /// For how long something was so, if for any time.
 struct Still(Duration);
 
-impl std::fmt::Display for Still {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Still {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.is_zero() {
             true => Ok(()),
             false => write!(f, ", and was for {}", Milliseconds(self.0)),
@@ -220,20 +240,39 @@ impl std::fmt::Display for Still {
     }
 }
 
-impl std::fmt::Display for Milliseconds {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Milliseconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ms", self.0.as_millis())
     }
 }
 
 impl TransportError {
-    /// The errno behind this error, if the operating system was asked.
-    pub fn raw_os_error(&self) -> Option<i32> {
+    /// [`Timeout`](Self::Timeout), with what [`last_error_text`](Self::last_error_text) says of it on
+    /// this thread. For callers with time limits of their own.
+    pub fn timed_out(text: impl fmt::Display) -> Self {
+        detail::record(text);
+        Self::Timeout
+    }
+
+    /// The whole text of this error, when it is the last one of the calling thread.
+    ///
+    /// This is what [`Display`](fmt::Display) prints, but for [`Timeout`](Self::Timeout), of which it
+    /// tells what was waited for, from the record of the calling thread: see
+    /// [What timed out](#what-timed-out). On a thread on which nothing has timed out it is `timed out`.
+    pub fn last_error_text(&self) -> String {
         match self {
-            Self::Io { source, .. }
-            | Self::ConnectionFailed { source, .. }
-            | Self::SocketOption { source, .. }
-            | Self::AddressInUse { source, .. }
+            Self::Timeout => detail::last().unwrap_or_else(|| self.to_string()),
+            _ => self.to_string(),
+        }
+    }
+
+    /// The errno behind this error, if the operating system was asked. It travels with the error to
+    /// any thread.
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            Self::Io(error) => conversion::errno(error),
+            Self::ConnectionFailed(text) | Self::SocketOption(text) => detail::errno(text),
+            Self::AddressInUse { source, .. }
             | Self::PermissionDenied { source, .. }
             | Self::TooManyFiles { source, .. }
             | Self::Thread { source, .. } => source.raw_os_error(),
@@ -242,17 +281,55 @@ impl TransportError {
         }
     }
 
+    /// [`errno`](Self::errno), under the name that it has in [`io::Error`].
+    pub fn raw_os_error(&self) -> Option<i32> {
+        self.errno()
+    }
+
     /// Whether the statistics count it under `errors`: what a caller asked for by a timeout, or by
     /// closing, is no failure.
     pub(crate) fn counts(&self) -> bool {
         !matches!(
             self,
-            Self::Timeout { .. }
+            Self::Timeout
                 | Self::WouldBlock
                 | Self::Cancelled
                 | Self::Shutdown
                 | Self::BufferTooSmall { .. }
         )
+    }
+
+    /// A peer string that cannot be used.
+    pub(crate) fn invalid_address(address: &str, reason: impl fmt::Display) -> Self {
+        Self::InvalidAddress(format!("invalid peer address \"{address}\": {reason}"))
+    }
+
+    /// An interface, or `auto`, that is not there, and how to find the right one.
+    pub(crate) fn interface_not_found(interface: &str, reason: impl fmt::Display) -> Self {
+        Self::InterfaceNotFound(format!(
+            "network interface \"{interface}\" not found: {reason}"
+        ))
+    }
+
+    /// A connection that failed with the operating system's answer.
+    pub(crate) fn connection_failed(action: impl fmt::Display, source: &io::Error) -> Self {
+        Self::ConnectionFailed(format!("{action}: {source}"))
+    }
+
+    /// A socket option, named as in socket(7), tcp(7) or ipv6(7), that was refused.
+    pub(crate) fn socket_option(
+        option: &str,
+        value: impl fmt::Display,
+        source: &io::Error,
+    ) -> Self {
+        Self::SocketOption(format!(
+            "cannot set socket option {option} to {value}: {source}"
+        ))
+    }
+
+    /// The operating system's answer, with what was attempted.
+    pub(crate) fn io(action: impl Into<String>, source: io::Error) -> Self {
+        Self::Io(conversion::attempted(action.into(), source))
     }
 
     /// Sorts an errno into the variant that a caller can act on. What it says of the link only the
@@ -269,9 +346,9 @@ impl TransportError {
                 | libc::EPIPE
                 | libc::ENOTCONN
                 | libc::ETIMEDOUT,
-            ) => Self::ConnectionFailed { action, source },
+            ) => Self::connection_failed(action, &source),
             Some(libc::ENOMEM) => Self::OutOfMemory { action },
-            _ => Self::Io { action, source },
+            _ => Self::io(action, source),
         }
     }
 
@@ -279,70 +356,19 @@ impl TransportError {
     /// that does not answer is no peer of ours.
     pub(crate) fn of_file(action: impl Into<String>, source: io::Error) -> Self {
         match source.raw_os_error() {
-            Some(libc::ETIMEDOUT) => Self::Io {
-                action: action.into(),
-                source,
-            },
+            Some(libc::ETIMEDOUT) => Self::io(action, source),
             _ => Self::from_os(action, source),
         }
     }
 }
 
-impl From<TransportError> for io::Error {
-    /// For the `Read` and `Write` of a stream: the kind is kept where std has one. `TimedOut` is the
-    /// caller's own time limit only: a peer that stopped answering is `ConnectionAborted`.
-    fn from(error: TransportError) -> Self {
-        use io::ErrorKind as Kind;
-        let kind = match &error {
-            TransportError::ConnectionFailed { source, .. } if source.kind() == Kind::TimedOut => {
-                Kind::ConnectionAborted
-            }
-            TransportError::Io { source, .. } | TransportError::ConnectionFailed { source, .. } => {
-                source.kind()
-            }
-            TransportError::InvalidAddress { .. } | TransportError::OutOfRange { .. } => {
-                Kind::InvalidInput
-            }
-            TransportError::InterfaceNotFound { .. } => Kind::NotFound,
-            TransportError::Timeout { .. } => Kind::TimedOut,
-            TransportError::WouldBlock => Kind::WouldBlock,
-            TransportError::LinkDown { .. } => Kind::NetworkDown,
-            TransportError::AddressInUse { .. } => Kind::AddrInUse,
-            TransportError::PermissionDenied { .. } => Kind::PermissionDenied,
-            TransportError::OutOfMemory { .. } => Kind::OutOfMemory,
-            TransportError::Cancelled | TransportError::Shutdown => Kind::ConnectionAborted,
-            _ => Kind::Other,
-        };
-        Self::new(kind, error)
-    }
-}
-
 /// The error of a wait that found nothing: a timeout of zero asked not to wait at all.
-pub(crate) fn expired(what: impl Into<String>, timeout: Option<Duration>) -> TransportError {
+pub(crate) fn expired(what: impl fmt::Display, timeout: Option<Duration>) -> TransportError {
     match timeout {
-        Some(after) if !after.is_zero() => TransportError::Timeout {
-            what: what.into(),
-            after,
-        },
+        Some(after) if !after.is_zero() => {
+            let after = Milliseconds(after);
+            TransportError::timed_out(format_args!("{what}: nothing within {after}"))
+        }
         _ => TransportError::WouldBlock,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_peer_that_stopped_answering_is_not_the_callers_time_limit() {
-        let kind = |error: TransportError| io::Error::from(error).kind();
-        let silent = io::Error::from_raw_os_error(libc::ETIMEDOUT);
-        let dead = TransportError::from_os("cannot read", silent);
-        assert_eq!(dead.raw_os_error(), Some(libc::ETIMEDOUT));
-        assert_eq!(kind(dead), io::ErrorKind::ConnectionAborted);
-        let late = expired("stream", Some(Duration::from_millis(5)));
-        assert_eq!(kind(late), io::ErrorKind::TimedOut);
-        let reset = io::Error::from_raw_os_error(libc::ECONNRESET);
-        let reset = TransportError::from_os("cannot read", reset);
-        assert_eq!(kind(reset), io::ErrorKind::ConnectionReset);
     }
 }

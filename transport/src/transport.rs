@@ -230,7 +230,7 @@ impl ThunderboltTransport {
     pub fn measure_rtt(&self, peer: &str, timeout: Duration) -> Result<Option<f64>> {
         match self.round_trip(peer, Some(timeout)) {
             Ok(time) => Ok(Some(time.as_secs_f64())),
-            Err(TransportError::Timeout { .. } | TransportError::WouldBlock) => Ok(None),
+            Err(TransportError::Timeout | TransportError::WouldBlock) => Ok(None),
             Err(error) => Err(error),
         }
     }

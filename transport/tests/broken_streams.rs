@@ -25,11 +25,7 @@ fn connect(to: &ThunderboltTransport) -> TcpStream {
 }
 
 fn is_reset(error: &TransportError) -> bool {
-    let kind = match error {
-        TransportError::ConnectionFailed { source, .. } => source.kind(),
-        _ => return false,
-    };
-    kind == std::io::ErrorKind::ConnectionReset
+    matches!(error, TransportError::ConnectionFailed(_)) && error.errno() == Some(libc::ECONNRESET)
 }
 
 /// The kernel says once why a connection broke, to one of the calls. For the others its answer is
@@ -62,7 +58,7 @@ fn a_broken_stream_never_looks_like_one_that_ended() {
         assert!(is_reset(&error), "round {round}: reading: {error}");
         let written = writing.join().unwrap().outcome.unwrap_err();
         assert!(
-            matches!(written, TransportError::ConnectionFailed { .. }),
+            matches!(written, TransportError::ConnectionFailed(_)),
             "round {round}: writing: {written}"
         );
         // And so it stays.

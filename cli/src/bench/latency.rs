@@ -36,7 +36,7 @@ pub fn quiet(
     while lost == 0 && times.is_empty() || begin.elapsed() < time {
         match transport.round_trip(&peer.control, Some(LOST)) {
             Ok(time) => times.add(time),
-            Err(TransportError::Timeout { .. }) => lost += 1,
+            Err(TransportError::Timeout) => lost += 1,
             Err(error) => return Err(error.into()),
         }
     }

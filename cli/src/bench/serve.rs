@@ -110,7 +110,7 @@ fn source(stream: &DataStream) -> Result<(), TransportError> {
         let written = stream.write_timeout(pattern.next(PIECE), Some(PACE.period));
         match written.outcome {
             Ok(()) => {}
-            Err(TransportError::ConnectionFailed { .. }) => return Ok(()),
+            Err(TransportError::ConnectionFailed(_)) => return Ok(()),
             Err(error) => return Err(error),
         }
     }

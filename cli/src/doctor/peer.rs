@@ -62,11 +62,8 @@ fn ask(name: &str, common: &Common, named: Option<&str>) -> Result<Asked, Failur
     let stream = transport.open_data_stream(&peer.data)?;
     let socket = socket2::Socket::from(stream.detach()?);
     let segment = socket.tcp_mss().map_err(|source| {
-        Failure::from(TransportError::SocketOption {
-            option: "TCP_MAXSEG",
-            value: String::new(),
-            source,
-        })
+        let text = format!("cannot read socket option TCP_MAXSEG: {source}");
+        Failure::from(TransportError::SocketOption(text))
     })?;
     Ok(Asked {
         peer: peer.name,

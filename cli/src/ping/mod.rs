@@ -93,12 +93,12 @@ fn measure(
         let number = series.sent() + 1;
         let time = match transport.round_trip(&target.peer.control, Some(options.timeout)) {
             Ok(time) => Some(time),
-            Err(TransportError::Timeout { .. } | TransportError::WouldBlock) => None,
+            Err(TransportError::Timeout | TransportError::WouldBlock) => None,
             Err(TransportError::Shutdown | TransportError::Cancelled) => break,
             Err(
-                error @ (TransportError::LinkDown { .. } | TransportError::ConnectionFailed { .. }),
+                error @ (TransportError::LinkDown { .. } | TransportError::ConnectionFailed(_)),
             ) if answered_before => {
-                output::note(&in_tool(&error.to_string()));
+                output::note(&in_tool(&error.last_error_text()));
                 None
             }
             Err(error) => return Err(error.into()),

@@ -247,7 +247,7 @@ impl Sending<'_> {
         let read = match sent.outcome {
             Ok(()) => Ok(()),
             // No error of a stream is one of these.
-            Err(error @ (TransportError::Io { .. } | TransportError::PermissionDenied { .. })) => {
+            Err(error @ (TransportError::Io(_) | TransportError::PermissionDenied { .. })) => {
                 Err(error.into())
             }
             Err(error) => return Err(line.reason(error.into())),

@@ -42,7 +42,7 @@ impl Fault {
     /// From a transfer between the stream and a file: the file's fault is told from the stream's.
     pub fn of_transfer(folder: &Folder, entry: &Entry, error: TransportError) -> Self {
         let errno = match &error {
-            TransportError::Io { .. }
+            TransportError::Io(_)
             | TransportError::PermissionDenied { .. }
             | TransportError::TooManyFiles { .. } => error.raw_os_error(),
             _ => None,

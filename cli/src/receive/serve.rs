@@ -57,7 +57,10 @@ impl Receiving {
                     }
                 }
                 Ok(None) => {}
-                Err(error) => output::detail(&format!("{}: {error}", stream.peer())),
+                Err(error) => {
+                    let why = error.last_error_text();
+                    output::detail(&format!("{}: {why}", stream.peer()));
+                }
             }
         });
     }

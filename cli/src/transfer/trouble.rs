@@ -38,8 +38,8 @@ impl From<TransportError> for Trouble {
     fn from(error: TransportError) -> Self {
         match error {
             TransportError::LinkDown { .. }
-            | TransportError::ConnectionFailed { .. }
-            | TransportError::Timeout { .. } => Self::Broken(error.into()),
+            | TransportError::ConnectionFailed(_)
+            | TransportError::Timeout => Self::Broken(error.into()),
             other => Self::Fatal(other.into()),
         }
     }

@@ -242,7 +242,7 @@ impl World {
         let index = from.up.then_some(1);
         let address = match peer::parse(text, &from.interface, index, own_port) {
             Ok(address) => address,
-            Err(TransportError::InterfaceNotFound { .. }) => {
+            Err(TransportError::InterfaceNotFound(_)) => {
                 return Target::Refused(DCF_TB_ERR_INTERFACE_NOT_FOUND);
             }
             Err(_) => return Target::Refused(DCF_TB_ERR_INVALID_ADDRESS),

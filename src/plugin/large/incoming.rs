@@ -252,7 +252,7 @@ impl Source for Patient<'_> {
             let waited = began.elapsed().min(limit);
             let came = match read {
                 Ok(read) => Some(read.len()),
-                Err(TransportError::Timeout { .. }) if self.pace.is_some() => None,
+                Err(TransportError::Timeout) if self.pace.is_some() => None,
                 Err(error) => return Err(error.into()),
             };
             match came {

@@ -244,7 +244,7 @@ impl Line {
             Some(Duration::ZERO)
         };
         match stream.read_timeout(&mut [0], wait) {
-            Err(TransportError::WouldBlock | TransportError::Timeout { .. }) if cut => {
+            Err(TransportError::WouldBlock | TransportError::Timeout) if cut => {
                 Err(limit.expired(|| format!("{} does not read", stream.peer())))
             }
             Err(TransportError::WouldBlock) => Ok(Some(stream)),
@@ -272,7 +272,7 @@ impl Line {
                     connection.used = Instant::now();
                 }
             }
-            Err(TransportError::Timeout { .. } | TransportError::WouldBlock) => {
+            Err(TransportError::Timeout | TransportError::WouldBlock) => {
                 if written.count > 0 {
                     self.cut(stream);
                 }
@@ -314,7 +314,7 @@ impl Line {
         let mut wait = IDLE;
         loop {
             match stream.read_timeout(&mut [0], Some(wait)) {
-                Err(TransportError::Timeout { .. }) => {}
+                Err(TransportError::Timeout) => {}
                 Err(error) if is_lost(&error) => return Ended::Reset,
                 // Nothing ever comes from there but the end.
                 _ => return Ended::Otherwise,
@@ -364,11 +364,9 @@ impl Line {
 /// Whether the connection broke, as one that the peer had ended already.
 fn is_lost(error: &TransportError) -> bool {
     use std::io::ErrorKind as Kind;
-    let TransportError::ConnectionFailed { source, .. } = error else {
-        return false;
-    };
-    matches!(
-        source.kind(),
-        Kind::ConnectionReset | Kind::BrokenPipe | Kind::NotConnected
-    )
+    matches!(error, TransportError::ConnectionFailed(_))
+        && matches!(
+            error.kind(),
+            Kind::ConnectionReset | Kind::BrokenPipe | Kind::NotConnected
+        )
 }

@@ -130,8 +130,5 @@ fn poll_readable(
 }
 
 fn cannot_wait(source: io::Error) -> TransportError {
-    TransportError::Io {
-        action: "cannot wait for a pong in an event loop".to_owned(),
-        source,
-    }
+    TransportError::io("cannot wait for a pong in an event loop", source)
 }

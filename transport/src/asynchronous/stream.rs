@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
 use super::within;
 use crate::core::Core;
-use crate::error::{expired, Result, TransportError};
+use crate::error::{Result, TransportError};
 use crate::stream::{DataStream, Direction};
 use crate::sys::poll::Deadline;
 use crate::sys::reactor::{self, Held, Steady};
@@ -25,8 +25,8 @@ use crate::sys::reactor::{self, Held, Steady};
 ///
 /// It is the same stream: counted by the same statistics and bounded by the same limits, it ends
 /// with the link and with the transport, and its errors are the same. As with [`DataStream`]'s
-/// `Read` and `Write`, they come as [`io::Error`] with a [`TransportError`] inside. It belongs to the
-/// runtime that it was made in.
+/// `Read` and `Write`, they come as [`io::Error`] with a [`TransportError`] inside, which `?` takes out
+/// and [`TransportError::in_io`] looks at. It belongs to the runtime that it was made in.
 ///
 /// **Cancelling** any call on it, by dropping its future, loses nothing: bytes are taken from the
 /// socket in the poll that gives them to the caller, and a write tells what was sent in the poll that
@@ -74,9 +74,9 @@ impl AsyncDataStream {
     ///
     /// Outside of a tokio runtime, or in one without IO (`enable_io`).
     pub fn new(stream: DataStream) -> Result<Self> {
-        let failed = |peer: &str, source| TransportError::Io {
-            action: format!("cannot wait for the stream with {peer} in an event loop"),
-            source,
+        let failed = |peer: &str, source| {
+            let action = format!("cannot wait for the stream with {peer} in an event loop");
+            TransportError::io(action, source)
         };
         if !stream.claim() {
             return Err(failed(stream.peer(), io::ErrorKind::AlreadyExists.into()));
@@ -109,12 +109,7 @@ impl AsyncDataStream {
         let writable = poll_fn(|cx| connected.poll(cx, Direction::Write, call));
         match within(deadline, writable).await {
             Some(outcome) => outcome?,
-            None => {
-                return Err(match expired("", timeout) {
-                    TransportError::Timeout { after, .. } => connecting.too_long(after),
-                    other => other,
-                })
-            }
+            None => return Err(connecting.too_long(timeout)),
         }
         connecting.finish()?;
         stream.note_opened();
@@ -165,9 +160,9 @@ impl AsyncDataStream {
             };
             match ready {
                 Poll::Ready(ready) => {
-                    let mut ready = ready.map_err(|source| TransportError::Io {
-                        action: format!("cannot wait for the stream with {}", stream.peer()),
-                        source,
+                    let mut ready = ready.map_err(|source| {
+                        let action = format!("cannot wait for the stream with {}", stream.peer());
+                        TransportError::io(action, source)
                     })?;
                     if let Some(done) = call()? {
                         return Poll::Ready(Ok(done));

@@ -163,7 +163,7 @@ impl AsyncTransport {
     pub async fn measure_rtt(&self, peer: &str, timeout: Duration) -> Result<Option<f64>> {
         match self.round_trip(peer, Some(timeout)).await {
             Ok(time) => Ok(Some(time.as_secs_f64())),
-            Err(TransportError::Timeout { .. } | TransportError::WouldBlock) => Ok(None),
+            Err(TransportError::Timeout | TransportError::WouldBlock) => Ok(None),
             Err(error) => Err(error),
         }
     }

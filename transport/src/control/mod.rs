@@ -244,11 +244,11 @@ pub(crate) fn cannot_bind_device(interface: &str, error: SocketError) -> Transpo
             errno: Some(errno),
             back: false,
         },
-        _ => TransportError::SocketOption {
-            option: "SO_BINDTODEVICE",
-            value: format!("\"{interface}\""),
-            source,
-        },
+        _ => TransportError::socket_option(
+            "SO_BINDTODEVICE",
+            format_args!("\"{interface}\""),
+            &source,
+        ),
     }
 }
 

@@ -112,10 +112,7 @@ pub(crate) fn not_found(kernel: &Kernel, configured: &str, found: &Resolved) -> 
         [] => "no interface".to_owned(),
         names => names.join(", "),
     };
-    TransportError::InterfaceNotFound {
-        interface: configured.to_owned(),
-        reason: format!("{what}; this host has: {there}"),
-    }
+    TransportError::interface_not_found(configured, format_args!("{what}; this host has: {there}"))
 }
 
 /// Why nothing is bound to while there are several.

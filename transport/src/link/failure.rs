@@ -116,13 +116,10 @@ fn sort(
         |source: &io::Error| format!("{} ({action}: {source})", state.reason(interface));
     let because = |why: &str| format!("{action} ({why})");
     match (errno, attempt) {
-        (libc::ENODEV, Bind(_)) if up => TransportError::Io {
-            action: because(
+        (libc::ENODEV, Bind(_)) if up => TransportError::io(because(
                 "the link is up; does this thread belong to another network namespace than the \
                  thread that started the transport?",
-            ),
-            source,
-        },
+            ), source),
         // The kernel says that it was down, however it is by now.
         (libc::ENETDOWN | libc::ENODEV | libc::ENXIO, _) if up => {
             link_down(format!("{action}: {source}"))
@@ -134,59 +131,38 @@ fn sort(
         {
             link_down(with_state(&source))
         }
-        (libc::ENETUNREACH, Send(to) | Connect(to)) => TransportError::ConnectionFailed {
-            action: because(&no_route(to.ip(), interface, any_source)),
-            source,
-        },
-        (libc::EHOSTUNREACH | libc::EHOSTDOWN, _) if !up => TransportError::ConnectionFailed {
-            action: because(&format!("the link is down: {}", state.reason(interface))),
-            source,
-        },
+        (libc::ENETUNREACH, Send(to) | Connect(to)) => TransportError::connection_failed(because(&no_route(to.ip(), interface, any_source)), &source),
+        (libc::EHOSTUNREACH | libc::EHOSTDOWN, _) if !up => TransportError::connection_failed(
+            because(&format!("the link is down: {}", state.reason(interface))),
+            &source,
+        ),
         (libc::EHOSTUNREACH | libc::EHOSTDOWN, Send(_) | Connect(_) | Opening) => {
-            TransportError::ConnectionFailed {
-                action: because("the link is up, but no host answers for this address"),
-                source,
-            }
+            TransportError::connection_failed(because("the link is up, but no host answers for this address"), &source)
         }
-        (libc::ENETUNREACH, Opening) => TransportError::ConnectionFailed {
-            action: because("the link is up, but a router on the way has no route to this address"),
-            source,
-        },
+        (libc::ENETUNREACH, Opening) => TransportError::connection_failed(because("the link is up, but a router on the way has no route to this address"), &source),
         (libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EHOSTDOWN | libc::EPROTO, _) => {
-            TransportError::ConnectionFailed { action, source }
+            TransportError::connection_failed(action, &source)
         }
-        (libc::ECONNREFUSED, Connect(_) | Opening) => TransportError::ConnectionFailed {
-            action: because("the host is there, but nothing listens on this port"),
-            source,
-        },
-        (libc::EADDRNOTAVAIL, Connect(_)) => TransportError::Io {
-            action: because(
+        (libc::ECONNREFUSED, Connect(_) | Opening) => TransportError::connection_failed(because("the host is there, but nothing listens on this port"), &source),
+        (libc::EADDRNOTAVAIL, Connect(_)) => TransportError::io(because(
                 "all local ports are in use or wait for the end of earlier connections to it: \
                  net.ipv4.ip_local_port_range",
-            ),
+            ), source),
+        (libc::EADDRNOTAVAIL, Send(_)) => TransportError::io(
+            because(&format!("no address of {interface} can be its source")),
             source,
-        },
-        (libc::EADDRNOTAVAIL, Send(_)) => TransportError::Io {
-            action: because(&format!("no address of {interface} can be its source")),
-            source,
-        },
-        (libc::EINVAL, Send(_) | Connect(_)) => TransportError::Io {
-            action: because(
+        ),
+        (libc::EINVAL, Send(_) | Connect(_)) => TransportError::io(because(
                 "the kernel's neighbour table may be full (net.ipv6.neigh.default.gc_thresh3), or a \
                  blackhole route or rule of this host covers this address",
-            ),
-            source,
-        },
+            ), source),
         (libc::EACCES | libc::EPERM, Send(_) | Connect(_)) => TransportError::PermissionDenied {
             action: because("a firewall rule or a prohibit route of this host forbids it"),
             source,
         },
         // ICMPv6 "administratively prohibited": this host has nothing to do with it.
-        (libc::EACCES, Opening) => TransportError::ConnectionFailed {
-            action: because("a firewall of the peer, or on the way to it, rejects it"),
-            source,
-        },
-        (libc::EACCES, Connection) => TransportError::ConnectionFailed { action, source },
+        (libc::EACCES, Opening) => TransportError::connection_failed(because("a firewall of the peer, or on the way to it, rejects it"), &source),
+        (libc::EACCES, Connection) => TransportError::connection_failed(action, &source),
         _ => TransportError::from_os(action, source),
     }
 }

@@ -36,10 +36,10 @@ impl<'a> Session<'a> {
         }
         let to = core.resolve(peer, core.own_control_port())?;
         if to.ip().is_multicast() {
-            return Err(TransportError::InvalidAddress {
-                address: peer.to_owned(),
-                reason: "a round trip is to one peer; use discovery for all".to_owned(),
-            });
+            return Err(TransportError::invalid_address(
+                peer,
+                "a round trip is to one peer; use discovery for all",
+            ));
         }
         core.link.check()?;
         Self::begin(core, to, Some(&to))
@@ -56,11 +56,7 @@ impl<'a> Session<'a> {
                 Some(libc::ENODEV | libc::EADDRNOTAVAIL) => {
                     core.failed_to("cannot send a ping", &to, source)
                 }
-                _ => TransportError::SocketOption {
-                    option,
-                    value: index.to_string(),
-                    source,
-                },
+                _ => TransportError::socket_option(option, index, &source),
             }
         };
         let socket = &session.port.socket;

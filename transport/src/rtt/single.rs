@@ -53,8 +53,10 @@ impl Measurement for RoundTrip<'_> {
             Some(time) => sent.checked_add(time).map_or(Deadline::Never, Deadline::At),
         };
         if waited && deadline.passed() {
-            let what = format!("round trip to {}", self.peer);
-            return Err(expired(what, self.timeout));
+            return Err(expired(
+                format_args!("round trip to {}", self.peer),
+                self.timeout,
+            ));
         }
         Ok(Next::Wait(deadline))
     }

@@ -10,7 +10,7 @@ use socket2::SockAddr;
 use super::options;
 use super::shared::{Shared, Using};
 use super::waited::Waited;
-use crate::error::{Result, TransportError};
+use crate::error::{expired, Result, TransportError};
 use crate::link::Attempt;
 use crate::sync::atomic::Ordering;
 use crate::sys::poll::{Deadline, Interest};
@@ -34,7 +34,7 @@ impl Shared {
         let mut waited = Waited::until(deadline, timeout);
         let writable = self.wait(Interest::writable(self.socket.as_fd()), &mut waited);
         writable.map_err(|error| match error {
-            TransportError::Timeout { after, .. } => connecting.too_long(after),
+            TransportError::Timeout => connecting.too_long(timeout),
             other => other,
         })?;
         connecting.finish()
@@ -81,7 +81,7 @@ impl Connecting<'_> {
             Ok(None) => options::limit_silence(&stream.socket, &stream.core),
             // The kernel gave up before the caller did.
             Ok(Some(error)) if error.raw_os_error() == Some(libc::ETIMEDOUT) => {
-                Err(self.too_long(self.start.elapsed()))
+                Err(self.too_long(Some(self.start.elapsed())))
             }
             Ok(Some(_)) | Err(_) if stream.ended().is_some() => Err(stream.end_error()),
             Ok(Some(error)) | Err(error) => {
@@ -96,11 +96,8 @@ impl Connecting<'_> {
     }
 
     /// The error when it took too long.
-    pub fn too_long(&self, after: Duration) -> TransportError {
-        TransportError::Timeout {
-            what: self.action(),
-            after,
-        }
+    pub fn too_long(&self, after: Option<Duration>) -> TransportError {
+        expired(self.action(), after)
     }
 }
 

@@ -33,11 +33,7 @@ pub(crate) fn open(core: &Core, interface: &str) -> Result<Socket> {
     // Connections of an earlier run in TIME_WAIT do not keep the port; another listener does.
     socket
         .set_reuse_address(true)
-        .map_err(|source| TransportError::SocketOption {
-            option: "SO_REUSEADDR",
-            value: "1".to_owned(),
-            source,
-        })?;
+        .map_err(|source| TransportError::socket_option("SO_REUSEADDR", 1, &source))?;
     let port = core.streams.port();
     socket::bind_port(&socket, port)
         .and_then(|()| socket::local_port(&socket))

@@ -96,10 +96,10 @@ impl DataStream {
         }
         let to = core.resolve(peer, core.own_data_port())?;
         if to.ip().is_multicast() {
-            return Err(TransportError::InvalidAddress {
-                address: peer.to_owned(),
-                reason: "a stream goes to one peer, and this is a multicast address".to_owned(),
-            });
+            return Err(TransportError::invalid_address(
+                peer,
+                "a stream goes to one peer, and this is a multicast address",
+            ));
         }
         core.link.check()?;
         let id = core.streams.reserve()?;

@@ -1,6 +1,5 @@
 //! Socket options of data streams.
 
-use std::fmt;
 use std::time::Duration;
 
 use socket2::{Socket, TcpKeepalive};
@@ -62,24 +61,16 @@ pub(super) fn limit_silence(socket: &Socket, core: &Core) -> Result<()> {
     }
     socket
         .set_tcp_user_timeout(Some(dead_after))
-        .map_err(|source| TransportError::SocketOption {
-            option: "TCP_USER_TIMEOUT",
-            value: dead_after.as_millis().to_string(),
-            source,
+        .map_err(|source| {
+            TransportError::socket_option("TCP_USER_TIMEOUT", dead_after.as_millis(), &source)
         })
 }
 
 /// Sets what a data stream is configured to have, before it is connected.
 pub(super) fn configure(socket: &Socket, core: &Core) -> Result<()> {
     let settings = &core.settings;
-    let failed = |option, value: &dyn fmt::Display| {
-        let value = value.to_string();
-        move |source| TransportError::SocketOption {
-            option,
-            value,
-            source,
-        }
-    };
+    let failed =
+        |option, value| move |source| TransportError::socket_option(option, value, &source);
     if settings.config.tcp_nodelay {
         let set = socket.set_tcp_nodelay(true);
         set.map_err(failed("TCP_NODELAY", &1))?;

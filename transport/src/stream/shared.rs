@@ -168,14 +168,14 @@ impl Shared {
                 self.core.link.down(&reason)
             }
             Some(End::TransportClosed) => TransportError::Shutdown,
-            Some(End::GaveWay) => TransportError::ConnectionFailed {
-                action: format!(
+            Some(End::GaveWay) => TransportError::connection_failed(
+                format_args!(
                     "the stream with {} was silent, and gave way to another one \
                      (max_silent_streams, silent_after_ms)",
                     self.peer
                 ),
-                source: io::Error::from_raw_os_error(libc::ECONNABORTED),
-            },
+                &io::Error::from_raw_os_error(libc::ECONNABORTED),
+            ),
             _ => TransportError::Cancelled,
         }
     }
@@ -231,7 +231,7 @@ impl Shared {
                 Ok(true) => thread::sleep(Duration::from_micros(50)),
                 Ok(false) => {
                     return Err(expired(
-                        format!("stream with {}", self.peer),
+                        format_args!("stream with {}", self.peer),
                         waited.timeout(),
                     ))
                 }

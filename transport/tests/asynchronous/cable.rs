@@ -110,10 +110,7 @@ fn a_connect_that_nobody_answers_ends_with_its_time_its_task_or_the_carrier() {
     on(cable.a(), async {
         let timeout = Some(Duration::from_millis(30));
         let late = soon(a.open_data_stream_timeout("fe80::1", timeout)).await;
-        assert!(
-            matches!(late, Err(TransportError::Timeout { .. })),
-            "{late:?}"
-        );
+        assert!(matches!(late, Err(TransportError::Timeout)), "{late:?}");
         let now = soon(a.open_data_stream_timeout("fe80::1", Some(Duration::ZERO))).await;
         assert!(matches!(now, Err(TransportError::WouldBlock)), "{now:?}");
         {

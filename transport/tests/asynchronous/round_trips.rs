@@ -40,10 +40,7 @@ async fn nobody_there_is_none_and_not_an_error() {
         assert!(matches!(rtt, Ok(None)), "{rtt:?}");
     }
     let late = soon(a.round_trip(&peer, Some(Duration::from_millis(30)))).await;
-    assert!(
-        matches!(late, Err(TransportError::Timeout { .. })),
-        "{late:?}"
-    );
+    assert!(matches!(late, Err(TransportError::Timeout)), "{late:?}");
     let peers = soon(a.discover(Some(Duration::from_millis(30)))).await;
     assert_eq!(peers.unwrap(), [], "lo has no peers");
     assert_eq!(a.transport().get_stats().errors, 0);

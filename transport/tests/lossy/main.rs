@@ -93,7 +93,15 @@ fn bytes(seed: u32, count: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(count).collect()
 }
 
+/// An error with its text, which the thread that made the call has.
+fn in_words<T>(result: Result<T>) -> std::result::Result<T, (TransportError, String)> {
+    result.map_err(|error| {
+        let text = error.last_error_text();
+        (error, text)
+    })
+}
+
 /// Whether the connection broke, as the kernel told, and not the time of the call or we.
 fn is_broken(error: &TransportError) -> bool {
-    matches!(error, TransportError::ConnectionFailed { .. })
+    matches!(error, TransportError::ConnectionFailed(_))
 }

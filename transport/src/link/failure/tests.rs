@@ -19,11 +19,11 @@ enum Is {
 fn is(error: &TransportError) -> Is {
     match error {
         TransportError::LinkDown { .. } => Is::LinkDown,
-        TransportError::ConnectionFailed { .. } => Is::Connection,
+        TransportError::ConnectionFailed(_) => Is::Connection,
         TransportError::PermissionDenied { .. } => Is::Permission,
         TransportError::TooManyFiles { .. } => Is::Files,
         TransportError::OutOfMemory { .. } => Is::Memory,
-        TransportError::Io { .. } => Is::Io,
+        TransportError::Io(_) => Is::Io,
         other => panic!("{other:?}"),
     }
 }
