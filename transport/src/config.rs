@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::handlers::{
-    ClosedHandler, LinkEvent, LinkHandler, LogHandler, MessageHandler, Sender, StreamHandler,
+    combined, ClosedHandler, LinkEvent, LinkHandler, LogHandler, MessageHandler, Sender,
+    StreamHandler,
 };
 use crate::log::LogLevel;
 use crate::message::{MessageData, MessageType};
 use crate::stream::DataStream;
+use crate::weak::WeakTransport;
 use crate::ThunderboltTransport;
 
 /// The interface that Linux gives to the first Thunderbolt cable.
@@ -112,6 +114,7 @@ pub struct ThunderboltTransportBuilder {
     pub(crate) on_log: Option<LogHandler>,
     pub(crate) on_link: Option<LinkHandler>,
     pub(crate) on_closed: Option<ClosedHandler>,
+    pub(crate) weak: WeakTransport,
 }
 
 impl Default for ThunderboltTransportBuilder {
@@ -145,6 +148,7 @@ impl ThunderboltTransportBuilder {
             on_log: None,
             on_link: None,
             on_closed: None,
+            weak: WeakTransport::default(),
         }
     }
 
@@ -285,28 +289,36 @@ impl ThunderboltTransportBuilder {
         self
     }
 
+    /// A reference to the transport that [`build`](Self::build) will start, for handlers to capture. It
+    /// leads nowhere before.
+    ///
+    /// A handler that captured a reference proper (an `Arc`, or an `AsyncTransport`) would keep its
+    /// transport open for ever, and the ports with it.
+    pub fn weak(&self) -> WeakTransport {
+        self.weak.clone()
+    }
+
     /// One handler for both kinds of traffic, on copies that it owns. It replaces what
     /// [`on_message`](Self::on_message) and [`on_stream`](Self::on_stream) set.
     ///
     /// Control messages come on the receiver thread, one at a time; each stream comes on a thread
-    /// of its own.
-    pub fn message_handler<F>(self, handler: F) -> Self
+    /// of its own. What it needs of its transport it has by [`weak`](Self::weak); to answer messages there
+    /// is [`on_message`](Self::on_message).
+    pub fn message_handler<F>(mut self, handler: F) -> Self
     where
         F: Fn(MessageType, MessageData) + Send + Sync + 'static,
     {
-        let messages = Arc::new(handler);
-        let streams = Arc::clone(&messages);
-        self.on_message(move |data, _| {
-            messages(
-                MessageType::ControlMessage,
-                MessageData::Bytes(data.to_vec()),
-            )
-        })
-        .on_stream(move |stream| streams(MessageType::DataStream, MessageData::Stream(stream)))
+        let (messages, streams) = combined(handler);
+        self.on_message = Some(messages);
+        self.on_stream = Some(streams);
+        self
     }
 
     /// Called with each control message and its sender, on the receiver thread, without a copy.
     /// Messages of one peer come in order; no two calls overlap.
+    ///
+    /// [`Sender::reply`] answers, and [`Sender::transport`] lends the transport: do not capture a
+    /// reference to it, which would keep it open for ever.
     pub fn on_message<F>(mut self, handler: F) -> Self
     where
         F: Fn(&[u8], &Sender<'_>) + Send + Sync + 'static,
@@ -316,6 +328,9 @@ impl ThunderboltTransportBuilder {
     }
 
     /// Called with each data stream that a peer opens, on a thread of its own.
+    ///
+    /// [`DataStream::transport`] lends the transport: do not capture a reference to it, which would keep it
+    /// open for ever.
     pub fn on_stream<F>(mut self, handler: F) -> Self
     where
         F: Fn(DataStream) + Send + Sync + 'static,
@@ -325,6 +340,9 @@ impl ThunderboltTransportBuilder {
     }
 
     /// Called with each log record, on whichever thread it arises.
+    ///
+    /// What it needs of its transport it has by [`weak`](Self::weak): a reference that it captured would
+    /// keep the transport open for ever.
     pub fn logger<F>(mut self, logger: F) -> Self
     where
         F: Fn(LogLevel, &str) + Send + Sync + 'static,
@@ -336,6 +354,9 @@ impl ThunderboltTransportBuilder {
     /// Called when the interface can carry traffic again, and when it cannot any more. An outage that begins
     /// and ends between two looks at the interface, and that no call noticed, is not told; a replug
     /// always is.
+    ///
+    /// [`LinkEvent::transport`] lends the transport: do not capture a reference to it, which would keep it
+    /// open for ever.
     pub fn on_link<F>(mut self, handler: F) -> Self
     where
         F: Fn(&LinkEvent<'_>) + Send + Sync + 'static,
@@ -344,7 +365,8 @@ impl ThunderboltTransportBuilder {
         self
     }
 
-    /// The last call of all, when the transport has closed.
+    /// The last call of all, when the transport has closed. A reference to the transport that it captured
+    /// would keep it from ever closing by itself.
     pub fn on_closed<F>(mut self, handler: F) -> Self
     where
         F: FnOnce() + Send + 'static,

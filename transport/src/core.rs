@@ -31,6 +31,7 @@ use crate::sys::event::EventFd;
 use crate::sys::memory;
 use crate::sys::spawn::{spawn, Thread};
 use crate::tasks::Tasks;
+use crate::weak::WeakTransport;
 
 /// Everything that the threads of one transport share.
 pub(crate) struct Core {
@@ -58,6 +59,8 @@ pub(crate) struct Core {
     life_changed: Condvar,
     /// Those that wait until it is closed.
     closers: Tasks,
+    /// Leads to the user's references.
+    pub weak: WeakTransport,
 }
 
 #[derive(Default)]
@@ -77,25 +80,27 @@ thread_local! {
 }
 
 impl Core {
-    /// Binds the sockets and starts the threads.
-    pub fn start(mut builder: ThunderboltTransportBuilder) -> Result<Arc<Self>> {
-        memory::check("cannot start a transport")?;
-        let on_closed = builder.on_closed.take();
-        let core = Self::new(builder)?;
+    /// Binds the sockets and starts the threads, or closes.
+    pub fn start(self: &Arc<Self>) -> Result<()> {
+        // Only a transport that started says that it closed.
+        let on_closed = lock(&self.on_closed).take();
+        let started = self.bind_and_spawn();
+        if started.is_err() {
+            self.log.slot.close();
+            self.close();
+        } else {
+            *lock(&self.on_closed) = on_closed;
+            self.log_started();
+        }
+        started
+    }
+
+    fn bind_and_spawn(self: &Arc<Self>) -> Result<()> {
         let batch = receiver::buffers()
             .map_err(|source| TransportError::from_os("cannot map the receive buffers", source))?;
-        let watcher = Watcher::start(&core)?;
-        let started = core
-            .spawn("dcf-tb-recv", move |core| receiver::run(core, batch))
-            .and_then(|()| core.spawn("dcf-tb-accept", move |core| watcher.run(core)));
-        if let Err(error) = started {
-            core.close();
-            return Err(error);
-        }
-        // Only a transport that started says that it closed.
-        *lock(&core.on_closed) = on_closed;
-        core.log_started();
-        Ok(core)
+        let watcher = Watcher::start(self)?;
+        self.spawn("dcf-tb-recv", move |core| receiver::run(core, batch))?;
+        self.spawn("dcf-tb-accept", move |core| watcher.run(core))
     }
 
     /// A transport without sockets and threads.
@@ -107,6 +112,7 @@ impl Core {
             on_log,
             on_link,
             on_closed,
+            weak,
         } = builder;
         let no_event = |source| TransportError::from_os("cannot make an eventfd", source);
         Ok(Arc::new(Self {
@@ -131,6 +137,7 @@ impl Core {
             life: Mutex::default(),
             life_changed: Condvar::new(),
             closers: Tasks::default(),
+            weak,
             settings,
         }))
     }

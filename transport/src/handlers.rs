@@ -8,9 +8,11 @@ use std::sync::{Arc, PoisonError};
 
 use crate::error::{Result, TransportError};
 use crate::log::LogLevel;
+use crate::message::{MessageData, MessageType};
 use crate::stream::DataStream;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{global, thread_local, Condvar, Mutex, MutexGuard};
+use crate::transport::ThunderboltTransport;
 
 /// Called with a control message and who sent it; see
 /// [`on_message`](crate::ThunderboltTransportBuilder::on_message).
@@ -24,23 +26,69 @@ pub type LinkHandler = Box<dyn Fn(&LinkEvent<'_>) + Send + Sync>;
 /// The last call of a transport.
 pub type ClosedHandler = Box<dyn FnOnce() + Send>;
 
-/// Who sent a control message.
+/// One handler for both kinds of traffic, as two.
+pub(crate) fn combined<F>(handler: F) -> (MessageHandler, StreamHandler)
+where
+    F: Fn(MessageType, MessageData) + Send + Sync + 'static,
+{
+    let streams = Arc::new(handler);
+    let messages = Arc::clone(&streams);
+    (
+        Box::new(move |data, _| {
+            messages(
+                MessageType::ControlMessage,
+                MessageData::Bytes(data.to_vec()),
+            )
+        }),
+        Box::new(move |stream| streams(MessageType::DataStream, MessageData::Stream(stream))),
+    )
+}
+
+/// Who sent a control message, and how to answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Sender<'a> {
     name: &'a SenderName,
     address: SocketAddrV6,
+    transport: &'a ThunderboltTransport,
 }
 
 impl<'a> Sender<'a> {
-    pub(crate) fn new(name: &'a SenderName, address: SocketAddrV6) -> Self {
-        Self { name, address }
+    pub(crate) fn new(
+        name: &'a SenderName,
+        address: SocketAddrV6,
+        transport: &'a ThunderboltTransport,
+    ) -> Self {
+        Self {
+            name,
+            address,
+            transport,
+        }
+    }
+
+    /// Sends a control message back to the sender, through the transport that received this one, as
+    /// [`send_message`](ThunderboltTransport::send_message) does. Gives its size.
+    ///
+    /// It answers whoever asks. Where strangers can reach the link,
+    /// [`may_answer`](ThunderboltTransport::may_answer) first.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send_message`](ThunderboltTransport::send_message).
+    pub fn reply(&self, data: &[u8]) -> Result<usize> {
+        self.transport.send_message(data, self.as_str())
+    }
+
+    /// The transport that received the message. It is lent for the call, and does not keep it open: a
+    /// handler need not capture a reference. For later use there is
+    /// [`downgrade`](ThunderboltTransport::downgrade).
+    pub fn transport(&self) -> &'a ThunderboltTransport {
+        self.transport
     }
 
     /// The peer string, which every call takes back: bare when the sender used our own configured
     /// control port, else with its port in the bracketed form.
     pub fn as_str(&self) -> &str {
-        let with_nul = &self.name.0;
-        &with_nul[..with_nul.len() - 1]
+        self.name.as_str()
     }
 
     /// The same with a NUL at its end, for who hands it on to C.
@@ -68,17 +116,46 @@ impl SenderName {
     pub fn new(peer: &str) -> Self {
         Self(format!("{peer}\0").into())
     }
+
+    pub fn as_str(&self) -> &str {
+        &self.0[..self.0.len() - 1]
+    }
 }
 
 /// The link came up or went down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct LinkEvent<'a> {
     /// Whether the interface can carry traffic now.
     pub up: bool,
     /// Its name.
     pub interface: &'a str,
+    transport: &'a ThunderboltTransport,
 }
+
+impl<'a> LinkEvent<'a> {
+    pub(crate) fn new(up: bool, interface: &'a str, transport: &'a ThunderboltTransport) -> Self {
+        Self {
+            up,
+            interface,
+            transport,
+        }
+    }
+
+    /// The transport whose link it is, lent for the call as [`Sender::transport`] does.
+    pub fn transport(&self) -> &'a ThunderboltTransport {
+        self.transport
+    }
+}
+
+/// What happened to which interface; whichever transport says so.
+impl PartialEq for LinkEvent<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.up, self.interface) == (other.up, other.interface)
+    }
+}
+
+impl Eq for LinkEvent<'_> {}
 
 /// Locks a mutex. A panic elsewhere while it was held does not stop the transport: the data under
 /// our locks is valid between any two statements.
@@ -101,6 +178,9 @@ struct State<H> {
     replaced: Vec<Arc<Calls>>,
     closed: bool,
 }
+
+/// Calls that may be under way, and the handler that was replaced.
+type Put<H> = (Vec<Arc<Calls>>, Option<Arc<Entry<H>>>);
 
 struct Entry<H> {
     handler: H,
@@ -156,13 +236,39 @@ impl<H> Slot<H> {
         self.replace(handler, false)
     }
 
+    /// The same without waiting.
+    pub fn exchange(&self, handler: Option<H>) -> Result<()> {
+        self.put(handler, false).map(drop)
+    }
+
     /// Removes the handler for good, and waits as [`set`](Self::set) does.
     pub fn close(&self) {
         // It fails when it was closed before: nothing to do then.
         let _ = self.replace(None, true);
     }
 
+    /// Whether this thread is inside the handler, or inside one before it.
+    pub fn is_inside(&self) -> bool {
+        let me = ThreadToken::current();
+        let state = lock(&self.state);
+        let current = state.current.iter().map(|entry| &entry.calls);
+        current
+            .chain(&state.replaced)
+            .any(|calls| lock(&calls.threads).contains(&me))
+    }
+
     fn replace(&self, handler: Option<H>, close: bool) -> Result<()> {
+        // The old handler is dropped last, without a lock: what it captured is not ours.
+        let (replaced, _old) = self.put(handler, close)?;
+        for calls in &replaced {
+            calls.wait_for_the_last();
+        }
+        Ok(())
+    }
+
+    /// Puts a handler in the place of another. Gives that, and the calls of it and of those before it
+    /// that may be under way.
+    fn put(&self, handler: Option<H>, close: bool) -> Result<Put<H>> {
         let mut state = lock(&self.state);
         if state.closed {
             return Err(TransportError::Shutdown);
@@ -177,11 +283,7 @@ impl<H> Slot<H> {
         }
         // Others may have replaced theirs a moment ago, and wait for it as we do.
         let replaced = state.replaced.clone();
-        drop(state);
-        for calls in &replaced {
-            calls.wait_for_the_last();
-        }
-        Ok(())
+        Ok((replaced, old))
     }
 }
 

@@ -60,6 +60,38 @@
 //! handler that runs. None of them polls: an idle transport uses no CPU. No lock is held while a
 //! handler runs.
 //!
+//! # Handlers
+//!
+//! The transport keeps its handlers, so a handler that captured a reference to its transport would keep it,
+//! and the ports, for ever. What a handler needs is lent to it: [`Sender::reply`] answers a message,
+//! [`Sender::transport`], [`DataStream::transport`] and [`LinkEvent::transport`] give the transport. All other
+//! code that must not keep it open captures a [`WeakTransport`]
+//! ([`ThunderboltTransport::downgrade`], [`ThunderboltTransportBuilder::weak`]). Handlers are replaced on a running
+//! transport by the methods that have the builder's names: [`ThunderboltTransport::message_handler`].
+//!
+//! ```
+//! use std::time::Duration;
+//! use thunderbolt_transport::ThunderboltTransportBuilder;
+//!
+//! let transport = ThunderboltTransportBuilder::new()
+//!     .interface("lo")
+//!     .control_port(0)
+//!     .data_port(0)
+//!     .on_message(|message, sender| {
+//!         let count = sender.transport().get_stats().messages_received;
+//!         if message == b"how many?" {
+//!             sender.reply(count.to_string().as_bytes()).ok();
+//!         }
+//!     })
+//!     .build()?;
+//! # let asking = ThunderboltTransportBuilder::new().interface("lo").control_port(0).data_port(0).build()?;
+//! # asking.send_message(b"how many?", &format!("[::1]:{}", transport.control_port()))?;
+//! # let answer = asking.recv_with(Some(Duration::from_secs(10)), |text, _| Ok(text.to_vec()))?;
+//! # assert_eq!(answer, b"1");
+//! drop(transport); // the last reference: it closes
+//! # Ok::<(), thunderbolt_transport::TransportError>(())
+//! ```
+//!
 //! # Tasks
 //!
 //! With the feature `async` there are `AsyncTransport` and `AsyncDataStream` for tokio: the same
@@ -133,6 +165,7 @@ mod message;
 #[cfg(all(loom, test))]
 mod models;
 mod recent;
+mod replacing;
 mod rtt;
 mod spin;
 mod stats;
@@ -142,6 +175,7 @@ mod sync;
 mod sys;
 mod tasks;
 mod transport;
+mod weak;
 mod wire;
 
 pub use address::MAX_PEER_TEXT;
@@ -162,6 +196,7 @@ pub use stats::Stats;
 pub use stream::DataStream;
 pub use sys::memory::ReserveAllocator;
 pub use transport::{make_thunderbolt_transport, Counted, Datagram, ThunderboltTransport};
+pub use weak::WeakTransport;
 
 /// Bytes of payload in one control message at most: a UDP datagram as every peer of this protocol
 /// can receive it (wire format, RFC 768 over IPv4's limit).

@@ -17,7 +17,9 @@ use crate::message::{DropReason, MessageData, MessageType};
 use crate::rtt::{check_port, DiscoveredPeer, PingOptions, RttSummary};
 use crate::stats::Stats;
 use crate::stream::DataStream;
+use crate::sys::memory;
 use crate::sys::poll::Deadline;
+use crate::weak::WeakTransport;
 
 /// What a call that counts got done, whether or not it then failed.
 #[derive(Debug)]
@@ -47,7 +49,14 @@ pub struct Datagram<'a> {
     pub data: &'a [u8],
 }
 
-/// A running transport, bound to one interface. Dropping the last reference closes it.
+/// A running transport, bound to one interface. Dropping the last reference closes it, as
+/// [`close`](Self::close) does: outside of handlers the ports are free when the drop has returned. A handler
+/// that has a reference at that moment ([`WeakTransport::upgrade`]) drops the last one later; only `close`
+/// is sure to wait.
+///
+/// **Handlers** are kept by the transport, so one that captured a reference to it would keep it open for
+/// ever. What a handler needs is lent to it ([`Sender::transport`], [`DataStream::transport`],
+/// [`LinkEvent::transport`](crate::LinkEvent::transport)); else it captures a [`WeakTransport`].
 ///
 /// **Peers** are strings: `fe80::1%thunderbolt0`, `fe80::1` (our interface is meant), `fe80::1%2`
 /// (by index), `::1%lo`; `[fe80::1%thunderbolt0]:6000` names another port than our own. If that is any
@@ -55,14 +64,34 @@ pub struct Datagram<'a> {
 /// loopback, where ours is meant.
 pub struct ThunderboltTransport {
     core: Arc<Core>,
+    /// Of a reference that is lent the end means nothing.
+    lent: bool,
 }
 
 impl ThunderboltTransport {
     pub(crate) fn start(builder: ThunderboltTransportBuilder) -> Result<Arc<Self>> {
-        Core::start(builder).map(|core| Arc::new(Self { core }))
+        memory::check("cannot start a transport")?;
+        let core = Core::new(builder)?;
+        let transport = Arc::new(Self { core, lent: false });
+        // Handlers may run before this returns.
+        transport.core.weak.lead_to(&transport);
+        transport.core.start()?;
+        Ok(transport)
     }
 
-    #[cfg(any(feature = "async", test))]
+    /// For handlers of this transport.
+    pub(crate) fn lend(core: &Arc<Core>) -> Self {
+        Self {
+            core: Arc::clone(core),
+            lent: true,
+        }
+    }
+
+    /// A reference that does not keep the transport open, for handlers and threads to capture.
+    pub fn downgrade(&self) -> WeakTransport {
+        self.core.weak.clone()
+    }
+
     pub(crate) fn core(&self) -> &Arc<Core> {
         &self.core
     }
@@ -140,7 +169,11 @@ impl ThunderboltTransport {
         take: impl FnOnce(&[u8], &Sender<'_>) -> Result<T>,
     ) -> Result<T> {
         let core = &self.core;
-        let received = core.inbox.receive(Deadline::after(timeout), take);
+        let received = core
+            .inbox
+            .receive(Deadline::after(timeout), |data, name, from| {
+                take(data, &Sender::new(name, from, self))
+            });
         core.count(received.map_err(|error| waited("receive", timeout, error)))
     }
 
@@ -156,7 +189,7 @@ impl ThunderboltTransport {
         &self,
         most: usize,
         timeout: Option<Duration>,
-        take: impl FnMut(&[u8], &Sender<'_>) -> Result<()>,
+        mut take: impl FnMut(&[u8], &Sender<'_>) -> Result<()>,
     ) -> Result<usize> {
         let core = &self.core;
         if most == 0 {
@@ -167,7 +200,11 @@ impl ThunderboltTransport {
             }));
         }
         let deadline = Deadline::after(timeout);
-        let received = core.inbox.receive_batch(deadline, most, take);
+        let received = core
+            .inbox
+            .receive_batch(deadline, most, |data, name, from| {
+                take(data, &Sender::new(name, from, self))
+            });
         core.count(received.map_err(|error| waited("receive", timeout, error)))
     }
 
@@ -402,6 +439,22 @@ impl ThunderboltTransport {
         Ok(())
     }
 
+    /// Both at once. They may be one handler, which is called from inside it: then it does not wait for its
+    /// own calls of the other kind either.
+    pub(crate) fn replace_both(&self, messages: MessageHandler, streams: StreamHandler) {
+        let core = &self.core;
+        // It fails when the transport was closed: then nobody calls a handler any more.
+        let _ = if core.on_message.is_inside() || core.on_stream.is_inside() {
+            let exchanged = core.on_message.exchange(Some(messages));
+            exchanged.and_then(|()| core.on_stream.exchange(Some(streams)))
+        } else {
+            let replaced = core.on_message.set(Some(messages));
+            replaced.and_then(|()| core.on_stream.set(Some(streams)))
+        };
+        core.control.wake.signal();
+        core.accept_wake.signal();
+    }
+
     /// Replaces the logger.
     pub fn set_logger(&self, handler: Option<LogHandler>) -> Result<()> {
         self.core.log.slot.set(handler)
@@ -421,7 +474,8 @@ impl ThunderboltTransport {
     /// Starts a thread that is like the transport's own ones: asynchronous signals are blocked on
     /// it, and it has the default floating-point environment. [`close`](Self::close) waits for its
     /// end, so `body` must end when calls on the transport or on its streams fail with
-    /// [`Shutdown`](TransportError::Shutdown). `name` has 1 to 15 bytes.
+    /// [`Shutdown`](TransportError::Shutdown). While it has a reference to the transport, the transport stays
+    /// open; with a [`WeakTransport`] it sees the end of the others. `name` has 1 to 15 bytes.
     ///
     /// # Errors
     ///
@@ -475,7 +529,7 @@ fn waited(what: &str, timeout: Option<Duration>, error: TransportError) -> Trans
 impl Drop for ThunderboltTransport {
     fn drop(&mut self) {
         // A close under way may be what drops it.
-        if self.is_running() {
+        if !self.lent && self.is_running() {
             self.close();
         }
     }

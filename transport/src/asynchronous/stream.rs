@@ -20,6 +20,7 @@ use crate::error::{Result, TransportError};
 use crate::stream::{DataStream, Direction};
 use crate::sys::poll::Deadline;
 use crate::sys::reactor::{self, Held, Steady};
+use crate::transport::ThunderboltTransport;
 
 /// A [`DataStream`] that a task reads and writes.
 ///
@@ -127,6 +128,11 @@ impl AsyncDataStream {
     /// Takes the stream out of the event loop.
     pub fn into_inner(self) -> DataStream {
         self.get_ref().clone()
+    }
+
+    /// The transport that the stream belongs to, as [`DataStream::transport`].
+    pub fn transport(&self) -> &ThunderboltTransport {
+        self.get_ref().transport()
     }
 
     /// The peer's address, `fe80::…%thunderbolt0`.

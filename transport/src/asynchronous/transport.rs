@@ -15,13 +15,15 @@ use crate::rtt::{
 };
 use crate::sys::poll::Deadline;
 use crate::transport::ThunderboltTransport;
+use crate::weak::WeakTransport;
 
 /// How long a task leaves a full send queue alone. A task has no descriptor to wait for that would not hold
 /// the control socket, and with it the port, when the transport closes or the cable is replugged.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// A [`ThunderboltTransport`] for tasks of a tokio runtime: what waits there is awaited here. A
-/// clone is another reference to the same transport; dropping the last reference closes it.
+/// clone is another reference to the same transport; dropping the last reference closes it, and waits for its
+/// handlers as [`ThunderboltTransport::close`] does; [`close`](Self::close) awaits them.
 ///
 /// It is the same transport, with the same threads and no more: tasks wait in tokio's reactor, and for what
 /// the transport's own threads leave for them. Errors, limits, statistics and peer strings are the
@@ -48,6 +50,12 @@ impl AsyncTransport {
     /// [`set_message_handler`]: ThunderboltTransport::set_message_handler
     pub fn transport(&self) -> &Arc<ThunderboltTransport> {
         &self.transport
+    }
+
+    /// A reference that does not keep the transport open, for handlers and tasks to capture. A task that
+    /// holds a clone keeps it open until it ends, or somebody calls [`close`](Self::close).
+    pub fn downgrade(&self) -> WeakTransport {
+        self.transport.downgrade()
     }
 
     /// Sends one control message, as [`ThunderboltTransport::send_message`]: whole or not at all.

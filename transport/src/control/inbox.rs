@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{OnceLock, PoisonError};
 
 use crate::error::{Result, TransportError};
-use crate::handlers::{lock, Sender, SenderName};
+use crate::handlers::{lock, SenderName};
 use crate::stream::{listener, DataStream};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::sys::event::EventFd;
@@ -160,12 +160,12 @@ impl Inbox {
     pub fn receive<T>(
         &self,
         deadline: Deadline,
-        take: impl FnOnce(&[u8], &Sender<'_>) -> Result<T>,
+        take: impl FnOnce(&[u8], &SenderName, SocketAddrV6) -> Result<T>,
     ) -> Result<T> {
         let mut state = self.wait(deadline, |state| !state.messages.is_empty())?;
         let first = state.messages.front();
         let (message, sender) = first.ok_or(TransportError::WouldBlock)?;
-        let taken = take(&message.data, &Sender::new(sender, message.from))?;
+        let taken = take(&message.data, sender, message.from)?;
         state.pop_message();
         self.update_event(&mut state);
         Ok(taken)
@@ -177,7 +177,7 @@ impl Inbox {
         &self,
         deadline: Deadline,
         most: usize,
-        mut take: impl FnMut(&[u8], &Sender<'_>) -> Result<()>,
+        mut take: impl FnMut(&[u8], &SenderName, SocketAddrV6) -> Result<()>,
     ) -> Result<usize> {
         let mut state = self.wait(deadline, |state| !state.messages.is_empty())?;
         let mut taken = 0;
@@ -186,7 +186,7 @@ impl Inbox {
             let Some((message, sender)) = state.messages.front() else {
                 break;
             };
-            outcome = take(&message.data, &Sender::new(sender, message.from));
+            outcome = take(&message.data, sender, message.from);
             if outcome.is_err() {
                 break;
             }
@@ -402,7 +402,7 @@ mod tests {
         let inbox = inbox(2);
         let kept = [b"1", b"2", b"3"].map(|data| push(&inbox, data));
         assert_eq!(kept, [Ok(()), Ok(()), Err(NoRoom::Full)]);
-        let next = || inbox.receive(Deadline::Now, |data, _| Ok(data.to_vec()));
+        let next = || inbox.receive(Deadline::Now, |data, _, _| Ok(data.to_vec()));
         assert_eq!(next().unwrap(), b"1");
         assert_eq!(next().unwrap(), b"2");
         assert!(matches!(next(), Err(TransportError::WouldBlock)));
@@ -418,7 +418,7 @@ mod tests {
         assert_eq!(push(&inbox, &[0; 600]), Ok(()));
         inbox.put_back(taken, SenderName::new("::1%lo"));
         for _ in 0..3 {
-            inbox.receive(Deadline::Now, |_, _| Ok(())).unwrap();
+            inbox.receive(Deadline::Now, |_, _, _| Ok(())).unwrap();
         }
         assert_eq!(push(&inbox, &[0; 1000]), Ok(()));
     }
@@ -428,7 +428,7 @@ mod tests {
         let inbox = inbox(8);
         push(&inbox, b"kept").unwrap();
         let refused: Result<()> =
-            inbox.receive(Deadline::Now, |_, _| Err(TransportError::WouldBlock));
+            inbox.receive(Deadline::Now, |_, _, _| Err(TransportError::WouldBlock));
         assert!(refused.is_err());
         assert_eq!(inbox.pop_message().unwrap().data, b"kept");
     }

@@ -26,6 +26,7 @@ use crate::sys::poll::{wait, Deadline, Interest};
 use crate::sys::receive::{ReceiveBatch, Received};
 use crate::sys::send;
 use crate::sys::{socket, would_block};
+use crate::transport::ThunderboltTransport;
 use crate::wire::{self, Kind, PING_SIZE};
 
 /// Datagrams (or trains of them, joined by UDP_GRO) that one system call takes.
@@ -42,6 +43,7 @@ pub(crate) fn buffers() -> std::io::Result<ReceiveBatch> {
 pub(crate) fn run(core: &Arc<Core>, batch: ReceiveBatch) {
     let mut receiver = Receiver {
         core,
+        transport: &ThunderboltTransport::lend(core),
         batch,
         names: Names::default(),
         pinger: Pinger::default(),
@@ -55,6 +57,8 @@ pub(crate) fn run(core: &Arc<Core>, batch: ReceiveBatch) {
 
 struct Receiver<'a> {
     core: &'a Arc<Core>,
+    /// As handlers are lent it.
+    transport: &'a ThunderboltTransport,
     batch: ReceiveBatch,
     names: Names,
     pinger: Pinger,
@@ -142,7 +146,7 @@ impl Receiver<'_> {
     /// Gives the messages of the batch to the handler, or queues them.
     fn deliver(&mut self, count: usize) {
         let core = self.core;
-        let mut delivery = Delivery::begin(core, &mut self.names);
+        let mut delivery = Delivery::begin(self.transport, &mut self.names);
         for slot in 0..count {
             let received = self.batch.get(slot);
             if !core.serves(received.from.ip()) {
@@ -161,7 +165,7 @@ impl Receiver<'_> {
     /// Messages that were queued before there was a handler go to it first.
     fn drain_queue(&mut self) {
         if self.core.on_message.is_set() {
-            Delivery::begin(self.core, &mut self.names).end();
+            Delivery::begin(self.transport, &mut self.names).end();
         }
     }
 }
@@ -376,6 +380,7 @@ pub(crate) fn count_dropped(core: &Core, reason: DropReason<'_>, count: u64) {
 /// A run of messages on their way to the handler or, while there is none, to the queue.
 struct Delivery<'a> {
     core: &'a Core,
+    transport: &'a ThunderboltTransport,
     names: &'a mut Names,
     target: Target<'a>,
     dropped: Dropped,
@@ -395,9 +400,10 @@ enum Target<'a> {
 }
 
 impl<'a> Delivery<'a> {
-    fn begin(core: &'a Core, names: &'a mut Names) -> Self {
+    fn begin(transport: &'a ThunderboltTransport, names: &'a mut Names) -> Self {
         let mut delivery = Self {
-            core,
+            core: transport.core(),
+            transport,
             names,
             target: Target::Undecided,
             dropped: Dropped::default(),
@@ -458,7 +464,7 @@ impl<'a> Delivery<'a> {
             return false;
         }
         self.core.intake.count_call();
-        let sender = Sender::new(self.names.of(self.core, from), from);
+        let sender = Sender::new(self.names.of(self.core, from), from, self.transport);
         self.core.call(running, |handler| handler(data, &sender));
         true
     }
@@ -565,7 +571,7 @@ mod tests {
         let mut name_of = |n: u32| {
             let ip = Ipv6Addr::from((0xfe80 << 112) | u128::from(n));
             let from = SocketAddrV6::new(ip, 5000, 0, 1);
-            Sender::new(names.of(&core, from), from).as_str().as_ptr()
+            names.of(&core, from).as_str().as_ptr()
         };
         let once = name_of(0);
         name_of(1);

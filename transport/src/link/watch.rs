@@ -21,6 +21,7 @@ use crate::stream::stall::Stalls;
 use crate::sys::netlink::{Interface, LinkWatch, News};
 use crate::sys::poll::{wait, Deadline, Interest};
 use crate::sys::socket::{self, SocketError};
+use crate::transport::ThunderboltTransport;
 
 /// How soon to try again when the sockets could not be bound to an interface that is there.
 const RETRY: Duration = Duration::from_secs(1);
@@ -46,7 +47,7 @@ pub(crate) struct Watcher {
 impl Watcher {
     /// Finds the interface and binds to it. Without an interface that is an error, unless the
     /// transport is to wait for one.
-    pub fn start(core: &Core) -> Result<Self> {
+    pub fn start(core: &Arc<Core>) -> Result<Self> {
         let config = &core.settings.config;
         let news = LinkWatch::new()
             .map_err(|source| TransportError::from_os("cannot watch for link changes", source))?;
@@ -276,7 +277,7 @@ fn described(interface: &Interface, state: LinkState) -> Current {
 }
 
 /// Makes a new state known: to calls, to waiting threads, in the log, to the link handler.
-fn announce(core: &Core, new: Current) {
+fn announce(core: &Arc<Core>, new: Current) {
     let (was, same_addresses) = core
         .link
         .with(|now| (now.state.clone(), now.addresses == new.addresses));
@@ -305,10 +306,8 @@ fn announce(core: &Core, new: Current) {
     }
     core.counters.rare.link_changes.increment();
     if let Some(running) = core.on_link.enter() {
-        let event = LinkEvent {
-            up,
-            interface: &name,
-        };
+        let transport = ThunderboltTransport::lend(core);
+        let event = LinkEvent::new(up, &name, &transport);
         core.call(&running, |handler| handler(&event));
     }
 }

@@ -31,7 +31,7 @@ use crate::sys::poll::Deadline;
 use crate::sys::read_buffer::ReadBuffer;
 use crate::sys::thread::wait_until;
 use crate::sys::{file, socket};
-use crate::Counted;
+use crate::{Counted, ThunderboltTransport};
 use files::Transfer;
 use options::configure;
 use registry::End;
@@ -131,6 +131,13 @@ impl DataStream {
     /// The address and port of the other end, with the interface's index as the scope.
     pub fn peer_address(&self) -> SocketAddrV6 {
         self.shared.address
+    }
+
+    /// The transport that the stream belongs to, lent. A stream does not keep it open, and a handler of
+    /// streams need not capture a reference. For later use there is
+    /// [`downgrade`](ThunderboltTransport::downgrade).
+    pub fn transport(&self) -> &ThunderboltTransport {
+        &self.shared.transport
     }
 
     pub(crate) fn socket(&self) -> &Socket {

@@ -25,6 +25,7 @@ use crate::sync::thread;
 use crate::sys::poll::{wait, Interest};
 use crate::sys::read_buffer::ReadBuffer;
 use crate::sys::{socket, would_block};
+use crate::transport::ThunderboltTransport;
 
 /// What is more is part of a transfer: that is paced by the sender or the cable, and spinning for the
 /// rest of it only takes processor time from the application.
@@ -33,6 +34,8 @@ const LITTLE: usize = 4096;
 /// What the clones of a stream share.
 pub(crate) struct Shared {
     pub(super) core: Arc<Core>,
+    /// As handlers are lent it.
+    pub(super) transport: ThunderboltTransport,
     pub(super) socket: Socket,
     pub(super) peer: String,
     pub(super) address: SocketAddrV6,
@@ -72,6 +75,7 @@ impl Shared {
         );
         Self {
             core: Arc::clone(core),
+            transport: ThunderboltTransport::lend(core),
             socket,
             peer,
             address,

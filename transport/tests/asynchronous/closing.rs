@@ -130,9 +130,9 @@ fn a_handler_may_close_its_own_transport() {
         .on_closed(move || closed.send(()).unwrap())
         .build_async()
         .unwrap();
-    let weak = std::sync::Arc::downgrade(a.transport());
+    let weak = a.downgrade();
     let handler = move |_: &[u8], _: &thunderbolt_transport::Sender<'_>| {
-        let a = weak.upgrade().unwrap().into_async();
+        let a = weak.upgrade_async().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread();
         { runtime }.build().unwrap().block_on(a.close());
     };
@@ -141,4 +141,41 @@ fn a_handler_may_close_its_own_transport() {
         .unwrap();
     a.transport().send_message(b"close", "::1").unwrap();
     on_closed.recv_timeout(GENEROUS).expect("it closes");
+}
+
+/// A task that serves for as long as others have a reference, and no longer.
+#[tokio::test]
+async fn tasks_and_handlers_with_weak_references_let_the_transport_close() {
+    let builder = loopback();
+    let weak = builder.weak();
+    let (closed, on_closed) = mpsc::channel();
+    let a = builder
+        .on_message(|message, sender| {
+            sender.reply(message).unwrap();
+        })
+        .on_closed(move || closed.send(()).unwrap())
+        .build_async()
+        .unwrap();
+    let ports = (a.transport().control_port(), a.transport().data_port());
+    let asking = loopback().build_async().unwrap();
+    let to = format!("[::1%lo]:{}", ports.0);
+    asking.send_message(b"hello", &to).await.unwrap();
+    let mut text = [0; 8];
+    let (size, sender) = soon(asking.recv(&mut text)).await.unwrap();
+    assert_eq!((&text[..size], sender), (&b"hello"[..], to));
+
+    let stream = soon(a.open_data_stream("::1")).await.unwrap();
+    assert_eq!(stream.transport().control_port(), ports.0);
+    let serving = tokio::spawn(async move {
+        while let Some(transport) = weak.upgrade_async() {
+            drop(transport);
+            tokio::task::yield_now().await;
+        }
+    });
+    tokio::task::spawn_blocking(move || drop(a)).await.unwrap();
+    soon(serving).await.unwrap();
+    on_closed.recv_timeout(GENEROUS).expect("it closes");
+    assert!(!stream.transport().is_running());
+    let again = loopback().control_port(ports.0).data_port(ports.1);
+    soon(again.build_async().unwrap().close()).await;
 }

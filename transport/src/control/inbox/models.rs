@@ -12,7 +12,7 @@ fn push(inbox: &Inbox, data: &[u8]) {
 }
 
 fn take(inbox: &Inbox, deadline: Deadline) -> Result<Vec<u8>> {
-    inbox.receive(deadline, |data, _| Ok(data.to_vec()))
+    inbox.receive(deadline, |data, _, _| Ok(data.to_vec()))
 }
 
 /// Waits as the user of an event loop does, then takes what has to be there.

@@ -1,0 +1,40 @@
+//! Answers every control message with its own text in capitals, and says how many there were.
+//!
+//! `cargo run -p thunderbolt_transport --example reply -- [INTERFACE]`
+
+use std::io;
+
+use thunderbolt_transport::{Result, ThunderboltTransportBuilder, DEFAULT_INTERFACE};
+
+fn main() -> Result<()> {
+    let interface = std::env::args().nth(1);
+    let builder = ThunderboltTransportBuilder::new()
+        .interface(interface.as_deref().unwrap_or(DEFAULT_INTERFACE));
+    // The logger is lent no transport. A reference proper would keep it open for ever.
+    let weak = builder.weak();
+    let transport = builder
+        .logger(move |level, text| {
+            let sent = weak
+                .upgrade()
+                .map(|transport| transport.get_stats().messages_sent);
+            eprintln!("{level} {text} ({} messages answered)", sent.unwrap_or(0));
+        })
+        .on_message(|message, sender| {
+            let answer = message.to_ascii_uppercase();
+            match sender.reply(&answer) {
+                Ok(_) => {
+                    let answered = sender.transport().get_stats().messages_sent;
+                    println!("{sender}: answer {answered}: {}", answer.escape_ascii());
+                }
+                Err(error) => println!("{sender}: {error}"),
+            }
+        })
+        .build()?;
+    println!("answering on {}; end with Enter", transport.interface());
+    io::stdin()
+        .read_line(&mut String::new())
+        .unwrap_or_default();
+    // The last reference: the transport closes.
+    drop(transport);
+    Ok(())
+}

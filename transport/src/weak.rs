@@ -1,0 +1,69 @@
+//! A reference to a transport that does not keep it open.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock, Weak};
+
+use crate::transport::ThunderboltTransport;
+
+/// A reference to a transport that does not keep it open: what a handler captures.
+///
+/// A transport closes when its last reference is dropped. A handler that captured one of them would be
+/// kept by the transport, and the transport by the handler, for ever. So it captures this, and calls
+/// [`upgrade`](Self::upgrade). (It need not do even that to answer a message: see
+/// [`Sender::reply`](crate::Sender::reply) and [`Sender::transport`](crate::Sender::transport).)
+///
+/// It comes from a transport ([`downgrade`](ThunderboltTransport::downgrade)), or from its builder
+/// ([`weak`](crate::ThunderboltTransportBuilder::weak)) before there is one.
+///
+/// ```
+/// use thunderbolt_transport::{LogLevel, ThunderboltTransportBuilder};
+///
+/// let builder = ThunderboltTransportBuilder::new().interface("lo").control_port(0).data_port(0);
+/// let weak = builder.weak();
+/// let transport = builder
+///     .logger(move |level, text| match weak.upgrade() {
+///         Some(transport) if level >= LogLevel::Warn => {
+///             eprintln!("{text}, after {} messages", transport.get_stats().messages_sent);
+///         }
+///         _ => {}
+///     })
+///     .build()?;
+/// let weak = transport.downgrade();
+/// drop(transport); // the last reference: it closes
+/// assert!(weak.upgrade().is_none());
+/// # Ok::<(), thunderbolt_transport::TransportError>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct WeakTransport(Arc<OnceLock<Weak<ThunderboltTransport>>>);
+
+impl WeakTransport {
+    /// A reference that keeps the transport open until it is dropped. `None`: the last one was dropped,
+    /// or the transport was not started yet, or could not be started. A transport that was closed by
+    /// [`close`](ThunderboltTransport::close) is still there; its calls fail with
+    /// [`Shutdown`](crate::TransportError::Shutdown).
+    ///
+    /// If meanwhile all others are dropped, the transport closes when this one is, from inside a handler
+    /// as [`close`](ThunderboltTransport::close) does: it only begins there, and waits for nobody.
+    pub fn upgrade(&self) -> Option<Arc<ThunderboltTransport>> {
+        self.0.get()?.upgrade()
+    }
+
+    /// The same for tasks of a tokio runtime.
+    #[cfg(feature = "async")]
+    pub fn upgrade_async(&self) -> Option<crate::AsyncTransport> {
+        self.upgrade().map(ThunderboltTransport::into_async)
+    }
+
+    /// From now on this and its clones lead to `transport`. A builder starts one transport at most.
+    pub(crate) fn lead_to(&self, transport: &Arc<ThunderboltTransport>) {
+        let _ = self.0.set(Arc::downgrade(transport));
+    }
+}
+
+impl fmt::Debug for WeakTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WeakTransport")
+            .field(&self.upgrade())
+            .finish()
+    }
+}
