@@ -124,45 +124,21 @@ pub unsafe extern "C" fn dcf_tb_get_stats(
     })
 }
 
-fn stats_for_c(stats: &Stats) -> dcf_tb_stats {
-    dcf_tb_stats {
-        struct_size: size_of::<dcf_tb_stats>() as u32,
-        link_up: stats.link_up.into(),
-        messages_sent: stats.messages_sent,
-        messages_received: stats.messages_received,
-        bytes_sent: stats.bytes_sent,
-        bytes_received: stats.bytes_received,
-        connections_accepted: stats.connections_accepted,
-        connections_initiated: stats.connections_initiated,
-        errors: stats.errors,
-        uptime_ns: nanoseconds(stats.uptime),
-        messages_dropped: stats.messages_dropped,
-        kernel_drops: stats.kernel_drops,
-        rejected: stats.rejected,
-        stream_bytes_sent: stats.stream_bytes_sent,
-        stream_bytes_received: stats.stream_bytes_received,
-        streams_open: stats.streams_open,
-        pings_sent: stats.pings_sent,
-        pongs_received: stats.pongs_received,
-        pings_answered: stats.pings_answered,
-        last_rtt_ns: stats.last_rtt_ns,
-        link_changes: stats.link_changes,
-        callback_failures: stats.callback_failures,
-        udp_send_buffer: stats.udp_send_buffer,
-        udp_receive_buffer: stats.udp_receive_buffer,
-        rejected_source: stats.rejected_source,
-        rejected_max_streams: stats.rejected_max_streams,
-        rejected_silent: stats.rejected_silent,
-        rejected_resources: stats.rejected_resources,
-        dropped_memory: stats.dropped_memory,
-        pongs_ignored: stats.pongs_ignored,
-        rejected_malformed: stats.rejected_malformed,
-        dropped_slow: stats.dropped_slow,
-        discovery_dropped: stats.discovery_dropped,
-        send_drops: stats.send_drops,
-        pings_limited: stats.pings_limited,
-    }
+/// The copy for C: most figures are a `u64` of the same name, as `with_statistics` lists them.
+macro_rules! copy {
+    ($($name:ident,)*) => {
+        fn stats_for_c(stats: &Stats) -> dcf_tb_stats {
+            dcf_tb_stats {
+                struct_size: size_of::<dcf_tb_stats>() as u32,
+                link_up: stats.link_up.into(),
+                uptime_ns: nanoseconds(stats.uptime),
+                $($name: stats.$name,)*
+            }
+        }
+    };
 }
+
+thunderbolt_transport::with_statistics!(copy);
 
 /// Sets the counts to 0 and the uptime's begin to now. What describes the present (`link_up`,
 /// `streams_open`, the buffers) stays.

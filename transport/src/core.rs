@@ -355,51 +355,24 @@ impl Core {
             self.on_link.failures(),
             self.log.slot.failures(),
         ];
-        let reasons = &rare.rejected;
-        let rejected = [
-            reasons.source.get(),
-            reasons.max_streams.get(),
-            reasons.silent.get(),
-            reasons.resources.get(),
-            reasons.malformed.get(),
-        ];
-        let [source, max_streams, silent, resources, malformed] = rejected;
-        Stats {
+        let mut totals = Stats {
             link_up: self.link.is_up(),
             messages_sent: counters.sent.sum(|sent| &sent.messages),
             messages_received: counters.received.messages.get(),
             bytes_sent: counters.sent.sum(|sent| &sent.bytes),
             bytes_received: counters.received.bytes.get(),
-            connections_accepted: rare.connections_accepted.get(),
-            connections_initiated: rare.connections_initiated.get(),
-            errors: rare.errors.get(),
-            messages_dropped: rare.messages_dropped.get(),
             kernel_drops: rare.kernel_drops_before.get() + self.control.kernel_drops(),
-            rejected: rejected.iter().sum(),
-            rejected_source: source,
-            rejected_max_streams: max_streams,
-            rejected_silent: silent,
-            rejected_resources: resources,
-            rejected_malformed: malformed,
-            dropped_memory: rare.dropped_memory.get(),
-            dropped_slow: rare.dropped_slow.get(),
-            pongs_ignored: rare.pongs_ignored.get(),
-            discovery_dropped: rare.discovery_dropped.get(),
-            send_drops: rare.send_drops.get(),
             stream_bytes_sent: counters.stream_bytes_sent.sum(|bytes| bytes),
             stream_bytes_received: counters.stream_bytes_received.sum(|bytes| bytes),
             streams_open: self.streams.open() as u64,
-            pings_sent: rare.pings_sent.get(),
-            pongs_received: rare.pongs_received.get(),
-            pings_answered: rare.pings_answered.get(),
-            pings_limited: rare.pings_limited.get(),
             last_rtt_ns: rare.last_rtt_ns.get(),
-            link_changes: rare.link_changes.get(),
             callback_failures: failures.iter().sum(),
             udp_send_buffer: self.control.send_buffer.get(),
             udp_receive_buffer: self.control.receive_buffer.get(),
             ..Stats::default()
-        }
+        };
+        rare.read_into(&mut totals);
+        totals
     }
 }
 

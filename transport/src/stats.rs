@@ -86,128 +86,171 @@ pub(crate) struct Counters {
     pub rare: CachePadded<Rare>,
 }
 
-/// What is counted seldom.
-#[derive(Debug, Default)]
-pub(crate) struct Rare {
-    pub connections_accepted: Counter,
-    pub connections_initiated: Counter,
-    pub errors: Counter,
-    pub messages_dropped: Counter,
-    pub rejected: Rejected,
-    /// Messages that were dropped for the memory that they would have taken.
-    pub dropped_memory: Counter,
-    /// Messages that were dropped because they came too slowly.
-    pub dropped_slow: Counter,
-    pub pongs_ignored: Counter,
-    pub discovery_dropped: Counter,
-    pub send_drops: Counter,
-    pub pings_sent: Counter,
-    pub pongs_received: Counter,
-    pub pings_answered: Counter,
-    pub pings_limited: Counter,
-    pub last_rtt_ns: Counter,
-    pub link_changes: Counter,
-    /// Drops of sockets that were replaced since.
-    pub kernel_drops_before: Counter,
+/// The table of all statistics. Each entry is declared here, once: from it come the counters in
+/// `Rare` and `Rejected`, the fields of `Stats`, what a reset subtracts, and (by `with_statistics`)
+/// the copy to `dcf_tb_stats`.
+macro_rules! statistics {
+    (
+        ($dollar:tt)
+        counters { $($(#[$counter_doc:meta])* $counter:ident,)* }
+        rejected { $($(#[$reason_doc:meta])* $reason:ident => $rejected:ident,)* }
+        sums { $($(#[$sum_doc:meta])* $sum:ident,)* }
+        states { $($(#[$state_doc:meta])* $state:ident,)* }
+    ) => {
+        /// What is counted seldom.
+        #[derive(Debug, Default)]
+        pub(crate) struct Rare {
+            $(pub $counter: Counter,)*
+            pub rejected: Rejected,
+            pub last_rtt_ns: Counter,
+            /// Drops of sockets that were replaced since.
+            pub kernel_drops_before: Counter,
+        }
+
+        /// What was refused, each by its reason.
+        #[derive(Debug, Default)]
+        pub(crate) struct Rejected {
+            $(pub $reason: Counter,)*
+        }
+
+        impl Rare {
+            /// Sets what these counters count in `stats`.
+            pub fn read_into(&self, stats: &mut Stats) {
+                $(stats.$counter = self.$counter.get();)*
+                $(stats.$rejected = self.rejected.$reason.get();)*
+                stats.rejected = 0 $(+ stats.$rejected)*;
+            }
+        }
+
+        /// Statistics of a transport since it started or since the last reset.
+        ///
+        /// Each figure is exact. Traffic that goes on while they are read may be in one figure and
+        /// not yet in another.
+        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Stats {
+            /// Whether the link can carry traffic now.
+            pub link_up: bool,
+            /// Time since the start or the last reset.
+            pub uptime: Duration,
+            /// The same in whole seconds.
+            pub uptime_secs: u64,
+            $($(#[$sum_doc])* pub $sum: u64,)*
+            $($(#[$counter_doc])* pub $counter: u64,)*
+            $($(#[$reason_doc])* pub $rejected: u64,)*
+            $($(#[$state_doc])* pub $state: u64,)*
+        }
+
+        impl Stats {
+            /// Subtracts what was counted before. Figures that are a state, not a count, stay.
+            fn subtract(&mut self, base: &Self) {
+                $(self.$sum = self.$sum.saturating_sub(base.$sum);)*
+                $(self.$counter = self.$counter.saturating_sub(base.$counter);)*
+                $(self.$rejected = self.$rejected.saturating_sub(base.$rejected);)*
+            }
+        }
+
+        /// Calls a macro with the names of all fields of `Stats` that are `u64` in C as well. The C
+        /// ABI copies them one by one; a field that is only on one side does not compile.
+        #[doc(hidden)]
+        #[macro_export]
+        macro_rules! with_statistics {
+            ($dollar with:ident) => {
+                $dollar with! { $($sum,)* $($counter,)* $($rejected,)* $($state,)* }
+            };
+        }
+    };
 }
 
-/// What was refused, each by its reason.
-#[derive(Debug, Default)]
-pub(crate) struct Rejected {
-    pub source: Counter,
-    pub max_streams: Counter,
-    pub silent: Counter,
-    pub resources: Counter,
-    pub malformed: Counter,
-}
-
-/// Statistics of a transport since it started or since the last reset.
-///
-/// Each figure is exact; together they are a snapshot only as far as traffic that goes on while
-/// they are read lets them be.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Whether the link can carry traffic now.
-    pub link_up: bool,
-    /// Control messages sent; pings and pongs do not count as messages.
-    pub messages_sent: u64,
-    /// Control messages received, those that were dropped for a full queue too.
-    pub messages_received: u64,
-    /// Payload bytes of `messages_sent`.
-    pub bytes_sent: u64,
-    /// Payload bytes of `messages_received`.
-    pub bytes_received: u64,
-    /// Data streams that peers opened.
-    pub connections_accepted: u64,
-    /// Data streams that this side opened.
-    pub connections_initiated: u64,
-    /// Failed sends, receives, accepts and stream calls; not timeouts, not ends of streams.
-    pub errors: u64,
-    /// Time since the start or the last reset.
-    pub uptime: Duration,
-    /// The same in whole seconds.
-    pub uptime_secs: u64,
-    /// Messages dropped because the receive queue was full, and whatever else
-    /// [`DropReason`](crate::DropReason) has.
-    pub messages_dropped: u64,
-    /// Datagrams that the kernel dropped because the socket buffer was full, or because they arrived
-    /// damaged (their checksum was wrong), pings included. Those of a batch that it handled in one
-    /// piece, up to 64, count as one.
-    pub kernel_drops: u64,
-    /// Datagrams and connections that were refused: the sum of the five below.
-    pub rejected: u64,
-    /// Refused because their source is neither link-local nor loopback.
-    pub rejected_source: u64,
-    /// Connections refused because `max_streams` were open, or that
-    /// [gave way](crate::DataStream::give_way) to others.
-    pub rejected_max_streams: u64,
-    /// Connections refused, or silent streams reset, because of `max_silent_streams`.
-    pub rejected_silent: u64,
-    /// Connections refused for lack of descriptors, threads or memory.
-    pub rejected_resources: u64,
-    /// Connections on which came what had not to ([`DataStream::reject`](crate::DataStream::reject)).
-    pub rejected_malformed: u64,
-    /// Those of `messages_dropped` for which there was no memory (`receive_queue_bytes`, or none at
-    /// all); the others found the queue full.
-    pub dropped_memory: u64,
-    /// Pongs that nobody waited for: late, doubled or made up.
-    pub pongs_ignored: u64,
-    /// Answers to discovery that were left out: of hosts beyond
-    /// [`MAX_DISCOVERED_PEERS`](crate::MAX_DISCOVERED_PEERS).
-    pub discovery_dropped: u64,
-    /// Datagrams that did not leave because the interface's own queue had no room for them: messages
-    /// whose send gave [`QueueFull`](crate::TransportError::QueueFull), pings, and pongs. As far as the
-    /// kernel tells: a queue that drops what it took before does not say so.
-    pub send_drops: u64,
-    /// Payload bytes written to data streams.
-    pub stream_bytes_sent: u64,
-    /// Payload bytes read from data streams.
-    pub stream_bytes_received: u64,
-    /// Data streams open now.
-    pub streams_open: u64,
-    /// Pings sent, those of discovery included.
-    pub pings_sent: u64,
-    /// Pongs that answered one of them in time.
-    pub pongs_received: u64,
-    /// Pings of peers that were answered.
-    pub pings_answered: u64,
-    /// Pings that were not answered because too many came from addresses that were not answered
-    /// within the last minute: somebody on the link makes them up.
-    pub pings_limited: u64,
-    /// The last round trip measured, in nanoseconds.
-    pub last_rtt_ns: u64,
-    /// How often the link came up or went down.
-    pub link_changes: u64,
-    /// Handler calls that panicked.
-    pub callback_failures: u64,
-    /// Bytes of send buffer that the kernel granted the control socket.
-    pub udp_send_buffer: u64,
-    /// Bytes of receive buffer that the kernel granted the control socket.
-    pub udp_receive_buffer: u64,
-    /// Those of `messages_dropped` that came in pieces and too slowly
-    /// ([`DropReason::Slow`](crate::DropReason::Slow)).
-    pub dropped_slow: u64,
+statistics! {
+    ($)
+    // Counted one by one in `Rare`; a reset sets them to 0.
+    counters {
+        /// Data streams that peers opened.
+        connections_accepted,
+        /// Data streams that this side opened.
+        connections_initiated,
+        /// Failed sends, receives, accepts and stream calls. Timeouts and ends of streams are no failures.
+        errors,
+        /// Messages dropped because the receive queue was full, or for another
+        /// [`DropReason`](crate::DropReason).
+        messages_dropped,
+        /// Those of `messages_dropped` for which there was no memory (`receive_queue_bytes`, or none at
+        /// all); the others found the queue full.
+        dropped_memory,
+        /// Those of `messages_dropped` that came in pieces and too slowly
+        /// ([`DropReason::Slow`](crate::DropReason::Slow)).
+        dropped_slow,
+        /// Pongs that nobody waited for: late, doubled or made up.
+        pongs_ignored,
+        /// Answers to discovery that were left out: of hosts beyond
+        /// [`MAX_DISCOVERED_PEERS`](crate::MAX_DISCOVERED_PEERS).
+        discovery_dropped,
+        /// Datagrams that did not leave because the interface's own queue had no room for them: messages
+        /// whose send gave [`QueueFull`](crate::TransportError::QueueFull), pings, and pongs. As far as the
+        /// kernel tells: a queue that drops what it took before does not say so.
+        send_drops,
+        /// Pings sent, those of discovery included.
+        pings_sent,
+        /// Pongs that answered one of them in time.
+        pongs_received,
+        /// Pings of peers that were answered.
+        pings_answered,
+        /// Pings that were not answered because too many came from addresses that were not answered
+        /// within the last minute: somebody on the link makes them up.
+        pings_limited,
+        /// How often the link came up or went down.
+        link_changes,
+    }
+    // The same, in `Rejected`: the reason there, and its name in `Stats`.
+    rejected {
+        /// Refused because their source is neither link-local nor loopback.
+        source => rejected_source,
+        /// Connections refused because `max_streams` were open, or that
+        /// [gave way](crate::DataStream::give_way) to others.
+        max_streams => rejected_max_streams,
+        /// Connections refused, or silent streams reset, because of `max_silent_streams`.
+        silent => rejected_silent,
+        /// Connections refused for lack of descriptors, threads or memory.
+        resources => rejected_resources,
+        /// Connections on which came what had not to ([`DataStream::reject`](crate::DataStream::reject)).
+        malformed => rejected_malformed,
+    }
+    // Put together by `Core::totals`, from several counters or from the kernel's; a reset sets them
+    // to 0.
+    sums {
+        /// Control messages sent; pings and pongs do not count as messages.
+        messages_sent,
+        /// Control messages received, including those that were then dropped.
+        messages_received,
+        /// Payload bytes of `messages_sent`.
+        bytes_sent,
+        /// Payload bytes of `messages_received`.
+        bytes_received,
+        /// Datagrams that the kernel dropped because the socket buffer was full, or because they arrived
+        /// damaged (their checksum was wrong), pings included. Those of a batch that it handled in one
+        /// piece, up to 64, count as one.
+        kernel_drops,
+        /// Datagrams and connections that were refused: the sum of the reasons `rejected_*`.
+        rejected,
+        /// Payload bytes written to data streams.
+        stream_bytes_sent,
+        /// Payload bytes read from data streams.
+        stream_bytes_received,
+        /// Handler calls that panicked.
+        callback_failures,
+    }
+    // Set by `Core::totals`; a reset does not change them.
+    states {
+        /// Data streams open now.
+        streams_open,
+        /// The last round trip measured, in nanoseconds.
+        last_rtt_ns,
+        /// Bytes of send buffer that the kernel granted the control socket.
+        udp_send_buffer,
+        /// Bytes of receive buffer that the kernel granted the control socket.
+        udp_receive_buffer,
+    }
 }
 
 /// What the counters showed when they were last reset: they themselves only ever go up, so that
@@ -224,55 +267,13 @@ impl Baseline {
         *lock(&self.0) = (Instant::now(), totals);
     }
 
-    /// The difference; figures that are a state, not a count, stay as they are.
+    /// The difference to `totals`.
     pub fn since(&self, mut totals: Stats) -> Stats {
         let (start, base) = &*lock(&self.0);
         totals.uptime = start.elapsed();
         totals.uptime_secs = totals.uptime.as_secs();
-        for (total, base) in totals
-            .counts_mut()
-            .into_iter()
-            .zip(base.clone().counts_mut())
-        {
-            *total = total.saturating_sub(*base);
-        }
+        totals.subtract(base);
         totals
-    }
-}
-
-impl Stats {
-    /// Everything that only goes up.
-    fn counts_mut(&mut self) -> [&mut u64; 28] {
-        [
-            &mut self.messages_sent,
-            &mut self.messages_received,
-            &mut self.bytes_sent,
-            &mut self.bytes_received,
-            &mut self.connections_accepted,
-            &mut self.connections_initiated,
-            &mut self.errors,
-            &mut self.messages_dropped,
-            &mut self.kernel_drops,
-            &mut self.rejected,
-            &mut self.rejected_source,
-            &mut self.rejected_max_streams,
-            &mut self.rejected_silent,
-            &mut self.rejected_resources,
-            &mut self.rejected_malformed,
-            &mut self.dropped_memory,
-            &mut self.dropped_slow,
-            &mut self.pongs_ignored,
-            &mut self.discovery_dropped,
-            &mut self.send_drops,
-            &mut self.stream_bytes_sent,
-            &mut self.stream_bytes_received,
-            &mut self.pings_sent,
-            &mut self.pongs_received,
-            &mut self.pings_answered,
-            &mut self.pings_limited,
-            &mut self.link_changes,
-            &mut self.callback_failures,
-        ]
     }
 }
 
@@ -305,5 +306,18 @@ mod tests {
         let stats = baseline.since(totals);
         assert_eq!((stats.messages_sent, stats.streams_open), (3, 2));
         assert_eq!(stats.last_rtt_ns, 4000);
+    }
+
+    #[test]
+    fn a_counter_reaches_its_figure_and_reasons_add_up() {
+        let rare = Rare::default();
+        rare.send_drops.add(3);
+        rare.rejected.source.add(1);
+        rare.rejected.silent.add(4);
+        let mut stats = Stats::default();
+        rare.read_into(&mut stats);
+        assert_eq!(stats.send_drops, 3);
+        assert_eq!((stats.rejected_source, stats.rejected_silent), (1, 4));
+        assert_eq!(stats.rejected, 5);
     }
 }
