@@ -8,10 +8,11 @@ use thunderbolt_transport::{
     DiscoveredPeer, LogLevel, ThunderboltTransport, ThunderboltTransportBuilder,
 };
 
-use crate::exit::{Exit, Failure};
+use crate::common::Common;
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::hints::in_tool;
 use crate::interrupt;
-use crate::options::Common;
 use crate::output::{self, Verbosity};
 use crate::service;
 use crate::units::plural;

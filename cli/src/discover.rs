@@ -7,10 +7,11 @@ use clap::Args;
 use serde::Serialize;
 use thunderbolt_transport::{ThunderboltTransport, TransportError};
 
+use crate::common::{seconds, Common};
 use crate::connect::{self, Peer};
-use crate::exit::{Exit, Failure};
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::interrupt;
-use crate::options::{seconds, Common};
 use crate::output;
 use crate::units::{microseconds, short_time};
 

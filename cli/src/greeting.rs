@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use thunderbolt_transport::{DataStream, TransportError};
 
 use crate::deadline::Deadline;
-use crate::exit::{Exit, Failure};
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::output;
 use crate::transfer::trouble::{self, Trouble};
 

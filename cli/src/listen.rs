@@ -9,11 +9,12 @@ use serde::Serialize;
 use thunderbolt_transport::{DataStream, ThunderboltTransport, TransportError, MAX_MESSAGE_SIZE};
 
 use crate::bench::{self, Counting};
+use crate::common::Common;
 use crate::connect;
-use crate::exit::{Exit, Failure};
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::greeting::{self, Opening, Service, Welcome};
 use crate::interrupt;
-use crate::options::Common;
 use crate::output;
 use crate::own::OwnAddresses;
 use crate::reading::{Pace, Reading};

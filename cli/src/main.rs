@@ -4,6 +4,7 @@
 //! Results go to standard output, everything else to standard error.
 
 mod bench;
+mod common;
 mod connect;
 mod deadline;
 mod discover;
@@ -11,6 +12,7 @@ mod doctor;
 mod door;
 mod env;
 mod exit;
+mod failure;
 mod greeting;
 mod hints;
 mod histogram;
@@ -33,7 +35,8 @@ mod usage;
 
 use std::process::ExitCode;
 
-use exit::{Exit, Failure};
+use exit::Exit;
+use failure::Failure;
 use options::{Command, Options};
 
 fn main() -> ExitCode {

@@ -10,7 +10,8 @@ use clap_complete::Shell;
 use clap_mangen::roff::{bold, roman, Roff};
 use clap_mangen::Man;
 
-use crate::exit::{Exit, Failure, MEANINGS};
+use crate::exit::{Exit, MEANINGS};
+use crate::failure::Failure;
 use crate::options::Options;
 use crate::output;
 

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args};
 use thunderbolt_transport::{TransportError, MAX_MESSAGE_SIZE};
 
+use crate::common::Common;
 use crate::connect::{self, Peer};
-use crate::exit::{Exit, Failure};
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::interrupt;
-use crate::options::Common;
 use crate::output;
 use crate::units::plural;
 

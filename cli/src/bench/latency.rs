@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use thunderbolt_transport::{ThunderboltTransport, TransportError};
 
+use super::progress::Progress;
 use super::throughput::{Directions, Load};
-use super::Progress;
 use crate::connect::Peer;
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::histogram::{Bin, Summary, Times, BINS};
 
 /// What is lost is not waited for longer.

@@ -7,7 +7,8 @@ use thunderbolt_transport::{Datagram, ThunderboltTransport, TransportError};
 
 use super::serve::{Token, MARK};
 use crate::connect::Peer;
-use crate::exit::{Exit, Failure};
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::greeting::{self, Service};
 use crate::transfer::trouble::Trouble;
 

@@ -4,6 +4,7 @@ mod latency;
 mod messages;
 mod page;
 mod pattern;
+mod progress;
 mod results;
 mod serve;
 mod throughput;
@@ -15,14 +16,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::common::{seconds, Common};
 use crate::connect;
 use crate::doctor;
-use crate::exit::{Exit, Failure};
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::interrupt;
-use crate::options::{seconds, Common};
-use crate::output::{self, Verbosity};
+use crate::output;
+use progress::Progress;
 use results::Results;
 use throughput::{Directions, Load};
 
@@ -105,45 +107,5 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
             Exit::Damaged,
             "what arrived is not what was sent",
         )),
-    }
-}
-
-/// What is being measured, and how far it is. On a terminal only.
-pub struct Progress(ProgressBar);
-
-impl Progress {
-    const STEPS: u64 = 7;
-
-    fn new() -> Self {
-        let target = match output::wants(Verbosity::Normal) {
-            true => ProgressDrawTarget::stderr(),
-            false => ProgressDrawTarget::hidden(),
-        };
-        let bar = ProgressBar::with_draw_target(Some(Self::STEPS), target);
-        let style = ProgressStyle::with_template("{bar:14} {msg}").expect("the template is right");
-        bar.set_style(style.progress_chars("█▉▊▋▌▍▎▏ "));
-        bar.enable_steady_tick(Duration::from_millis(250));
-        Self(bar)
-    }
-
-    fn step(&self, what: &str) {
-        self.message(what.to_owned());
-        self.0.inc(1);
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "our own words and numbers")]
-    fn message(&self, text: String) {
-        self.0.set_message(text);
-    }
-
-    /// What it comes to so far.
-    fn rate(&self, what: &str, rate: &str) {
-        self.message(format!("streams: {what} {rate}"));
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
     }
 }

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use plotters::prelude::*;
 
 use super::results::Results;
-use crate::exit::{Exit, Failure};
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::histogram::Bin;
 use crate::output;
 

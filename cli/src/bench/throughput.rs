@@ -8,9 +8,9 @@ use serde::Serialize;
 use thunderbolt_transport::{DataStream, ThunderboltTransport};
 
 use super::pattern::{Pattern, PIECE};
-use super::Progress;
+use super::progress::Progress;
 use crate::connect::Peer;
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::greeting::{self, Service};
 use crate::transfer::trouble::Trouble;
 use crate::units::rate;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::finding::{Finding, Fix};
 use super::program;
-use crate::exit::{Exit, Failure};
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::output;
 
 /// How long a command has: drivers take their time to be loaded.

@@ -18,9 +18,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
+use crate::common::Common;
 use crate::connect;
-use crate::exit::{Exit, Failure};
-use crate::options::Common;
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::output;
 use finding::{Finding, Verdict};
 use tree::Tree;

@@ -4,9 +4,9 @@ use thunderbolt_transport::TransportError;
 
 use super::finding::Finding;
 use super::tree::Tree;
+use crate::common::Common;
 use crate::connect::{self, Peer, DISCOVERY};
-use crate::exit::Failure;
-use crate::options::Common;
+use crate::failure::Failure;
 use crate::units::short_time;
 
 /// What a segment has beside its data: headers of IPv6 and TCP, and the timestamp option.

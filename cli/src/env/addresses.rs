@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use nix::ifaddrs::getifaddrs;
 
-use crate::exit::{Exit, Failure};
+use crate::exit::Exit;
+use crate::failure::Failure;
 
 /// Proposed where there is none: a private network for two, which few use.
 const PROPOSED: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 83, 84, 1), Ipv4Addr::new(10, 83, 84, 2)];

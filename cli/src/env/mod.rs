@@ -5,10 +5,11 @@ mod engines;
 
 use clap::Args;
 
+use crate::common::Common;
 use crate::connect;
-use crate::exit::{Exit, Failure};
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::interrupt;
-use crate::options::Common;
 use crate::output;
 use addresses::Addresses;
 use engines::Engine;

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use thunderbolt_transport::{ThunderboltTransport, TransportError};
 
+use crate::common::{seconds, Common};
 use crate::connect;
-use crate::exit::{Exit, Failure};
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::hints::in_tool;
 use crate::interrupt;
-use crate::options::{seconds, Common};
 use crate::output;
 use crate::units::short_time;
 use report::Series;

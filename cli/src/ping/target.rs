@@ -2,8 +2,8 @@
 
 use thunderbolt_transport::ThunderboltTransport;
 
+use crate::common::Common;
 use crate::connect::{self, Peer};
-use crate::options::Common;
 use crate::output;
 
 /// Answers that are missed before others are looked for: one may be lost, or late.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use thunderbolt_transport::TransportError;
 
+use super::job::Job;
 use super::line::{Known, Line};
-use super::pass::Pass;
 use super::place::{changed, exit_of};
 use super::same::Same;
 use crate::transfer::entry::Entry;
@@ -19,26 +19,26 @@ use crate::transfer::trouble::{Result, Trouble};
 use crate::transfer::{piece_at, pieces, PATIENCE, SMALL};
 
 /// Pushes one file. What is wrong with the file is between the two sides; what fails here ends the stream.
-pub fn push(pass: &Pass<'_>, line: &mut Line<'_>, index: u32) -> Result<()> {
-    let entry = &pass.entries[index as usize];
-    if pass.tally.is_over(index) {
+pub fn push(job: &Job<'_>, line: &mut Line<'_>, index: u32) -> Result<()> {
+    let entry = &job.entries[index as usize];
+    if job.tally.is_over(index) {
         return Ok(());
     }
-    pass.progress.name(&entry.shown());
-    let file = match open(pass, index) {
+    job.progress.name(&entry.shown());
+    let file = match open(job, index) {
         Ok(file) => Arc::new(file),
         Err(error) => {
             let why = format!("cannot be read: {error}");
             return line.skip(index, exit_of(&error), why);
         }
     };
-    let want = pass.wants[index as usize];
+    let want = job.wants[index as usize];
     if entry.size == 0 && want != Want::Comparison {
-        pass.tally.leaves(index);
+        job.tally.leaves(index);
     }
     line.say(&Pusher::File(index))?;
     let sending = Sending {
-        pass,
+        job,
         index,
         entry,
         file,
@@ -59,9 +59,9 @@ pub fn push(pass: &Pass<'_>, line: &mut Line<'_>, index: u32) -> Result<()> {
     }
 }
 
-fn open(pass: &Pass<'_>, index: u32) -> io::Result<File> {
-    let file = pass.tree.open(index)?;
-    unchanged(&file, &pass.entries[index as usize])?;
+fn open(job: &Job<'_>, index: u32) -> io::Result<File> {
+    let file = job.tree.open(index)?;
+    unchanged(&file, &job.entries[index as usize])?;
     Ok(file)
 }
 
@@ -95,7 +95,7 @@ impl From<io::Error> for Stopped {
 }
 
 pub(super) struct Sending<'a> {
-    pub(super) pass: &'a Pass<'a>,
+    pub(super) job: &'a Job<'a>,
     pub(super) index: u32,
     pub(super) entry: &'a Entry,
     pub(super) file: Arc<File>,
@@ -108,9 +108,9 @@ impl Sending<'_> {
             Want::Nothing | Want::Content { have: 0 } => 0,
             Want::Content { have } => {
                 let same = self.same(line, have)?;
-                self.pass.progress.take_back(have - same);
+                self.job.progress.take_back(have - same);
                 if same == size {
-                    self.pass.tally.leaves(self.index);
+                    self.job.tally.leaves(self.index);
                 }
                 line.say(&Pusher::Start(same))?;
                 same
@@ -119,8 +119,8 @@ impl Sending<'_> {
                 let same = self.same(line, size)?;
                 unchanged(&self.file, self.entry)?;
                 match same == size {
-                    true => self.pass.tally.same(self.index),
-                    false => self.pass.tally.leaves(self.index),
+                    true => self.job.tally.same(self.index),
+                    false => self.job.tally.leaves(self.index),
                 }
                 line.say(&Pusher::Start(same))?;
                 return Ok(());
@@ -165,7 +165,7 @@ impl Sending<'_> {
 
     /// Nothing more is sent of a file that failed at the receiver.
     pub(super) fn goes_on(&self) -> std::result::Result<(), Stopped> {
-        match self.pass.tally.is_over(self.index) {
+        match self.job.tally.is_over(self.index) {
             true => Err(Stopped::Over),
             false => Ok(()),
         }
@@ -179,13 +179,13 @@ impl Sending<'_> {
         }
         self.file.read_exact_at(&mut data, offset)?;
         unchanged(&self.file, self.entry)?;
-        self.pass.tally.leaves(self.index);
+        self.job.tally.leaves(self.index);
         line.say(&Pusher::Data {
             length: data.len() as u64,
             sum: sum(&data),
         })?;
         line.append(&data)?;
-        self.pass.sent(data.len() as u64);
+        self.job.sent(data.len() as u64);
         Ok(())
     }
 
@@ -230,7 +230,7 @@ impl Sending<'_> {
     /// All that is left of it is about to leave.
     pub(super) fn last(&self) -> io::Result<()> {
         unchanged(&self.file, self.entry)?;
-        self.pass.tally.leaves(self.index);
+        self.job.tally.leaves(self.index);
         Ok(())
     }
 
@@ -243,7 +243,7 @@ impl Sending<'_> {
     ) -> Result<io::Result<()>> {
         let file = self.file.as_fd();
         let sent = line.stream.send_file(file, offset, length, Some(PATIENCE));
-        self.pass.sent(sent.count);
+        self.job.sent(sent.count);
         let read = match sent.outcome {
             Ok(()) => Ok(()),
             // No error of a stream is one of these.

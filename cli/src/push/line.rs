@@ -3,10 +3,11 @@
 use thunderbolt_transport::DataStream;
 
 use super::tally::Tally;
-use crate::exit::{Exit, Failure};
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::output::harmless;
 use crate::transfer::frame::{self, Frame};
-use crate::transfer::message::{Pusher, Receiver, BUSY};
+use crate::transfer::message::{out_of_turn, Pusher, Receiver, BUSY};
 use crate::transfer::sums::Sum;
 use crate::transfer::trouble::{Result, Trouble};
 
@@ -170,10 +171,4 @@ impl<'a> Line<'a> {
         self.tally.skip(index, code, &why);
         self.say(&Pusher::Skipped { index, why })
     }
-}
-
-fn out_of_turn(message: &Receiver) -> Trouble {
-    let text = format!("{message:?}");
-    let name: String = text.chars().take_while(|c| c.is_alphanumeric()).collect();
-    Trouble::protocol(format!("{name} out of turn"))
 }

@@ -1,8 +1,7 @@
 //! The links among what is pushed: which of them are kept.
 
 use std::collections::HashSet;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::tree::Tree;
 use crate::exit::Exit;
@@ -54,13 +53,4 @@ impl Tree {
             false => Err("it leads out of what is pushed"),
         }
     }
-}
-
-/// The folder that a path is in, if the path has the same name here and over there.
-pub fn beside(path: &Path, base: &Path) -> Option<PathBuf> {
-    let whole = fs::canonicalize(path).ok()?;
-    let is_same = whole
-        .file_name()
-        .is_some_and(|name| Path::new(name) == base);
-    is_same.then(|| whole.parent().map(Path::to_owned))?
 }

@@ -3,6 +3,7 @@
 mod behind;
 mod climb;
 mod file;
+mod job;
 mod line;
 mod links;
 mod pass;
@@ -21,10 +22,11 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use crate::common::{seconds, Common};
 use crate::connect::{self, looks_like_peer};
-use crate::exit::{Exit, Failure};
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::interrupt;
-use crate::options::{seconds, Common};
 use crate::output;
 use crate::transfer::trouble::Trouble;
 use crate::transfer::MOST_STREAMS;

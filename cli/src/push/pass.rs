@@ -1,6 +1,5 @@
 //! One connection's worth of a push: from the announcement to the last result, over one stream or several.
 
-use std::borrow::Cow;
 use std::num::NonZeroU16;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
@@ -11,6 +10,7 @@ use thunderbolt_transport::DataStream;
 
 use super::climb::{Climb, Step};
 use super::file;
+use super::job::Job;
 use super::line::Line;
 use super::route::Route;
 use super::tally::Tally;
@@ -20,8 +20,9 @@ use crate::transfer::entry::{Entry, Kind};
 use crate::transfer::extensions::Extensions;
 use crate::transfer::message::{Pusher, Receiver, Want, ENTRIES_AT_ONCE, EXTENDED_AT_ONCE};
 use crate::transfer::progress::Progress;
+use crate::transfer::sizes::missing;
 use crate::transfer::trouble::{Result, Trouble};
-use crate::transfer::{missing, SessionId, PATIENCE};
+use crate::transfer::{SessionId, PATIENCE};
 
 /// Over which the rate is taken, to see whether another stream helps.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -35,14 +36,8 @@ const ALIVE: Duration = PATIENCE.checked_div(6).expect("not by zero");
 /// The part that all its streams share.
 pub struct Pass<'a> {
     route: &'a Route<'a>,
-    pub tree: &'a Tree,
-    /// The entries as this receiver knows them.
-    pub entries: Cow<'a, [Entry]>,
-    pub tally: &'a Tally<'a>,
-    pub wants: Vec<Want>,
-    pub extensions: Extensions,
+    job: Job<'a>,
     id: SessionId,
-    pub progress: Progress,
     /// The files to be sent, and the next of them.
     files: Vec<u32>,
     /// The links and further names to be made when all files are there.
@@ -87,12 +82,14 @@ pub fn run(
     let links = wanted(|kind| matches!(kind, Kind::Link | Kind::HardLink));
     let pass = Pass {
         route,
-        tree,
-        tally,
-        progress: Progress::new(total - missing(&entries, &wants), total),
-        wants,
-        entries,
-        extensions,
+        job: Job {
+            tree,
+            tally,
+            progress: Progress::new(total - missing(&entries, &wants), total),
+            wants,
+            entries,
+            extensions,
+        },
         id,
         files,
         links,
@@ -146,12 +143,6 @@ fn announce(
 }
 
 impl Pass<'_> {
-    /// Bytes that left.
-    pub fn sent(&self, count: u64) {
-        self.tally.add_sent(count);
-        self.progress.add(count);
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|error| error.into_inner())
     }
@@ -186,7 +177,7 @@ impl Pass<'_> {
     /// Adds streams while that makes it faster.
     fn climb(&self, more: impl Fn(), retired: &AtomicBool) {
         let mut climb = Climb::new(WORTH_TRYING);
-        let mut before = self.tally.sent();
+        let mut before = self.job.tally.sent();
         let mut begin = Instant::now();
         loop {
             let waited = self
@@ -203,7 +194,7 @@ impl Pass<'_> {
             if state.sending == 0 || state.trouble.is_some() || left < 2 {
                 return;
             }
-            let now = self.tally.sent();
+            let now = self.job.tally.sent();
             match climb.rate((now - before) as f64 / begin.elapsed().as_secs_f64()) {
                 Step::Stay => {}
                 Step::Add => {
@@ -249,7 +240,7 @@ impl Pass<'_> {
     fn join(&self) -> Result<Line<'_>> {
         let (stream, _) = self.route.open()?;
         self.state().streams.push(stream.clone());
-        let mut line = Line::new(stream, self.tally);
+        let mut line = Line::new(stream, self.job.tally);
         line.say(&Pusher::Join(self.id))?;
         match line.plan()? {
             Receiver::Ready(id) if id == self.id => Ok(line),
@@ -284,7 +275,7 @@ impl Pass<'_> {
             let Some(index) = self.files.get(next) else {
                 break;
             };
-            file::push(self, line, *index)?;
+            file::push(&self.job, line, *index)?;
         }
         line.flush()
     }
@@ -294,7 +285,7 @@ impl Pass<'_> {
         for some in self.links.chunks(LINKS_AT_ONCE) {
             let results = line.results();
             for index in some {
-                self.tally.leaves(*index);
+                self.job.tally.leaves(*index);
                 line.say(&Pusher::File(*index))?;
             }
             line.wait_for_results(results + some.len())?;

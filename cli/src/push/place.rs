@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -116,6 +116,15 @@ impl Root {
         self.identity.check(&fd, &fstat(&fd)?)?;
         Ok(fd)
     }
+}
+
+/// The folder that a path is in, if the path has the same name here and over there.
+pub fn beside(path: &Path, base: &Path) -> Option<PathBuf> {
+    let whole = fs::canonicalize(path).ok()?;
+    let is_same = whole
+        .file_name()
+        .is_some_and(|name| Path::new(name) == base);
+    is_same.then(|| whole.parent().map(Path::to_owned))?
 }
 
 /// Where one entry is: below which root is told by its number, what the walk saw there by its identity.

@@ -7,10 +7,11 @@ use std::sync::{Mutex, MutexGuard};
 
 use thunderbolt_transport::{DataStream, ThunderboltTransport};
 
+use crate::common::Common;
 use crate::connect::{self, Peer};
-use crate::exit::{Exit, Failure};
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::greeting::{self, Identity, Service};
-use crate::options::Common;
 use crate::output;
 use crate::transfer::extensions::Extensions;
 use crate::transfer::trouble::{Result, Trouble};

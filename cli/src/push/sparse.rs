@@ -31,7 +31,7 @@ impl Sending<'_> {
                 self.last()?;
             }
             line.say(&Pusher::Hole(hole - offset))?;
-            self.pass.progress.add(hole - offset);
+            self.job.progress.add(hole - offset);
             offset = hole;
         }
         Ok(())
@@ -60,7 +60,7 @@ impl Sending<'_> {
             extents: extents.clone(),
         })?;
         line.flush()?;
-        self.pass.progress.add(length - total(&extents));
+        self.job.progress.add(length - total(&extents));
         let mut all = Ok(());
         for extent in extents {
             let read = self.piece(
@@ -74,6 +74,6 @@ impl Sending<'_> {
     }
 
     pub(super) fn knows_holes(&self) -> bool {
-        self.pass.extensions.has(Extensions::HOLES)
+        self.job.extensions.has(Extensions::HOLES)
     }
 }

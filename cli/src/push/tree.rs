@@ -11,14 +11,15 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FileType, Stat};
 
 use super::behind::Behind;
-use super::links::beside;
-use super::place::{Identity, Opener, Place, Root};
+use super::place::{beside, Identity, Opener, Place, Root};
 use super::walk::{walk, Found, Visit};
-use crate::exit::{Exit, Failure};
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::output::{self, harmless};
-use crate::transfer::entry::{check_path, Entry, Kind, More, MOST_ENTRIES};
+use crate::transfer::entry::{Entry, Kind, More, MOST_ENTRIES};
 use crate::transfer::extensions::Extensions;
 use crate::transfer::holes;
+use crate::transfer::path::check_path;
 
 /// The unit of st_blocks (stat(2)).
 const BLOCK: u64 = 512;

@@ -79,7 +79,7 @@ impl<'a, 'b> Arriving<'a, 'b> {
                 wrong = wrong.or(Some(self.offset));
             }
             self.offset += length;
-            if self.session.sync && self.offset.is_multiple_of(SYNCED) {
+            if self.session.rules.sync && self.offset.is_multiple_of(SYNCED) {
                 self.file.sync_data().map_err(|error| self.cannot(&error))?;
             }
         }

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use thunderbolt_transport::DataStream;
 
-use super::file::{out_of_turn, skipped};
 use crate::deadline::Deadline;
 use crate::greeting::read_exactly;
+use crate::output::harmless;
 use crate::transfer::entry::Entry;
 use crate::transfer::extensions::Extensions;
 use crate::transfer::frame::Frame;
 use crate::transfer::holes::{total, Extent};
-use crate::transfer::message::{Pusher, Receiver, Want, AT_ONCE};
+use crate::transfer::message::{out_of_turn, Pusher, Receiver, Want, AT_ONCE};
 use crate::transfer::sums::{Sum, SUM};
 use crate::transfer::trouble::{Result, Trouble};
 use crate::transfer::{piece_at, pieces, PATIENCE, PIECE};
@@ -157,7 +157,7 @@ impl<'a> Exchange<'a> {
                 }
                 Pusher::Skipped { why, .. } => {
                     self.over();
-                    return Ok(Err(skipped(&why)));
+                    return Ok(Err(harmless(why.as_bytes())));
                 }
                 other => return Err(out_of_turn(&other)),
             }
@@ -199,7 +199,7 @@ impl<'a> Exchange<'a> {
                 Pusher::Alive => {}
                 Pusher::Skipped { why, .. } => {
                     self.over();
-                    return Ok(Next::Skipped(skipped(&why)));
+                    return Ok(Next::Skipped(harmless(why.as_bytes())));
                 }
                 other => return Err(out_of_turn(&other)),
             }

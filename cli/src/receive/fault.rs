@@ -6,7 +6,8 @@ use rustix::io::Errno;
 use thunderbolt_transport::TransportError;
 
 use super::folder::Folder;
-use crate::exit::{Exit, Failure};
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::transfer::entry::Entry;
 use crate::transfer::trouble::Trouble;
 

@@ -15,16 +15,18 @@ use super::hard_link;
 use super::link;
 use super::mark::Mark;
 use super::notes;
+use super::outcome::Outcome;
 use super::place::{Part, Place, There};
 use super::session::{Session, State};
-use crate::exit::{Exit, Failure};
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::output;
 use crate::transfer::entry::{Entry, Kind};
 use crate::transfer::holes::{hole_end, run_end};
-use crate::transfer::message::{Pusher, Receiver, Want};
+use crate::transfer::message::{Receiver, Want};
 use crate::transfer::pieces;
 use crate::transfer::sums::SumsAhead;
-use crate::transfer::trouble::{Result, Trouble};
+use crate::transfer::trouble::Result;
 use crate::units::bytes;
 
 /// Receives a file that the pusher began. Its failure is told to the pusher, who goes on with others;
@@ -76,14 +78,6 @@ fn outcome(
         Want::Content { have } => content(session, exchange, &place, have),
         Want::Nothing => Ok(Outcome::Done),
     }
-}
-
-pub enum Outcome {
-    Done,
-    /// It was there already.
-    Same,
-    /// Others may still come.
-    Failed(Exit, String),
 }
 
 /// Whether the file that is there has the content that the pusher has.
@@ -179,17 +173,6 @@ fn send_sums(
     Ok(())
 }
 
-/// The pusher's words, in ours.
-pub fn skipped(why: &str) -> String {
-    output::harmless(why.as_bytes())
-}
-
-pub fn out_of_turn(message: &Pusher) -> Trouble {
-    let text = format!("{message:?}");
-    let name: String = text.chars().take_while(|c| c.is_alphanumeric()).collect();
-    Trouble::protocol(format!("{name} out of turn"))
-}
-
 fn content(
     session: &Session,
     exchange: &mut Exchange<'_>,
@@ -227,7 +210,7 @@ fn content(
             Ok(Outcome::Failed(Exit::Damaged, why))
         }
         (Ok(None), None) => {
-            if session.sync {
+            if session.rules.sync {
                 file.sync_data().map_err(cannot)?;
             }
             let force = session.rules.force;
@@ -236,15 +219,14 @@ fn content(
                     if !is_marked {
                         session.folder.remember(&entry.path, place);
                     }
-                    if session.sync {
+                    if session.rules.sync {
                         place.sync().map_err(cannot)?;
                     }
                     Ok(Outcome::Done)
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     place.remove_part(&part);
-                    let why = "meanwhile it exists already (`dcf-tb receive --force` overwrites)";
-                    Ok(Outcome::Failed(Exit::Exists, why.to_owned()))
+                    Ok(Outcome::taken_meanwhile())
                 }
                 Err(error) => Err(cannot(error)),
             }

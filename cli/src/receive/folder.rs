@@ -20,7 +20,7 @@ use super::metadata::{self, Made};
 use super::place::{granted, Place, There};
 use super::presence::{is_read_only, Presence};
 use crate::greeting::Identity;
-use crate::transfer::entry::part_name;
+use crate::transfer::path::part_name;
 
 const FOLDER: OFlags = OFlags::DIRECTORY
     .union(OFlags::NOFOLLOW)

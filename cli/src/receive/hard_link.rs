@@ -13,39 +13,15 @@ use rustix::fs::{fstat, linkat, openat, AtFlags, Mode, OFlags, CWD};
 use rustix::io::Errno;
 
 use super::fault::Fault;
-use super::file::Outcome;
-use super::folder::Folder;
 use super::mark::Mark;
+use super::outcome::Outcome;
 use super::place::{Place, There};
 use super::session::Session;
 use crate::exit::Exit;
-use crate::transfer::entry::{Entry, Kind};
-use crate::transfer::trouble::{Result, Trouble};
+use crate::transfer::entry::Entry;
 
 /// Larger files are not copied where the file system has no hard links: the pusher waits meanwhile.
 const COPIED: u64 = 1 << 30;
-
-/// All of them are names of files that come before them.
-pub fn check(entries: &[Entry]) -> Result<()> {
-    for (entry, index) in entries.iter().zip(0_u32..) {
-        let Some(first) = entry.first() else { continue };
-        let file = entries.get(first as usize);
-        if first >= index || file.is_none_or(|file| file.kind != Kind::File) {
-            let text = format!("{} is a hard link to no file before it", entry.shown());
-            return Err(Trouble::protocol(text));
-        }
-    }
-    Ok(())
-}
-
-/// Whether two names are of one file.
-pub fn is_same(folder: &Folder, first: &Entry, other: &Entry) -> bool {
-    let stat = |entry: &Entry| {
-        let stat = folder.place(&entry.path).ok()?.stat_of_name().ok()??;
-        Some((stat.st_dev, stat.st_ino))
-    };
-    stat(first).is_some_and(|first| Some(first) == stat(other))
-}
 
 /// Makes the name that an entry tells of.
 pub fn make(
@@ -98,15 +74,14 @@ pub fn make(
             if mark != Mark::Ours {
                 session.folder.remember(&entry.path, place);
             }
-            if session.sync {
+            if session.rules.sync {
                 place.sync().map_err(cannot)?;
             }
             Ok(Outcome::Done)
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Outcome::Failed(
-            Exit::Exists,
-            "meanwhile it exists already (`dcf-tb receive --force` overwrites)".into(),
-        )),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Ok(Outcome::taken_meanwhile())
+        }
         Err(error) => Err(cannot(error)),
     }
 }
@@ -203,7 +178,7 @@ fn copy(
     let copied = (|| {
         part.file.set_len(0)?;
         io::copy(&mut content, &mut &*part.file)?;
-        if session.sync {
+        if session.rules.sync {
             part.file.sync_data()?;
         }
         place.finish(&part, first.mode, first.modified, replace)
@@ -225,41 +200,5 @@ impl Place {
         self.put(replace, |name| {
             linkat(CWD, &from, &*self.folder, name, AtFlags::SYMLINK_FOLLOW)
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::transfer::entry::More;
-
-    fn entry(kind: Kind, more: More) -> Entry {
-        Entry {
-            kind,
-            mode: 0o644,
-            modified: (0, 0),
-            size: 0,
-            path: "x".into(),
-            more,
-        }
-    }
-
-    #[test]
-    fn a_hard_link_is_a_name_of_a_file_before_it() {
-        let file = || entry(Kind::File, More::Nothing);
-        let link = |first| entry(Kind::HardLink, More::First(first));
-        check(&[file(), link(0), file(), link(2), link(0)]).unwrap();
-        for wrong in [
-            vec![link(0)],
-            vec![link(1), file()],
-            vec![file(), link(1)],
-            vec![file(), link(0), link(1)],
-            vec![file(), link(7)],
-            vec![file(), link(u32::MAX)],
-            vec![entry(Kind::Folder, More::Nothing), link(0)],
-            vec![entry(Kind::Link, More::Target([b'x'].into())), link(0)],
-        ] {
-            assert!(check(&wrong).is_err(), "{wrong:?}");
-        }
     }
 }

@@ -15,16 +15,17 @@ use rustix::fs::{
 use rustix::io::Errno;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::file::Outcome;
 use super::folder::Folder;
 use super::known::State;
 use super::metadata::times;
+use super::outcome::Outcome;
 use super::place::Place;
 use super::session::Session;
 use crate::exit::Exit;
 use crate::output;
-use crate::transfer::entry::{Entry, PART};
+use crate::transfer::entry::Entry;
 use crate::transfer::link::resolve;
+use crate::transfer::path::PART;
 
 /// How often the kernel is asked again while somebody renames folders on the way.
 const TRIES: usize = 8;
@@ -49,10 +50,7 @@ pub fn make(session: &Session, place: &Place, entry: &Entry) -> Outcome {
             }
             Outcome::Done
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Outcome::Failed(
-            Exit::Exists,
-            "meanwhile it exists already (`dcf-tb receive --force` overwrites)".into(),
-        ),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Outcome::taken_meanwhile(),
         Err(error) => Outcome::Failed(Exit::Failed, format!("cannot make the link: {error}")),
     }
 }

@@ -1,5 +1,6 @@
 //! `dcf-tb receive`: takes the files that peers push.
 
+mod announced;
 mod arriving;
 mod exchange;
 mod fault;
@@ -12,12 +13,15 @@ mod link;
 mod mark;
 mod metadata;
 mod notes;
+mod outcome;
 mod place;
 mod plan;
 mod presence;
+mod rules;
 mod serve;
 mod session;
 mod slot;
+mod want;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,15 +29,17 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::common::Common;
 use crate::connect;
 use crate::door::Door;
-use crate::exit::{Exit, Failure};
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::interrupt;
-use crate::options::Common;
 use crate::output;
 use crate::own::OwnAddresses;
 use crate::transfer::MOST_STREAMS;
 use folder::Folder;
+use rules::Rules;
 use slot::Slot;
 
 /// Take the files and folders that peers push, until Ctrl-C.
@@ -87,7 +93,11 @@ pub fn run(common: &Common, options: Options) -> Result<Exit, Failure> {
     let own = OwnAddresses::new(options.allow_local);
     let receiver = serve::Receiving {
         folder: Arc::new(folder),
-        options,
+        rules: Rules {
+            force: options.force,
+            compare: options.compare,
+            sync: options.sync,
+        },
         slot: Arc::clone(&slot),
         own,
         door: Door::new(serve::AT_THE_DOOR),

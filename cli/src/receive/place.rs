@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use super::mark::{self, Mark};
 use super::metadata;
-use crate::transfer::entry::other_part_name;
+use crate::transfer::path::other_part_name;
 
 const PART: OFlags = OFlags::RDWR
     .union(OFlags::NOFOLLOW)

@@ -5,15 +5,16 @@ use std::time::{Duration, Instant};
 
 use thunderbolt_transport::{DataStream, TransportError};
 
-use super::file::{self, out_of_turn};
+use super::file;
 use super::folder::Folder;
 use super::notes;
+use super::rules::Rules;
 use super::session::Session;
 use super::slot::Slot;
-use super::Options;
 use crate::deadline::Deadline;
 use crate::door::{AtTheDoor, Door};
-use crate::exit::{Exit, Failure};
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::greeting::{self, Opening, Service, Welcome};
 use crate::interrupt;
 use crate::output;
@@ -21,7 +22,7 @@ use crate::own::OwnAddresses;
 use crate::transfer::entry::{Entry, MOST_ENTRIES, MOST_PATH_BYTES};
 use crate::transfer::extensions::Extensions;
 use crate::transfer::frame::{self, Frame};
-use crate::transfer::message::{Pusher, Receiver, AT_ONCE, BUSY};
+use crate::transfer::message::{out_of_turn, Pusher, Receiver, AT_ONCE, BUSY};
 use crate::transfer::trouble::{Result, Trouble};
 use crate::transfer::PATIENCE;
 
@@ -30,7 +31,7 @@ const RESULTS_AT_ONCE: usize = 256 << 10;
 
 pub struct Receiving {
     pub folder: Arc<Folder>,
-    pub options: Options,
+    pub rules: Rules,
     pub slot: Arc<Slot>,
     pub own: OwnAddresses,
     pub door: Door,
@@ -116,7 +117,7 @@ impl Receiving {
         let session = Session::new(
             stream.peer(),
             &self.folder,
-            &self.options,
+            self.rules,
             entries,
             extensions,
             &mut alive(stream, ALIVE),
@@ -280,7 +281,7 @@ fn files(
             Pusher::Skipped { index, why } => {
                 session.skip(index)?;
                 let entry = &session.entries[index as usize];
-                session.say(entry, &file::skipped(&why));
+                session.say(entry, &output::harmless(why.as_bytes()));
             }
             Pusher::Finished => break,
             other => return Err(out_of_turn(&other)),

@@ -9,15 +9,17 @@ use thunderbolt_transport::DataStream;
 
 use super::folder::Folder;
 use super::notes;
-use super::plan::{self, Plan, Refused, Rules};
-use super::Options;
-use crate::exit::{Exit, Failure};
+use super::plan::{self, Plan, Refused};
+use super::rules::Rules;
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::transfer::entry::{Entry, Kind};
 use crate::transfer::extensions::Extensions;
 use crate::transfer::message::Want;
 use crate::transfer::progress::Progress;
+use crate::transfer::sizes::missing;
 use crate::transfer::trouble::{Result, Trouble};
-use crate::transfer::{missing, SessionId, MOST_STREAMS};
+use crate::transfer::{SessionId, MOST_STREAMS};
 use crate::units::{bytes, files_and_links, plural, rate_of};
 
 /// Entries whose failure is shown; the rest is counted.
@@ -29,7 +31,6 @@ pub struct Session {
     pub peer: String,
     pub folder: Arc<Folder>,
     pub rules: Rules,
-    pub sync: bool,
     pub extensions: Extensions,
     pub entries: Vec<Entry>,
     pub wants: Vec<Want>,
@@ -61,15 +62,11 @@ impl Session {
     pub fn new(
         peer: &str,
         folder: &Arc<Folder>,
-        options: &Options,
+        rules: Rules,
         entries: Vec<Entry>,
         extensions: Extensions,
         alive: &mut dyn FnMut() -> Result<()>,
     ) -> Result<Self> {
-        let rules = Rules {
-            force: options.force,
-            compare: options.compare,
-        };
         let Plan { wants, refused } = plan::plan(folder, &entries, rules, alive)?;
         let mut id = SessionId::default();
         rustix::rand::getrandom(&mut id, rustix::rand::GetRandomFlags::empty())
@@ -81,7 +78,6 @@ impl Session {
             peer: peer.to_owned(),
             folder: Arc::clone(folder),
             rules,
-            sync: options.sync,
             extensions,
             entries,
             wants,

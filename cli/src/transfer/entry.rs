@@ -7,25 +7,16 @@ use std::path::{Path, PathBuf};
 use super::extensions::Extensions;
 use super::fields::Fields;
 use super::link::check_target;
+use super::path::check_path;
 use super::trouble::{Result, Trouble};
-use crate::exit::{Exit, Failure};
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::output::harmless;
 
-/// Bytes of a path at most (PATH_MAX without its end).
-pub const LONGEST_PATH: usize = 4095;
-/// Bytes of a name at most (NAME_MAX).
-const LONGEST_NAME: usize = 255;
-/// Folders in folders at most.
-const DEEPEST: usize = 128;
 /// Entries of one push at most.
 pub const MOST_ENTRIES: usize = 1_000_000;
 /// Bytes of all its paths at most.
 pub const MOST_PATH_BYTES: usize = 128 << 20;
-/// What the name of an unfinished file ends with.
-pub const PART: &str = ".dcf-part";
-/// The longest name that fits between a dot and that.
-const LONGEST_IN_PART: usize = LONGEST_NAME - PART.len() - 1;
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
@@ -207,65 +198,6 @@ fn refused(text: String) -> Trouble {
     Trouble::Fatal(Failure::new(Exit::Refused, text))
 }
 
-/// Why a path from elsewhere must not be used, if so. What passes names something below the folder
-/// that it is opened in, one component after the other.
-pub fn check_path(path: &[u8]) -> std::result::Result<(), &'static str> {
-    if path.is_empty() {
-        return Err("it is empty");
-    }
-    if path.len() > LONGEST_PATH {
-        return Err("it is too long");
-    }
-    if path[0] == b'/' {
-        return Err("it is absolute");
-    }
-    if path.contains(&0) {
-        return Err("it has a zero byte in it");
-    }
-    let mut depth = 0;
-    for name in path.split(|byte| *byte == b'/') {
-        match name {
-            b"" => return Err("a part of it is empty"),
-            b"." | b".." => return Err("a part of it is . or .."),
-            _ if name.len() > LONGEST_NAME => return Err("a part of it is too long"),
-            _ if is_part_name(name) => return Err("it is that of an unfinished file"),
-            _ => depth += 1,
-        }
-    }
-    match depth <= DEEPEST {
-        true => Ok(()),
-        false => Err("it is too deep"),
-    }
-}
-
-/// Whether it is a name that [`part_name`] gives.
-pub fn is_part_name(name: &[u8]) -> bool {
-    name.starts_with(b".") && name.ends_with(PART.as_bytes())
-}
-
-/// The name under which a file grows, beside its place.
-pub fn part_name(name: &OsStr) -> PathBuf {
-    let bytes = name.as_bytes();
-    let mut part = vec![b'.'];
-    if bytes.len() <= LONGEST_IN_PART {
-        part.extend(bytes);
-    } else {
-        // No room for all of it: its beginning, and what tells it from others that begin so.
-        let hash = xxhash_rust::xxh3::xxh3_128(bytes);
-        part.extend(&bytes[..LONGEST_IN_PART - 33]);
-        part.extend(format!("-{hash:032x}").bytes());
-    }
-    part.extend(PART.bytes());
-    PathBuf::from(OsStr::from_bytes(&part))
-}
-
-/// Another name for the same, where another user holds that one: nobody else chooses `number`.
-pub fn other_part_name(name: &OsStr, number: u64) -> PathBuf {
-    let mut other = name.as_bytes().to_vec();
-    other.extend(format!("~{number:016x}").bytes());
-    part_name(OsStr::from_bytes(&other))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -348,26 +280,5 @@ mod tests {
         };
         suid.append_to(&mut bytes);
         assert!(Entry::read(&mut Fields(&bytes)).is_err());
-    }
-
-    #[test]
-    fn part_names_are_names_and_differ() {
-        let long = |last: &str| "x".repeat(254) + last;
-        let names = ["a".to_owned(), long("1"), long("2")];
-        let parts: Vec<_> = names
-            .iter()
-            .map(|name| part_name(OsStr::new(name)))
-            .collect();
-        assert_eq!(parts[0], Path::new(".a.dcf-part"));
-        assert_ne!(parts[1], parts[2]);
-        let others = names
-            .iter()
-            .map(|name| other_part_name(OsStr::new(name), 7));
-        let parts = [parts.clone(), others.collect()].concat();
-        assert_eq!(parts[3], Path::new(".a~0000000000000007.dcf-part"));
-        for part in &parts {
-            let bytes = part.as_os_str().as_bytes();
-            assert!(bytes.len() <= LONGEST_NAME && is_part_name(bytes));
-        }
     }
 }

@@ -9,10 +9,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::entry::LONGEST_PATH;
-
-/// Bytes of a name at most (NAME_MAX).
-const LONGEST_NAME: usize = 255;
+use super::path::{LONGEST_NAME, LONGEST_PATH};
 
 /// What is wrong with a target wherever the link is.
 pub fn check_target(target: &[u8]) -> Result<(), &'static str> {

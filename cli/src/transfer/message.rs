@@ -1,5 +1,7 @@
 //! The messages of both sides, and their bytes.
 
+use std::fmt;
+
 use super::entry::Entry;
 use super::extensions::Extensions;
 use super::fields::Fields;
@@ -80,6 +82,13 @@ pub const AT_ONCE: usize = 4096;
 pub const ENTRIES_AT_ONCE: usize = 15;
 pub const EXTENDED_AT_ONCE: usize = 7;
 const LONGEST_TEXT: usize = 1024;
+
+/// The error of a message that its sender may not send now.
+pub fn out_of_turn(message: &impl fmt::Debug) -> Trouble {
+    let text = format!("{message:?}");
+    let name: String = text.chars().take_while(|c| c.is_alphanumeric()).collect();
+    Trouble::protocol(format!("{name} out of turn"))
+}
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..bytes.len().min(LONGEST_TEXT)]).into_owned()

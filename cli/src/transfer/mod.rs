@@ -7,16 +7,15 @@ pub mod frame;
 pub mod holes;
 pub mod link;
 pub mod message;
+pub mod path;
 pub mod progress;
 #[cfg(test)]
 mod property_tests;
+pub mod sizes;
 pub mod sums;
 pub mod trouble;
 
 use std::time::Duration;
-
-use entry::Entry;
-use message::Want;
 
 /// Bytes of a file that have a checksum of their own: what a broken cable can cost.
 pub const PIECE: u64 = 4 << 20;
@@ -38,28 +37,4 @@ pub fn pieces(bytes: u64) -> u64 {
 /// The length of the piece at an offset of a file.
 pub fn piece_at(offset: u64, size: u64) -> u64 {
     PIECE.min(size - offset)
-}
-
-/// Bytes that the disk will have to take: holes take none.
-pub fn needed(entries: &[Entry], wants: &[Want]) -> u64 {
-    entries
-        .iter()
-        .zip(wants)
-        .map(|(entry, want)| match want {
-            Want::Content { have } => entry.data().min(entry.size - have),
-            _ => 0,
-        })
-        .fold(0, u64::saturating_add)
-}
-
-/// Bytes of files that are to come, with those of holes.
-pub fn missing(entries: &[Entry], wants: &[Want]) -> u64 {
-    entries
-        .iter()
-        .zip(wants)
-        .map(|(entry, want)| match want {
-            Want::Content { have } => entry.size - have,
-            _ => 0,
-        })
-        .fold(0, u64::saturating_add)
 }

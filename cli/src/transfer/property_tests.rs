@@ -3,12 +3,13 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::entry::{check_path, Kind};
+use super::entry::Kind;
 use super::extensions::Extensions;
 use super::frame::Frame;
 use super::holes::{total, MOST_EXTENTS};
 use super::link::{check_target, resolve};
 use super::message::{Pusher, Receiver};
+use super::path::check_path;
 use super::PIECE;
 
 /// Bytes of a payload, often ones that nearly are something.

@@ -2,7 +2,8 @@
 
 use thunderbolt_transport::TransportError;
 
-use crate::exit::{Exit, Failure};
+use crate::exit::Exit;
+use crate::failure::Failure;
 
 #[derive(Debug)]
 pub enum Trouble {

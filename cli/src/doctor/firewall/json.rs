@@ -4,8 +4,8 @@ use std::net::Ipv6Addr;
 
 use serde_json::Value as Json;
 
-use super::packet::{Field, ICMPV6, IPV6, TCP, UDP};
-use super::rules::{Base, Chain, Rule, Step, Test, Value, Values, Verdict, Way};
+use super::packet::{Field, Way, ICMPV6, IPV6, TCP, UDP};
+use super::rules::{Base, Chain, Rule, Step, Test, Value, Values, Verdict};
 
 /// The chains that IPv6 packets pass. `None`: this is no list of rules.
 pub fn read(text: &str) -> Option<Vec<Chain>> {

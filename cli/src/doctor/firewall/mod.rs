@@ -8,8 +8,8 @@ mod text;
 
 use super::finding::{Finding, Fix};
 use super::tree::Tree;
-use packet::{Packet, Ports};
-use rules::{Chain, Judge, Outcomes, Way};
+use packet::{Packet, Ports, Way};
+use rules::{Chain, Judge, Outcomes};
 
 const CHECK: &str = "firewall";
 /// The tables that the kernel has beside nftables, and who reads and writes them.

@@ -1,6 +1,11 @@
 //! The packets that this transport lives on, and what rules may ask of them.
 
-use super::rules::Way;
+/// Which way the packets go that a chain sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    In,
+    Out,
+}
 
 /// What a rule looks at.
 #[derive(Debug, Clone, PartialEq, Eq)]

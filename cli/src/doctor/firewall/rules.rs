@@ -5,14 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::packet::{Fact, Field, Packet};
-
-/// Which way the packets go that a chain sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    In,
-    Out,
-}
+use super::packet::{Fact, Field, Packet, Way};
 
 #[derive(Debug, Clone)]
 pub struct Chain {

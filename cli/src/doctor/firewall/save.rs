@@ -1,8 +1,8 @@
 //! Rules as ip6tables-save(8) prints them, and ufw keeps them.
 
 use super::json::{named, prefix};
-use super::packet::{Field, TCP, UDP};
-use super::rules::{Base, Chain, Rule, Step, Test, Value, Values, Verdict, Way};
+use super::packet::{Field, Way, TCP, UDP};
+use super::rules::{Base, Chain, Rule, Step, Test, Value, Values, Verdict};
 
 /// The chains of all tables, whose names get `family` in front. The kernel enters those in capitals.
 pub fn read(text: &str, family: &str) -> Vec<Chain> {

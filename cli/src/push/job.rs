@@ -1,0 +1,28 @@
+//! What the streams of one connection share while they send.
+
+use std::borrow::Cow;
+
+use super::tally::Tally;
+use super::tree::Tree;
+use crate::transfer::entry::Entry;
+use crate::transfer::extensions::Extensions;
+use crate::transfer::message::Want;
+use crate::transfer::progress::Progress;
+
+pub struct Job<'a> {
+    pub tree: &'a Tree,
+    /// The entries as this receiver knows them.
+    pub entries: Cow<'a, [Entry]>,
+    pub wants: Vec<Want>,
+    pub extensions: Extensions,
+    pub tally: &'a Tally<'a>,
+    pub progress: Progress,
+}
+
+impl Job<'_> {
+    /// Counts bytes that were sent.
+    pub fn sent(&self, count: u64) {
+        self.tally.add_sent(count);
+        self.progress.add(count);
+    }
+}

@@ -1,0 +1,94 @@
+//! What is announced has to be consistent in itself, whatever is in the folder.
+
+use std::collections::HashSet;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output;
+use crate::transfer::entry::{Entry, Kind};
+use crate::transfer::link::resolve;
+use crate::transfer::trouble::{Result, Trouble};
+
+/// Checks all entries of a push.
+pub fn check(entries: &[Entry]) -> Result<()> {
+    let mut paths = HashSet::new();
+    if let Some(twice) = entries.iter().find(|entry| !paths.insert(&entry.path)) {
+        return Err(Trouble::protocol(format!(
+            "{} is announced twice",
+            twice.shown()
+        )));
+    }
+    check_links(entries)?;
+    check_hard_links(entries)
+}
+
+/// All links have to stay within what is pushed, by the folders of this push.
+fn check_links(entries: &[Entry]) -> Result<()> {
+    let of = |kind: Kind| entries.iter().filter(move |entry| entry.kind == kind);
+    let mut links = of(Kind::Link).peekable();
+    if links.peek().is_none() {
+        return Ok(());
+    }
+    let folders: HashSet<_> = of(Kind::Folder).map(|entry| &*entry.path).collect();
+    for entry in links {
+        let target = entry.target().unwrap_or_default();
+        resolve(&entry.path, target, |path| folders.contains(path)).map_err(|why| {
+            let text = format!(
+                "the link \"{}\" to \"{}\" is refused: {why}",
+                entry.shown(),
+                output::harmless(target)
+            );
+            Failure::new(Exit::Refused, text)
+        })?;
+    }
+    Ok(())
+}
+
+/// All of them are names of files that come before them.
+fn check_hard_links(entries: &[Entry]) -> Result<()> {
+    for (entry, index) in entries.iter().zip(0_u32..) {
+        let Some(first) = entry.first() else { continue };
+        let file = entries.get(first as usize);
+        if first >= index || file.is_none_or(|file| file.kind != Kind::File) {
+            let text = format!("{} is a hard link to no file before it", entry.shown());
+            return Err(Trouble::protocol(text));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transfer::entry::More;
+
+    fn entry(kind: Kind, more: More) -> Entry {
+        Entry {
+            kind,
+            mode: 0o644,
+            modified: (0, 0),
+            size: 0,
+            path: "x".into(),
+            more,
+        }
+    }
+
+    #[test]
+    fn a_hard_link_is_a_name_of_a_file_before_it() {
+        let file = || entry(Kind::File, More::Nothing);
+        let link = |first| entry(Kind::HardLink, More::First(first));
+        check_hard_links(&[file(), link(0), file(), link(2), link(0)]).unwrap();
+        for wrong in [
+            vec![link(0)],
+            vec![link(1), file()],
+            vec![file(), link(1)],
+            vec![file(), link(0), link(1)],
+            vec![file(), link(7)],
+            vec![file(), link(u32::MAX)],
+            vec![entry(Kind::Folder, More::Nothing), link(0)],
+            vec![entry(Kind::Link, More::Target([b'x'].into())), link(0)],
+        ] {
+            assert!(check_hard_links(&wrong).is_err(), "{wrong:?}");
+        }
+    }
+}
