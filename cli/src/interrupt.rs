@@ -1,56 +1,68 @@
 //! Ctrl-C, and the other signals that ask a program to end.
 //!
-//! They are blocked in every thread and taken by one of their own, so that no code runs inside a
-//! signal handler. The first one ends what is under way in good order: transports close, and every
-//! call that waits on one returns. The second ends the program at once, and so does a write that nobody reads.
+//! The signals are blocked in every thread, and one thread waits for them, so that no code runs inside a signal
+//! handler. The first signal closes all transports, which makes every call that waits on one return. The second
+//! signal ends the program at once.
 
 use std::process;
-use std::sync::{Condvar, Mutex, MutexGuard, Weak};
+use std::sync::{LazyLock, Mutex, MutexGuard, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal};
 use thunderbolt_transport::ThunderboltTransport;
 
+use crate::event::{event, has_happened, Event, Trigger};
 use crate::exit::Exit;
 use crate::output;
 use crate::service;
 
 struct State {
-    interrupted: bool,
-    /// By SIGTERM, with which services are stopped.
+    /// Dropped by the first signal.
+    trigger: Option<Trigger>,
+    /// The first signal was SIGTERM, with which services are stopped.
     terminated: bool,
+    /// To be closed by the first signal.
     transports: Vec<Weak<ThunderboltTransport>>,
 }
 
-static STATE: Mutex<State> = Mutex::new(State {
-    interrupted: false,
-    terminated: false,
-    transports: Vec::new(),
+static SIGNAL: LazyLock<(Mutex<State>, Event)> = LazyLock::new(|| {
+    let (trigger, event) = event();
+    let state = State {
+        trigger: Some(trigger),
+        terminated: false,
+        transports: Vec::new(),
+    };
+    (Mutex::new(state), event)
 });
-static CHANGED: Condvar = Condvar::new();
 
 fn state() -> MutexGuard<'static, State> {
-    STATE.lock().unwrap_or_else(|error| error.into_inner())
+    SIGNAL.0.lock().unwrap_or_else(|error| error.into_inner())
 }
 
-/// Takes the signals from now on. Called before any thread is started.
+/// The first signal, as an event.
+pub fn signal() -> &'static Event {
+    &SIGNAL.1
+}
+
+/// Blocks the signals and starts the thread that waits for them. Must be called before any other thread starts,
+/// because threads inherit the blocked signals.
 pub fn take_signals() {
     let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
         .into_iter()
         .collect();
-    // Writing more than ulimit -f allows is an error of that file, and no end of the program.
+    // With SIGXFSZ blocked, a write beyond `ulimit -f` fails with EFBIG instead of killing the program.
     let mut blocked = signals;
     blocked.add(Signal::SIGXFSZ);
-    // It fails for no valid set.
+    // Fails only for an invalid set.
     let _ = blocked.thread_block();
     let waiter = move || {
         while let Ok(signal) = signals.wait() {
-            if state().interrupted {
+            if is_interrupted() {
                 process::exit(Exit::Interrupted as i32);
             }
             interrupt(signal);
-            // Without that thread the second signal still ends us.
+            // If this thread cannot be started, a second signal still ends the program.
             drop(
                 thread::Builder::new()
                     .name("ending".into())
@@ -58,7 +70,7 @@ pub fn take_signals() {
             );
         }
     };
-    // Without that thread signals would be lost; they then end us as they always did.
+    // Without the thread nobody would receive the signals: their default action ends the program instead.
     if thread::Builder::new()
         .name("signals".into())
         .spawn(waiter)
@@ -71,23 +83,22 @@ pub fn take_signals() {
 fn interrupt(signal: Signal) {
     let transports = {
         let mut state = state();
-        state.interrupted = true;
         state.terminated = signal == Signal::SIGTERM;
+        state.trigger = None;
         std::mem::take(&mut state.transports)
     };
-    CHANGED.notify_all();
     service::stopping();
     for transport in transports.iter().filter_map(Weak::upgrade) {
         transport.close();
     }
 }
 
-/// How long everything has to end in good order: a receiver gives its streams ten seconds.
+/// Time for an orderly end. A receiver gives its streams ten seconds of it.
 const ENDING: Duration = Duration::from_secs(15);
-/// A write that takes longer goes to a terminal or a pipe that nobody reads.
+/// A write that takes longer goes to a terminal or a pipe that is not being read.
 const STUCK: Duration = Duration::from_secs(1);
 
-/// Ends the program when what is under way does not: a write that nobody reads, or a file system that is gone.
+/// Ends the program if an orderly end takes too long: a write blocks, or a file system does not answer.
 fn end_in_time() {
     let begin = Instant::now();
     let mut before = output::write_under_way();
@@ -106,7 +117,7 @@ fn end_in_time() {
 pub fn closes(transport: Weak<ThunderboltTransport>) {
     let mut state = state();
     state.transports.retain(|known| known.strong_count() > 0);
-    if !state.interrupted {
+    if state.trigger.is_some() {
         state.transports.push(transport);
     } else if let Some(transport) = transport.upgrade() {
         drop(state);
@@ -115,29 +126,24 @@ pub fn closes(transport: Weak<ThunderboltTransport>) {
 }
 
 pub fn is_interrupted() -> bool {
-    state().interrupted
+    has_happened(signal())
 }
 
-/// Waits for a time, or until a signal comes. Says whether one did.
+/// Sleeps until the time is over or a signal comes. Returns whether one did.
 pub fn sleep(time: Duration) -> bool {
-    let waited = CHANGED.wait_timeout_while(state(), time, |state| !state.interrupted);
-    waited
-        .unwrap_or_else(|error| error.into_inner())
-        .0
-        .interrupted
+    let _ = signal().recv_timeout(time);
+    is_interrupted()
 }
 
 /// Waits for a signal.
 pub fn wait() {
-    let waited = CHANGED.wait_while(state(), |state| !state.interrupted);
-    drop(waited.unwrap_or_else(|error| error.into_inner()));
+    let _ = signal().recv();
 }
 
-/// How a program ends that serves until somebody stops it. SIGTERM is how services are stopped: that is no
-/// failure, unless it cut something short.
+/// The exit code of a program that serves until it is stopped. SIGTERM is the usual way to stop a service, and so
+/// is a success unless it cut something short.
 pub fn exit(is_cut: bool) -> Exit {
-    let state = state();
-    match state.interrupted && (is_cut || !state.terminated) {
+    match is_interrupted() && (is_cut || !state().terminated) {
         true => Exit::Interrupted,
         false => Exit::Done,
     }

@@ -11,6 +11,7 @@ mod discover;
 mod doctor;
 mod door;
 mod env;
+mod event;
 mod exit;
 mod failure;
 mod greeting;

@@ -20,7 +20,9 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(Some(Self::STEPS), target);
         let style = ProgressStyle::with_template("{bar:14} {msg}").expect("the template is right");
         bar.set_style(style.progress_chars("█▉▊▋▌▍▎▏ "));
-        bar.enable_steady_tick(Duration::from_millis(250));
+        if !bar.is_hidden() {
+            bar.enable_steady_tick(Duration::from_millis(250));
+        }
         Self(bar)
     }
 

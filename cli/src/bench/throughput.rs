@@ -1,15 +1,17 @@
 //! Streams that fill the cable.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{select, tick};
 use serde::Serialize;
 use thunderbolt_transport::{DataStream, ThunderboltTransport};
 
 use super::pattern::{Pattern, PIECE};
 use super::progress::Progress;
 use crate::connect::Peer;
+use crate::event::{event, Event};
 use crate::failure::Failure;
 use crate::greeting::{self, Service};
 use crate::transfer::trouble::Trouble;
@@ -123,7 +125,7 @@ impl<'a> Load<'a> {
             .collect::<Result<_, _>>()?;
         let streams = (out.len() + into.len()) as u16;
         let moved = AtomicU64::new(0);
-        let ended = AtomicBool::new(false);
+        let (running, ended) = event();
         let begin = Instant::now();
         let is_enough = || is_enough(begin.elapsed());
         let (results, samples) = thread::scope(|scope| {
@@ -142,8 +144,7 @@ impl<'a> Load<'a> {
                 .chain(receivers)
                 .map(|thread| thread.join());
             let results: Vec<_> = joined.collect();
-            ended.store(true, Ordering::Relaxed);
-            sampler.thread().unpark();
+            drop(running);
             (results, sampler.join().unwrap_or_default())
         });
         let time = begin.elapsed().as_secs_f64();
@@ -226,21 +227,21 @@ fn ended() -> Failure {
 }
 
 /// The rate over each tenth of a second, until it ended.
-fn sample(name: &str, moved: &AtomicU64, ended: &AtomicBool, progress: &Progress) -> Vec<f64> {
+fn sample(name: &str, moved: &AtomicU64, ended: &Event, progress: &Progress) -> Vec<f64> {
     let mut samples = Vec::new();
     let mut before = 0;
     let mut begin = Instant::now();
-    while !ended.load(Ordering::Relaxed) {
-        thread::park_timeout(SAMPLE.saturating_sub(begin.elapsed()));
-        let time = begin.elapsed();
-        if time < SAMPLE {
-            continue;
+    let ticks = tick(SAMPLE);
+    loop {
+        select! {
+            recv(ended) -> _ => return samples,
+            recv(ticks) -> _ => {}
         }
+        let time = begin.elapsed();
         let now = moved.load(Ordering::Relaxed);
         let bytes_per_second = (now - before) as f64 / time.as_secs_f64();
         progress.rate(name, &rate(bytes_per_second));
         samples.push(bytes_per_second);
         (before, begin) = (now, Instant::now());
     }
-    samples
 }

@@ -2,9 +2,10 @@
 
 use std::io::{self, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crossbeam_channel::{bounded, Receiver, RecvTimeoutError};
 
 /// The longest answer that is taken: a list of rules with large sets.
 const LONGEST: u64 = 64 << 20;
@@ -33,11 +34,11 @@ pub fn run(words: &[&str], limit: Duration) -> io::Result<Ended> {
     // Programs that it started may hold its pipes open after its end: these threads are not joined.
     let output = child.stdout.take().map(read);
     let complaint = child.stderr.take().map(read);
-    let collected = |what: Option<mpsc::Receiver<Vec<u8>>>| {
+    let collected = |what: Option<Receiver<Vec<u8>>>| {
         let Some(what) = what else {
             return Ok(Vec::new());
         };
-        match what.recv_timeout(end.saturating_duration_since(Instant::now())) {
+        match what.recv_deadline(end) {
             Ok(bytes) => Ok(bytes),
             Err(RecvTimeoutError::Disconnected) => Ok(Vec::new()),
             Err(RecvTimeoutError::Timeout) => Err(late(limit)),
@@ -77,8 +78,8 @@ fn path() -> std::ffi::OsString {
     path
 }
 
-fn read(pipe: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
-    let (sender, receiver) = mpsc::channel();
+fn read(pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = bounded(1);
     let body = move || {
         let mut bytes = Vec::new();
         // What was read before an error is what there is; nobody may wait for it any more.

@@ -2,10 +2,11 @@
 
 use std::num::NonZeroU16;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{select, select_biased, tick};
 use thunderbolt_transport::DataStream;
 
 use super::climb::{Climb, Step};
@@ -15,6 +16,7 @@ use super::line::Line;
 use super::route::Route;
 use super::tally::Tally;
 use super::tree::Tree;
+use crate::event::{event, Event, Trigger};
 use crate::output;
 use crate::transfer::entry::{Entry, Kind};
 use crate::transfer::extensions::Extensions;
@@ -44,13 +46,13 @@ pub struct Pass<'a> {
     links: Vec<u32>,
     next: AtomicUsize,
     state: Mutex<State>,
-    changed: Condvar,
+    /// One of the streams failed.
+    failed: Event,
 }
 
-#[derive(Default)]
 struct State {
-    /// Streams that send files.
-    sending: usize,
+    /// Dropped when one of the streams fails.
+    failing: Option<Trigger>,
     /// To be closed when one of them fails.
     streams: Vec<DataStream>,
     trouble: Option<Trouble>,
@@ -80,6 +82,7 @@ pub fn run(
     };
     let files = wanted(|kind| kind == Kind::File);
     let links = wanted(|kind| matches!(kind, Kind::Link | Kind::HardLink));
+    let (failing, failed) = event();
     let pass = Pass {
         route,
         job: Job {
@@ -94,8 +97,12 @@ pub fn run(
         files,
         links,
         next: AtomicUsize::new(0),
-        state: Mutex::default(),
-        changed: Condvar::new(),
+        state: Mutex::new(State {
+            failing: Some(failing),
+            streams: Vec::new(),
+            trouble: None,
+        }),
+        failed,
     };
     pass.all(line, streams)?;
     tally.finish()
@@ -149,22 +156,22 @@ impl Pass<'_> {
 
     fn all(&self, line: Line<'_>, streams: Option<NonZeroU16>) -> Result<()> {
         let retired = AtomicBool::new(false);
+        self.state().streams.push(line.stream.clone());
+        // The first stream holds `sending` until it has no more files to send, the others hold `helping`.
+        let (sending, sent) = event();
+        let (helping, helped) = event();
         let first = thread::scope(|scope| {
-            // All are counted before the first one can end the push.
-            let others = streams.map_or(0, |count| usize::from(count.get()) - 1);
-            {
-                let mut state = self.state();
-                state.sending = 1 + others;
-                state.streams.push(line.stream.clone());
-            }
-            let first = scope.spawn(|| self.first(line));
+            let first = scope.spawn(move || self.first(line, sending, &helped));
             let more = || {
-                scope.spawn(|| self.more(&retired));
+                let helping = helping.clone();
+                let retired = &retired;
+                scope.spawn(move || self.more(helping, retired));
             };
             match streams {
-                Some(_) => (0..others).for_each(|_| more()),
-                None => self.climb(more, &retired),
+                Some(count) => (1..count.get()).for_each(|_| more()),
+                None => self.climb(more, &sent, &retired),
             }
+            drop(helping);
             first.join()
         });
         match (first, self.state().trouble.take()) {
@@ -175,23 +182,23 @@ impl Pass<'_> {
     }
 
     /// Adds streams while that makes it faster.
-    fn climb(&self, more: impl Fn(), retired: &AtomicBool) {
+    fn climb(&self, more: impl Fn(), sent: &Event, retired: &AtomicBool) {
         let mut climb = Climb::new(WORTH_TRYING);
         let mut before = self.job.tally.sent();
         let mut begin = Instant::now();
+        let periods = tick(PERIOD);
         loop {
-            let waited = self
-                .changed
-                .wait_timeout_while(self.state(), PERIOD, |state| {
-                    state.sending > 0 && state.trouble.is_none()
-                });
-            let mut state = waited.unwrap_or_else(|error| error.into_inner()).0;
+            select_biased! {
+                recv(sent) -> _ => return,
+                recv(self.failed) -> _ => return,
+                recv(periods) -> _ => {}
+            }
             // A stream of its own for the last file gains nothing.
             let left = self
                 .files
                 .len()
                 .saturating_sub(self.next.load(Ordering::Relaxed));
-            if state.sending == 0 || state.trouble.is_some() || left < 2 {
+            if left < 2 {
                 return;
             }
             let now = self.job.tally.sent();
@@ -199,7 +206,6 @@ impl Pass<'_> {
                 Step::Stay => {}
                 Step::Add => {
                     output::detail("one more stream is tried");
-                    state.sending += 1;
                     more();
                 }
                 Step::Remove => {
@@ -208,17 +214,16 @@ impl Pass<'_> {
                     return;
                 }
             }
-            drop(state);
             (before, begin) = (now, Instant::now());
         }
     }
 
     /// The stream that announced the push: it ends it, too.
-    fn first(&self, mut line: Line<'_>) -> Option<()> {
+    fn first(&self, mut line: Line<'_>, sending: Trigger, helped: &Event) -> Option<()> {
         let sent = self.files(&mut line, || false);
-        self.leave();
+        drop(sending);
         let ended = sent.and_then(|()| {
-            self.wait_for_others(&mut line)?;
+            self.wait_for_others(&mut line, helped)?;
             self.links(&mut line)?;
             line.finish()
         });
@@ -226,15 +231,16 @@ impl Pass<'_> {
     }
 
     /// Another one, until there is nothing left for it, or it is not worth its while.
-    fn more(&self, retired: &AtomicBool) -> Option<()> {
+    fn more(&self, helping: Trigger, retired: &AtomicBool) -> Option<()> {
         let joined = self.join();
         let ended = joined.and_then(|mut line| {
             // Only the one that was added last is taken away: whoever sees it first.
             self.files(&mut line, || retired.swap(false, Ordering::Relaxed))?;
             line.finish()
         });
-        self.leave();
-        self.note(ended)
+        let ended = self.note(ended);
+        drop(helping);
+        ended
     }
 
     fn join(&self) -> Result<Line<'_>> {
@@ -248,11 +254,6 @@ impl Pass<'_> {
         }
     }
 
-    fn leave(&self) {
-        self.state().sending -= 1;
-        self.changed.notify_all();
-    }
-
     /// Keeps the first trouble, and ends all streams with it.
     fn note(&self, ended: Result<()>) -> Option<()> {
         let trouble = match ended {
@@ -262,10 +263,10 @@ impl Pass<'_> {
         let streams = {
             let mut state = self.state();
             state.trouble.get_or_insert(trouble);
+            state.failing = None;
             std::mem::take(&mut state.streams)
         };
         streams.iter().for_each(DataStream::close);
-        self.changed.notify_all();
         None
     }
 
@@ -293,18 +294,13 @@ impl Pass<'_> {
         Ok(())
     }
 
-    fn wait_for_others(&self, line: &mut Line<'_>) -> Result<()> {
+    fn wait_for_others(&self, line: &mut Line<'_>, helped: &Event) -> Result<()> {
         loop {
-            let waited = self
-                .changed
-                .wait_timeout_while(self.state(), ALIVE, |state| {
-                    state.sending > 0 && state.trouble.is_none()
-                });
-            let state = waited.unwrap_or_else(|error| error.into_inner()).0;
-            if state.sending == 0 || state.trouble.is_some() {
-                return Ok(());
+            select! {
+                recv(helped) -> _ => return Ok(()),
+                recv(self.failed) -> _ => return Ok(()),
+                default(ALIVE) => {}
             }
-            drop(state);
             line.say(&Pusher::Alive)?;
             line.flush()?;
         }

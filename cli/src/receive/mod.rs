@@ -28,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use crossbeam_channel::select;
 
 use crate::common::Common;
 use crate::connect;
@@ -88,7 +89,7 @@ pub fn run(common: &Common, options: Options) -> Result<Exit, Failure> {
         )
     })?;
     interrupt::take_signals();
-    let slot = Arc::new(Slot::default());
+    let slot = Arc::new(Slot::new());
     let once = options.once;
     let own = OwnAddresses::new(options.allow_local);
     let receiver = serve::Receiving {
@@ -110,12 +111,15 @@ pub fn run(common: &Common, options: Options) -> Result<Exit, Failure> {
     })?;
     connect::say_who_listens(&transport);
     if once {
-        slot.wait_finished(interrupt::is_interrupted);
+        select! {
+            recv(slot.finished()) -> _ => {}
+            recv(interrupt::signal()) -> _ => {}
+        }
     } else {
         interrupt::wait();
     }
     // Who is interrupted in the middle says what stays.
-    slot.wait_idle(ENDING);
+    slot.close(ENDING);
     transport.close();
     Ok(interrupt::exit(
         slot.is_cut() || (once && !slot.has_finished()),

@@ -2,10 +2,13 @@
 
 use std::cell::Cell;
 use std::net::Ipv6Addr;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{bounded, Receiver, Sender};
+
 use super::session::Session;
+use crate::event::{event, Event, Trigger};
 use crate::interrupt;
 use crate::service;
 use crate::transfer::SessionId;
@@ -15,20 +18,23 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The place for one push at a time.
-#[derive(Default)]
 pub struct Slot {
     state: Mutex<SlotState>,
-    changed: Condvar,
+    /// A message for the first push that finished.
+    finished: (Sender<()>, Receiver<()>),
+    /// No stream is served any more, after [`Slot::close`].
+    idle: Event,
 }
 
 #[derive(Default)]
 struct SlotState {
     taken: bool,
     session: Option<Arc<Session>>,
-    finished: u64,
+    has_finished: bool,
     /// A push was under way when the program was told to end.
     cut: bool,
-    streams: usize,
+    /// Streams that are served hold a clone of it. `None`: none is taken any more.
+    serving: Option<Trigger>,
     /// Who was told to come again, the first one first, and when it asked last.
     waiting: Vec<(Ipv6Addr, Instant)>,
 }
@@ -45,6 +51,19 @@ pub struct Holding<'a> {
 }
 
 impl Slot {
+    pub fn new() -> Self {
+        let (serving, idle) = event();
+        let state = SlotState {
+            serving: Some(serving),
+            ..SlotState::default()
+        };
+        Self {
+            state: Mutex::new(state),
+            finished: bounded(1),
+            idle,
+        }
+    }
+
     /// Takes the place, if it is free and no other source has been waiting for longer.
     pub fn take(&self, source: Ipv6Addr) -> Option<Holding<'_>> {
         let mut state = lock(&self.state);
@@ -66,22 +85,17 @@ impl Slot {
         state.session.clone().filter(|session| session.id == *id)
     }
 
-    /// Counts a stream while it is served.
+    /// Serves a stream, unless [`Slot::close`] was called before.
     pub fn serve(&self, serve: impl FnOnce()) {
-        lock(&self.state).streams += 1;
-        serve();
-        lock(&self.state).streams -= 1;
-        self.changed.notify_all();
+        let serving = lock(&self.state).serving.clone();
+        if serving.is_some() {
+            serve();
+        }
     }
 
-    /// Waits until a push has come to a good end.
-    pub fn wait_finished(&self, is_interrupted: impl Fn() -> bool) {
-        let mut state = lock(&self.state);
-        while state.finished == 0 && !is_interrupted() {
-            let tick = Duration::from_millis(100);
-            let waited = self.changed.wait_timeout(state, tick);
-            state = waited.unwrap_or_else(|error| error.into_inner()).0;
-        }
+    /// Becomes ready when a push has finished.
+    pub fn finished(&self) -> &Receiver<()> {
+        &self.finished.1
     }
 
     /// Whether a signal ended a push before its end.
@@ -90,16 +104,13 @@ impl Slot {
     }
 
     pub fn has_finished(&self) -> bool {
-        lock(&self.state).finished > 0
+        lock(&self.state).has_finished
     }
 
-    /// Waits until no stream is served.
-    pub fn wait_idle(&self, limit: Duration) {
-        let idle = |state: &mut SlotState| state.streams > 0;
-        drop(
-            self.changed
-                .wait_timeout_while(lock(&self.state), limit, idle),
-        );
+    /// Takes no more streams, and waits until those that are served have ended.
+    pub fn close(&self, limit: Duration) {
+        drop(lock(&self.state).serving.take());
+        let _ = self.idle.recv_timeout(limit);
     }
 }
 
@@ -124,7 +135,9 @@ impl Holding<'_> {
 
     pub fn finished(&self) {
         self.is_finished.set(true);
-        lock(&self.slot.state).finished += 1;
+        lock(&self.slot.state).has_finished = true;
+        // A push that finished earlier left its message there.
+        let _ = self.slot.finished.0.try_send(());
     }
 }
 
@@ -143,7 +156,6 @@ impl Drop for Holding<'_> {
                 service::status("waiting for a push");
             }
         }
-        self.slot.changed.notify_all();
     }
 }
 
@@ -154,7 +166,7 @@ mod tests {
     #[test]
     fn sources_take_turns() {
         let [first, second, third] = [1, 2, 3].map(|last| Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, last));
-        let slot = Slot::default();
+        let slot = Slot::new();
         let held = slot.take(first).unwrap();
         assert!(slot.take(second).is_none() && slot.take(first).is_none());
         drop(held);

@@ -31,7 +31,9 @@ impl Progress {
         bar.set_position(done);
         // What was there already says nothing about the rate.
         bar.reset_eta();
-        bar.enable_steady_tick(TICK);
+        if !bar.is_hidden() {
+            bar.enable_steady_tick(TICK);
+        }
         output::set_bars(Some(bars));
         Self(bar)
     }
