@@ -13,11 +13,11 @@ use crate::common::Common;
 use crate::connect;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::greeting::{self, Opening, Service, Welcome};
+use crate::handshake::{self, Opening, Service, Welcome};
 use crate::interrupt;
 use crate::output;
-use crate::own::OwnAddresses;
-use crate::reading::{Pace, Reading};
+use crate::own_addresses::OwnAddresses;
+use crate::paced_reader::{Pace, PacedReader};
 use crate::throttle::Throttle;
 use crate::units::{bytes, plural, rate_of};
 
@@ -156,9 +156,9 @@ fn refuse(stream: &DataStream, number: u64, own: &OwnAddresses) {
         let peer = stream.peer();
         output::note(&format!("stream {number} from {peer} was refused: {LOCAL}"));
     }
-    if let Ok(Opening::Asked(..)) = greeting::opening(stream, Some(greeting::PATIENCE)) {
+    if let Ok(Opening::Asked(..)) = handshake::opening(stream, Some(handshake::PATIENCE)) {
         // It is refused whether it hears of it or not.
-        let _ = greeting::answer(stream, Welcome::Local, 0);
+        let _ = handshake::answer(stream, Welcome::Local, 0);
     }
 }
 
@@ -180,11 +180,11 @@ fn print(message: &[u8], from: &str, options: &Options) {
 
 /// One stream to its end.
 fn serve(stream: &DataStream, number: u64, echo: bool, counting: &Counting, lines: &Throttle) {
-    let outcome = match greeting::opening(stream, None) {
-        Ok(Opening::Asked(Service::Push, _)) => greeting::answer(stream, Welcome::NotServed, 0),
-        Ok(Opening::Asked(service, _)) => greeting::answer(stream, Welcome::Granted, 0)
+    let outcome = match handshake::opening(stream, None) {
+        Ok(Opening::Asked(Service::Push, _)) => handshake::answer(stream, Welcome::NotServed, 0),
+        Ok(Opening::Asked(service, _)) => handshake::answer(stream, Welcome::Granted, 0)
             .and_then(|()| bench::serve(stream, service, counting)),
-        Ok(Opening::Unknown(welcome)) => greeting::answer(stream, welcome, 0),
+        Ok(Opening::Unknown(welcome)) => handshake::answer(stream, welcome, 0),
         Ok(Opening::Other(first)) => other(stream, number, &first, echo, lines),
         Err(error) => Err(error),
     };
@@ -209,7 +209,7 @@ fn other(
     if echo {
         stream.write_timeout(first, None).outcome?;
     }
-    let mut reading = Reading::new(stream, PACE);
+    let mut reading = PacedReader::new(stream, PACE);
     while total > 0 {
         let bytes = reading.next()?;
         if bytes.is_empty() {

@@ -9,8 +9,8 @@ use super::serve::{Token, MARK};
 use crate::connect::Peer;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::greeting::{self, Service};
-use crate::transfer::trouble::Trouble;
+use crate::handshake::{self, Service};
+use crate::transfer::error::TransferError;
 
 /// Bytes of a message.
 const SIZE: usize = 64;
@@ -34,15 +34,15 @@ pub fn run(
     time: Duration,
 ) -> Result<Messages, Failure> {
     let stream = transport.open_data_stream(&peer.data)?;
-    greeting::ask(&stream, Service::Messages, 0)?;
+    handshake::ask(&stream, Service::Messages, 0)?;
     let mut token = Token::default();
     rustix::rand::getrandom(&mut token, rustix::rand::GetRandomFlags::empty())
         .map_err(|error| Failure::new(Exit::Failed, format!("no random numbers: {error}")))?;
     stream
-        .write_timeout(&token, Some(greeting::PATIENCE))
+        .write_timeout(&token, Some(handshake::PATIENCE))
         .outcome?;
     let mut ready = Token::default();
-    greeting::read_exactly(&stream, &mut ready, greeting::PATIENCE)?;
+    handshake::read_exactly(&stream, &mut ready, handshake::PATIENCE)?;
     if ready != token {
         return Err(Failure::new(
             Exit::Peer,
@@ -69,11 +69,11 @@ pub fn run(
     }
     let seconds = begin.elapsed().as_secs_f64();
     // An answer comes behind all of them: then they are counted, or lost.
-    transport.round_trip(&peer.control, Some(greeting::PATIENCE))?;
+    transport.round_trip(&peer.control, Some(handshake::PATIENCE))?;
     stream.finish()?;
     let mut count = [0; 8];
-    if greeting::read_exactly(&stream, &mut count, greeting::PATIENCE)? < count.len() {
-        return Err(Trouble::ended().into());
+    if handshake::read_exactly(&stream, &mut count, handshake::PATIENCE)? < count.len() {
+        return Err(TransferError::ended().into());
     }
     let received = u64::from_be_bytes(count).min(sent);
     let per_second = |number: u64| (sent > 0).then_some(number as f64 / seconds.max(1e-9));

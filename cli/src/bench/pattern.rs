@@ -3,12 +3,12 @@
 
 use std::sync::LazyLock;
 
-use crate::reading;
+use crate::paced_reader;
 
 /// Bytes until it repeats.
 const PERIOD: usize = 1_048_573;
 /// Bytes of one write or read at most.
-pub const PIECE: usize = reading::LARGE;
+pub const PIECE: usize = paced_reader::LARGE;
 
 pub struct Pattern {
     bytes: &'static [u8],

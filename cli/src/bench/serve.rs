@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use thunderbolt_transport::{DataStream, TransportError};
 
 use super::pattern::{Pattern, PIECE};
-use crate::greeting::{self, Service};
-use crate::reading::{Pace, Reading};
+use crate::handshake::{self, Service};
+use crate::paced_reader::{Pace, PacedReader};
 
 /// How a message of a benchmark begins; its token follows.
 pub const MARK: [u8; 8] = *b"DCFTBCNT";
@@ -83,7 +83,7 @@ pub fn serve(
 /// Checks all that comes; tells how much it was, and how much of it was right.
 fn sink(stream: &DataStream) -> Result<(), TransportError> {
     let mut pattern = Pattern::new();
-    let mut reading = Reading::new(stream, PACE);
+    let mut reading = PacedReader::new(stream, PACE);
     let (mut taken, mut right) = (0_u64, 0_u64);
     loop {
         let bytes = reading.next()?;
@@ -98,7 +98,7 @@ fn sink(stream: &DataStream) -> Result<(), TransportError> {
     }
     let answer = [taken.to_be_bytes(), right.to_be_bytes()].concat();
     stream
-        .write_timeout(&answer, Some(greeting::PATIENCE))
+        .write_timeout(&answer, Some(handshake::PATIENCE))
         .outcome?;
     stream.finish()
 }
@@ -119,13 +119,13 @@ fn source(stream: &DataStream) -> Result<(), TransportError> {
 /// Counts messages with the token that comes first, until the stream's end; tells how many there were.
 fn messages(stream: &DataStream, counting: &Counting) -> Result<(), TransportError> {
     let mut token = Token::default();
-    if greeting::read_exactly(stream, &mut token, greeting::PATIENCE)? < token.len() {
+    if handshake::read_exactly(stream, &mut token, handshake::PATIENCE)? < token.len() {
         return Ok(());
     }
     let counter = counting.begin(token);
     // It is ready.
     stream
-        .write_timeout(&token, Some(greeting::PATIENCE))
+        .write_timeout(&token, Some(handshake::PATIENCE))
         .outcome?;
     let end = Instant::now() + LONGEST;
     while Instant::now() < end {
@@ -136,7 +136,7 @@ fn messages(stream: &DataStream, counting: &Counting) -> Result<(), TransportErr
         }
     }
     let mut count = counter.load(Ordering::Relaxed);
-    let end = Instant::now() + greeting::PATIENCE / 2;
+    let end = Instant::now() + handshake::PATIENCE / 2;
     loop {
         thread::sleep(SETTLED);
         let now = counter.load(Ordering::Relaxed);
@@ -146,7 +146,7 @@ fn messages(stream: &DataStream, counting: &Counting) -> Result<(), TransportErr
         count = now;
     }
     stream
-        .write_timeout(&count.to_be_bytes(), Some(greeting::PATIENCE))
+        .write_timeout(&count.to_be_bytes(), Some(handshake::PATIENCE))
         .outcome?;
     stream.finish()
 }

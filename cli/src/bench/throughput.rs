@@ -13,8 +13,8 @@ use super::progress::Progress;
 use crate::connect::Peer;
 use crate::event::{event, Event};
 use crate::failure::Failure;
-use crate::greeting::{self, Service};
-use crate::transfer::trouble::Trouble;
+use crate::handshake::{self, Service};
+use crate::transfer::error::TransferError;
 use crate::units::rate;
 
 /// Over which a rate is taken for the drawing.
@@ -99,7 +99,7 @@ impl<'a> Load<'a> {
 
     fn open(&self, service: Service) -> Result<DataStream, Failure> {
         let stream = self.transport.open_data_stream(&self.peer.data)?;
-        greeting::ask(&stream, service, 0)?;
+        handshake::ask(&stream, service, 0)?;
         Ok(stream)
     }
 
@@ -185,7 +185,7 @@ fn send(
     }
     stream.finish()?;
     let mut answer = [0; 16];
-    if greeting::read_exactly(stream, &mut answer, PATIENCE)? < answer.len() {
+    if handshake::read_exactly(stream, &mut answer, PATIENCE)? < answer.len() {
         return Err(ended());
     }
     let (taken, right) = answer.split_at(8);
@@ -223,7 +223,7 @@ fn receive(
 }
 
 fn ended() -> Failure {
-    Failure::from(Trouble::ended())
+    Failure::from(TransferError::ended())
 }
 
 /// The rate over each tenth of a second, until it ended.

@@ -1,7 +1,7 @@
 //! The kernel and its driver.
 
 use super::finding::{Finding, Fix};
-use super::tree::Tree;
+use super::sysroot::SysRoot;
 
 const RELEASE: &str = "proc/sys/kernel/osrelease";
 /// Where the driver came in.
@@ -14,8 +14,8 @@ const GOOD: Version = (6, 6, 0);
 pub type Version = (u32, u32, u32);
 
 /// That of the kernel, if it can be read and understood.
-pub fn running(tree: &Tree) -> Option<Version> {
-    version(&tree.read(RELEASE)?)
+pub fn running(sys: &SysRoot) -> Option<Version> {
+    version(&sys.read(RELEASE)?)
 }
 
 /// `6.8.0-45-generic` as 6, 8 and 0.
@@ -40,12 +40,12 @@ fn is_repaired(version: Version) -> bool {
 }
 
 /// Whether its driver breaks what it segments.
-fn is_suspect(tree: &Tree) -> Option<bool> {
-    Some(!is_repaired(running(tree)?))
+fn is_suspect(sys: &SysRoot) -> Option<bool> {
+    Some(!is_repaired(running(sys)?))
 }
 
-pub fn kernel(tree: &Tree) -> Finding {
-    let Some(release) = tree.read(RELEASE) else {
+pub fn kernel(sys: &SysRoot) -> Finding {
+    let Some(release) = sys.read(RELEASE) else {
         return Finding::unknown("kernel", "its version cannot be read");
     };
     match version(&release) {
@@ -71,15 +71,15 @@ pub fn kernel(tree: &Tree) -> Finding {
 }
 
 /// The way around the fault of old kernels.
-pub fn offload(tree: &Tree, name: &str) -> Finding {
+pub fn offload(sys: &SysRoot, name: &str) -> Finding {
     const CHECK: &str = "offload";
-    if is_suspect(tree) == Some(false) {
+    if is_suspect(sys) == Some(false) {
         return Finding::good(
             CHECK,
             "by the kernel's number, its driver segments TCP over IPv6 correctly",
         );
     }
-    let features = tree.ask(&["ethtool", "--show-features", name]);
+    let features = sys.ask(&["ethtool", "--show-features", name]);
     let segments = features.as_deref().ok().and_then(|features| {
         let line = features
             .lines()
@@ -114,18 +114,18 @@ pub fn offload(tree: &Tree, name: &str) -> Finding {
     }
 }
 
-pub fn module(tree: &Tree) -> Finding {
+pub fn module(sys: &SysRoot) -> Finding {
     const CHECK: &str = "driver";
-    if tree.exists("sys/module/thunderbolt_net") {
+    if sys.exists("sys/module/thunderbolt_net") {
         return Finding::good(CHECK, "thunderbolt-net is loaded");
     }
-    if !tree.exists("sys/bus/thunderbolt") {
+    if !sys.exists("sys/bus/thunderbolt") {
         return Finding::problem(CHECK, "this kernel knows no Thunderbolt bus: the module thunderbolt is not loaded")
             .fix(["modprobe", "thunderbolt"])
             .fix(["modprobe", "thunderbolt-net"])
             .advise("if that fails: is there a Thunderbolt or USB4 controller, and is it switched on in the firmware?");
     }
-    if tree.list("sys/bus/thunderbolt/devices").is_empty() {
+    if sys.list("sys/bus/thunderbolt/devices").is_empty() {
         return Finding::problem(CHECK, "no Thunderbolt or USB4 controller was found").advise(
             "is it switched on in the firmware (\"Thunderbolt\", \"USB4\", \"security level\")?",
         );

@@ -1,7 +1,7 @@
 //! The network interface: there, up, with carrier and an address that can be used.
 
 use super::finding::{Finding, Fix};
-use super::tree::Tree;
+use super::sysroot::SysRoot;
 
 /// The driver's name in sysfs.
 pub const DRIVER: &str = "thunderbolt-net";
@@ -16,13 +16,13 @@ const LINK: &str = "20";
 const BEST_MTU: u64 = 65_520;
 
 /// The interface that is meant.
-pub fn find(tree: &Tree, asked: &str) -> (Option<String>, Finding) {
+pub fn find(sys: &SysRoot, asked: &str) -> (Option<String>, Finding) {
     const CHECK: &str = "interface";
-    let all = tree.list("sys/class/net");
-    if let Some(real) = tree.interfaces() {
+    let all = sys.list("sys/class/net");
+    if let Some(real) = sys.interfaces() {
         // A /sys from before this network namespace: all that it says is of other interfaces.
         let shown = |(name, index): &(String, u32)| {
-            tree.number(&format!("sys/class/net/{name}/ifindex")) == Some((*index).into())
+            sys.number(&format!("sys/class/net/{name}/ifindex")) == Some((*index).into())
         };
         if !real.iter().all(shown) {
             return (
@@ -35,7 +35,7 @@ pub fn find(tree: &Tree, asked: &str) -> (Option<String>, Finding) {
             );
         }
     }
-    let driver = |name: &str| tree.link(&format!("sys/class/net/{name}/device/driver"));
+    let driver = |name: &str| sys.link(&format!("sys/class/net/{name}/device/driver"));
     if asked != "auto" {
         if !all.iter().any(|name| name == asked) {
             let text = format!("there is no {asked}; this host has {}", all.join(", "));
@@ -72,25 +72,25 @@ pub fn find(tree: &Tree, asked: &str) -> (Option<String>, Finding) {
     }
 }
 
-pub fn all(tree: &Tree, name: &str) -> Vec<Finding> {
-    let is_up = flags(tree, name).is_some_and(|flags| flags & UP != 0);
-    let mut findings = vec![up(tree, name)];
+pub fn all(sys: &SysRoot, name: &str) -> Vec<Finding> {
+    let is_up = flags(sys, name).is_some_and(|flags| flags & UP != 0);
+    let mut findings = vec![up(sys, name)];
     if is_up {
-        findings.push(carrier(tree, name));
+        findings.push(carrier(sys, name));
     }
-    findings.push(address(tree, name, is_up));
-    findings.push(mtu(tree, name));
+    findings.push(address(sys, name, is_up));
+    findings.push(mtu(sys, name));
     findings
 }
 
-fn flags(tree: &Tree, name: &str) -> Option<u64> {
-    let text = tree.read(&format!("sys/class/net/{name}/flags"))?;
+fn flags(sys: &SysRoot, name: &str) -> Option<u64> {
+    let text = sys.read(&format!("sys/class/net/{name}/flags"))?;
     u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
 }
 
-fn up(tree: &Tree, name: &str) -> Finding {
+fn up(sys: &SysRoot, name: &str) -> Finding {
     const CHECK: &str = "up";
-    match flags(tree, name) {
+    match flags(sys, name) {
         Some(flags) if flags & UP != 0 => Finding::good(CHECK, "the interface is switched on"),
         Some(_) => {
             Finding::problem(CHECK, "the interface is switched off").fixed_by(set(name, &["up"]))
@@ -116,13 +116,13 @@ fn sysctl(name: &str, setting: &str) -> Fix {
     Fix::new(["sysctl", "-w", &key])
 }
 
-fn has_carrier(tree: &Tree, name: &str) -> bool {
-    tree.number(&format!("sys/class/net/{name}/carrier")) == Some(1)
+fn has_carrier(sys: &SysRoot, name: &str) -> bool {
+    sys.number(&format!("sys/class/net/{name}/carrier")) == Some(1)
 }
 
-fn carrier(tree: &Tree, name: &str) -> Finding {
+fn carrier(sys: &SysRoot, name: &str) -> Finding {
     const CHECK: &str = "carrier";
-    match tree.number(&format!("sys/class/net/{name}/carrier")) {
+    match sys.number(&format!("sys/class/net/{name}/carrier")) {
         Some(1) => Finding::good(CHECK, "the kernel says that the link has carrier"),
         Some(_) => Finding::problem(CHECK, "the other host has not logged in on the cable").advise(
             "over there: wake it, `sudo modprobe thunderbolt-net`, and with INTERFACE as it is called there \
@@ -133,8 +133,8 @@ fn carrier(tree: &Tree, name: &str) -> Finding {
 }
 
 /// The flags of each link-local address, as proc(5) has them: address, index, prefix, scope, flags, name.
-fn addresses(tree: &Tree, name: &str) -> Option<Vec<u64>> {
-    let table = tree.read("proc/net/if_inet6")?;
+fn addresses(sys: &SysRoot, name: &str) -> Option<Vec<u64>> {
+    let table = sys.read("proc/net/if_inet6")?;
     let flags = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         match fields[..] {
@@ -145,15 +145,15 @@ fn addresses(tree: &Tree, name: &str) -> Option<Vec<u64>> {
     Some(table.lines().filter_map(flags).collect())
 }
 
-fn address(tree: &Tree, name: &str, is_up: bool) -> Finding {
+fn address(sys: &SysRoot, name: &str, is_up: bool) -> Finding {
     const CHECK: &str = "address";
     let disabled =
-        |scope: &str| tree.number(&format!("proc/sys/net/ipv6/conf/{scope}/disable_ipv6"));
+        |scope: &str| sys.number(&format!("proc/sys/net/ipv6/conf/{scope}/disable_ipv6"));
     if disabled(name) == Some(1) {
         return Finding::problem(CHECK, "IPv6 is switched off on this interface")
             .fixed_by(sysctl(name, "disable_ipv6=0"));
     }
-    let Some(found) = addresses(tree, name) else {
+    let Some(found) = addresses(sys, name) else {
         return Finding::problem(CHECK, "this kernel has no IPv6")
             .advise("remove ipv6.disable=1 from its command line");
     };
@@ -185,24 +185,24 @@ fn address(tree: &Tree, name: &str, is_up: bool) -> Finding {
     if !is_up {
         return finding.advise("it gets one when it is up");
     }
-    match tree.number(&mode) {
+    match sys.number(&mode) {
         // IN6_ADDR_GEN_MODE_NONE: whoever manages it is to give it one.
         Some(1) => finding
             .fixed_by(sysctl(name, "addr_gen_mode=0"))
             .fixed_by(set(name, &["down"]))
             .fixed_by(set(name, &["up"])),
         // Somebody took it away: it comes again with the interface.
-        _ if has_carrier(tree, name) => finding
+        _ if has_carrier(sys, name) => finding
             .fixed_by(set(name, &["down"]))
             .fixed_by(set(name, &["up"])),
         _ => finding.advise("it gets one with the carrier"),
     }
 }
 
-fn mtu(tree: &Tree, name: &str) -> Finding {
+fn mtu(sys: &SysRoot, name: &str) -> Finding {
     const CHECK: &str = "mtu";
     let path = format!("sys/class/net/{name}/mtu");
-    match tree.number(&path) {
+    match sys.number(&path) {
         Some(mtu @ BEST_MTU..) => Finding::good(CHECK, format!("{mtu} on this host")),
         Some(mtu) => Finding::warning(
             CHECK,

@@ -1,13 +1,13 @@
 //! What the cable was trained to, and what it gets wrong.
 
 use super::finding::Finding;
-use super::tree::Tree;
+use super::sysroot::SysRoot;
 use crate::units::count;
 
 /// Speed and lanes one way, in Gb/s for a lane.
-fn trained(tree: &Tree, domain: &str, way: &str) -> Option<(f64, u64)> {
-    let speed = tree.read(&format!("{domain}/{way}_speed"))?;
-    let lanes = tree.number(&format!("{domain}/{way}_lanes"))?;
+fn trained(sys: &SysRoot, domain: &str, way: &str) -> Option<(f64, u64)> {
+    let speed = sys.read(&format!("{domain}/{way}_speed"))?;
+    let lanes = sys.number(&format!("{domain}/{way}_lanes"))?;
     let number: f64 = speed.split_whitespace().next()?.parse().ok()?;
     // A speed of zero, or one that is no number, was not trained to.
     let is_trained = number.is_finite() && number > 0.0 && lanes > 0;
@@ -15,9 +15,9 @@ fn trained(tree: &Tree, domain: &str, way: &str) -> Option<(f64, u64)> {
 }
 
 /// The link's rate in Gb/s in its slower direction.
-pub fn gigabits(tree: &Tree, name: &str) -> Option<f64> {
+pub fn gigabits(sys: &SysRoot, name: &str) -> Option<f64> {
     let domain = connection(name);
-    let total = |way| trained(tree, &domain, way).map(|(speed, lanes)| speed * lanes as f64);
+    let total = |way| trained(sys, &domain, way).map(|(speed, lanes)| speed * lanes as f64);
     Some(total("rx")?.min(total("tx")?))
 }
 
@@ -27,11 +27,10 @@ fn connection(name: &str) -> String {
     format!("sys/class/net/{name}/device/..")
 }
 
-pub fn rate(tree: &Tree, name: &str) -> Finding {
+pub fn rate(sys: &SysRoot, name: &str) -> Finding {
     const CHECK: &str = "rate";
     let domain = connection(name);
-    let (Some(receives), Some(sends)) =
-        (trained(tree, &domain, "rx"), trained(tree, &domain, "tx"))
+    let (Some(receives), Some(sends)) = (trained(sys, &domain, "rx"), trained(sys, &domain, "tx"))
     else {
         return Finding::note(
             CHECK,
@@ -70,9 +69,9 @@ const ERRORS: [&str; 8] = [
     "tx_dropped",
 ];
 
-pub fn errors(tree: &Tree, name: &str) -> Finding {
+pub fn errors(sys: &SysRoot, name: &str) -> Finding {
     const CHECK: &str = "errors";
-    let value = |counter: &&str| tree.number(&format!("sys/class/net/{name}/statistics/{counter}"));
+    let value = |counter: &&str| sys.number(&format!("sys/class/net/{name}/statistics/{counter}"));
     let read: Vec<(&str, u64)> = ERRORS
         .iter()
         .filter_map(|counter| Some((*counter, value(counter)?)))

@@ -1,20 +1,20 @@
 //! Who else has a hand on the interface: bridges, bonds, NetworkManager, systemd-networkd.
 
 use super::finding::{Finding, Fix};
-use super::tree::Tree;
+use super::sysroot::SysRoot;
 
-pub fn all(tree: &Tree, name: &str) -> Vec<Finding> {
-    vec![master(tree, name), managed(tree, name)]
+pub fn all(sys: &SysRoot, name: &str) -> Vec<Finding> {
+    vec![master(sys, name), managed(sys, name)]
 }
 
-fn master(tree: &Tree, name: &str) -> Finding {
+fn master(sys: &SysRoot, name: &str) -> Finding {
     const CHECK: &str = "bridge";
-    let Some(master) = tree.link(&format!("sys/class/net/{name}/master")) else {
+    let Some(master) = sys.link(&format!("sys/class/net/{name}/master")) else {
         return Finding::good(CHECK, "it is in no bridge or bond");
     };
-    let what = if tree.exists(&format!("sys/class/net/{name}/brport")) {
+    let what = if sys.exists(&format!("sys/class/net/{name}/brport")) {
         "bridge"
-    } else if tree.exists(&format!("sys/class/net/{master}/bonding")) {
+    } else if sys.exists(&format!("sys/class/net/{master}/bonding")) {
         "bond"
     } else {
         "device"
@@ -31,16 +31,16 @@ fn master(tree: &Tree, name: &str) -> Finding {
 }
 
 /// A manager that waits for DHCP on a cable takes its addresses away when none answers.
-fn managed(tree: &Tree, name: &str) -> Finding {
+fn managed(sys: &SysRoot, name: &str) -> Finding {
     const CHECK: &str = "managed";
-    let Some(index) = tree.read(&format!("sys/class/net/{name}/ifindex")) else {
+    let Some(index) = sys.read(&format!("sys/class/net/{name}/ifindex")) else {
         return Finding::unknown(CHECK, "its index cannot be read");
     };
     if index.parse::<u32>().is_err() {
         return Finding::unknown(CHECK, format!("its index is {index}, which is no number"));
     }
-    let manager = tree.read(&format!("run/NetworkManager/devices/{index}"));
-    let networkd = tree.read(&format!("run/systemd/netif/links/{index}"));
+    let manager = sys.read(&format!("run/NetworkManager/devices/{index}"));
+    let networkd = sys.read(&format!("run/systemd/netif/links/{index}"));
     if value(&manager, "managed") == Some("true") {
         return Finding::warning(
             CHECK,
@@ -54,7 +54,7 @@ fn managed(tree: &Tree, name: &str) -> Finding {
         .advise("or give its connection the method link-local for IPv6, and disabled for IPv4; until the next start:");
     }
     match value(&networkd, "ADMIN_STATE") {
-        None | Some("unmanaged") if manager.is_none() && tree.exists("run/NetworkManager/devices") => {
+        None | Some("unmanaged") if manager.is_none() && sys.exists("run/NetworkManager/devices") => {
             Finding::unknown(CHECK, "NetworkManager runs, and has not said whether it manages it")
                 .advise("`nmcli device status` tells")
         }

@@ -11,7 +11,7 @@ mod peer;
 mod ports;
 mod program;
 mod settings;
-mod tree;
+mod sysroot;
 
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
 use finding::{Finding, Verdict};
-use tree::Tree;
+use sysroot::SysRoot;
 
 /// Check what the cable needs, and say how to mend what it lacks.
 ///
@@ -63,8 +63,8 @@ struct Report<'a> {
 
 pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     connect::check_peer(options.peer.as_deref())?;
-    let tree = Tree::new(&options.root);
-    let (interface, findings) = examine(&tree, common, options);
+    let sys = SysRoot::new(&options.root);
+    let (interface, findings) = examine(&sys, common, options);
     if options.json {
         let report = Report {
             interface: interface.as_deref(),
@@ -81,33 +81,33 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     Ok(finding::exit(&findings))
 }
 
-fn examine(tree: &Tree, common: &Common, options: &Options) -> (Option<String>, Vec<Finding>) {
-    let mut findings = vec![driver::kernel(tree), driver::module(tree)];
-    let (found, finding) = interface::find(tree, &common.interface);
+fn examine(sys: &SysRoot, common: &Common, options: &Options) -> (Option<String>, Vec<Finding>) {
+    let mut findings = vec![driver::kernel(sys), driver::module(sys)];
+    let (found, finding) = interface::find(sys, &common.interface);
     findings.push(finding);
     if let Some(name) = &found {
-        findings.extend(interface::all(tree, name));
-        findings.extend(manager::all(tree, name));
-        findings.push(link::rate(tree, name));
-        findings.push(link::errors(tree, name));
-        findings.push(driver::offload(tree, name));
-        if tree.is_live() {
-            findings.push(peer::mtu(tree, name, common, options.peer.as_deref()));
+        findings.extend(interface::all(sys, name));
+        findings.extend(manager::all(sys, name));
+        findings.push(link::rate(sys, name));
+        findings.push(link::errors(sys, name));
+        findings.push(driver::offload(sys, name));
+        if sys.is_live() {
+            findings.push(peer::mtu(sys, name, common, options.peer.as_deref()));
         }
     }
-    findings.extend(ports::all(tree, common.control_port, common.data_port));
+    findings.extend(ports::all(sys, common.control_port, common.data_port));
     let ports = (common.control_port, common.data_port);
-    findings.push(firewall::all(tree, found.as_deref(), ports));
+    findings.push(firewall::all(sys, found.as_deref(), ports));
     if !found.as_deref().is_none_or(connect::is_plain) {
         findings.iter_mut().for_each(|finding| finding.fix.clear());
     }
-    findings.extend(settings::all(tree));
+    findings.extend(settings::all(sys));
     (found, findings)
 }
 
 /// What the cable was trained to in its slower direction, in Gb/s, if sysfs tells it.
 pub fn gigabits(interface: &str) -> Option<f64> {
-    link::gigabits(&Tree::new(Path::new("/")), interface)
+    link::gigabits(&SysRoot::new(Path::new("/")), interface)
 }
 
 /// Good ones are left out when only what matters is wanted.

@@ -3,7 +3,7 @@
 use thunderbolt_transport::TransportError;
 
 use super::finding::Finding;
-use super::tree::Tree;
+use super::sysroot::SysRoot;
 use crate::common::Common;
 use crate::connect::{self, Peer, DISCOVERY};
 use crate::failure::Failure;
@@ -16,9 +16,9 @@ const HEADERS: u64 = 40 + 20 + 12;
 const TELLING: u64 = 30_000;
 
 /// Compares the MTUs: a peer tells the largest segment that it takes when a stream is opened.
-pub fn mtu(tree: &Tree, name: &str, common: &Common, named: Option<&str>) -> Finding {
+pub fn mtu(sys: &SysRoot, name: &str, common: &Common, named: Option<&str>) -> Finding {
     const CHECK: &str = "peer";
-    let Some(ours) = tree.number(&format!("sys/class/net/{name}/mtu")) else {
+    let Some(ours) = sys.number(&format!("sys/class/net/{name}/mtu")) else {
         return Finding::unknown(CHECK, "our own MTU cannot be read");
     };
     let asked = ask(name, common, named);

@@ -2,7 +2,7 @@
 
 use super::driver;
 use super::finding::Finding;
-use super::tree::Tree;
+use super::sysroot::SysRoot;
 
 /// A listening TCP socket (include/net/tcp_states.h).
 const LISTENING: &str = "0A";
@@ -10,10 +10,10 @@ const LISTENING: &str = "0A";
 /// The AirPlay receiver of macOS 12 and later listens here.
 const AIRPLAY: u16 = 5000;
 
-pub fn all(tree: &Tree, control: u16, data: u16) -> Vec<Finding> {
+pub fn all(sys: &SysRoot, control: u16, data: u16) -> Vec<Finding> {
     vec![
         port(
-            tree,
+            sys,
             "udp port",
             &["udp6", "udp"],
             control,
@@ -21,19 +21,19 @@ pub fn all(tree: &Tree, control: u16, data: u16) -> Vec<Finding> {
             "--control-port",
         ),
         port(
-            tree,
+            sys,
             "tcp port",
             &["tcp6", "tcp"],
             data,
             Some(LISTENING),
             "--data-port",
         ),
-        binding(tree),
+        binding(sys),
     ]
 }
 
 fn port(
-    tree: &Tree,
+    sys: &SysRoot,
     check: &'static str,
     tables: &[&str],
     port: u16,
@@ -42,12 +42,12 @@ fn port(
 ) -> Finding {
     let mut readable = 0;
     for table in tables {
-        let Some(text) = tree.read(&format!("proc/net/{table}")) else {
+        let Some(text) = sys.read(&format!("proc/net/{table}")) else {
             continue;
         };
         readable += 1;
         if let Some(inode) = text.lines().find_map(|line| holder(line, port, state)) {
-            let who = match owner(tree, inode) {
+            let who = match owner(sys, inode) {
                 Some(owner) if owner.is_ours => {
                     return Finding::good(
                         check,
@@ -94,21 +94,21 @@ struct Owner {
 }
 
 /// The program that has a socket open, as far as we may see.
-fn owner(tree: &Tree, inode: &str) -> Option<Owner> {
+fn owner(sys: &SysRoot, inode: &str) -> Option<Owner> {
     let socket = format!("socket:[{inode}]");
-    let processes = tree.list("proc");
+    let processes = sys.list("proc");
     let processes = processes
         .iter()
         .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
     for process in processes {
         let folder = format!("proc/{process}/fd");
-        let holds = |fd: &String| tree.link(&format!("{folder}/{fd}")).as_deref() == Some(&socket);
-        if tree.list(&folder).iter().any(holds) {
-            let name = tree.read(&format!("proc/{process}/comm"))?;
+        let holds = |fd: &String| sys.link(&format!("{folder}/{fd}")).as_deref() == Some(&socket);
+        if sys.list(&folder).iter().any(holds) {
+            let name = sys.read(&format!("proc/{process}/comm"))?;
             let exe = |process: &str| format!("proc/{process}/exe");
             return Some(Owner {
                 shown: format!("{name} (process {process})"),
-                is_ours: tree.is_same_file(&exe(process), &exe("self")),
+                is_ours: sys.is_same_file(&exe(process), &exe("self")),
             });
         }
     }
@@ -119,15 +119,15 @@ fn owner(tree: &Tree, inode: &str) -> Option<Owner> {
 const NET_RAW: u64 = 1 << 13;
 
 /// Binding to an interface: everybody may since Linux 5.7.
-fn binding(tree: &Tree) -> Finding {
+fn binding(sys: &SysRoot) -> Finding {
     const CHECK: &str = "bind";
-    if driver::running(tree).is_some_and(|version| version >= (5, 7, 0)) {
+    if driver::running(sys).is_some_and(|version| version >= (5, 7, 0)) {
         return Finding::good(
             CHECK,
             "every user may bind to the interface (Linux 5.7 and later)",
         );
     }
-    let status = tree.read("proc/self/status").unwrap_or_default();
+    let status = sys.read("proc/self/status").unwrap_or_default();
     let capabilities = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     let capabilities = capabilities.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
     match capabilities {

@@ -1,7 +1,7 @@
 //! What the kernel and the processors are set to.
 
 use super::finding::{Finding, Fix};
-use super::tree::Tree;
+use super::sysroot::SysRoot;
 use crate::units::bytes;
 
 /// What buffers may grow to for a cable of 40 Gb/s.
@@ -11,25 +11,25 @@ const STREAM_BUFFER: u64 = 4 << 20;
 /// What TCP may tune itself up to: some milliseconds at 40 Gb/s.
 const TCP_BUFFER: u64 = 6 << 20;
 
-pub fn all(tree: &Tree) -> Vec<Finding> {
+pub fn all(sys: &SysRoot) -> Vec<Finding> {
     vec![
-        socket_buffers(tree),
-        tcp_buffers(tree),
-        slow_start(tree),
-        governor(tree),
+        socket_buffers(sys),
+        tcp_buffers(sys),
+        slow_start(sys),
+        governor(sys),
     ]
 }
 
-fn sysctl(tree: &Tree, name: &str) -> Option<String> {
-    tree.read(&format!("proc/sys/{}", name.replace('.', "/")))
+fn sysctl(sys: &SysRoot, name: &str) -> Option<String> {
+    sys.read(&format!("proc/sys/{}", name.replace('.', "/")))
 }
 
-fn socket_buffers(tree: &Tree) -> Finding {
+fn socket_buffers(sys: &SysRoot) -> Finding {
     const CHECK: &str = "buffers";
     let names = ["net.core.rmem_max", "net.core.wmem_max"];
     let values: Vec<Option<u64>> = names
         .iter()
-        .map(|name| sysctl(tree, name)?.parse().ok())
+        .map(|name| sysctl(sys, name)?.parse().ok())
         .collect();
     let [Some(receive), Some(send)] = values[..] else {
         // They belong to the whole machine: other network namespaces do not have them.
@@ -61,10 +61,10 @@ fn socket_buffers(tree: &Tree) -> Finding {
     }
 }
 
-fn tcp_buffers(tree: &Tree) -> Finding {
+fn tcp_buffers(sys: &SysRoot) -> Finding {
     const CHECK: &str = "tcp buffers";
     let three = |name: &str| -> Option<[u64; 3]> {
-        let values = sysctl(tree, name)?;
+        let values = sysctl(sys, name)?;
         let values: Result<Vec<u64>, _> = values.split_whitespace().map(str::parse).collect();
         values.ok()?.try_into().ok()
     };
@@ -96,9 +96,9 @@ fn tcp_buffers(tree: &Tree) -> Finding {
     finding
 }
 
-fn slow_start(tree: &Tree) -> Finding {
+fn slow_start(sys: &SysRoot) -> Finding {
     const CHECK: &str = "slow start";
-    match sysctl(tree, "net.ipv4.tcp_slow_start_after_idle").as_deref() {
+    match sysctl(sys, "net.ipv4.tcp_slow_start_after_idle").as_deref() {
         Some("0") => Finding::good(CHECK, "a stream that was idle goes on at full speed"),
         Some(_) => Finding::note(CHECK, "a stream that was idle begins slowly again").fix([
             "sysctl",
@@ -109,15 +109,15 @@ fn slow_start(tree: &Tree) -> Finding {
     }
 }
 
-fn governor(tree: &Tree) -> Finding {
+fn governor(sys: &SysRoot) -> Finding {
     const CHECK: &str = "governor";
     const FOLDER: &str = "sys/devices/system/cpu";
     let is_cpu = |name: &String| {
         name.strip_prefix("cpu")
             .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
     };
-    let cpus: Vec<String> = tree.list(FOLDER).into_iter().filter(is_cpu).collect();
-    let of = |cpu: &String, what: &str| tree.read(&format!("{FOLDER}/{cpu}/cpufreq/{what}"));
+    let cpus: Vec<String> = sys.list(FOLDER).into_iter().filter(is_cpu).collect();
+    let of = |cpu: &String, what: &str| sys.read(&format!("{FOLDER}/{cpu}/cpufreq/{what}"));
     let mut governors: Vec<String> = cpus
         .iter()
         .filter_map(|cpu| of(cpu, "scaling_governor"))

@@ -8,18 +8,18 @@ use std::sync::Arc;
 
 use thunderbolt_transport::TransportError;
 
+use super::common_prefix::CommonPrefix;
+use super::connection::{Connection, RemoteSums};
 use super::job::Job;
-use super::line::{Known, Line};
 use super::place::{changed, exit_of};
-use super::same::Same;
+use crate::transfer::checksums::{sum, ChecksumsAhead};
 use crate::transfer::entry::Entry;
+use crate::transfer::error::{Result, TransferError};
 use crate::transfer::message::{Pusher, Want};
-use crate::transfer::sums::{sum, SumsAhead};
-use crate::transfer::trouble::{Result, Trouble};
 use crate::transfer::{piece_at, pieces, PATIENCE, SMALL};
 
 /// Pushes one file. What is wrong with the file is between the two sides; what fails here ends the stream.
-pub fn push(job: &Job<'_>, line: &mut Line<'_>, index: u32) -> Result<()> {
+pub fn push(job: &Job<'_>, connection: &mut Connection<'_>, index: u32) -> Result<()> {
     let entry = &job.entries[index as usize];
     if job.tally.is_over(index) {
         return Ok(());
@@ -29,32 +29,32 @@ pub fn push(job: &Job<'_>, line: &mut Line<'_>, index: u32) -> Result<()> {
         Ok(file) => Arc::new(file),
         Err(error) => {
             let why = format!("cannot be read: {error}");
-            return line.skip(index, exit_of(&error), why);
+            return connection.skip(index, exit_of(&error), why);
         }
     };
     let want = job.wants[index as usize];
     if entry.size == 0 && want != Want::Comparison {
         job.tally.leaves(index);
     }
-    line.say(&Pusher::File(index))?;
-    let sending = Sending {
+    connection.say(&Pusher::File(index))?;
+    let outgoing = OutgoingFile {
         job,
         index,
         entry,
         file,
     };
-    let sent = sending.all(line, want);
+    let sent = outgoing.all(connection, want);
     match sent {
         Ok(()) => Ok(()),
-        Err(Stopped::Stream(trouble)) => Err(trouble),
+        Err(Stopped::Stream(error)) => Err(error),
         // The receiver gives the result, as of every file that was begun.
         Err(Stopped::File(error)) => {
             let why = format!("cannot be read: {error}");
-            line.say(&Pusher::Skipped { index, why })
+            connection.say(&Pusher::Skipped { index, why })
         }
         Err(Stopped::Over) => {
             let why = "the receiver gave it up".to_owned();
-            line.say(&Pusher::Skipped { index, why })
+            connection.say(&Pusher::Skipped { index, why })
         }
     }
 }
@@ -76,15 +76,15 @@ fn unchanged(file: &File, entry: &Entry) -> io::Result<()> {
 }
 
 pub(super) enum Stopped {
-    Stream(Trouble),
+    Stream(TransferError),
     File(io::Error),
     /// The receiver said that it failed there.
     Over,
 }
 
-impl From<Trouble> for Stopped {
-    fn from(trouble: Trouble) -> Self {
-        Self::Stream(trouble)
+impl From<TransferError> for Stopped {
+    fn from(error: TransferError) -> Self {
+        Self::Stream(error)
     }
 }
 
@@ -94,70 +94,74 @@ impl From<io::Error> for Stopped {
     }
 }
 
-pub(super) struct Sending<'a> {
+pub(super) struct OutgoingFile<'a> {
     pub(super) job: &'a Job<'a>,
     pub(super) index: u32,
     pub(super) entry: &'a Entry,
     pub(super) file: Arc<File>,
 }
 
-impl Sending<'_> {
-    fn all(&self, line: &mut Line<'_>, want: Want) -> std::result::Result<(), Stopped> {
+impl OutgoingFile<'_> {
+    fn all(&self, connection: &mut Connection<'_>, want: Want) -> std::result::Result<(), Stopped> {
         let size = self.entry.size;
         let offset = match want {
             Want::Nothing | Want::Content { have: 0 } => 0,
             Want::Content { have } => {
-                let same = self.same(line, have)?;
+                let same = self.same(connection, have)?;
                 self.job.progress.take_back(have - same);
                 if same == size {
                     self.job.tally.leaves(self.index);
                 }
-                line.say(&Pusher::Start(same))?;
+                connection.say(&Pusher::Start(same))?;
                 same
             }
             Want::Comparison => {
-                let same = self.same(line, size)?;
+                let same = self.same(connection, size)?;
                 unchanged(&self.file, self.entry)?;
                 match same == size {
                     true => self.job.tally.same(self.index),
                     false => self.job.tally.leaves(self.index),
                 }
-                line.say(&Pusher::Start(same))?;
+                connection.say(&Pusher::Start(same))?;
                 return Ok(());
             }
         };
         if self.entry.data() < size && self.knows_holes() {
-            return self.sparse(line, offset);
+            return self.sparse(connection, offset);
         }
         if size - offset <= SMALL {
-            return self.small(line, offset);
+            return self.small(connection, offset);
         }
-        self.large(line, offset, size)
+        self.large(connection, offset, size)
     }
 
     /// How much of what the receiver has is right, in whole pieces, by its checksums.
-    fn same(&self, line: &mut Line<'_>, have: u64) -> std::result::Result<u64, Stopped> {
-        let mut same = Same::new(&self.file, have);
+    fn same(
+        &self,
+        connection: &mut Connection<'_>,
+        have: u64,
+    ) -> std::result::Result<u64, Stopped> {
+        let mut same = CommonPrefix::new(&self.file, have);
         let mut told = 0;
         while told < pieces(have) {
-            let known = line.sums()?;
+            let known = connection.sums()?;
             let count = match &known {
-                Known::Sums(sums) => sums.len() as u64,
-                Known::Zeros(pieces) => *pieces,
+                RemoteSums::Sums(sums) => sums.len() as u64,
+                RemoteSums::Zeros(pieces) => *pieces,
             };
             if count > pieces(have) - told {
-                return Err(Trouble::protocol("more checksums than pieces").into());
+                return Err(TransferError::protocol("more checksums than pieces").into());
             }
             told += count;
             match known {
-                Known::Sums(sums) => sums.iter().for_each(|theirs| same.compare(theirs)),
-                Known::Zeros(pieces) => same.compare_zeros(pieces, || {
-                    line.say(&Pusher::Alive)?;
-                    line.write()
+                RemoteSums::Sums(sums) => sums.iter().for_each(|theirs| same.compare(theirs)),
+                RemoteSums::Zeros(pieces) => same.compare_zeros(pieces, || {
+                    connection.say(&Pusher::Alive)?;
+                    connection.write()
                 })?,
             }
-            line.say(&Pusher::Alive)?;
-            line.write()?;
+            connection.say(&Pusher::Alive)?;
+            connection.write()?;
         }
         let same = same.end()?;
         self.goes_on().map(|()| same)
@@ -172,7 +176,11 @@ impl Sending<'_> {
     }
 
     /// Gathered with what comes before and after it.
-    fn small(&self, line: &mut Line<'_>, offset: u64) -> std::result::Result<(), Stopped> {
+    fn small(
+        &self,
+        connection: &mut Connection<'_>,
+        offset: u64,
+    ) -> std::result::Result<(), Stopped> {
         let mut data = vec![0; (self.entry.size - offset) as usize];
         if data.is_empty() {
             return Ok(());
@@ -180,11 +188,11 @@ impl Sending<'_> {
         self.file.read_exact_at(&mut data, offset)?;
         unchanged(&self.file, self.entry)?;
         self.job.tally.leaves(self.index);
-        line.say(&Pusher::Data {
+        connection.say(&Pusher::Data {
             length: data.len() as u64,
             sum: sum(&data),
         })?;
-        line.append(&data)?;
+        connection.append(&data)?;
         self.job.sent(data.len() as u64);
         Ok(())
     }
@@ -192,12 +200,12 @@ impl Sending<'_> {
     /// From the file into the socket, inside the kernel.
     pub(super) fn large(
         &self,
-        line: &mut Line<'_>,
+        connection: &mut Connection<'_>,
         mut offset: u64,
         end: u64,
     ) -> std::result::Result<(), Stopped> {
         let size = self.entry.size;
-        let sums = SumsAhead::of(&self.file, offset, end)?;
+        let sums = ChecksumsAhead::of(&self.file, offset, end)?;
         while offset < end {
             let length = piece_at(offset, size);
             let sum = sums.next()?;
@@ -211,11 +219,11 @@ impl Sending<'_> {
             }
             let read = match extents {
                 None => {
-                    line.say(&Pusher::Data { length, sum })?;
-                    line.flush()?;
-                    self.piece(line, offset, length)?
+                    connection.say(&Pusher::Data { length, sum })?;
+                    connection.flush()?;
+                    self.piece(connection, offset, length)?
                 }
-                Some(extents) => self.pieces(line, offset, length, sum, extents)?,
+                Some(extents) => self.pieces(connection, offset, length, sum, extents)?,
             };
             offset += length;
             // After the last one the receiver has all of it, and says that its checksum is wrong.
@@ -237,12 +245,14 @@ impl Sending<'_> {
     /// Sends a piece, whose bytes are promised. What could not be read of it are zeros: its checksum is wrong then.
     pub(super) fn piece(
         &self,
-        line: &mut Line<'_>,
+        connection: &mut Connection<'_>,
         offset: u64,
         length: u64,
     ) -> Result<io::Result<()>> {
         let file = self.file.as_fd();
-        let sent = line.stream.send_file(file, offset, length, Some(PATIENCE));
+        let sent = connection
+            .stream
+            .send_file(file, offset, length, Some(PATIENCE));
         self.job.sent(sent.count);
         let read = match sent.outcome {
             Ok(()) => Ok(()),
@@ -250,13 +260,13 @@ impl Sending<'_> {
             Err(error @ (TransportError::Io(_) | TransportError::PermissionDenied { .. })) => {
                 Err(error.into())
             }
-            Err(error) => return Err(line.reason(error.into())),
+            Err(error) => return Err(connection.reason(error.into())),
         };
         if sent.count < length {
             // It became shorter, or cannot be read.
             let zeros = vec![0; (length - sent.count) as usize];
-            line.append(&zeros)?;
-            line.flush()?;
+            connection.append(&zeros)?;
+            connection.flush()?;
         }
         Ok(read)
     }

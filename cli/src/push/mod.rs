@@ -1,16 +1,16 @@
 //! `dcf-tb push`: files and folders to the other machine.
 
-mod behind;
-mod climb;
+mod attempt;
+mod common_prefix;
+mod connection;
 mod file;
 mod job;
-mod line;
 mod links;
-mod pass;
+mod lost_metadata;
 mod place;
 mod route;
-mod same;
 mod sparse;
+mod stream_tuner;
 mod tally;
 mod tree;
 mod walk;
@@ -28,7 +28,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::output;
-use crate::transfer::trouble::Trouble;
+use crate::transfer::error::TransferError;
 use crate::transfer::MOST_STREAMS;
 use route::Route;
 use tally::Tally;
@@ -89,7 +89,7 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         ));
     }
     let tree = Tree::read(&paths, options.dereference)?;
-    tree.behind.say();
+    tree.lost_metadata.say();
     let transport = connect::client(common, peer)?;
     let found = connect::peer(&transport, common, peer)?;
     let mut route = Route::new(&transport, common, found, peer.is_some());
@@ -109,24 +109,24 @@ fn push(
     let mut wait = Waiting::default();
     loop {
         let accepted = tally.accepted();
-        let outcome = pass::run(route, tree, tally, options.streams);
+        let outcome = attempt::run(route, tree, tally, options.streams);
         if tally.accepted() > accepted {
             route.arrived();
         }
-        let Err(trouble) = outcome else {
+        let Err(error) = outcome else {
             return Ok(());
         };
         if interrupt::is_interrupted() {
             return Err(Failure::new(Exit::Interrupted, "interrupted"));
         }
-        let why = match &trouble {
-            Trouble::Busy => "another push is under way over there".to_owned(),
+        let why = match &error {
+            TransferError::Busy => "another push is under way over there".to_owned(),
             // Nobody ever answered: more likely a mistake than a cable.
-            Trouble::Broken(failure) if tally.accepted() > 0 => failure.text.clone(),
-            _ => return Err(trouble.into()),
+            TransferError::Broken(failure) if tally.accepted() > 0 => failure.text.clone(),
+            _ => return Err(error.into()),
         };
         if !wait.go_on(tally.accepted() > accepted, options.wait) {
-            let gave_up = Failure::from(trouble);
+            let gave_up = Failure::from(error);
             return Err(gave_up.advise(route.advice()));
         }
         if wait.is_new() {
@@ -136,7 +136,7 @@ fn push(
             ));
         }
         interrupt::sleep(AGAIN);
-        if matches!(trouble, Trouble::Broken(_)) {
+        if matches!(error, TransferError::Broken(_)) {
             route.look();
         }
     }

@@ -11,10 +11,10 @@ use crate::common::Common;
 use crate::connect::{self, Peer};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::greeting::{self, Identity, Service};
+use crate::handshake::{self, Identity, Service};
 use crate::output;
+use crate::transfer::error::{Result, TransferError};
 use crate::transfer::extensions::Extensions;
-use crate::transfer::trouble::{Result, Trouble};
 
 pub struct Route<'a> {
     transport: &'a ThunderboltTransport,
@@ -75,14 +75,14 @@ impl<'a> Route<'a> {
     /// Opens a stream to the receiver; gives what it can do beyond the first version of the protocol.
     pub fn open(&self) -> Result<(DataStream, Extensions)> {
         let stream = self.transport.open_data_stream(&self.peer().data)?;
-        let granted = match greeting::ask(&stream, Service::Push, Extensions::KNOWN.0) {
+        let granted = match handshake::ask(&stream, Service::Push, Extensions::KNOWN.0) {
             Ok(granted) => granted,
             // Somebody else may well serve nothing.
-            Err(Trouble::Fatal(failure)) if self.moved.is_some() => {
+            Err(TransferError::Fatal(failure)) if self.moved.is_some() => {
                 self.receiver().is_other = true;
-                return Err(Trouble::Broken(failure));
+                return Err(TransferError::Broken(failure));
             }
-            Err(trouble) => return Err(trouble),
+            Err(error) => return Err(error),
         };
         self.check(granted.identity)?;
         Ok((stream, Extensions(granted.extensions)))
@@ -116,7 +116,7 @@ impl<'a> Route<'a> {
         );
         let failure = failure.advise("to go on there all the same, push again");
         Err(match self.moved {
-            Some(_) => Trouble::Broken(failure),
+            Some(_) => TransferError::Broken(failure),
             None => failure.into(),
         })
     }

@@ -2,19 +2,19 @@
 
 use std::io;
 
-use super::file::{Sending, Stopped};
-use super::line::Line;
+use super::connection::Connection;
+use super::file::{OutgoingFile, Stopped};
+use crate::transfer::checksums::Checksum;
+use crate::transfer::error::Result;
 use crate::transfer::extensions::Extensions;
 use crate::transfer::holes::{extents, hole_end, run_end, total, Extent};
 use crate::transfer::message::Pusher;
-use crate::transfer::sums::Sum;
-use crate::transfer::trouble::Result;
 
-impl Sending<'_> {
+impl OutgoingFile<'_> {
     /// From an offset to its end.
     pub(super) fn sparse(
         &self,
-        line: &mut Line<'_>,
+        connection: &mut Connection<'_>,
         mut offset: u64,
     ) -> std::result::Result<(), Stopped> {
         let size = self.entry.size;
@@ -23,14 +23,14 @@ impl Sending<'_> {
             let hole = hole_end(&self.file, offset, size)?;
             if hole == offset {
                 let end = run_end(&self.file, offset, size)?;
-                self.large(line, offset, end)?;
+                self.large(connection, offset, end)?;
                 offset = end;
                 continue;
             }
             if hole == size {
                 self.last()?;
             }
-            line.say(&Pusher::Hole(hole - offset))?;
+            connection.say(&Pusher::Hole(hole - offset))?;
             self.job.progress.add(hole - offset);
             offset = hole;
         }
@@ -48,23 +48,23 @@ impl Sending<'_> {
     /// Sends what has data of a piece.
     pub(super) fn pieces(
         &self,
-        line: &mut Line<'_>,
+        connection: &mut Connection<'_>,
         offset: u64,
         length: u64,
-        sum: Sum,
+        sum: Checksum,
         extents: Vec<Extent>,
     ) -> Result<io::Result<()>> {
-        line.say(&Pusher::Sparse {
+        connection.say(&Pusher::Sparse {
             length,
             sum,
             extents: extents.clone(),
         })?;
-        line.flush()?;
+        connection.flush()?;
         self.job.progress.add(length - total(&extents));
         let mut all = Ok(());
         for extent in extents {
             let read = self.piece(
-                line,
+                connection,
                 offset + u64::from(extent.offset),
                 extent.length.into(),
             )?;

@@ -8,8 +8,8 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
 use crate::transfer::entry::Kind;
+use crate::transfer::error::{Result, TransferError};
 use crate::transfer::message::Want;
-use crate::transfer::trouble::{Result, Trouble};
 use crate::units::{bytes, files_and_links, plural, rate_of};
 
 use super::tree::Tree;
@@ -100,7 +100,9 @@ impl<'a> Tally<'a> {
             match (*fate, want) {
                 (_, Want::Nothing) => {}
                 (Fate::Failed(_), _) => {
-                    return Err(Trouble::protocol("a file that cannot be taken is wanted"))
+                    return Err(TransferError::protocol(
+                        "a file that cannot be taken is wanted",
+                    ))
                 }
                 _ => *fate = Fate::Wanted,
             }
@@ -146,8 +148,8 @@ impl<'a> Tally<'a> {
     /// The receiver says what became of an entry. That has to fit with what it was sent.
     pub fn result(&self, index: u32, code: u8, why: &str) -> Result<()> {
         let entry = self.tree.entries.get(index as usize);
-        let entry = entry.ok_or_else(|| Trouble::protocol("a result of no file"))?;
-        let wrong = |what| Trouble::protocol(format!("{}: {what}", entry.shown()));
+        let entry = entry.ok_or_else(|| TransferError::protocol("a result of no file"))?;
+        let wrong = |what| TransferError::protocol(format!("{}: {what}", entry.shown()));
         {
             let fate = &mut self.fates()[index as usize];
             let is_good = code == Exit::Done as u8;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Stat};
 
-use super::behind::Behind;
+use super::lost_metadata::LostMetadata;
 use super::place::{beside, Identity, Opener, Place, Root};
 use super::walk::{walk, Found, Visit};
 use crate::exit::Exit;
@@ -42,7 +42,7 @@ pub struct Tree {
     /// The first names of files that have several, by what they are.
     names: HashMap<Identity, u32>,
     /// What files and folders have that does not come along.
-    pub behind: Behind,
+    pub lost_metadata: LostMetadata,
     /// What was left out: links, devices, what cannot be read.
     pub left_out: u64,
     /// The exit code of the first of them.
@@ -59,7 +59,7 @@ impl Tree {
             bases: Vec::new(),
             links: Vec::new(),
             names: HashMap::new(),
-            behind: Behind::default(),
+            lost_metadata: LostMetadata::default(),
             beside: Vec::new(),
             opener: Opener::default(),
             left_out: 0,
@@ -220,7 +220,7 @@ impl Visit for Adding<'_> {
             entry.more = More::Target((*target).into());
             self.tree.links.push((entry, place));
         } else {
-            self.tree.behind.count(found);
+            self.tree.lost_metadata.count(found);
             if kind == Kind::File {
                 let next = self.tree.entries.len() as u32;
                 match self.tree.first_name(stat, next) {

@@ -6,14 +6,14 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
 use crate::transfer::entry::{Entry, Kind};
+use crate::transfer::error::{Result, TransferError};
 use crate::transfer::link::resolve;
-use crate::transfer::trouble::{Result, Trouble};
 
 /// Checks all entries of a push.
 pub fn check(entries: &[Entry]) -> Result<()> {
     let mut paths = HashSet::new();
     if let Some(twice) = entries.iter().find(|entry| !paths.insert(&entry.path)) {
-        return Err(Trouble::protocol(format!(
+        return Err(TransferError::protocol(format!(
             "{} is announced twice",
             twice.shown()
         )));
@@ -51,7 +51,7 @@ fn check_hard_links(entries: &[Entry]) -> Result<()> {
         let file = entries.get(first as usize);
         if first >= index || file.is_none_or(|file| file.kind != Kind::File) {
             let text = format!("{} is a hard link to no file before it", entry.shown());
-            return Err(Trouble::protocol(text));
+            return Err(TransferError::protocol(text));
         }
     }
     Ok(())

@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 use thunderbolt_transport::DataStream;
 
 use crate::deadline::Deadline;
-use crate::greeting::read_exactly;
+use crate::handshake::read_exactly;
 use crate::output::harmless;
+use crate::transfer::checksums::{Checksum, CHECKSUM_SIZE};
 use crate::transfer::entry::Entry;
+use crate::transfer::error::{Result, TransferError};
 use crate::transfer::extensions::Extensions;
 use crate::transfer::frame::Frame;
 use crate::transfer::holes::{total, Extent};
 use crate::transfer::message::{out_of_turn, Pusher, Receiver, Want, AT_ONCE};
-use crate::transfer::sums::{Sum, SUM};
-use crate::transfer::trouble::{Result, Trouble};
 use crate::transfer::{piece_at, pieces, PATIENCE, PIECE};
 
 /// Checksums in one message: often enough that the pusher sees that we live.
@@ -38,7 +38,7 @@ pub struct Exchange<'a> {
     extensions: Extensions,
     /// Checksums that the pusher still waits for.
     owed: u64,
-    sums: Vec<Sum>,
+    sums: Vec<Checksum>,
     /// When checksums were told last.
     told: Instant,
     /// Bytes that were told to be holes.
@@ -54,11 +54,11 @@ pub struct Exchange<'a> {
 /// What the pusher says next.
 pub enum Next {
     /// A piece follows, with this checksum.
-    Piece { length: u64, sum: Sum },
+    Piece { length: u64, sum: Checksum },
     /// The bytes of these extents of a piece follow, with the checksum of all of it.
     Sparse {
         length: u64,
-        sum: Sum,
+        sum: Checksum,
         extents: Vec<Extent>,
     },
     /// So many bytes are a hole.
@@ -95,7 +95,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// Tells the checksum of the next piece that is here.
-    pub fn tell(&mut self, sum: Sum) -> Result<()> {
+    pub fn tell(&mut self, sum: Checksum) -> Result<()> {
         self.sums.push(sum);
         self.owed -= 1;
         // A slow disk takes a minute for fewer.
@@ -150,7 +150,7 @@ impl<'a> Exchange<'a> {
                         _ => size,
                     };
                     if offset > most || (!offset.is_multiple_of(PIECE) && offset != size) {
-                        return Err(Trouble::protocol("a start that was not offered"));
+                        return Err(TransferError::protocol("a start that was not offered"));
                     }
                     self.offset = offset;
                     return Ok(Ok(offset));
@@ -191,7 +191,7 @@ impl<'a> Exchange<'a> {
                     let size = self.entry.size;
                     let end = self.offset.saturating_add(length);
                     if length == 0 || end > size || (!end.is_multiple_of(PIECE) && end != size) {
-                        return Err(Trouble::protocol(format!("a hole of {length} bytes")));
+                        return Err(TransferError::protocol(format!("a hole of {length} bytes")));
                     }
                     self.offset = end;
                     return Ok(Next::Hole(length));
@@ -214,7 +214,7 @@ impl<'a> Exchange<'a> {
 
     fn piece(&mut self, length: u64) -> Result<()> {
         if length != piece_at(self.offset, self.entry.size) {
-            return Err(Trouble::protocol("a piece of another length"));
+            return Err(TransferError::protocol("a piece of another length"));
         }
         self.offset += length;
         Ok(())
@@ -237,7 +237,7 @@ impl<'a> Exchange<'a> {
             self.tell_zeros(self.owed)?;
         }
         while self.owed > 0 {
-            self.tell([0; SUM])?;
+            self.tell([0; CHECKSUM_SIZE])?;
         }
         if self.starts && self.start()?.is_err() {
             return Ok(());
@@ -257,7 +257,7 @@ impl<'a> Exchange<'a> {
         while self.rest > 0 {
             let step = self.rest.min(DISCARDED) as usize;
             if read_exactly(self.stream, &mut buf[..step], PATIENCE)? < step {
-                return Err(Trouble::ended());
+                return Err(TransferError::ended());
             }
             self.rest -= step as u64;
         }

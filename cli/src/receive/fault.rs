@@ -9,7 +9,7 @@ use super::folder::Folder;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::transfer::entry::Entry;
-use crate::transfer::trouble::Trouble;
+use crate::transfer::error::TransferError;
 
 /// Why an entry did not get to its place.
 #[derive(Debug)]
@@ -17,12 +17,12 @@ pub enum Fault {
     /// It is this entry's own: its result, and the others go on.
     Entry(Failure),
     /// The push ends: the stream, the protocol, the whole disk.
-    Push(Trouble),
+    Push(TransferError),
 }
 
-impl From<Trouble> for Fault {
-    fn from(trouble: Trouble) -> Self {
-        Self::Push(trouble)
+impl From<TransferError> for Fault {
+    fn from(error: TransferError) -> Self {
+        Self::Push(error)
     }
 }
 
@@ -135,14 +135,14 @@ mod tests {
         ] {
             match sort(errno) {
                 Fault::Entry(failure) => assert_eq!(failure.exit, exit, "{errno}"),
-                Fault::Push(trouble) => panic!("{errno}: {trouble:?}"),
+                Fault::Push(error) => panic!("{errno}: {error:?}"),
             }
         }
         for errno in [Errno::NOSPC, Errno::DQUOT] {
             let fault = sort(errno);
             let is_full = matches!(
                 &fault,
-                Fault::Push(Trouble::Fatal(failure)) if failure.exit == Exit::DiskFull
+                Fault::Push(TransferError::Fatal(failure)) if failure.exit == Exit::DiskFull
             );
             assert!(is_full, "{fault:?}");
         }

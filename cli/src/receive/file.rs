@@ -8,10 +8,10 @@ use std::sync::Arc;
 use rustix::fs::{fstat, Stat};
 use thunderbolt_transport::DataStream;
 
-use super::arriving::Arriving;
 use super::exchange::Exchange;
 use super::fault::Fault;
 use super::hard_link;
+use super::incoming::IncomingFile;
 use super::link;
 use super::mark::Mark;
 use super::notes;
@@ -21,12 +21,12 @@ use super::session::{Session, State};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
+use crate::transfer::checksums::ChecksumsAhead;
 use crate::transfer::entry::{Entry, Kind};
+use crate::transfer::error::Result;
 use crate::transfer::holes::{hole_end, run_end};
 use crate::transfer::message::{Receiver, Want};
 use crate::transfer::pieces;
-use crate::transfer::sums::SumsAhead;
-use crate::transfer::trouble::Result;
 use crate::units::bytes;
 
 /// Receives a file that the pusher began. Its failure is told to the pusher, who goes on with others;
@@ -59,7 +59,7 @@ pub fn receive(session: &Session, stream: &DataStream, index: u32) -> Result<()>
             tell(failure.exit, failure.text)?;
             exchange.drain()
         }
-        Err(Fault::Push(trouble)) => Err(trouble),
+        Err(Fault::Push(error)) => Err(error),
     }
 }
 
@@ -164,7 +164,7 @@ fn send_sums(
             }
             end = run_end(file, offset, size).map_err(cannot)?;
         }
-        let ahead = SumsAhead::of(file, offset, end).map_err(cannot)?;
+        let ahead = ChecksumsAhead::of(file, offset, end).map_err(cannot)?;
         for _ in 0..pieces(end - offset) {
             exchange.tell(ahead.next().map_err(cannot)?)?;
         }
@@ -197,16 +197,16 @@ fn content(
         session.progress.take_back(have - offset);
     }
     file.set_len(offset).map_err(cannot)?;
-    let mut arriving = Arriving::new(session, exchange, Arc::clone(file), offset);
-    let arrived = arriving.all();
+    let mut incoming = IncomingFile::new(session, exchange, Arc::clone(file), offset);
+    let arrived = incoming.all();
     // Whether it came to its end or not: what did come has to be right before it counts.
-    let wrong = arriving.checked().map_err(cannot)?;
+    let wrong = incoming.checked().map_err(cannot)?;
     match (arrived, wrong) {
-        (Ok(None), None) if arriving.skipped.is_some() => {
+        (Ok(None), None) if incoming.skipped.is_some() => {
             // What is right now may not be when it is pushed again; its checksums tell.
-            let _ = file.set_len(arriving.offset);
-            keep(place, &part, entry, arriving.offset);
-            let why = arriving.skipped.take().unwrap_or_default();
+            let _ = file.set_len(incoming.offset);
+            keep(place, &part, entry, incoming.offset);
+            let why = incoming.skipped.take().unwrap_or_default();
             Ok(Outcome::Failed(Exit::Damaged, why))
         }
         (Ok(None), None) => {
@@ -241,7 +241,7 @@ fn content(
             Ok(Outcome::Failed(Exit::Damaged, why))
         }
         (Err(fault), wrong) => {
-            let whole = wrong.unwrap_or(arriving.offset);
+            let whole = wrong.unwrap_or(incoming.offset);
             let _ = file.set_len(whole);
             keep(place, &part, entry, whole);
             Err(fault)

@@ -19,7 +19,7 @@ use super::mark::Mark;
 use super::metadata::{self, Made};
 use super::place::{granted, Place, There};
 use super::presence::{is_read_only, Presence};
-use crate::greeting::Identity;
+use crate::handshake::Identity;
 use crate::transfer::path::part_name;
 
 const FOLDER: OFlags = OFlags::DIRECTORY

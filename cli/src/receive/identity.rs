@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 
 use rustix::fs::fstat;
 
-use crate::greeting::Identity;
+use crate::handshake::Identity;
 
 /// From the machine and the folder: five bytes of a checksum, which tell nothing of either.
 pub fn of(folder: impl AsFd) -> Identity {

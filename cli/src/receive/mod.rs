@@ -1,13 +1,13 @@
 //! `dcf-tb receive`: takes the files that peers push.
 
 mod announced;
-mod arriving;
 mod exchange;
 mod fault;
 mod file;
 mod folder;
 mod hard_link;
 mod identity;
+mod incoming;
 mod known;
 mod link;
 mod mark;
@@ -17,10 +17,10 @@ mod outcome;
 mod place;
 mod plan;
 mod presence;
+mod push_lock;
 mod rules;
 mod serve;
 mod session;
-mod slot;
 mod want;
 
 use std::path::PathBuf;
@@ -32,16 +32,16 @@ use crossbeam_channel::select;
 
 use crate::common::Common;
 use crate::connect;
-use crate::door::Door;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::output;
-use crate::own::OwnAddresses;
+use crate::own_addresses::OwnAddresses;
+use crate::pending_streams::PendingStreams;
 use crate::transfer::MOST_STREAMS;
 use folder::Folder;
+use push_lock::PushLock;
 use rules::Rules;
-use slot::Slot;
 
 /// Take the files and folders that peers push, until Ctrl-C.
 ///
@@ -79,7 +79,7 @@ pub struct Options {
 /// How long the streams have to end when the transport is closed.
 const ENDING: Duration = Duration::from_secs(10);
 /// Streams at a time: those of one push, those at the door, and some that are on their way out.
-const STREAMS: u32 = 2 * (MOST_STREAMS as u32 + serve::AT_THE_DOOR as u32);
+const STREAMS: u32 = 2 * (MOST_STREAMS as u32 + serve::MOST_PENDING as u32);
 
 pub fn run(common: &Common, options: Options) -> Result<Exit, Failure> {
     let folder = Folder::open(&options.directory).map_err(|error| {
@@ -89,7 +89,7 @@ pub fn run(common: &Common, options: Options) -> Result<Exit, Failure> {
         )
     })?;
     interrupt::take_signals();
-    let slot = Arc::new(Slot::new());
+    let push_lock = Arc::new(PushLock::new());
     let once = options.once;
     let own = OwnAddresses::new(options.allow_local);
     let receiver = serve::Receiving {
@@ -99,9 +99,9 @@ pub fn run(common: &Common, options: Options) -> Result<Exit, Failure> {
             compare: options.compare,
             sync: options.sync,
         },
-        slot: Arc::clone(&slot),
+        push_lock: Arc::clone(&push_lock),
         own,
-        door: Door::new(serve::AT_THE_DOOR),
+        pending: PendingStreams::new(serve::MOST_PENDING),
     };
     let transport = connect::server(common, |builder| {
         builder
@@ -112,16 +112,16 @@ pub fn run(common: &Common, options: Options) -> Result<Exit, Failure> {
     connect::say_who_listens(&transport);
     if once {
         select! {
-            recv(slot.finished()) -> _ => {}
+            recv(push_lock.finished()) -> _ => {}
             recv(interrupt::signal()) -> _ => {}
         }
     } else {
         interrupt::wait();
     }
     // Who is interrupted in the middle says what stays.
-    slot.close(ENDING);
+    push_lock.close(ENDING);
     transport.close();
     Ok(interrupt::exit(
-        slot.is_cut() || (once && !slot.has_finished()),
+        push_lock.is_cut() || (once && !push_lock.has_finished()),
     ))
 }

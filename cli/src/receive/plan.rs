@@ -16,9 +16,9 @@ use super::want::{find, name_wanted, wanted, Found};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::transfer::entry::{Entry, Kind};
+use crate::transfer::error::{Result, TransferError};
 use crate::transfer::message::Want;
 use crate::transfer::sizes::needed;
-use crate::transfer::trouble::{Result, Trouble};
 use crate::units::bytes;
 
 const READ_ONLY: &str = "the file system of the folder that is received into is read-only";
@@ -84,7 +84,7 @@ pub fn plan(
         wants.push(want.unwrap_or(Want::Nothing));
     }
     if !in_the_way.is_empty() {
-        return Err(Trouble::Fatal(exists(&in_the_way)));
+        return Err(TransferError::Fatal(exists(&in_the_way)));
     }
     if folder.is_read_only() && wants.iter().any(|want| *want != Want::Nothing) {
         return Err(Failure::new(Exit::Failed, READ_ONLY).into());
@@ -126,7 +126,7 @@ pub fn plan(
 fn refusal(fault: Fault) -> Result<Refusal> {
     match fault {
         Fault::Entry(failure) => Ok((failure.exit, failure.text.into())),
-        Fault::Push(trouble) => Err(trouble),
+        Fault::Push(error) => Err(error),
     }
 }
 
@@ -216,7 +216,7 @@ fn exists(names: &[String]) -> Failure {
 }
 
 /// What failed before any entry was looked at.
-pub fn failed(what: &str, error: &io::Error) -> Trouble {
+pub fn failed(what: &str, error: &io::Error) -> TransferError {
     fault::failure(error).during(what).into()
 }
 

@@ -1,4 +1,4 @@
-//! Whether the folder is still what the user named. It stays open, so that files would go on arriving in a
+//! Whether the folder is still what the user named. It stays open, so that files would go on incoming in a
 //! folder that was moved away, or below a file system that was mounted there since.
 
 use std::io;

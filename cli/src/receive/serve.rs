@@ -8,22 +8,22 @@ use thunderbolt_transport::{DataStream, TransportError};
 use super::file;
 use super::folder::Folder;
 use super::notes;
+use super::push_lock::PushLock;
 use super::rules::Rules;
 use super::session::Session;
-use super::slot::Slot;
 use crate::deadline::Deadline;
-use crate::door::{AtTheDoor, Door};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::greeting::{self, Opening, Service, Welcome};
+use crate::handshake::{self, Opening, Service, Welcome};
 use crate::interrupt;
 use crate::output;
-use crate::own::OwnAddresses;
+use crate::own_addresses::OwnAddresses;
+use crate::pending_streams::{PendingStream, PendingStreams};
 use crate::transfer::entry::{Entry, MOST_ENTRIES, MOST_PATH_BYTES};
+use crate::transfer::error::{Result, TransferError};
 use crate::transfer::extensions::Extensions;
 use crate::transfer::frame::{self, Frame};
 use crate::transfer::message::{out_of_turn, Pusher, Receiver, AT_ONCE, BUSY};
-use crate::transfer::trouble::{Result, Trouble};
 use crate::transfer::PATIENCE;
 
 /// Bytes of results that are gathered before they are written.
@@ -32,13 +32,13 @@ const RESULTS_AT_ONCE: usize = 256 << 10;
 pub struct Receiving {
     pub folder: Arc<Folder>,
     pub rules: Rules,
-    pub slot: Arc<Slot>,
+    pub push_lock: Arc<PushLock>,
     pub own: OwnAddresses,
-    pub door: Door,
+    pub pending: PendingStreams,
 }
 
 /// Streams that are not part of a push yet.
-pub const AT_THE_DOOR: usize = 64;
+pub const MOST_PENDING: usize = 64;
 /// For all of an announcement: as much as can be announced, over a slow link.
 const ANNOUNCING: Duration = Duration::from_secs(300);
 /// A push in which no file is under way ends after this time, whatever the pusher says.
@@ -49,12 +49,12 @@ const ALIVE: Duration = Duration::from_secs(5);
 impl Receiving {
     /// To its end, on a thread of its own.
     pub fn stream(&self, stream: &DataStream) {
-        self.slot.serve(|| {
-            let place = self.door.enter(stream);
+        self.push_lock.serve(|| {
+            let place = self.pending.enter(stream);
             match self.greet(stream) {
                 Ok(Some(extensions)) => {
-                    if let Err(trouble) = self.push(stream, place, extensions) {
-                        self.end(stream, trouble);
+                    if let Err(error) = self.push(stream, place, extensions) {
+                        self.end(stream, error);
                     }
                 }
                 Ok(None) => {}
@@ -71,15 +71,15 @@ impl Receiving {
         &self,
         stream: &DataStream,
     ) -> std::result::Result<Option<Extensions>, TransportError> {
-        match greeting::opening(stream, Some(greeting::PATIENCE))? {
+        match handshake::opening(stream, Some(handshake::PATIENCE))? {
             Opening::Asked(Service::Push, offered) => {
                 let granted = offered & Extensions::KNOWN.0;
                 let identity = self.folder.identity();
-                greeting::answer_as(stream, Welcome::Granted, granted, identity)?;
+                handshake::answer_as(stream, Welcome::Granted, granted, identity)?;
                 return Ok(Some(Extensions(granted)));
             }
-            Opening::Asked(..) => greeting::answer(stream, Welcome::NotServed, 0)?,
-            Opening::Unknown(welcome) => greeting::answer(stream, welcome, 0)?,
+            Opening::Asked(..) => handshake::answer(stream, Welcome::NotServed, 0)?,
+            Opening::Unknown(welcome) => handshake::answer(stream, welcome, 0)?,
             Opening::Other(_) => output::detail(&format!(
                 "a stream from {} is no push: it was ended",
                 stream.peer()
@@ -91,18 +91,18 @@ impl Receiving {
     fn push(
         &self,
         stream: &DataStream,
-        place: AtTheDoor<'_>,
+        place: PendingStream<'_>,
         extensions: Extensions,
     ) -> Result<()> {
         if self.own.refuses(stream.peer_address()) {
             return Err(from_this_machine().into());
         }
         // Whoever was granted a push begins at once.
-        let deadline = Deadline::after(greeting::PATIENCE);
+        let deadline = Deadline::after(handshake::PATIENCE);
         let first = Pusher::from_frame(&Frame::read_by(stream, &deadline)?, extensions)?;
         if let Pusher::Join(id) = first {
-            let session = self.slot.session(&id);
-            let session = session.ok_or_else(|| Trouble::protocol("no such push to join"))?;
+            let session = self.push_lock.session(&id);
+            let session = session.ok_or_else(|| TransferError::protocol("no such push to join"))?;
             session.helps(stream)?;
             drop(place);
             Receiver::Ready(id).frame().write(stream)?;
@@ -111,7 +111,7 @@ impl Receiving {
             return ended;
         }
         let source = *stream.peer_address().ip();
-        let holding = self.slot.take(source).ok_or(Trouble::Busy)?;
+        let guard = self.push_lock.take(source).ok_or(TransferError::Busy)?;
         drop(place);
         let entries = announced(stream, first, extensions, Deadline::after(ANNOUNCING))?;
         let session = Session::new(
@@ -129,27 +129,27 @@ impl Receiving {
             let wants = wants.to_vec();
             Receiver::Plan { first, wants }.frame().write(stream)?;
         }
-        holding.open(&session);
+        guard.open(&session);
         Receiver::Ready(session.id).frame().write(stream)?;
         files(&session, stream, || session.finish())?;
-        holding.finished();
+        guard.finished();
         Ok(())
     }
 
     /// Says why a push ends, to whom it concerns.
-    fn end(&self, stream: &DataStream, trouble: Trouble) {
+    fn end(&self, stream: &DataStream, error: TransferError) {
         if interrupt::is_interrupted() {
             return;
         }
-        match trouble {
-            Trouble::Broken(Failure { text, .. }) => {
+        match error {
+            TransferError::Broken(Failure { text, .. }) => {
                 notes::note(&format!("the push from {} broke: {text}", stream.peer()))
             }
-            Trouble::Busy => {
+            TransferError::Busy => {
                 let failure = Failure::new(Exit::Peer, "another push is under way");
                 self.refuse(stream, &failure, BUSY);
             }
-            Trouble::Fatal(failure) => {
+            TransferError::Fatal(failure) => {
                 notes::note(&format!(
                     "the push from {} was ended: {}",
                     stream.peer(),
@@ -163,7 +163,7 @@ impl Receiving {
     /// Says that nothing more is taken, and lets the pusher read it: closing now would take it away. That is
     /// done at the door, where another stream can have the place.
     fn refuse(&self, stream: &DataStream, failure: &Failure, code: u8) {
-        let _place = self.door.enter(stream);
+        let _place = self.pending.enter(stream);
         let why = failure.text.clone();
         if (Receiver::Refused { code, why })
             .frame()
@@ -175,7 +175,7 @@ impl Receiving {
         // Nothing more will be said.
         let _ = stream.finish();
         let mut rest = [0; 16 << 10];
-        let deadline = Deadline::after(greeting::PATIENCE);
+        let deadline = Deadline::after(handshake::PATIENCE);
         while !deadline.is_over() {
             match stream.read_timeout(&mut rest, Some(deadline.left())) {
                 Ok(0) | Err(_) => break,
@@ -256,7 +256,9 @@ fn announced(
                 bytes,
             } => {
                 if count as usize != entries.len() || bytes != total || total > i64::MAX as u64 {
-                    return Err(Trouble::protocol("a sum that is not that of its parts"));
+                    return Err(TransferError::protocol(
+                        "a sum that is not that of its parts",
+                    ));
                 }
                 return Ok(entries);
             }
@@ -296,6 +298,6 @@ fn files(
     Receiver::Done.frame().write(stream)?;
     // The pusher closes first, and so knows that it has read all.
     let _ = stream.finish();
-    let _ = greeting::read_exactly(stream, &mut [0], greeting::PATIENCE);
+    let _ = handshake::read_exactly(stream, &mut [0], handshake::PATIENCE);
     Ok(())
 }

@@ -14,11 +14,11 @@ use super::rules::Rules;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::transfer::entry::{Entry, Kind};
+use crate::transfer::error::{Result, TransferError};
 use crate::transfer::extensions::Extensions;
 use crate::transfer::message::Want;
 use crate::transfer::progress::Progress;
 use crate::transfer::sizes::missing;
-use crate::transfer::trouble::{Result, Trouble};
 use crate::transfer::{SessionId, MOST_STREAMS};
 use crate::units::{bytes, files_and_links, plural, rate_of};
 
@@ -100,13 +100,13 @@ impl Session {
             entry.kind != Kind::Folder && !matches!(want, Want::Nothing)
         };
         let found = entry.zip(want).filter(wanted);
-        let found = found.ok_or_else(|| Trouble::protocol("a file that is not wanted"))?;
+        let found = found.ok_or_else(|| TransferError::protocol("a file that is not wanted"))?;
         match lock(&self.files).insert(index, State::UnderWay) {
             None => {
                 self.count(|files| files + 1);
                 Ok(found)
             }
-            Some(_) => Err(Trouble::protocol("a file comes twice")),
+            Some(_) => Err(TransferError::protocol("a file comes twice")),
         }
     }
 

@@ -6,9 +6,9 @@ use super::folder::{Folder, Walk};
 use super::mark::Mark;
 use super::place::There;
 use super::rules::Rules;
+use crate::transfer::checksums::resumable;
 use crate::transfer::entry::{Entry, Kind};
 use crate::transfer::message::Want;
-use crate::transfer::sums::resumable;
 
 /// What is at the place of an entry.
 #[derive(Debug, Clone, Copy)]

@@ -4,11 +4,11 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::error::{Result, TransferError};
 use super::extensions::Extensions;
 use super::fields::Fields;
 use super::link::check_target;
 use super::path::check_path;
-use super::trouble::{Result, Trouble};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::harmless;
@@ -115,14 +115,14 @@ impl Entry {
         if kind == Kind::File && extensions.has(Extensions::HOLES) {
             let data = fields.u64()?;
             if data > entry.size {
-                return Err(Trouble::protocol("more data than a file has bytes"));
+                return Err(TransferError::protocol("more data than a file has bytes"));
             }
             if data < entry.size {
                 entry.more = More::Data(data);
             }
         }
         if kind != Kind::File && entry.size != 0 {
-            return Err(Trouble::protocol("a size of what has none"));
+            return Err(TransferError::protocol("a size of what has none"));
         }
         Ok(entry)
     }
@@ -136,7 +136,7 @@ impl Entry {
         check_path(path)
             .map_err(|why| refused(format!("the name \"{}\" is refused: {why}", harmless(path))))?;
         if mode > 0o777 || modified.1 >= 1_000_000_000 || i64::try_from(size).is_err() {
-            return Err(Trouble::protocol("an entry out of range"));
+            return Err(TransferError::protocol("an entry out of range"));
         }
         Ok(Self {
             kind,
@@ -188,14 +188,14 @@ impl Entry {
     }
 }
 
-fn unknown(kind: u8) -> Trouble {
+fn unknown(kind: u8) -> TransferError {
     refused(format!(
         "an entry of kind {kind}: only files, folders and links within them are taken"
     ))
 }
 
-fn refused(text: String) -> Trouble {
-    Trouble::Fatal(Failure::new(Exit::Refused, text))
+fn refused(text: String) -> TransferError {
+    TransferError::Fatal(Failure::new(Exit::Refused, text))
 }
 
 #[cfg(test)]
@@ -259,7 +259,7 @@ mod tests {
             entry(wrong).append_to(&mut bytes);
             let read = Entry::read(&mut Fields(&bytes));
             assert!(
-                matches!(&read, Err(Trouble::Fatal(failure)) if failure.exit == Exit::Refused),
+                matches!(&read, Err(TransferError::Fatal(failure)) if failure.exit == Exit::Refused),
                 "{wrong}: {read:?}"
             );
         }

@@ -1,6 +1,6 @@
 //! Numbers and bytes of a payload, big-endian, one after the other.
 
-use super::trouble::{Result, Trouble};
+use super::error::{Result, TransferError};
 
 /// Reads them. What is not there is an error, never a panic: the payload came from elsewhere.
 pub struct Fields<'a>(pub &'a [u8]);
@@ -10,7 +10,7 @@ impl<'a> Fields<'a> {
         let (taken, rest) = self
             .0
             .split_at_checked(count)
-            .ok_or_else(|| Trouble::protocol("a message is too short"))?;
+            .ok_or_else(|| TransferError::protocol("a message is too short"))?;
         self.0 = rest;
         Ok(taken)
     }
@@ -51,7 +51,7 @@ impl<'a> Fields<'a> {
     pub fn end(&self) -> Result<()> {
         match self.is_empty() {
             true => Ok(()),
-            false => Err(Trouble::protocol("a message is too long")),
+            false => Err(TransferError::protocol("a message is too long")),
         }
     }
 }

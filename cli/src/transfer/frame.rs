@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use thunderbolt_transport::{DataStream, TransportError};
 
-use super::trouble::{Result, Trouble};
+use super::error::{Result, TransferError};
 use super::PATIENCE;
 use crate::deadline::Deadline;
 
@@ -55,7 +55,7 @@ impl Frame {
         let mut head = [0; HEAD];
         let deadline = Deadline::after(PATIENCE);
         match stream.read_timeout(&mut head, Some(Duration::ZERO)) {
-            Ok(0) => Err(Trouble::ended()),
+            Ok(0) => Err(TransferError::ended()),
             Ok(have) => Self::read_on(stream, head, have, &deadline).map(Some),
             Err(TransportError::WouldBlock) => Ok(None),
             Err(error) => Err(error.into()),
@@ -72,7 +72,9 @@ impl Frame {
         let [kind, length @ ..] = head;
         let length = u32::from_be_bytes(length) as usize;
         if length > MOST {
-            return Err(Trouble::protocol(format!("a message of {length} bytes")));
+            return Err(TransferError::protocol(format!(
+                "a message of {length} bytes"
+            )));
         }
         // What is claimed gets its memory as it comes.
         let mut payload = Vec::new();
@@ -88,7 +90,7 @@ impl Frame {
 fn fill(stream: &DataStream, buf: &mut [u8], deadline: &Deadline) -> Result<()> {
     match deadline.read(stream, buf)? {
         have if have == buf.len() => Ok(()),
-        _ => Err(Trouble::ended()),
+        _ => Err(TransferError::ended()),
     }
 }
 

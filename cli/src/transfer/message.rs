@@ -2,13 +2,13 @@
 
 use std::fmt;
 
+use super::checksums::{Checksum, CHECKSUM_SIZE};
 use super::entry::Entry;
+use super::error::{Result, TransferError};
 use super::extensions::Extensions;
 use super::fields::Fields;
 use super::frame::{Frame, MOST};
 use super::holes::{are_within, Extent};
-use super::sums::{Sum, SUM};
-use super::trouble::{Result, Trouble};
 use super::{SessionId, PIECE};
 
 /// What the pusher says.
@@ -27,7 +27,7 @@ pub enum Pusher {
     /// Up to here the receiver's part of it is right.
     Start(u64),
     /// So many bytes of it follow, with this checksum.
-    Data { length: u64, sum: Sum },
+    Data { length: u64, sum: Checksum },
     /// It cannot be read, or changed. A file that was begun ends with this.
     Skipped { index: u32, why: String },
     /// No more files on this stream.
@@ -39,7 +39,7 @@ pub enum Pusher {
     /// So many bytes of it have this checksum; those of the extents follow, the others are holes.
     Sparse {
         length: u64,
-        sum: Sum,
+        sum: Checksum,
         extents: Vec<Extent>,
     },
 }
@@ -63,7 +63,7 @@ pub enum Receiver {
     /// Files may come; more streams join with this.
     Ready(SessionId),
     /// Checksums of the pieces that it has of a file.
-    Sums(Vec<Sum>),
+    Sums(Vec<Checksum>),
     /// What became of a file: an exit code, and words if it is not 0.
     Result { index: u32, code: u8, why: String },
     /// It takes nothing more: an exit code, and why.
@@ -84,10 +84,10 @@ pub const EXTENDED_AT_ONCE: usize = 7;
 const LONGEST_TEXT: usize = 1024;
 
 /// The error of a message that its sender may not send now.
-pub fn out_of_turn(message: &impl fmt::Debug) -> Trouble {
+pub fn out_of_turn(message: &impl fmt::Debug) -> TransferError {
     let text = format!("{message:?}");
     let name: String = text.chars().take_while(|c| c.is_alphanumeric()).collect();
-    Trouble::protocol(format!("{name} out of turn"))
+    TransferError::protocol(format!("{name} out of turn"))
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -107,7 +107,9 @@ fn with_text(mut payload: Vec<u8>, text: &str) -> Vec<u8> {
 fn piece(fields: &mut Fields<'_>) -> Result<u64> {
     match fields.u64()? {
         length @ 1..=PIECE => Ok(length),
-        length => Err(Trouble::protocol(format!("a piece of {length} bytes"))),
+        length => Err(TransferError::protocol(format!(
+            "a piece of {length} bytes"
+        ))),
     }
 }
 
@@ -202,7 +204,7 @@ impl Pusher {
                     extents.push(Extent { offset, length });
                 }
                 if !are_within(&extents, length) {
-                    return Err(Trouble::protocol("data outside of its piece"));
+                    return Err(TransferError::protocol("data outside of its piece"));
                 }
                 Self::Sparse {
                     length,
@@ -210,7 +212,7 @@ impl Pusher {
                     extents,
                 }
             }
-            other => return Err(Trouble::protocol(format!("message {other}"))),
+            other => return Err(TransferError::protocol(format!("message {other}"))),
         };
         fields.end()?;
         Ok(message)
@@ -233,7 +235,7 @@ impl Want {
             (0, _) => Ok(Self::Nothing),
             (1, have) => Ok(Self::Content { have }),
             (2, _) => Ok(Self::Comparison),
-            (other, _) => Err(Trouble::protocol(format!("wish {other}"))),
+            (other, _) => Err(TransferError::protocol(format!("wish {other}"))),
         }
     }
 }
@@ -276,7 +278,7 @@ impl Receiver {
             0x83 => {
                 let mut sums = Vec::new();
                 while !fields.is_empty() {
-                    sums.push(fields.array::<SUM>()?);
+                    sums.push(fields.array::<CHECKSUM_SIZE>()?);
                 }
                 Self::Sums(sums)
             }
@@ -291,7 +293,7 @@ impl Receiver {
             },
             0x86 => Self::Done,
             0x87 => Self::Zeros(fields.u64()?),
-            other => return Err(Trouble::protocol(format!("message {other}"))),
+            other => return Err(TransferError::protocol(format!("message {other}"))),
         };
         fields.end()?;
         Ok(message)
@@ -320,7 +322,7 @@ mod tests {
             Pusher::Start(1 << 50),
             Pusher::Data {
                 length: PIECE,
-                sum: [3; SUM],
+                sum: [3; CHECKSUM_SIZE],
             },
             Pusher::Skipped {
                 index: 1,
@@ -334,7 +336,7 @@ mod tests {
             Pusher::Hole(1 << 60),
             Pusher::Sparse {
                 length: PIECE,
-                sum: [4; SUM],
+                sum: [4; CHECKSUM_SIZE],
                 extents: vec![extent(0, 1), extent(PIECE as u32 - 1, 1)],
             },
         ] {
@@ -353,7 +355,7 @@ mod tests {
                 wants: Vec::new(),
             },
             Receiver::Ready([1; 16]),
-            Receiver::Sums(vec![[1; SUM], [2; SUM]]),
+            Receiver::Sums(vec![[1; CHECKSUM_SIZE], [2; CHECKSUM_SIZE]]),
             Receiver::Result {
                 index: 4,
                 code: 7,
@@ -412,7 +414,7 @@ mod tests {
             Pusher::Hole(PIECE).frame(),
             Pusher::Sparse {
                 length: 10,
-                sum: [0; SUM],
+                sum: [0; CHECKSUM_SIZE],
                 extents: vec![extent(0, 5)],
             }
             .frame(),
@@ -455,11 +457,11 @@ mod tests {
         assert!(entries.frame().payload.len() <= MOST);
         let sparse = Pusher::Sparse {
             length: PIECE,
-            sum: [0; SUM],
+            sum: [0; CHECKSUM_SIZE],
             extents: vec![extent(0, 1); MOST_EXTENTS],
         };
         assert!(sparse.frame().payload.len() <= MOST);
-        let sums = Receiver::Sums(vec![[0; SUM]; AT_ONCE]);
+        let sums = Receiver::Sums(vec![[0; CHECKSUM_SIZE]; AT_ONCE]);
         assert!(sums.frame().payload.len() <= MOST);
         let why = "ü".repeat(1000);
         let refused = Receiver::Refused { code: 1, why };
@@ -471,7 +473,7 @@ mod tests {
         for length in [0, PIECE + 1, u64::MAX] {
             let frame = Pusher::Data {
                 length,
-                sum: [0; SUM],
+                sum: [0; CHECKSUM_SIZE],
             }
             .frame();
             assert!(Pusher::from_frame(&frame, KNOWN).is_err());

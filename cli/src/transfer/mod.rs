@@ -1,6 +1,8 @@
 //! What `push` and `receive` say to each other: docs/DCF-TB.md.
 
+pub mod checksums;
 pub mod entry;
+pub mod error;
 pub mod extensions;
 pub mod fields;
 pub mod frame;
@@ -12,8 +14,6 @@ pub mod progress;
 #[cfg(test)]
 mod property_tests;
 pub mod sizes;
-pub mod sums;
-pub mod trouble;
 
 use std::time::Duration;
 

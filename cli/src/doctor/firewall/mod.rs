@@ -7,7 +7,7 @@ mod save;
 mod text;
 
 use super::finding::{Finding, Fix};
-use super::tree::Tree;
+use super::sysroot::SysRoot;
 use packet::{Packet, Ports, Way};
 use rules::{Chain, Judge, Outcomes};
 
@@ -18,8 +18,8 @@ const LEGACY_SAVE: &str = "ip6tables-legacy-save";
 /// What no finding here covers.
 const LIMITS: &str = "XDP, tc and BPF programs are not judged";
 
-pub fn all(tree: &Tree, interface: Option<&str>, (control, data): (u16, u16)) -> Finding {
-    let range = tree.read("proc/sys/net/ipv4/ip_local_port_range");
+pub fn all(sys: &SysRoot, interface: Option<&str>, (control, data): (u16, u16)) -> Finding {
+    let range = sys.read("proc/sys/net/ipv4/ip_local_port_range");
     let range = range.and_then(|range| {
         let (from, to) = range.split_once(char::is_whitespace)?;
         Some((from.parse().ok()?, to.trim().parse().ok()?))
@@ -29,57 +29,57 @@ pub fn all(tree: &Tree, interface: Option<&str>, (control, data): (u16, u16)) ->
         data,
         chosen: range.unwrap_or(packet::CHOSEN),
     };
-    match read(tree) {
-        Ok(chains) => judged(tree, &chains, interface, ports),
-        Err(why) => unread(tree, &why, interface, ports),
+    match read(sys) {
+        Ok(chains) => judged(sys, &chains, interface, ports),
+        Err(why) => unread(sys, &why, interface, ports),
     }
 }
 
 /// All chains that IPv6 packets pass, or why they are not known.
-fn read(tree: &Tree) -> Result<Vec<Chain>, String> {
-    let mut chains = nftables(tree)?;
+fn read(sys: &SysRoot) -> Result<Vec<Chain>, String> {
+    let mut chains = nftables(sys)?;
     // The older tables of the kernel, beside nftables. Only root can read which there are.
     const NAMES: &str = "proc/net/ip6_tables_names";
-    if tree.exists(NAMES) {
-        let names = tree.read(NAMES);
+    if sys.exists(NAMES) {
+        let names = sys.read(NAMES);
         let names = names.ok_or_else(|| format!("/{NAMES} cannot be read"))?;
         if !names.is_empty() {
-            chains.extend(save::read(&tree.ask(&[LEGACY_SAVE])?, LEGACY));
+            chains.extend(save::read(&sys.ask(&[LEGACY_SAVE])?, LEGACY));
         }
     }
     Ok(chains)
 }
 
-fn nftables(tree: &Tree) -> Result<Vec<Chain>, String> {
-    let answer = tree.ask(&["nft", "-j", "list", "ruleset"]);
+fn nftables(sys: &SysRoot) -> Result<Vec<Chain>, String> {
+    let answer = sys.ask(&["nft", "-j", "list", "ruleset"]);
     let has_answered = answer.is_ok();
     let why = match answer {
         Ok(text) => match json::read(&text) {
-            Some(chains) => return Ok(with_iptables(tree, chains, &json::of_iptables(&text))),
+            Some(chains) => return Ok(with_iptables(sys, chains, &json::of_iptables(&text))),
             None => "what `nft -j list ruleset` prints is not understood".to_owned(),
         },
         Err(why) => why,
     };
-    if let Ok(text) = tree.ask(&["nft", "list", "ruleset"]) {
+    if let Ok(text) = sys.ask(&["nft", "list", "ruleset"]) {
         let unread = || "what `nft list ruleset` prints is not understood".to_owned();
         return text::read(&text).ok_or_else(unread);
     }
     // Those that manage rules have made some.
-    let is_managed = has_ufw(tree) || tree.exists("run/firewalld");
-    match has_no_nftables(tree) && !is_managed && !has_answered {
+    let is_managed = has_ufw(sys) || sys.exists("run/firewalld");
+    match has_no_nftables(sys) && !is_managed && !has_answered {
         true => Ok(Vec::new()),
         false => Err(why),
     }
 }
 
 /// Tables of iptables-nft as ip6tables-save tells them, which knows all of their matches.
-fn with_iptables(tree: &Tree, mut chains: Vec<Chain>, tables: &[String]) -> Vec<Chain> {
+fn with_iptables(sys: &SysRoot, mut chains: Vec<Chain>, tables: &[String]) -> Vec<Chain> {
     if tables.is_empty() {
         return chains;
     }
-    let saved = tree
+    let saved = sys
         .ask(&["ip6tables-nft-save"])
-        .or_else(|_| tree.ask(&["ip6tables-save"]));
+        .or_else(|_| sys.ask(&["ip6tables-save"]));
     let saved = saved.map_or_else(|_| Vec::new(), |text| save::read(&text, "ip6"));
     for table in tables {
         let has_it = |chain: &Chain| chain.table == *table;
@@ -93,9 +93,9 @@ fn with_iptables(tree: &Tree, mut chains: Vec<Chain>, tables: &[String]) -> Vec<
 
 /// Whether the kernel has no nfnetlink here, without which nobody can have made rules of nftables: its socket
 /// would be listed (NETLINK_NETFILTER is 12).
-fn has_no_nftables(tree: &Tree) -> bool {
-    !tree.exists("sys/module/nf_tables")
-        && tree.read("proc/net/netlink").is_some_and(|table| {
+fn has_no_nftables(sys: &SysRoot) -> bool {
+    !sys.exists("sys/module/nf_tables")
+        && sys.read("proc/net/netlink").is_some_and(|table| {
             let family = |line: &str| line.split_whitespace().nth(1)?.parse::<u8>().ok();
             let families: Vec<u8> = table.lines().filter_map(family).collect();
             !families.is_empty() && !families.contains(&12)
@@ -125,7 +125,7 @@ fn outcome<'a>(chains: &'a [Chain], packet: &Packet<'a>) -> (Outcomes, Option<&'
     worst
 }
 
-fn judged(tree: &Tree, chains: &[Chain], interface: Option<&str>, ports: Ports) -> Finding {
+fn judged(sys: &SysRoot, chains: &[Chain], interface: Option<&str>, ports: Ports) -> Finding {
     let does_nothing = |chain: &Chain| {
         chain.rules.is_empty() && chain.base.as_ref().is_none_or(|base| !base.drops)
     };
@@ -206,7 +206,7 @@ fn judged(tree: &Tree, chains: &[Chain], interface: Option<&str>, ports: Ports) 
             .advise("`dcf-tb discover` finds nobody from here; a peer that is named is reached:"),
         false => Finding::problem(CHECK, text),
     };
-    mend(tree, &places, name)
+    mend(sys, &places, name)
         .into_iter()
         .fold(finding, Finding::fixed_by)
 }
@@ -216,14 +216,14 @@ fn place(chain: &Chain) -> String {
 }
 
 /// Commands that let everything pass that comes and goes on the interface, by the means of who made the rules.
-fn mend(tree: &Tree, places: &[&Chain], name: &str) -> Vec<Fix> {
-    if has_ufw(tree) {
+fn mend(sys: &SysRoot, places: &[&Chain], name: &str) -> Vec<Fix> {
+    if has_ufw(sys) {
         return vec![
             Fix::new(["ufw", "allow", "in", "on"]).names([name]),
             Fix::new(["ufw", "allow", "out", "on"]).names([name]),
         ];
     }
-    if tree.exists("run/firewalld") {
+    if sys.exists("run/firewalld") {
         return vec![trust(name)];
     }
     let mend = |chain: &&Chain| {
@@ -257,13 +257,13 @@ fn trust(name: &str) -> Fix {
     ])
 }
 
-fn has_ufw(tree: &Tree) -> bool {
-    tree.read("etc/ufw/ufw.conf")
+fn has_ufw(sys: &SysRoot) -> bool {
+    sys.read("etc/ufw/ufw.conf")
         .is_some_and(|text| text.lines().any(|line| line.trim() == "ENABLED=yes"))
 }
 
 /// What can be said when the rules in the kernel are not known: only what managers of them were told.
-fn unread(tree: &Tree, why: &str, interface: Option<&str>, ports: Ports) -> Finding {
+fn unread(sys: &SysRoot, why: &str, interface: Option<&str>, ports: Ports) -> Finding {
     let unknown = || {
         Finding::unknown(
             CHECK,
@@ -274,8 +274,8 @@ fn unread(tree: &Tree, why: &str, interface: Option<&str>, ports: Ports) -> Find
     let Some(name) = interface else {
         return unknown();
     };
-    if has_ufw(tree) {
-        let dropped = ufw_drops(tree, name, ports);
+    if has_ufw(sys) {
+        let dropped = ufw_drops(sys, name, ports);
         return match dropped.is_empty() {
             false => Finding::problem(
                 CHECK,
@@ -285,8 +285,8 @@ fn unread(tree: &Tree, why: &str, interface: Option<&str>, ports: Ports) -> Find
             true => unknown(),
         };
     }
-    if tree.exists("run/firewalld") {
-        let zones = tree.ask(&["firewall-cmd", "--get-active-zones"]);
+    if sys.exists("run/firewalld") {
+        let zones = sys.ask(&["firewall-cmd", "--get-active-zones"]);
         return match zones {
             Ok(zones) if is_trusted(&zones, name) => Finding::note(
                 CHECK,
@@ -304,9 +304,9 @@ fn unread(tree: &Tree, why: &str, interface: Option<&str>, ports: Ports) -> Find
 }
 
 /// What ufw's own list surely drops of the packets that begin something and come in.
-fn ufw_drops(tree: &Tree, name: &str, ports: Ports) -> Vec<String> {
-    let rules = tree.read("etc/ufw/user6.rules").unwrap_or_default();
-    let accepts = tree.read("etc/default/ufw").is_some_and(|text| {
+fn ufw_drops(sys: &SysRoot, name: &str, ports: Ports) -> Vec<String> {
+    let rules = sys.read("etc/ufw/user6.rules").unwrap_or_default();
+    let accepts = sys.read("etc/default/ufw").is_some_and(|text| {
         let policy = |line: &str| line.trim() == "DEFAULT_INPUT_POLICY=\"ACCEPT\"";
         text.lines().any(policy)
     });

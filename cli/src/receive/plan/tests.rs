@@ -42,7 +42,7 @@ fn while_it_is_made_the_pusher_can_be_told() {
     assert!(told >= entries.len(), "{told}");
     // A pusher that is gone ends it.
     let gone = plan(&folder, &entries, Rules::default(), &mut || {
-        Err(Trouble::ended())
+        Err(TransferError::ended())
     });
-    assert!(matches!(gone, Err(Trouble::Broken(_))));
+    assert!(matches!(gone, Err(TransferError::Broken(_))));
 }

@@ -6,22 +6,22 @@ use super::tally::Tally;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::harmless;
+use crate::transfer::checksums::Checksum;
+use crate::transfer::error::{Result, TransferError};
 use crate::transfer::frame::{self, Frame};
 use crate::transfer::message::{out_of_turn, Pusher, Receiver, BUSY};
-use crate::transfer::sums::Sum;
-use crate::transfer::trouble::{Result, Trouble};
 
 /// Bytes that are gathered before they are written.
 const GATHERED: usize = 256 << 10;
 
 /// What is told of the pieces that the receiver has.
-pub enum Known {
-    Sums(Vec<Sum>),
+pub enum RemoteSums {
+    Sums(Vec<Checksum>),
     /// So many are nothing but a hole.
     Zeros(u64),
 }
 
-pub struct Line<'a> {
+pub struct Connection<'a> {
     pub stream: DataStream,
     tally: &'a Tally<'a>,
     gathered: Vec<u8>,
@@ -29,7 +29,7 @@ pub struct Line<'a> {
     results: usize,
 }
 
-impl<'a> Line<'a> {
+impl<'a> Connection<'a> {
     pub fn new(stream: DataStream, tally: &'a Tally<'a>) -> Self {
         Self {
             stream,
@@ -71,7 +71,7 @@ impl<'a> Line<'a> {
         }
         let written = frame::write(&self.stream, &self.gathered);
         self.gathered.clear();
-        written.map_err(|trouble| self.reason(trouble))
+        written.map_err(|error| self.reason(error))
     }
 
     /// What has come back, without waiting.
@@ -119,7 +119,7 @@ impl<'a> Line<'a> {
                 self.results += 1;
                 Ok(None)
             }
-            Receiver::Refused { code: BUSY, .. } => Err(Trouble::Busy),
+            Receiver::Refused { code: BUSY, .. } => Err(TransferError::Busy),
             Receiver::Refused { code, why } => {
                 let why = harmless(why.as_bytes());
                 let text = format!("refused by {}: {why}", self.stream.peer());
@@ -130,11 +130,11 @@ impl<'a> Line<'a> {
     }
 
     /// A stream that cannot be written to any more may have said why before.
-    pub fn reason(&mut self, trouble: Trouble) -> Trouble {
-        match trouble {
-            Trouble::Broken(failure) => match self.listen() {
-                Err(said @ (Trouble::Fatal(_) | Trouble::Busy)) => said,
-                _ => Trouble::Broken(failure),
+    pub fn reason(&mut self, error: TransferError) -> TransferError {
+        match error {
+            TransferError::Broken(failure) => match self.listen() {
+                Err(said @ (TransferError::Fatal(_) | TransferError::Busy)) => said,
+                _ => TransferError::Broken(failure),
             },
             other => other,
         }
@@ -149,10 +149,10 @@ impl<'a> Line<'a> {
     }
 
     /// Checksums of what the receiver has.
-    pub fn sums(&mut self) -> Result<Known> {
+    pub fn sums(&mut self) -> Result<RemoteSums> {
         match self.next()? {
-            Receiver::Sums(sums) if !sums.is_empty() => Ok(Known::Sums(sums)),
-            Receiver::Zeros(pieces) if pieces > 0 => Ok(Known::Zeros(pieces)),
+            Receiver::Sums(sums) if !sums.is_empty() => Ok(RemoteSums::Sums(sums)),
+            Receiver::Zeros(pieces) if pieces > 0 => Ok(RemoteSums::Zeros(pieces)),
             other => Err(out_of_turn(&other)),
         }
     }

@@ -9,17 +9,17 @@ use std::sync::Arc;
 use super::exchange::{Exchange, Next};
 use super::fault::Fault;
 use super::session::Session;
-use crate::greeting::read_exactly;
+use crate::handshake::read_exactly;
+use crate::transfer::checksums::{sum, Checker, Checksum};
+use crate::transfer::error::TransferError;
 use crate::transfer::holes::{total, Extent};
-use crate::transfer::sums::{sum, Checker, Sum};
-use crate::transfer::trouble::Trouble;
 use crate::transfer::{PATIENCE, PIECE, SMALL};
 
 /// With --sync the disk keeps pace, so that nobody waits long in the end.
 const SYNCED: u64 = 64 * PIECE;
 
 /// A file that grows.
-pub struct Arriving<'a, 'b> {
+pub struct IncomingFile<'a, 'b> {
     session: &'a Session,
     exchange: &'a mut Exchange<'b>,
     file: Arc<File>,
@@ -31,7 +31,7 @@ pub struct Arriving<'a, 'b> {
     pub skipped: Option<String>,
 }
 
-impl<'a, 'b> Arriving<'a, 'b> {
+impl<'a, 'b> IncomingFile<'a, 'b> {
     /// Behind the first `offset` bytes.
     pub fn new(
         session: &'a Session,
@@ -86,7 +86,7 @@ impl<'a, 'b> Arriving<'a, 'b> {
         Ok(wrong)
     }
 
-    fn small(&mut self, length: u64, wanted: Sum) -> std::result::Result<bool, Fault> {
+    fn small(&mut self, length: u64, wanted: Checksum) -> std::result::Result<bool, Fault> {
         let data = self.write(self.offset, length)?;
         Ok(sum(&data) == wanted)
     }
@@ -94,10 +94,10 @@ impl<'a, 'b> Arriving<'a, 'b> {
     /// From the socket through memory into the file. Gives what it was.
     fn write(&mut self, offset: u64, length: u64) -> std::result::Result<Vec<u8>, Fault> {
         let mut data = vec![0; length as usize];
-        if read_exactly(self.exchange.stream, &mut data, PATIENCE).map_err(Trouble::from)?
+        if read_exactly(self.exchange.stream, &mut data, PATIENCE).map_err(TransferError::from)?
             < data.len()
         {
-            return Err(Trouble::ended().into());
+            return Err(TransferError::ended().into());
         }
         self.exchange.has_read(length);
         let written = self.file.write_all_at(&data, offset);
@@ -107,7 +107,7 @@ impl<'a, 'b> Arriving<'a, 'b> {
     }
 
     /// Inside the kernel; read back beside that.
-    fn large(&mut self, length: u64, wanted: Sum) -> std::result::Result<bool, Fault> {
+    fn large(&mut self, length: u64, wanted: Checksum) -> std::result::Result<bool, Fault> {
         self.splice(self.offset, length)?;
         self.check(length, wanted)
     }
@@ -125,13 +125,13 @@ impl<'a, 'b> Arriving<'a, 'b> {
         let outcome = moved.outcome;
         outcome.map_err(|error| Fault::of_transfer(folder, entry, error))?;
         match moved.count < length {
-            true => Err(Trouble::ended().into()),
+            true => Err(TransferError::ended().into()),
             false => Ok(()),
         }
     }
 
     /// What was written of a piece is read back.
-    fn check(&mut self, length: u64, wanted: Sum) -> std::result::Result<bool, Fault> {
+    fn check(&mut self, length: u64, wanted: Checksum) -> std::result::Result<bool, Fault> {
         let checker = match &self.checker {
             Some(checker) => checker,
             None => {
@@ -146,7 +146,7 @@ impl<'a, 'b> Arriving<'a, 'b> {
     fn sparse(
         &mut self,
         length: u64,
-        wanted: Sum,
+        wanted: Checksum,
         extents: &[Extent],
     ) -> std::result::Result<bool, Fault> {
         for extent in extents {

@@ -18,16 +18,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The place for one push at a time.
-pub struct Slot {
-    state: Mutex<SlotState>,
+pub struct PushLock {
+    state: Mutex<State>,
     /// A message for the first push that finished.
     finished: (Sender<()>, Receiver<()>),
-    /// No stream is served any more, after [`Slot::close`].
+    /// No stream is served any more, after [`PushLock::close`].
     idle: Event,
 }
 
 #[derive(Default)]
-struct SlotState {
+struct State {
     taken: bool,
     session: Option<Arc<Session>>,
     has_finished: bool,
@@ -45,17 +45,17 @@ const WAITING: usize = 64;
 const ASKING: Duration = Duration::from_secs(2);
 
 /// Holds the place until it is dropped.
-pub struct Holding<'a> {
-    slot: &'a Slot,
+pub struct PushGuard<'a> {
+    push_lock: &'a PushLock,
     is_finished: Cell<bool>,
 }
 
-impl Slot {
+impl PushLock {
     pub fn new() -> Self {
         let (serving, idle) = event();
-        let state = SlotState {
+        let state = State {
             serving: Some(serving),
-            ..SlotState::default()
+            ..State::default()
         };
         Self {
             state: Mutex::new(state),
@@ -65,7 +65,7 @@ impl Slot {
     }
 
     /// Takes the place, if it is free and no other source has been waiting for longer.
-    pub fn take(&self, source: Ipv6Addr) -> Option<Holding<'_>> {
+    pub fn take(&self, source: Ipv6Addr) -> Option<PushGuard<'_>> {
         let mut state = lock(&self.state);
         let is_turn = turn(&mut state.waiting, source, Instant::now());
         if state.taken || !is_turn {
@@ -73,8 +73,8 @@ impl Slot {
         }
         state.taken = true;
         state.waiting.retain(|(other, _)| *other != source);
-        Some(Holding {
-            slot: self,
+        Some(PushGuard {
+            push_lock: self,
             is_finished: Cell::new(false),
         })
     }
@@ -85,7 +85,7 @@ impl Slot {
         state.session.clone().filter(|session| session.id == *id)
     }
 
-    /// Serves a stream, unless [`Slot::close`] was called before.
+    /// Serves a stream, unless [`PushLock::close`] was called before.
     pub fn serve(&self, serve: impl FnOnce()) {
         let serving = lock(&self.state).serving.clone();
         if serving.is_some() {
@@ -126,26 +126,26 @@ fn turn(waiting: &mut Vec<(Ipv6Addr, Instant)>, source: Ipv6Addr, now: Instant) 
     waiting[0].0 == source
 }
 
-impl Holding<'_> {
+impl PushGuard<'_> {
     /// Lets others join.
     pub fn open(&self, session: &Arc<Session>) {
         service::status(&format!("receiving from {}", session.peer));
-        lock(&self.slot.state).session = Some(Arc::clone(session));
+        lock(&self.push_lock.state).session = Some(Arc::clone(session));
     }
 
     pub fn finished(&self) {
         self.is_finished.set(true);
-        lock(&self.slot.state).has_finished = true;
+        lock(&self.push_lock.state).has_finished = true;
         // A push that finished earlier left its message there.
-        let _ = self.slot.finished.0.try_send(());
+        let _ = self.push_lock.finished.0.try_send(());
     }
 }
 
-impl Drop for Holding<'_> {
+impl Drop for PushGuard<'_> {
     fn drop(&mut self) {
         let is_interrupted = interrupt::is_interrupted();
         let session = {
-            let mut state = lock(&self.slot.state);
+            let mut state = lock(&self.push_lock.state);
             state.taken = false;
             state.cut |= is_interrupted && !self.is_finished.get();
             state.session.take()
@@ -166,15 +166,15 @@ mod tests {
     #[test]
     fn sources_take_turns() {
         let [first, second, third] = [1, 2, 3].map(|last| Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, last));
-        let slot = Slot::new();
-        let held = slot.take(first).unwrap();
-        assert!(slot.take(second).is_none() && slot.take(first).is_none());
+        let push_lock = PushLock::new();
+        let held = push_lock.take(first).unwrap();
+        assert!(push_lock.take(second).is_none() && push_lock.take(first).is_none());
         drop(held);
         // The one that had it does not get it again before the one that waits.
-        assert!(slot.take(first).is_none());
-        let held = slot.take(second).unwrap();
+        assert!(push_lock.take(first).is_none());
+        let held = push_lock.take(second).unwrap();
         drop(held);
-        assert!(slot.take(first).is_some());
+        assert!(push_lock.take(first).is_some());
 
         let (mut waiting, now) = (Vec::new(), Instant::now());
         assert!(turn(&mut waiting, first, now));

@@ -13,11 +13,11 @@ use xxhash_rust::xxh3::{xxh3_128, Xxh3Default};
 use super::{piece_at, PIECE};
 
 /// Bytes of a checksum.
-pub const SUM: usize = 16;
-pub type Sum = [u8; SUM];
+pub const CHECKSUM_SIZE: usize = 16;
+pub type Checksum = [u8; CHECKSUM_SIZE];
 
 /// The checksum of so many zeros.
-pub fn sum_of_zeros(length: u64) -> Sum {
+pub fn sum_of_zeros(length: u64) -> Checksum {
     sum(&vec![0; length as usize])
 }
 
@@ -26,12 +26,12 @@ pub const STEP: usize = 256 << 10;
 /// Pieces that one thread may be ahead of the other.
 const AHEAD: usize = 4;
 
-pub fn sum(data: &[u8]) -> Sum {
+pub fn sum(data: &[u8]) -> Checksum {
     xxh3_128(data).to_be_bytes()
 }
 
 /// The checksum of a piece of a file.
-pub fn sum_of(file: &File, mut offset: u64, length: u64, buf: &mut [u8]) -> io::Result<Sum> {
+pub fn sum_of(file: &File, mut offset: u64, length: u64, buf: &mut [u8]) -> io::Result<Checksum> {
     let mut hash = Xxh3Default::new();
     let end = offset + length;
     while offset < end {
@@ -45,9 +45,9 @@ pub fn sum_of(file: &File, mut offset: u64, length: u64, buf: &mut [u8]) -> io::
 
 /// The checksums of all pieces of a file from an offset to an end, made by a thread that keeps a few pieces
 /// ahead of who takes them. It reads the file for the one who sends it, too.
-pub struct SumsAhead(Receiver<io::Result<Sum>>);
+pub struct ChecksumsAhead(Receiver<io::Result<Checksum>>);
 
-impl SumsAhead {
+impl ChecksumsAhead {
     pub fn of(file: &Arc<File>, from: u64, to: u64) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(AHEAD);
         let file = Arc::clone(file);
@@ -68,7 +68,7 @@ impl SumsAhead {
         Ok(Self(receiver))
     }
 
-    pub fn next(&self) -> io::Result<Sum> {
+    pub fn next(&self) -> io::Result<Checksum> {
         let lost = |_| Err(io::Error::other("the thread that makes checksums ended"));
         self.0.recv().unwrap_or_else(lost)
     }
@@ -78,7 +78,7 @@ impl SumsAhead {
 struct Written {
     offset: u64,
     length: u64,
-    sum: Sum,
+    sum: Checksum,
 }
 
 /// Reads what was written to a file back, on a thread of its own, and compares.
@@ -107,7 +107,7 @@ impl Checker {
     }
 
     /// Has a piece checked. Says whether all before it were right, as far as that is known.
-    pub fn check(&self, offset: u64, length: u64, sum: Sum) -> bool {
+    pub fn check(&self, offset: u64, length: u64, sum: Checksum) -> bool {
         let piece = Written {
             offset,
             length,
@@ -152,12 +152,12 @@ mod tests {
     fn sums_ahead_are_those_of_the_pieces() {
         let size = PIECE as usize * 2 + 1000;
         let (file, content) = file(size);
-        let sums = SumsAhead::of(&file, 0, size as u64).unwrap();
+        let sums = ChecksumsAhead::of(&file, 0, size as u64).unwrap();
         for piece in content.chunks(PIECE as usize) {
             assert_eq!(sums.next().unwrap(), sum(piece));
         }
         assert!(sums.next().is_err());
-        let beyond = SumsAhead::of(&file, 0, size as u64 + 1).unwrap();
+        let beyond = ChecksumsAhead::of(&file, 0, size as u64 + 1).unwrap();
         assert!(
             (0..3).any(|_| beyond.next().is_err()),
             "the file is shorter"

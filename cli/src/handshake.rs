@@ -12,7 +12,7 @@ use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
-use crate::transfer::trouble::{self, Trouble};
+use crate::transfer::error::{self, TransferError};
 
 /// Who asks.
 pub const ASK: [u8; 8] = *b"DCFTBASK";
@@ -94,7 +94,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 const SLOW: Duration = Duration::from_secs(1);
 
 /// Asks for a service, and offers extensions.
-pub fn ask(stream: &DataStream, service: Service, offered: u8) -> trouble::Result<Granted> {
+pub fn ask(stream: &DataStream, service: Service, offered: u8) -> error::Result<Granted> {
     let written = stream.write_timeout(&greeting(ASK, service as u8, offered), Some(PATIENCE));
     written.outcome?;
     let mut answer = [0; SIZE];
@@ -114,7 +114,7 @@ pub fn ask(stream: &DataStream, service: Service, offered: u8) -> trouble::Resul
             Heard::Silence(0) => {
                 let text = format!("says nothing for {} s", ANSWER_WITHIN.as_secs());
                 // It may have been the cable.
-                Trouble::Broken(stranger(&text))
+                TransferError::Broken(stranger(&text))
             }
             Heard::End(0) => stranger("ended the stream without a word").into(),
             _ if answer[..8] == ASK => stranger("sends back what it gets").into(),
@@ -153,7 +153,7 @@ pub fn ask(stream: &DataStream, service: Service, offered: u8) -> trouble::Resul
         )
         .advise("install the same version on both sides")
         .into()),
-        (Heard::End(_) | Heard::Silence(_), ..) => Err(Trouble::ended()),
+        (Heard::End(_) | Heard::Silence(_), ..) => Err(TransferError::ended()),
     }
 }
 
@@ -167,7 +167,7 @@ enum Heard {
 }
 
 /// Reads an answer, as far as it can be one: something else need not come to its end.
-fn hear(stream: &DataStream, answer: &mut [u8; SIZE]) -> trouble::Result<Heard> {
+fn hear(stream: &DataStream, answer: &mut [u8; SIZE]) -> error::Result<Heard> {
     let begin = Instant::now();
     let mut have = 0;
     let mut is_told = false;

@@ -7,64 +7,65 @@ use std::sync::{Mutex, MutexGuard};
 
 use thunderbolt_transport::DataStream;
 
-/// The streams at the door, the oldest first.
-pub struct Door {
+/// The streams at the streams, the oldest first.
+pub struct PendingStreams {
     places: usize,
-    guests: Mutex<Guests>,
+    state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct Guests {
+struct State {
     next: u64,
-    waiting: Vec<Guest>,
+    waiting: Vec<Waiting>,
 }
 
-struct Guest {
+struct Waiting {
     number: u64,
     source: Ipv6Addr,
     stream: DataStream,
 }
 
-/// A place at the door, until it is dropped.
-pub struct AtTheDoor<'a> {
-    door: &'a Door,
+/// A place at the streams, until it is dropped.
+pub struct PendingStream<'a> {
+    streams: &'a PendingStreams,
     number: u64,
 }
 
-impl Door {
+impl PendingStreams {
     pub fn new(places: usize) -> Self {
         Self {
             places,
-            guests: Mutex::default(),
+            state: Mutex::default(),
         }
     }
 
-    fn guests(&self) -> MutexGuard<'_, Guests> {
-        self.guests
-            .lock()
-            .unwrap_or_else(|error| error.into_inner())
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|error| error.into_inner())
     }
 
     /// Gives a stream a place. When all are taken, the oldest stream of the source that has most of them
     /// is closed.
-    pub fn enter(&self, stream: &DataStream) -> AtTheDoor<'_> {
-        let mut guests = self.guests();
-        let number = guests.next;
-        guests.next += 1;
-        guests.waiting.push(Guest {
+    pub fn enter(&self, stream: &DataStream) -> PendingStream<'_> {
+        let mut state = self.state();
+        let number = state.next;
+        state.next += 1;
+        state.waiting.push(Waiting {
             number,
             source: *stream.peer_address().ip(),
             stream: stream.clone(),
         });
-        let evicted = (guests.waiting.len() > self.places).then(|| {
-            let first = evicted(guests.waiting.iter().map(|guest| guest.source));
-            guests.waiting.remove(first)
+        let evicted = (state.waiting.len() > self.places).then(|| {
+            let first = evicted(state.waiting.iter().map(|waiting| waiting.source));
+            state.waiting.remove(first)
         });
-        drop(guests);
-        if let Some(guest) = evicted {
-            guest.stream.close();
+        drop(state);
+        if let Some(waiting) = evicted {
+            waiting.stream.close();
         }
-        AtTheDoor { door: self, number }
+        PendingStream {
+            streams: self,
+            number,
+        }
     }
 }
 
@@ -80,10 +81,12 @@ fn evicted<T: std::hash::Hash + Eq + Copy>(sources: impl Iterator<Item = T> + Cl
     first.unwrap_or_default()
 }
 
-impl Drop for AtTheDoor<'_> {
+impl Drop for PendingStream<'_> {
     fn drop(&mut self) {
-        let mut guests = self.door.guests();
-        guests.waiting.retain(|guest| guest.number != self.number);
+        let mut state = self.streams.state();
+        state
+            .waiting
+            .retain(|waiting| waiting.number != self.number);
     }
 }
 

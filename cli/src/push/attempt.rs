@@ -9,21 +9,21 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{select, select_biased, tick};
 use thunderbolt_transport::DataStream;
 
-use super::climb::{Climb, Step};
+use super::connection::Connection;
 use super::file;
 use super::job::Job;
-use super::line::Line;
 use super::route::Route;
+use super::stream_tuner::{Step, StreamTuner};
 use super::tally::Tally;
 use super::tree::Tree;
 use crate::event::{event, Event, Trigger};
 use crate::output;
 use crate::transfer::entry::{Entry, Kind};
+use crate::transfer::error::{Result, TransferError};
 use crate::transfer::extensions::Extensions;
 use crate::transfer::message::{Pusher, Receiver, Want, ENTRIES_AT_ONCE, EXTENDED_AT_ONCE};
 use crate::transfer::progress::Progress;
 use crate::transfer::sizes::missing;
-use crate::transfer::trouble::{Result, Trouble};
 use crate::transfer::{SessionId, PATIENCE};
 
 /// Over which the rate is taken, to see whether another stream helps.
@@ -36,7 +36,7 @@ const LINKS_AT_ONCE: usize = 1024;
 const ALIVE: Duration = PATIENCE.checked_div(6).expect("not by zero");
 
 /// The part that all its streams share.
-pub struct Pass<'a> {
+pub struct Attempt<'a> {
     route: &'a Route<'a>,
     job: Job<'a>,
     id: SessionId,
@@ -55,7 +55,7 @@ struct State {
     failing: Option<Trigger>,
     /// To be closed when one of them fails.
     streams: Vec<DataStream>,
-    trouble: Option<Trouble>,
+    error: Option<TransferError>,
 }
 
 /// Pushes what the receiver wants of a tree.
@@ -67,10 +67,10 @@ pub fn run(
 ) -> Result<()> {
     tally.begin();
     let (stream, extensions) = route.open()?;
-    let mut line = Line::new(stream, tally);
+    let mut connection = Connection::new(stream, tally);
     let entries = tree.announced(extensions);
     tally.announced(tree.entries.len() - entries.len());
-    let (wants, id) = announce(&mut line, &entries, extensions)?;
+    let (wants, id) = announce(&mut connection, &entries, extensions)?;
     tally.accept(&wants)?;
     let total: u64 = entries.iter().map(|entry| entry.size).sum();
     let wanted = |is_wanted: fn(Kind) -> bool| {
@@ -83,7 +83,7 @@ pub fn run(
     let files = wanted(|kind| kind == Kind::File);
     let links = wanted(|kind| matches!(kind, Kind::Link | Kind::HardLink));
     let (failing, failed) = event();
-    let pass = Pass {
+    let attempt = Attempt {
         route,
         job: Job {
             tree,
@@ -100,36 +100,36 @@ pub fn run(
         state: Mutex::new(State {
             failing: Some(failing),
             streams: Vec::new(),
-            trouble: None,
+            error: None,
         }),
         failed,
     };
-    pass.all(line, streams)?;
+    attempt.all(connection, streams)?;
     tally.finish()
 }
 
 /// Says what there is, and hears what is wanted.
 fn announce(
-    line: &mut Line<'_>,
+    connection: &mut Connection<'_>,
     entries: &[Entry],
     extensions: Extensions,
 ) -> Result<(Vec<Want>, SessionId)> {
     if extensions.any() {
         for some in entries.chunks(EXTENDED_AT_ONCE) {
-            line.say(&Pusher::Extended(extensions, some.to_vec()))?;
+            connection.say(&Pusher::Extended(extensions, some.to_vec()))?;
         }
     } else {
         for some in entries.chunks(ENTRIES_AT_ONCE) {
-            line.say(&Pusher::Entries(some.to_vec()))?;
+            connection.say(&Pusher::Entries(some.to_vec()))?;
         }
     }
-    line.say(&Pusher::Announced {
+    connection.say(&Pusher::Announced {
         entries: entries.len() as u32,
         bytes: entries.iter().map(|entry| entry.size).sum(),
     })?;
     let mut wants = Vec::with_capacity(entries.len());
     loop {
-        match line.plan()? {
+        match connection.plan()? {
             Receiver::Plan { first, wants: more } if first as usize == wants.len() => {
                 wants.extend(more);
             }
@@ -140,28 +140,28 @@ fn announce(
                 };
                 let all = wants.len() == entries.len();
                 if !all || !wants.iter().zip(entries).all(fits) {
-                    return Err(Trouble::protocol("a plan that does not fit"));
+                    return Err(TransferError::protocol("a plan that does not fit"));
                 }
                 return Ok((wants, id));
             }
-            _ => return Err(Trouble::protocol("a plan out of order")),
+            _ => return Err(TransferError::protocol("a plan out of order")),
         }
     }
 }
 
-impl Pass<'_> {
+impl Attempt<'_> {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|error| error.into_inner())
     }
 
-    fn all(&self, line: Line<'_>, streams: Option<NonZeroU16>) -> Result<()> {
+    fn all(&self, connection: Connection<'_>, streams: Option<NonZeroU16>) -> Result<()> {
         let retired = AtomicBool::new(false);
-        self.state().streams.push(line.stream.clone());
+        self.state().streams.push(connection.stream.clone());
         // The first stream holds `sending` until it has no more files to send, the others hold `helping`.
         let (sending, sent) = event();
         let (helping, helped) = event();
         let first = thread::scope(|scope| {
-            let first = scope.spawn(move || self.first(line, sending, &helped));
+            let first = scope.spawn(move || self.first(connection, sending, &helped));
             let more = || {
                 let helping = helping.clone();
                 let retired = &retired;
@@ -169,21 +169,21 @@ impl Pass<'_> {
             };
             match streams {
                 Some(count) => (1..count.get()).for_each(|_| more()),
-                None => self.climb(more, &sent, &retired),
+                None => self.tune_streams(more, &sent, &retired),
             }
             drop(helping);
             first.join()
         });
-        match (first, self.state().trouble.take()) {
-            (_, Some(trouble)) => Err(trouble),
+        match (first, self.state().error.take()) {
+            (_, Some(error)) => Err(error),
             (Ok(Some(())), None) => Ok(()),
-            _ => Err(Trouble::ended()),
+            _ => Err(TransferError::ended()),
         }
     }
 
     /// Adds streams while that makes it faster.
-    fn climb(&self, more: impl Fn(), sent: &Event, retired: &AtomicBool) {
-        let mut climb = Climb::new(WORTH_TRYING);
+    fn tune_streams(&self, more: impl Fn(), sent: &Event, retired: &AtomicBool) {
+        let mut tuner = StreamTuner::new(WORTH_TRYING);
         let mut before = self.job.tally.sent();
         let mut begin = Instant::now();
         let periods = tick(PERIOD);
@@ -202,7 +202,7 @@ impl Pass<'_> {
                 return;
             }
             let now = self.job.tally.sent();
-            match climb.rate((now - before) as f64 / begin.elapsed().as_secs_f64()) {
+            match tuner.rate((now - before) as f64 / begin.elapsed().as_secs_f64()) {
                 Step::Stay => {}
                 Step::Add => {
                     output::detail("one more stream is tried");
@@ -219,13 +219,18 @@ impl Pass<'_> {
     }
 
     /// The stream that announced the push: it ends it, too.
-    fn first(&self, mut line: Line<'_>, sending: Trigger, helped: &Event) -> Option<()> {
-        let sent = self.files(&mut line, || false);
+    fn first(
+        &self,
+        mut connection: Connection<'_>,
+        sending: Trigger,
+        helped: &Event,
+    ) -> Option<()> {
+        let sent = self.files(&mut connection, || false);
         drop(sending);
         let ended = sent.and_then(|()| {
-            self.wait_for_others(&mut line, helped)?;
-            self.links(&mut line)?;
-            line.finish()
+            self.wait_for_others(&mut connection, helped)?;
+            self.links(&mut connection)?;
+            connection.finish()
         });
         self.note(ended)
     }
@@ -233,36 +238,36 @@ impl Pass<'_> {
     /// Another one, until there is nothing left for it, or it is not worth its while.
     fn more(&self, helping: Trigger, retired: &AtomicBool) -> Option<()> {
         let joined = self.join();
-        let ended = joined.and_then(|mut line| {
+        let ended = joined.and_then(|mut connection| {
             // Only the one that was added last is taken away: whoever sees it first.
-            self.files(&mut line, || retired.swap(false, Ordering::Relaxed))?;
-            line.finish()
+            self.files(&mut connection, || retired.swap(false, Ordering::Relaxed))?;
+            connection.finish()
         });
         let ended = self.note(ended);
         drop(helping);
         ended
     }
 
-    fn join(&self) -> Result<Line<'_>> {
+    fn join(&self) -> Result<Connection<'_>> {
         let (stream, _) = self.route.open()?;
         self.state().streams.push(stream.clone());
-        let mut line = Line::new(stream, self.job.tally);
-        line.say(&Pusher::Join(self.id))?;
-        match line.plan()? {
-            Receiver::Ready(id) if id == self.id => Ok(line),
-            _ => Err(Trouble::protocol("a stream that joins another push")),
+        let mut connection = Connection::new(stream, self.job.tally);
+        connection.say(&Pusher::Join(self.id))?;
+        match connection.plan()? {
+            Receiver::Ready(id) if id == self.id => Ok(connection),
+            _ => Err(TransferError::protocol("a stream that joins another push")),
         }
     }
 
-    /// Keeps the first trouble, and ends all streams with it.
+    /// Keeps the first error, and ends all streams with it.
     fn note(&self, ended: Result<()>) -> Option<()> {
-        let trouble = match ended {
+        let error = match ended {
             Ok(()) => return Some(()),
-            Err(trouble) => trouble,
+            Err(error) => error,
         };
         let streams = {
             let mut state = self.state();
-            state.trouble.get_or_insert(trouble);
+            state.error.get_or_insert(error);
             state.failing = None;
             std::mem::take(&mut state.streams)
         };
@@ -270,39 +275,39 @@ impl Pass<'_> {
         None
     }
 
-    fn files(&self, line: &mut Line<'_>, is_retired: impl Fn() -> bool) -> Result<()> {
+    fn files(&self, connection: &mut Connection<'_>, is_retired: impl Fn() -> bool) -> Result<()> {
         while !is_retired() {
             let next = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(index) = self.files.get(next) else {
                 break;
             };
-            file::push(&self.job, line, *index)?;
+            file::push(&self.job, connection, *index)?;
         }
-        line.flush()
+        connection.flush()
     }
 
     /// Has the links made, some at a time: their results must not pile up.
-    fn links(&self, line: &mut Line<'_>) -> Result<()> {
+    fn links(&self, connection: &mut Connection<'_>) -> Result<()> {
         for some in self.links.chunks(LINKS_AT_ONCE) {
-            let results = line.results();
+            let results = connection.results();
             for index in some {
                 self.job.tally.leaves(*index);
-                line.say(&Pusher::File(*index))?;
+                connection.say(&Pusher::File(*index))?;
             }
-            line.wait_for_results(results + some.len())?;
+            connection.wait_for_results(results + some.len())?;
         }
         Ok(())
     }
 
-    fn wait_for_others(&self, line: &mut Line<'_>, helped: &Event) -> Result<()> {
+    fn wait_for_others(&self, connection: &mut Connection<'_>, helped: &Event) -> Result<()> {
         loop {
             select! {
                 recv(helped) -> _ => return Ok(()),
                 recv(self.failed) -> _ => return Ok(()),
                 default(ALIVE) => {}
             }
-            line.say(&Pusher::Alive)?;
-            line.flush()?;
+            connection.say(&Pusher::Alive)?;
+            connection.flush()?;
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 
 #[derive(Debug)]
-pub enum Trouble {
+pub enum TransferError {
     /// The connection broke: trying again later may help.
     Broken(Failure),
     /// The receiver takes files from somebody else: later.
@@ -15,9 +15,9 @@ pub enum Trouble {
     Fatal(Failure),
 }
 
-pub type Result<T> = std::result::Result<T, Trouble>;
+pub type Result<T> = std::result::Result<T, TransferError>;
 
-impl Trouble {
+impl TransferError {
     /// The other side does not keep to the protocol.
     pub fn protocol(what: impl std::fmt::Display) -> Self {
         Self::Fatal(Failure::new(
@@ -35,7 +35,7 @@ impl Trouble {
     }
 }
 
-impl From<TransportError> for Trouble {
+impl From<TransportError> for TransferError {
     fn from(error: TransportError) -> Self {
         match error {
             TransportError::LinkDown { .. }
@@ -46,17 +46,19 @@ impl From<TransportError> for Trouble {
     }
 }
 
-impl From<Failure> for Trouble {
+impl From<Failure> for TransferError {
     fn from(failure: Failure) -> Self {
         Self::Fatal(failure)
     }
 }
 
-impl From<Trouble> for Failure {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::Busy => Self::new(Exit::Peer, "the receiver takes files from somebody else"),
-            Trouble::Broken(failure) | Trouble::Fatal(failure) => failure,
+impl From<TransferError> for Failure {
+    fn from(error: TransferError) -> Self {
+        match error {
+            TransferError::Busy => {
+                Self::new(Exit::Peer, "the receiver takes files from somebody else")
+            }
+            TransferError::Broken(failure) | TransferError::Fatal(failure) => failure,
         }
     }
 }

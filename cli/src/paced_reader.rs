@@ -20,7 +20,7 @@ pub struct Pace {
     pub period: Duration,
 }
 
-pub struct Reading<'a> {
+pub struct PacedReader<'a> {
     stream: &'a DataStream,
     buf: Vec<u8>,
     pace: Pace,
@@ -28,7 +28,7 @@ pub struct Reading<'a> {
     came: u64,
 }
 
-impl<'a> Reading<'a> {
+impl<'a> PacedReader<'a> {
     pub fn new(stream: &'a DataStream, pace: Pace) -> Self {
         Self {
             stream,

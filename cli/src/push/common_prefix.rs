@@ -4,27 +4,27 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
+use crate::transfer::checksums::{sum_of, sum_of_zeros, Checksum, ChecksumsAhead, STEP};
+use crate::transfer::error::TransferError;
 use crate::transfer::holes::hole_end;
-use crate::transfer::sums::{sum_of, sum_of_zeros, Sum, SumsAhead, STEP};
-use crate::transfer::trouble::Trouble;
 use crate::transfer::{piece_at, PIECE};
 
 /// Pieces that are compared without a sign of life.
 const SILENT: u64 = 64;
 
 /// The pieces from the beginning that are the same on both sides, up to the first difference.
-pub struct Same<'a> {
+pub struct CommonPrefix<'a> {
     file: &'a Arc<File>,
     have: u64,
     /// What is the same.
     offset: u64,
     /// Makes our checksums, from `offset` on.
-    ahead: Option<SumsAhead>,
+    ahead: Option<ChecksumsAhead>,
     differs: bool,
     failed: Option<io::Error>,
 }
 
-impl<'a> Same<'a> {
+impl<'a> CommonPrefix<'a> {
     pub fn new(file: &'a Arc<File>, have: u64) -> Self {
         Self {
             file,
@@ -38,7 +38,7 @@ impl<'a> Same<'a> {
 
     /// After the first difference nothing counts, and nothing need be read. After an error the rest of the
     /// checksums still comes.
-    pub fn compare(&mut self, theirs: &Sum) {
+    pub fn compare(&mut self, theirs: &Checksum) {
         if self.is_over() {
             return;
         }
@@ -53,10 +53,10 @@ impl<'a> Same<'a> {
         self.differs || self.failed.is_some()
     }
 
-    fn next(&mut self) -> io::Result<Sum> {
+    fn next(&mut self) -> io::Result<Checksum> {
         let ahead = match self.ahead.take() {
             Some(ahead) => ahead,
-            None => SumsAhead::of(self.file, self.offset, self.have)?,
+            None => ChecksumsAhead::of(self.file, self.offset, self.have)?,
         };
         let sum = ahead.next();
         self.ahead = Some(ahead);
@@ -67,8 +67,8 @@ impl<'a> Same<'a> {
     pub fn compare_zeros(
         &mut self,
         pieces: u64,
-        mut alive: impl FnMut() -> Result<(), Trouble>,
-    ) -> Result<(), Trouble> {
+        mut alive: impl FnMut() -> Result<(), TransferError>,
+    ) -> Result<(), TransferError> {
         self.ahead = None;
         let end = self.offset.saturating_add(pieces.saturating_mul(PIECE));
         let end = end.min(self.have);
@@ -115,8 +115,8 @@ impl<'a> Same<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transfer::checksums::sum;
     use crate::transfer::pieces;
-    use crate::transfer::sums::sum;
     use std::os::unix::fs::FileExt;
 
     const HAVE: u64 = 5 * PIECE + 100;
@@ -131,7 +131,7 @@ mod tests {
     }
 
     fn zeros(file: &Arc<File>, sums: u64, count: u64) -> u64 {
-        let mut same = Same::new(file, HAVE);
+        let mut same = CommonPrefix::new(file, HAVE);
         (0..sums).for_each(|_| same.compare(&sum_of_zeros(PIECE)));
         same.compare_zeros(count, || Ok(())).unwrap();
         same.end().unwrap()
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn nothing_counts_behind_a_difference() {
         let ours = file(&[(PIECE, 1)]);
-        let mut same = Same::new(&ours, HAVE);
+        let mut same = CommonPrefix::new(&ours, HAVE);
         same.compare(&sum_of_zeros(PIECE));
         same.compare(&sum(b"other"));
         same.compare(&sum_of_zeros(PIECE));

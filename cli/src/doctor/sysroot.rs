@@ -21,12 +21,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A root directory with `sys`, `proc`, `run` and `etc`. In a recording, what programs answered lies in
 /// `commands`, in files that are called as the command with `-` for its spaces. A recording comes from elsewhere:
 /// its links lead nowhere but into itself, and its pipes and devices are not read.
-pub struct Tree {
+pub struct SysRoot {
     root: PathBuf,
     is_live: bool,
 }
 
-impl Tree {
+impl SysRoot {
     pub fn new(root: &Path) -> Self {
         Self {
             root: root.to_owned(),
@@ -184,11 +184,11 @@ mod tests {
         let large = File::create(root.join("sys/large")).unwrap();
         large.set_len(LARGEST + 1).unwrap();
 
-        let tree = Tree::new(&root);
+        let sys = SysRoot::new(&root);
         let inside = Some("inside".to_owned());
-        assert_eq!(tree.read("sys/inside"), inside);
-        assert_eq!(tree.read("sys/class/relative"), inside);
-        assert_eq!(tree.read("sys/class/whole"), inside);
+        assert_eq!(sys.read("sys/inside"), inside);
+        assert_eq!(sys.read("sys/class/relative"), inside);
+        assert_eq!(sys.read("sys/class/whole"), inside);
         for path in [
             "class/climbs",
             "class/host",
@@ -197,11 +197,11 @@ mod tests {
             "large",
             "class",
         ] {
-            assert_eq!(tree.read(&format!("sys/{path}")), None, "{path}");
+            assert_eq!(sys.read(&format!("sys/{path}")), None, "{path}");
         }
-        assert!(!tree.exists("sys/class/host") && tree.exists("sys/class/whole"));
-        assert_eq!(tree.list("sys"), ["class", "inside", "large", "pipe"]);
-        assert_eq!(tree.link("sys/class/host").as_deref(), Some("passwd"));
-        assert!(tree.is_same_file("sys/class/host", "sys/class/host"));
+        assert!(!sys.exists("sys/class/host") && sys.exists("sys/class/whole"));
+        assert_eq!(sys.list("sys"), ["class", "inside", "large", "pipe"]);
+        assert_eq!(sys.link("sys/class/host").as_deref(), Some("passwd"));
+        assert!(sys.is_same_file("sys/class/host", "sys/class/host"));
     }
 }

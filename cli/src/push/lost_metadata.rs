@@ -27,14 +27,14 @@ const LIST: &[u8] = b"system.posix_acl_";
 
 /// How many files and folders have what.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Behind {
+pub struct LostMetadata {
     attributes: u64,
     lists: u64,
     special: u64,
     owners: u64,
 }
 
-impl Behind {
+impl LostMetadata {
     pub fn count(&mut self, found: &Found<'_>) {
         let stat = found.stat;
         let user = rustix::process::geteuid().as_raw();
@@ -126,11 +126,11 @@ mod tests {
 
     #[test]
     fn it_is_said_with_counts_or_not_at_all() {
-        assert_eq!(Behind::default().text(), None);
-        let some = Behind {
+        assert_eq!(LostMetadata::default().text(), None);
+        let some = LostMetadata {
             attributes: 3,
             owners: 1,
-            ..Behind::default()
+            ..LostMetadata::default()
         };
         assert_eq!(
             some.text().unwrap(),

@@ -5,7 +5,7 @@ const WORTH: f64 = 1.1;
 
 /// Goes up while it helps. It is told the rate once per period, and says what to do next.
 #[derive(Debug)]
-pub struct Climb {
+pub struct StreamTuner {
     most: u16,
     streams: u16,
     /// The rate before the last stream was added.
@@ -22,7 +22,7 @@ pub enum Step {
     Remove,
 }
 
-impl Climb {
+impl StreamTuner {
     pub fn new(most: u16) -> Self {
         Self {
             most,
@@ -54,14 +54,14 @@ impl Climb {
 
 #[cfg(test)]
 mod tests {
-    use super::{Climb, Step};
+    use super::{Step, StreamTuner};
 
     /// How many streams stay when so many have these rates.
     fn ends_with(most: u16, rates: &[f64]) -> usize {
-        let mut climb = Climb::new(most);
+        let mut tuner = StreamTuner::new(most);
         let mut streams = 1;
         for _ in 0..20 {
-            match climb.rate(rates[streams - 1]) {
+            match tuner.rate(rates[streams - 1]) {
                 Step::Stay => {}
                 Step::Add => streams += 1,
                 Step::Remove => streams -= 1,
@@ -81,10 +81,10 @@ mod tests {
 
     #[test]
     fn a_period_without_anything_tells_nothing() {
-        let mut climb = Climb::new(4);
-        assert_eq!(climb.rate(0.0), Step::Stay);
-        assert_eq!(climb.rate(5.0), Step::Add);
-        assert_eq!(climb.rate(0.0), Step::Stay);
-        assert_eq!(climb.rate(9.0), Step::Add);
+        let mut tuner = StreamTuner::new(4);
+        assert_eq!(tuner.rate(0.0), Step::Stay);
+        assert_eq!(tuner.rate(5.0), Step::Add);
+        assert_eq!(tuner.rate(0.0), Step::Stay);
+        assert_eq!(tuner.rate(9.0), Step::Add);
     }
 }
