@@ -1,5 +1,5 @@
 //! A shared object of an application that is linked with the static library, and unloaded. `-z nodelete` of our
-//! own shared library does not count for it. README.md says what to do, and this is tried here.
+//! own shared library does not count for it. docs/EMBEDDING.md says what to do, and this is tried here.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use testkit::{library_directory, package_root, CProgram, Dialect, Host};
 struct Plugin(PathBuf);
 
 impl Plugin {
-    /// Links it as README.md says, with these options besides.
+    /// Links it as docs/EMBEDDING.md says, with these options besides.
     fn link(name: &str, options: &[&str]) -> Self {
         let file = format!("dcf-tb-static-{name}-{}.so", std::process::id());
         let plugin = Self(std::env::temp_dir().join(file));
@@ -61,7 +61,7 @@ fn one_that_is_deleted_has_to_close_its_transports_before() {
 
 #[test]
 fn the_option_is_documented() {
-    for document in ["README.md", "include/dcf_thunderbolt.h"] {
+    for document in ["docs/EMBEDDING.md", "include/dcf_thunderbolt.h"] {
         let text = fs::read_to_string(package_root().join(document)).expect("a document of ours");
         assert!(text.contains(OPTION), "{document} does not name {OPTION}");
     }
