@@ -154,7 +154,7 @@ lint: ## formatting, clippy with and without async, the C examples as C99, shell
 	for f in c_examples/*.c; do $(CC) -std=c99 $(WARNINGS) -Iinclude -fsyntax-only $$f || exit 1; done
 	shellcheck -x $(wildcard scripts/*) .ci/run bench/instructions bench/lisp/build bench/peers/build bench/peers/peer
 
-docs: $(MAN3)/dcf_thunderbolt.3 ## the Rust documentation, in target/doc; the C reference, in target/doc/c
+docs: $(MAN3)/dcf_thunderbolt.3 ## the book, in target/doc/book; the Rust documentation and the C reference beside it
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --features thunderbolt_transport/async --no-deps
 	@scripts/require-packages $(DOCS_NEEDS)
 	@mkdir -p $(TARGET)/doc/c
@@ -162,6 +162,7 @@ docs: $(MAN3)/dcf_thunderbolt.3 ## the Rust documentation, in target/doc; the C 
 		mandoc -T html -O man=%N.html,toc -W error "$(MAN3)/$$page" >"$(TARGET)/doc/c/$${page%.3}.html" || exit; \
 	done
 	@ln -sf dcf_thunderbolt.html $(TARGET)/doc/c/index.html
+	@scripts/book $(TARGET)
 
 # With a new minor version: the old baselines stay, and are compared with too.
 abi-baseline: ## abi/dcf_thunderbolt-MAJOR.MINOR.abi, what abidiff compares with

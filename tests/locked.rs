@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use testkit::package_root;
 
 /// Where commands stand that build, test or package.
-const PLACES: [&str; 15] = [
+const PLACES: [&str; 16] = [
     ".ci",
     "Makefile",
     "bench",
+    "book",
     "cli",
     "debian",
     "examples",
