@@ -33,11 +33,11 @@ WARNINGS := -Wall -Wextra -Wpedantic -Werror
 
 DEMO_NEEDS := gcc libc6-dev iproute2 util-linux coreutils rust
 LISP_NEEDS := sbcl cl-cffi cl-bordeaux-threads cl-trivial-gray-streams cl-trivial-garbage
-TEST_NEEDS := $(DEMO_NEEDS) nftables procps g++ binutils valgrind cmake pkg-config abigail-tools python3 \
+TEST_NEEDS := $(DEMO_NEEDS) lld nftables procps g++ binutils valgrind cmake pkg-config abigail-tools python3 \
 	$(LISP_NEEDS) cl-fiveam ecl
 LINT_NEEDS := gcc libc6-dev rust rustfmt clippy shellcheck
 DOCS_NEEDS := mandoc
-DEB_NEEDS := gcc libc6-dev rust dpkg-dev debhelper
+DEB_NEEDS := gcc libc6-dev rust lld dpkg-dev debhelper
 BENCH_NEEDS := gcc libc6-dev iproute2 util-linux valgrind rust
 SOAK_NEEDS := gcc libc6-dev iproute2 util-linux rust
 # libFuzzer is C++.

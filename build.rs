@@ -1,7 +1,8 @@
 //! Makes the C header from the sources and docs/REFERENCE.md from the header, and gives the shared
-//! library its soname.
+//! library its soname and its symbols their versions.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::{env, fs};
 
 /// What the header is made of, in its order.
@@ -22,6 +23,9 @@ const SOURCES: [&str; 12] = [
 const HEADER: &str = "include/dcf_thunderbolt.h";
 const REFERENCE: &str = "docs/REFERENCE.md";
 
+/// Defines the versions of the exported symbols; `src/symbol_versions.rs` assigns them.
+const SYMBOL_VERSIONS: &str = "DCF_TB_1.0 { };\n";
+
 fn main() {
     let root = env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
     let out = env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
@@ -33,7 +37,10 @@ fn main() {
         // A test of the reference fails too; until then the library can be built and tried.
         Err(error) => println!("cargo:warning={REFERENCE} cannot be renewed: {error}"),
     }
-    link();
+    if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
+        link();
+        version_symbols(out.as_ref());
+    }
 }
 
 fn generate(root: &Path) -> String {
@@ -93,9 +100,6 @@ fn renew(root: &Path, name: &str, text: &str) {
 }
 
 fn link() {
-    if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("linux") {
-        return;
-    }
     for argument in [
         "-Wl,-soname,libdcf_thunderbolt.so.1",
         // Our threads, and the destructors of threads that used us, outlive a dlclose.
@@ -105,4 +109,55 @@ fn link() {
     ] {
         println!("cargo:rustc-cdylib-link-arg={argument}");
     }
+}
+
+/// rustc passes the list of exports as a version script without a version name. GNU ld accepts no second script
+/// beside it; lld does, and rustc uses its own lld on x86-64 since 1.90. Tries rustc's default, then lld.
+fn version_symbols(out: &Path) {
+    let script = out.join("symbol_versions.map");
+    fs::write(&script, SYMBOL_VERSIONS).expect("OUT_DIR can be written");
+    let script = format!("-Wl,--version-script={}", script.display());
+    let ways = [vec![script.as_str()], vec!["-fuse-ld=lld", script.as_str()]];
+    let Some(way) = ways.iter().find(|way| gives_versions(out, way)) else {
+        println!(
+            "cargo:warning=the exported symbols have no versions, because this linker does not support them beside \
+             rustc's own list: install lld and run `cargo clean` (docs/ABI.md)"
+        );
+        return;
+    };
+    println!("cargo:rustc-cfg=symbol_versions");
+    for argument in way {
+        println!("cargo:rustc-cdylib-link-arg={argument}");
+    }
+}
+
+/// Whether a library linked with these arguments has a versioned symbol.
+fn gives_versions(out: &Path, arguments: &[&str]) -> bool {
+    let (source, library) = (out.join("versioned.rs"), out.join("libversioned.so"));
+    let program = r#"
+        #[no_mangle]
+        pub extern "C" fn versioned() {}
+        core::arch::global_asm!(".symver versioned, versioned@@DCF_TB_1.0");
+    "#;
+    fs::write(&source, program).expect("OUT_DIR can be written");
+    let set_by_cargo = |name: &str| env::var(name).unwrap_or_else(|_| panic!("cargo sets {name}"));
+    let mut compiler = Command::new(set_by_cargo("RUSTC"));
+    compiler.args(["--edition=2021", "--crate-type=cdylib", "--target"]);
+    compiler.arg(set_by_cargo("TARGET"));
+    if let Ok(linker) = env::var("RUSTC_LINKER") {
+        compiler.arg(format!("-Clinker={linker}"));
+    }
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    compiler.args(flags.split('\x1f').filter(|flag| !flag.is_empty()));
+    compiler.args(
+        arguments
+            .iter()
+            .map(|argument| format!("-Clink-arg={argument}")),
+    );
+    compiler.arg("-o").arg(&library).arg(&source);
+    let output = compiler.stdin(Stdio::null()).output();
+    // Some linkers succeed and ignore the version.
+    let wanted = b"\0DCF_TB_1.0\0";
+    let has = |file: Vec<u8>| file.windows(wanted.len()).any(|part| part == wanted);
+    output.is_ok_and(|output| output.status.success()) && fs::read(&library).is_ok_and(has)
 }

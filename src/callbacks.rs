@@ -10,6 +10,7 @@ use crate::fork::Busy;
 use crate::live::StreamSet;
 use crate::pointers::c_string;
 use crate::status::dcf_tb_status;
+use crate::symbol_versions::exported_since;
 use crate::types::{dcf_tb_stream, dcf_tb_transport};
 
 /// A control message came. `message` has `message_len` bytes and no NUL; `sender` can be handed
@@ -251,4 +252,12 @@ pub unsafe extern "C" fn dcf_tb_set_link_callback(
         let handler = callback.map(|callback| Box::new(on_link(callback, user_data)) as _);
         Ok(owner.transport.set_link_handler(handler)?)
     })
+}
+
+exported_since! {
+    "DCF_TB_1.0":
+    dcf_tb_set_message_callback,
+    dcf_tb_set_stream_callback,
+    dcf_tb_set_log_callback,
+    dcf_tb_set_link_callback,
 }

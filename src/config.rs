@@ -10,6 +10,7 @@ use crate::boundary;
 use crate::callbacks::*;
 use crate::failure::Failure;
 use crate::status::{dcf_tb_status, DCF_TB_ERR_CONFIG_INVALID};
+use crate::symbol_versions::exported_since;
 use crate::types::*;
 
 /// The settings of a transport. Always fill it with `dcf_tb_config_init` first, then change what
@@ -313,6 +314,11 @@ pub unsafe extern "C" fn dcf_tb_config_init(
         }
         Ok(())
     })
+}
+
+exported_since! {
+    "DCF_TB_1.0":
+    dcf_tb_config_init,
 }
 
 #[cfg(all(test, feature = "plugin"))] // the root package: what is tested

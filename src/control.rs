@@ -14,6 +14,7 @@ use crate::pointers::{
     Region,
 };
 use crate::status::dcf_tb_status;
+use crate::symbol_versions::exported_since;
 use crate::types::{dcf_tb_transport, DCF_TB_PEER_SIZE};
 
 /// One message of a batch.
@@ -371,4 +372,13 @@ pub unsafe extern "C" fn dcf_tb_event_fd(
         fd.set(owner.transport.event_fd()?.as_raw_fd());
         Ok(())
     })
+}
+
+exported_since! {
+    "DCF_TB_1.0":
+    dcf_tb_send,
+    dcf_tb_send_batch,
+    dcf_tb_recv,
+    dcf_tb_recv_batch,
+    dcf_tb_event_fd,
 }

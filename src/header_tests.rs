@@ -74,6 +74,7 @@ fn comments_name_real_constants() {
 fn the_symbol_list_has_every_function() {
     let mut names: Vec<&str> = functions().iter().map(|(name, _)| *name).collect();
     names.sort_unstable();
-    let listed = SYMBOLS.lines().filter(|name| name.starts_with("dcf_tb_"));
+    let listed = SYMBOLS.lines().filter_map(|line| line.split('@').next());
+    let listed = listed.filter(|name| name.starts_with("dcf_tb_"));
     assert_eq!(listed.collect::<Vec<_>>(), names);
 }

@@ -6,6 +6,7 @@ use std::ffi::c_char;
 use crate::boundary;
 use crate::failure::Failure;
 use crate::status::dcf_tb_status;
+use crate::symbol_versions::exported_since;
 
 /// What is said of a failure at most: the rest can only be a value of the caller's own.
 const LONGEST: usize = 1000;
@@ -116,6 +117,12 @@ pub unsafe extern "C" fn dcf_tb_last_error(buf: *mut c_char, cap: usize) -> usiz
 #[no_mangle]
 pub extern "C" fn dcf_tb_last_errno() -> i32 {
     boundary::value(0, || LAST.with_borrow(|last| last.errno))
+}
+
+exported_since! {
+    "DCF_TB_1.0":
+    dcf_tb_last_error,
+    dcf_tb_last_errno,
 }
 
 /// What `dcf_tb_last_error` says, for tests.

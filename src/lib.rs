@@ -30,6 +30,7 @@ mod status;
 mod stream;
 mod stream_file;
 mod stream_io;
+mod symbol_versions;
 mod sync;
 mod types;
 

@@ -12,6 +12,7 @@ use crate::fork::Busy;
 use crate::live::{self, StreamSet};
 use crate::pointers::{apart, buffer, copy_text, Out, Region};
 use crate::status::{dcf_tb_status, DCF_TB_ERR_CONFIG_INVALID};
+use crate::symbol_versions::exported_since;
 use crate::types::dcf_tb_transport;
 
 /// Starts a transport: binds its ports on the interface and starts its threads.
@@ -208,4 +209,13 @@ pub unsafe extern "C" fn dcf_tb_ports(
         data.set(owner.transport.data_port());
         Ok(())
     })
+}
+
+exported_since! {
+    "DCF_TB_1.0":
+    dcf_tb_init,
+    dcf_tb_close,
+    dcf_tb_is_running,
+    dcf_tb_interface,
+    dcf_tb_ports,
 }

@@ -16,6 +16,7 @@ use crate::pointers::{
     Out, Region,
 };
 use crate::status::{dcf_tb_status, DCF_TB_ERR_TIMEOUT, DCF_TB_WOULD_BLOCK};
+use crate::symbol_versions::exported_since;
 use crate::types::{dcf_tb_transport, DCF_TB_PEER_SIZE};
 
 /// What a series of pings came to. The times are 0 if no answer came.
@@ -337,4 +338,12 @@ unsafe fn find(
         }
         Ok(())
     })
+}
+
+exported_since! {
+    "DCF_TB_1.0":
+    dcf_tb_measure_rtt,
+    dcf_tb_ping,
+    dcf_tb_discover,
+    dcf_tb_discover_first,
 }

@@ -8,6 +8,7 @@ use crate::boundary;
 use crate::output::{Output, SizedOut};
 use crate::pointers::nanoseconds;
 use crate::status::dcf_tb_status;
+use crate::symbol_versions::exported_since;
 use crate::types::dcf_tb_transport;
 
 /// What a transport has done since `dcf_tb_init` or the last `dcf_tb_reset_stats`. Later versions
@@ -157,4 +158,10 @@ pub extern "C" fn dcf_tb_reset_stats(transport: dcf_tb_transport) -> dcf_tb_stat
         owner.transport.reset_stats();
         Ok(())
     })
+}
+
+exported_since! {
+    "DCF_TB_1.0":
+    dcf_tb_get_stats,
+    dcf_tb_reset_stats,
 }

@@ -1,5 +1,6 @@
 //! Status codes, and what else is fixed text: versions.
 
+use crate::symbol_versions::exported_since;
 use std::ffi::{c_char, CStr};
 
 /// Success.
@@ -165,6 +166,13 @@ pub extern "C" fn dcf_tb_abi_version() -> u32 {
 #[no_mangle]
 pub extern "C" fn dcf_tb_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
+}
+
+exported_since! {
+    "DCF_TB_1.0":
+    dcf_tb_status_string,
+    dcf_tb_abi_version,
+    dcf_tb_version,
 }
 
 #[cfg(test)]

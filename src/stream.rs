@@ -7,6 +7,7 @@ use crate::boundary;
 use crate::live;
 use crate::pointers::{apart, buffer, copy_text, peer as peer_text, timeout, Out, Region};
 use crate::status::dcf_tb_status;
+use crate::symbol_versions::exported_since;
 use crate::types::{dcf_tb_stream, dcf_tb_transport};
 
 /// Opens a data stream to a peer.
@@ -234,4 +235,15 @@ pub unsafe extern "C" fn dcf_tb_stream_detach(
         fd.set(detached.into_raw_fd());
         Ok(())
     })
+}
+
+exported_since! {
+    "DCF_TB_1.0":
+    dcf_tb_open_stream,
+    dcf_tb_accept,
+    dcf_tb_stream_finish,
+    dcf_tb_stream_close,
+    dcf_tb_stream_peer,
+    dcf_tb_stream_fd,
+    dcf_tb_stream_detach,
 }

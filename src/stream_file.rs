@@ -8,6 +8,7 @@ use crate::boundary;
 use crate::failure::{Failure, Outcome};
 use crate::pointers::{start_count, timeout, Out};
 use crate::status::{dcf_tb_status, DCF_TB_EOF, DCF_TB_ERR_IO};
+use crate::symbol_versions::exported_since;
 use crate::types::dcf_tb_stream;
 
 /// Sends `count` bytes of a file, in the kernel where it can.
@@ -144,4 +145,10 @@ fn counted(done: Counted, asked: u64, out: &Out<u64>, ended: &str) -> Outcome {
         return Err(Failure::new(DCF_TB_EOF, text));
     }
     Ok(())
+}
+
+exported_since! {
+    "DCF_TB_1.0":
+    dcf_tb_stream_send_file,
+    dcf_tb_stream_receive_file,
 }

@@ -9,6 +9,7 @@ use crate::boundary;
 use crate::failure::Failure;
 use crate::pointers::{apart, buffer, bytes, start_count, timeout, Out, Region};
 use crate::status::{dcf_tb_status, DCF_TB_EOF};
+use crate::symbol_versions::exported_since;
 use crate::types::dcf_tb_stream;
 
 /// Writes all of `data`, or says how much.
@@ -286,4 +287,12 @@ pub unsafe extern "C" fn dcf_tb_stream_read_exact(
         }
         Ok(())
     })
+}
+
+exported_since! {
+    "DCF_TB_1.0":
+    dcf_tb_stream_write,
+    dcf_tb_stream_writev,
+    dcf_tb_stream_read,
+    dcf_tb_stream_read_exact,
 }

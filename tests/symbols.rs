@@ -19,10 +19,30 @@ fn output_of(program: &str, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn exported() -> BTreeSet<String> {
+/// Each with its version, if it has one: `name@version`.
+fn exported_with_versions() -> BTreeSet<String> {
     output_of("nm", &["--dynamic", "--defined-only", "--format=posix"])
         .lines()
-        .filter_map(|line| line.split([' ', '@']).next().map(str::to_owned))
+        .filter_map(|line| line.split(' ').next())
+        // nm marks the default version, which an unversioned lookup finds, with a second @.
+        .map(|name| name.replace("@@", "@"))
+        .collect()
+}
+
+fn exported() -> BTreeSet<String> {
+    let names = exported_with_versions().into_iter();
+    names
+        .filter_map(|name| name.split('@').next().map(str::to_owned))
+        .collect()
+}
+
+/// The lines of a list, without comments.
+fn listed(path: &str) -> BTreeSet<String> {
+    let list = read(path);
+    let lines = list.lines().map(str::trim);
+    lines
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
         .collect()
 }
 
@@ -60,13 +80,33 @@ fn declared() -> BTreeSet<String> {
 
 #[test]
 fn exactly_the_listed_symbols_are_exported() {
-    let listed: BTreeSet<String> = read("abi/symbols.txt")
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(str::to_owned)
+    assert_eq!(listed("abi/symbols.txt"), exported_with_versions());
+}
+
+/// Hosts pass these names to `dlsym`, with the library that they mean.
+#[test]
+fn all_symbols_have_a_version_but_those_of_plugin_hosts() {
+    let without: BTreeSet<String> = exported_with_versions()
+        .into_iter()
+        .filter(|name| !name.contains('@'))
         .collect();
-    assert_eq!(listed, exported());
+    assert_eq!(
+        without,
+        PLUGIN.map(str::to_owned).into(),
+        "versions take lld: see docs/ABI.md"
+    );
+}
+
+/// Debian writes `@Base` for no version, and the first package version behind each symbol.
+#[test]
+fn the_debian_package_has_the_same_symbols() {
+    let debian: BTreeSet<String> = listed("debian/libdcf-thunderbolt1.symbols")
+        .iter()
+        .filter_map(|line| line.split(' ').next())
+        .filter(|name| name.contains('@'))
+        .map(|name| name.trim_end_matches("@Base").to_owned())
+        .collect();
+    assert_eq!(debian, listed("abi/symbols.txt"));
 }
 
 #[test]

@@ -48,7 +48,8 @@ fn the_tree_has_what_a_c_library_has() {
 fn every_function_has_a_page() {
     let tree = Tree::multiarch();
     let symbols = include_str!("../../abi/symbols.txt");
-    for function in symbols.lines().filter(|name| name.starts_with("dcf_tb_")) {
+    let names = symbols.lines().filter_map(|line| line.split('@').next());
+    for function in names.filter(|name| name.starts_with("dcf_tb_")) {
         let page = tree.path("share/man/man3").join(format!("{function}.3"));
         let text = fs::read_to_string(&page).unwrap_or_else(|error| panic!("{function}: {error}"));
         let heading = format!(".SS {function}\n");
