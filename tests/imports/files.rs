@@ -86,8 +86,10 @@ fn origin(path: &[String], files: &BTreeMap<Module, File>) -> Module {
 /// Reads a file that is `module`.
 fn parse(source: &str, module: &Module) -> File {
     let tokens = of_product(source);
-    let mut file = File::default();
-    file.children = children(&tokens, module);
+    let mut file = File {
+        children: children(&tokens, module),
+        ..File::default()
+    };
     let mut here = module.clone();
     // How deep in braces each inline module begins.
     let mut inline = Vec::new();
