@@ -4,20 +4,22 @@
  *
  * GROUND RULES, which hold for every function below and are not repeated there:
  *
- * Results    A function returns a dcf_tb_status: DCF_TB_OK (0), or a positive code. Results come
- *            back through out-pointers, written only on success unless the function says otherwise.
- *            What went wrong, in words and with the offending value, is in dcf_tb_last_error;
- *            success does not clear it. Besides the codes that a function lists, each may return
- *            DCF_TB_ERR_FORKED, DCF_TB_ERR_OUT_OF_MEMORY and DCF_TB_ERR_PANIC.
- * Threads    Any function may be called from any thread at any time, from inside any callback too.
- *            On one handle, too, calls may run at once. Do not cancel a thread (pthread_cancel)
- *            while it is in here: that would end the process.
- * Ownership  The caller never frees memory of the library, nor the library the caller's. What is
- *            passed in is used during the call only; user_data is handed back as it came.
+ * Results    A function returns a dcf_tb_status: DCF_TB_OK (0), or a positive code. It writes results
+ *            through out-pointers, only on success unless it says otherwise. dcf_tb_last_error has
+ *            the failure in words, with the offending value; success does not clear it. Besides the
+ *            codes that a function lists, each may return DCF_TB_ERR_FORKED, DCF_TB_ERR_OUT_OF_MEMORY
+ *            and DCF_TB_ERR_PANIC.
+ * Threads    Any function may be called from any thread at any time, and from inside any callback;
+ *            calls on one handle may run at once. Do not cancel a thread (pthread_cancel) while it is
+ *            inside a call: that would end the process.
+ * Ownership  The caller never frees memory of the library, and the library never frees memory of the
+ *            caller. The library uses arguments during the call only; callbacks get user_data
+ *            unchanged.
  * Pointers   NULL where a pointer is needed gives DCF_TB_ERR_NULL_POINTER; every out-pointer is
- *            needed unless its function says otherwise. (NULL, 0) is an empty buffer.
- *            What a call writes to must not overlap anything else that it is given: else it gives
- *            DCF_TB_ERR_OUT_OF_RANGE and does nothing. (A count that is told on errors is set to 0.)
+ *            needed unless its function says otherwise. (NULL, 0) is an empty buffer. Memory that a
+ *            call writes to must not overlap any other argument: else the call gives
+ *            DCF_TB_ERR_OUT_OF_RANGE and has no effect. (It sets a count that it reports on errors to
+ *            0.)
  * Strings    NUL-terminated UTF-8.
  * Handles    64-bit numbers, never pointers; 0 is never one. A handle that is stale, closed, of
  *            another kind, of another process, or was never one gives DCF_TB_ERR_INVALID_HANDLE,
@@ -27,35 +29,35 @@
  *            that is left. A call that waits on a handle wakes with DCF_TB_CANCELLED when it is
  *            closed.
  * Peers      An IPv6 address: "fe80::1%thunderbolt0", "fe80::1%2", "::1%lo", or "fe80::1" (on our
- *            interface). The peer's port is our own configured one, unless it is named:
- *            "[fe80::1%thunderbolt0]:6000" (of messages and pings the control port, of streams the
- *            data port). Where 0 was configured our port is one that no other host has: there a peer
- *            has to name its own, but for loopback, where ours is meant. Strings that the library gives can be handed back unchanged. Anything
- *            else, an IPv4 address, a host name, or another interface than ours, gives
+ *            interface). The peer's port is our own configured one, unless the string names it:
+ *            "[fe80::1%thunderbolt0]:6000" (for messages and pings the control port, for streams the
+ *            data port). If 0 was configured, no other host has our port, so the string must name the
+ *            peer's, except on loopback. Strings from the library can be passed back unchanged. All
+ *            other strings (an IPv4 address, a host name, another interface than ours) give
  *            DCF_TB_ERR_INVALID_ADDRESS.
  * Structs    struct_size, the first member, is the size of the struct as the caller's header has
  *            it. dcf_tb_config: fill it with dcf_tb_config_init; members beyond a smaller size
  *            have their defaults; bytes of a larger one that the library does not know must be 0,
  *            or it is refused with DCF_TB_ERR_CONFIG_INVALID. dcf_tb_stats, dcf_tb_rtt: set
  *            struct_size before each call; what fits is written, and struct_size stays.
- * Callbacks  They run on the library's threads (a log callback on the caller's as well), and no
- *            lock of the library is held meanwhile. They may call any function of this header.
- *            They must return. A C++ exception that leaves one, or pthread_exit, ends the process
- *            by abort(), without std::terminate; after a longjmp out of one, whoever removes it
- *            or closes the transport waits for ever. The library's threads cannot be cancelled.
- *            The strings and bytes that they are given live for the call only. To remove one, set
- *            NULL. Either callbacks or dcf_tb_recv, dcf_tb_accept and dcf_tb_event_fd are enough.
- * Host       The library prints nothing, raises no signal (SIGPIPE neither), never exits, changes
- *            no signal disposition, and raises no floating-point exception on a caller's thread.
- *            Its threads are named dcf-tb-..., leave synchronous signals open, and have the
- *            default floating-point environment. All its descriptors are close-on-exec.
- *            dlclose does not unload it. A shared object of yours that is linked with the static
- *            library is unloaded, under threads of the library that still run: link it with
- *            -Wl,-z,nodelete, or close all transports before dlclose.
- * Memory     Where there is none left, what needs some fails with DCF_TB_ERR_OUT_OF_MEMORY, peers'
- *            messages are dropped and counted, their streams are reset, and when there is some
- *            again everything works. What is under way is served from 1 MiB that is set aside (of
- *            addresses, until it is needed), so that no call ends the process.
+ * Callbacks  They run on the library's threads (a log callback on the caller's as well), and no lock
+ *            of the library is held meanwhile. They may call any function of this header. They must
+ *            return. A C++ exception that leaves one, or pthread_exit, ends the process by abort(),
+ *            without std::terminate; after a longjmp out of one, removing it and closing the
+ *            transport wait for ever. The library's threads cannot be cancelled. Strings and bytes
+ *            that a callback gets are valid for the call only. To remove one, set NULL. Either
+ *            callbacks or dcf_tb_recv, dcf_tb_accept and dcf_tb_event_fd are enough.
+ * Host       The library prints no output, raises no signal (SIGPIPE neither), never exits, changes
+ *            no signal disposition, and raises no floating-point exception on a caller's thread. Its
+ *            threads are named dcf-tb-..., leave synchronous signals open, and have the default
+ *            floating-point environment. All its descriptors are close-on-exec. dlclose does not
+ *            unload it. A shared object of yours that is linked with the static library is unloaded,
+ *            under threads of the library that still run: link it with -Wl,-z,nodelete, or close all
+ *            transports before dlclose.
+ * Memory     When no memory is left, calls that need some fail with DCF_TB_ERR_OUT_OF_MEMORY, peers'
+ *            messages are dropped and counted, and their streams are reset. When there is memory
+ *            again, everything works. Operations in flight use a reserve of 1 MiB (of addresses,
+ *            until it is needed), so that no call ends the process.
  * fork       In the child of a process that had a transport open, every function returns
  *            DCF_TB_ERR_FORKED at once, except dcf_tb_config_init, dcf_tb_status_string,
  *            dcf_tb_last_error, dcf_tb_last_errno, dcf_tb_version and dcf_tb_abi_version, which go
@@ -81,7 +83,7 @@
 #define DCF_TB_ABI_VERSION 1
 
 /**
- * As a timeout: no limit.
+ * A timeout without a limit.
  */
 #define DCF_TB_WAIT_FOREVER 0xFFFFFFFFu
 
@@ -106,17 +108,17 @@
 #define DCF_TB_LOG_DEBUG 1
 
 /**
- * Log level: what is worth knowing.
+ * Log level: normal events.
  */
 #define DCF_TB_LOG_INFO 2
 
 /**
- * Log level: something is not as it should be, and the library goes on.
+ * Log level: a problem that the library works around.
  */
 #define DCF_TB_LOG_WARN 3
 
 /**
- * Log level: something failed.
+ * Log level: failures.
  */
 #define DCF_TB_LOG_ERROR 4
 
@@ -126,7 +128,7 @@
 #define DCF_TB_OK 0x0000
 
 /**
- * The timeout was 0 and nothing was ready. Poll, or call again later.
+ * The timeout was 0, and the call would have had to wait. Poll, or call again later.
  */
 #define DCF_TB_WOULD_BLOCK 0x0002
 
@@ -151,7 +153,7 @@
 #define DCF_TB_ERR_OUT_OF_MEMORY 0x0103
 
 /**
- * A buffer is too small, and nothing is lost. Call again with the size in the out-length.
+ * A buffer is too small; no data are lost. Call again with the size in the out-length.
  */
 #define DCF_TB_ERR_BUFFER_TOO_SMALL 0x0104
 
@@ -168,7 +170,8 @@
 #define DCF_TB_ERR_SOCKET_OPTION 0x0300
 
 /**
- * The peer runs, but nothing listens on that port. Start the program there, and compare the ports.
+ * The peer runs, but no program listens on that port. Start the program there, and compare the
+ * ports.
  */
 #define DCF_TB_ERR_CONNECTION_REFUSED 0x0302
 
@@ -350,9 +353,9 @@ typedef void (*dcf_tb_log_callback)(int32_t level, const char *message, void *us
  * The link changed. `up` is 1 when the interface can carry traffic again (after a replug too), and
  * 0 when it cannot. `interface_name` lives for the call only.
  *
- * It is told what a look at the interface finds. An outage that begins and ends between two looks, and
- * that no call noticed, is not told: an interface that is switched off and on at once, for example.
- * (A cable that was replugged makes a new interface, and both changes are told.)
+ * It reports what a look at the interface finds. It does not report an outage that begins and ends
+ * between two looks and that no call noticed, such as an interface that is switched off and on at
+ * once. (A replugged cable makes a new interface, and both changes are reported.)
  *
  * Runs on the thread that accepts streams and watches the link: they wait for it.
  */
@@ -377,7 +380,7 @@ typedef struct dcf_tb_config {
     uint32_t struct_size;
     /**
      * UDP port of control messages and pings. Default 5000; 0 = any free one, see `dcf_tb_ports`.
-     * With 0, peers of messages and pings have to name their port, and nobody can be discovered.
+     * With 0, peers of messages and pings have to name their port, and discovery is not possible.
      */
     uint16_t control_port;
     /**
@@ -391,8 +394,8 @@ typedef struct dcf_tb_config {
      */
     const char *interface_name;
     /**
-     * Bytes of socket buffer asked of the kernel. Default 64 MiB. What was granted is logged, and
-     * in the statistics.
+     * Bytes of socket buffer asked of the kernel. Default 64 MiB. The log and the statistics say
+     * what the kernel granted.
      */
     uint64_t buffer_size;
     /**
@@ -495,7 +498,7 @@ typedef uint64_t dcf_tb_transport;
  */
 typedef struct dcf_tb_datagram {
     /**
-     * To whom. Entries that share the pointer are looked at once.
+     * The receiver. Entries that share the pointer are parsed once.
      */
     const char *peer;
     /**
@@ -541,7 +544,7 @@ typedef struct dcf_tb_slice {
 } dcf_tb_slice;
 
 /**
- * What a series of pings came to. The times are 0 if no answer came.
+ * The result of a series of pings. The times are 0 if no answer came.
  */
 typedef struct dcf_tb_rtt {
     /**
@@ -622,7 +625,7 @@ typedef struct dcf_tb_stats {
      */
     uint64_t messages_sent;
     /**
-     * Control messages received.
+     * Control messages received, including those that were then dropped.
      */
     uint64_t messages_received;
     /**
@@ -676,7 +679,7 @@ typedef struct dcf_tb_stats {
      */
     uint64_t streams_open;
     /**
-     * Pings sent.
+     * Pings sent, including those of discovery.
      */
     uint64_t pings_sent;
     /**
@@ -692,7 +695,7 @@ typedef struct dcf_tb_stats {
      */
     uint64_t last_rtt_ns;
     /**
-     * How often the link went or came.
+     * How often the link went down or came up.
      */
     uint64_t link_changes;
     /**
@@ -716,7 +719,7 @@ typedef struct dcf_tb_stats {
      */
     uint64_t rejected_max_streams;
     /**
-     * Of `rejected`: there were `max_silent_streams`.
+     * Of `rejected`: `max_silent_streams` were silent.
      */
     uint64_t rejected_silent;
     /**
@@ -728,15 +731,15 @@ typedef struct dcf_tb_stats {
      */
     uint64_t dropped_memory;
     /**
-     * Pongs that nobody waited for: late, doubled or made up.
+     * Pongs without a waiting ping: late, doubled or forged.
      */
     uint64_t pongs_ignored;
     /**
-     * Of `rejected`: what came on a connection is not what DCF plugin hosts send each other.
+     * Of `rejected`: a connection that did not follow the protocol between DCF plugin hosts.
      */
     uint64_t rejected_malformed;
     /**
-     * Answers to discovery that were left out: of hosts beyond `DCF_TB_MAX_DISCOVERED`.
+     * Answers to discovery that were left out, from hosts beyond `DCF_TB_MAX_DISCOVERED`.
      */
     uint64_t discovery_dropped;
     /**
@@ -746,8 +749,8 @@ typedef struct dcf_tb_stats {
      */
     uint64_t send_drops;
     /**
-     * Pings that were not answered: too many came from addresses that were not answered within the
-     * last minute. Somebody on the link makes them up.
+     * Pings that were not answered, because too many came from addresses that were not answered within
+     * the last minute: a host on the link forges addresses.
      */
     uint64_t pings_limited;
     /**
@@ -871,8 +874,8 @@ dcf_tb_status dcf_tb_init(const struct dcf_tb_config *config,
                           dcf_tb_transport *transport);
 
 /**
- * Closes a transport: stops and joins its threads, closes its streams, frees its ports, wakes who
- * waits in a call on it or on its streams (with DCF_TB_CANCELLED), and calls `on_closed` last.
+ * Closes a transport: stops and joins its threads, closes its streams, frees its ports, wakes calls
+ * that wait on it or on its streams (with DCF_TB_CANCELLED), and calls `on_closed` last.
  *
  * From the moment of the call its handle, and those of its streams, are invalid. Called from inside
  * one of its callbacks it returns at once and does the rest after that callback; the ports are free

@@ -50,9 +50,9 @@ pub type dcf_tb_log_callback =
 /// The link changed. `up` is 1 when the interface can carry traffic again (after a replug too), and
 /// 0 when it cannot. `interface_name` lives for the call only.
 ///
-/// It is told what a look at the interface finds. An outage that begins and ends between two looks, and
-/// that no call noticed, is not told: an interface that is switched off and on at once, for example.
-/// (A cable that was replugged makes a new interface, and both changes are told.)
+/// It reports what a look at the interface finds. It does not report an outage that begins and ends
+/// between two looks and that no call noticed, such as an interface that is switched off and on at
+/// once. (A replugged cable makes a new interface, and both changes are reported.)
 ///
 /// Runs on the thread that accepts streams and watches the link: they wait for it.
 #[allow(non_camel_case_types)]

@@ -25,7 +25,7 @@ pub struct dcf_tb_config {
     /// Size of this struct as the caller knows it; `dcf_tb_config_init` sets it.
     pub struct_size: u32,
     /// UDP port of control messages and pings. Default 5000; 0 = any free one, see `dcf_tb_ports`.
-    /// With 0, peers of messages and pings have to name their port, and nobody can be discovered.
+    /// With 0, peers of messages and pings have to name their port, and discovery is not possible.
     pub control_port: u16,
     /// TCP port of data streams. Default 5001; 0 = any free one, see `dcf_tb_ports`. With 0, peers of
     /// streams have to name their port.
@@ -33,8 +33,8 @@ pub struct dcf_tb_config {
     /// Network interface, 1 to 15 bytes. Default "thunderbolt0" (NULL too); "auto" = the one
     /// whose driver is thunderbolt-net; if there are several, `dcf_tb_init` fails and names them.
     pub interface_name: *const c_char,
-    /// Bytes of socket buffer asked of the kernel. Default 64 MiB. What was granted is logged, and
-    /// in the statistics.
+    /// Bytes of socket buffer asked of the kernel. Default 64 MiB. The log and the statistics say
+    /// what the kernel granted.
     pub buffer_size: u64,
     /// Boolean: small writes to a stream leave at once (TCP_NODELAY). Default 1.
     pub tcp_nodelay: u8,

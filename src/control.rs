@@ -22,7 +22,7 @@ use crate::types::{dcf_tb_transport, DCF_TB_PEER_SIZE};
 #[derive(Clone, Copy)]
 #[allow(non_camel_case_types)]
 pub struct dcf_tb_datagram {
-    /// To whom. Entries that share the pointer are looked at once.
+    /// The receiver. Entries that share the pointer are parsed once.
     pub peer: *const c_char,
     /// The message; NULL if `len` is 0.
     pub data: *const u8,

@@ -93,8 +93,8 @@ pub(crate) fn start_failure(error: TransportError) -> Failure {
     failure
 }
 
-/// Closes a transport: stops and joins its threads, closes its streams, frees its ports, wakes who
-/// waits in a call on it or on its streams (with DCF_TB_CANCELLED), and calls `on_closed` last.
+/// Closes a transport: stops and joins its threads, closes its streams, frees its ports, wakes calls
+/// that wait on it or on its streams (with DCF_TB_CANCELLED), and calls `on_closed` last.
 ///
 /// From the moment of the call its handle, and those of its streams, are invalid. Called from inside
 /// one of its callbacks it returns at once and does the rest after that callback; the ports are free

@@ -19,7 +19,7 @@ use crate::status::{dcf_tb_status, DCF_TB_ERR_TIMEOUT, DCF_TB_WOULD_BLOCK};
 use crate::symbol_versions::exported_since;
 use crate::types::{dcf_tb_transport, DCF_TB_PEER_SIZE};
 
-/// What a series of pings came to. The times are 0 if no answer came.
+/// The result of a series of pings. The times are 0 if no answer came.
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[allow(non_camel_case_types)]

@@ -23,7 +23,7 @@ pub struct dcf_tb_stats {
     pub link_up: u32,
     /// Control messages sent. Pings are not counted here.
     pub messages_sent: u64,
-    /// Control messages received.
+    /// Control messages received, including those that were then dropped.
     pub messages_received: u64,
     /// Bytes of the control messages sent.
     pub bytes_sent: u64,
@@ -51,7 +51,7 @@ pub struct dcf_tb_stats {
     pub stream_bytes_received: u64,
     /// Streams open at the moment. A reset does not change it.
     pub streams_open: u64,
-    /// Pings sent.
+    /// Pings sent, including those of discovery.
     pub pings_sent: u64,
     /// Answers to our pings.
     pub pongs_received: u64,
@@ -59,7 +59,7 @@ pub struct dcf_tb_stats {
     pub pings_answered: u64,
     /// The last round trip, in nanoseconds.
     pub last_rtt_ns: u64,
-    /// How often the link went or came.
+    /// How often the link went down or came up.
     pub link_changes: u64,
     /// Callbacks that failed in a way that the library noticed.
     pub callback_failures: u64,
@@ -71,24 +71,24 @@ pub struct dcf_tb_stats {
     pub rejected_source: u64,
     /// Of `rejected`: `max_streams` were open, or a connection of a DCF plugin host made room for others.
     pub rejected_max_streams: u64,
-    /// Of `rejected`: there were `max_silent_streams`.
+    /// Of `rejected`: `max_silent_streams` were silent.
     pub rejected_silent: u64,
     /// Of `rejected`: no descriptor, thread or memory was left for a connection.
     pub rejected_resources: u64,
     /// Of `messages_dropped`: there was no memory for them (`receive_queue_bytes`, or none at all).
     pub dropped_memory: u64,
-    /// Pongs that nobody waited for: late, doubled or made up.
+    /// Pongs without a waiting ping: late, doubled or forged.
     pub pongs_ignored: u64,
-    /// Of `rejected`: what came on a connection is not what DCF plugin hosts send each other.
+    /// Of `rejected`: a connection that did not follow the protocol between DCF plugin hosts.
     pub rejected_malformed: u64,
-    /// Answers to discovery that were left out: of hosts beyond `DCF_TB_MAX_DISCOVERED`.
+    /// Answers to discovery that were left out, from hosts beyond `DCF_TB_MAX_DISCOVERED`.
     pub discovery_dropped: u64,
     /// Datagrams that did not leave because the interface's own queue had no room for them: messages
     /// whose call gave `DCF_TB_ERR_QUEUE_FULL`, pings, and pongs. As far as the kernel tells: a queue
     /// that drops what it took before does not say so.
     pub send_drops: u64,
-    /// Pings that were not answered: too many came from addresses that were not answered within the
-    /// last minute. Somebody on the link makes them up.
+    /// Pings that were not answered, because too many came from addresses that were not answered within
+    /// the last minute: a host on the link forges addresses.
     pub pings_limited: u64,
     /// Of `messages_dropped`: large messages to a DCF plugin host that came too slowly.
     pub dropped_slow: u64,

@@ -5,7 +5,7 @@ use std::ffi::{c_char, CStr};
 
 /// Success.
 pub const DCF_TB_OK: i32 = 0x0000;
-/// The timeout was 0 and nothing was ready. Poll, or call again later.
+/// The timeout was 0, and the call would have had to wait. Poll, or call again later.
 pub const DCF_TB_WOULD_BLOCK: i32 = 0x0002;
 /// A close of the stream or of its transport ended the wait. Do not use the handle any more.
 pub const DCF_TB_CANCELLED: i32 = 0x0003;
@@ -15,7 +15,7 @@ pub const DCF_TB_EOF: i32 = 0x0004;
 pub const DCF_TB_ERR_NULL_POINTER: i32 = 0x0100;
 /// No memory is left, in the process or in the kernel. Free some, then call again.
 pub const DCF_TB_ERR_OUT_OF_MEMORY: i32 = 0x0103;
-/// A buffer is too small, and nothing is lost. Call again with the size in the out-length.
+/// A buffer is too small; no data are lost. Call again with the size in the out-length.
 pub const DCF_TB_ERR_BUFFER_TOO_SMALL: i32 = 0x0104;
 /// A setting is outside its range, or `struct_size` is wrong. Call `dcf_tb_config_init` first;
 /// `dcf_tb_last_error` names the setting.
@@ -23,7 +23,8 @@ pub const DCF_TB_ERR_CONFIG_INVALID: i32 = 0x0201;
 /// The kernel refused a socket option that the library needs. `dcf_tb_last_error` names it; the
 /// kernel may be too old.
 pub const DCF_TB_ERR_SOCKET_OPTION: i32 = 0x0300;
-/// The peer runs, but nothing listens on that port. Start the program there, and compare the ports.
+/// The peer runs, but no program listens on that port. Start the program there, and compare the
+/// ports.
 pub const DCF_TB_ERR_CONNECTION_REFUSED: i32 = 0x0302;
 /// This host has no such network interface. Plug in the cable, load the driver (`modprobe
 /// thunderbolt-net`), or set `wait_for_interface`.

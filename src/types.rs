@@ -3,7 +3,7 @@
 /// The ABI that this header describes; see `dcf_tb_abi_version`.
 pub const DCF_TB_ABI_VERSION: u32 = 1;
 
-/// As a timeout: no limit.
+/// A timeout without a limit.
 pub const DCF_TB_WAIT_FOREVER: u32 = 0xFFFF_FFFF;
 
 /// The most bytes that one control message can carry.
@@ -17,11 +17,11 @@ pub const DCF_TB_MAX_DISCOVERED: usize = 1024;
 
 /// Log level: debugging details.
 pub const DCF_TB_LOG_DEBUG: i32 = 1;
-/// Log level: what is worth knowing.
+/// Log level: normal events.
 pub const DCF_TB_LOG_INFO: i32 = 2;
-/// Log level: something is not as it should be, and the library goes on.
+/// Log level: a problem that the library works around.
 pub const DCF_TB_LOG_WARN: i32 = 3;
-/// Log level: something failed.
+/// Log level: failures.
 pub const DCF_TB_LOG_ERROR: i32 = 4;
 
 /// A transport: from `dcf_tb_init` to `dcf_tb_close`. 0 is never one.

@@ -22,7 +22,7 @@ const PAGES: [(&str, &str, &[&str]); 9] = [
     ),
     (
         "dcf_tb_status",
-        "what a call came to, in numbers and in words",
+        "status codes, and the last error in words",
         &[
             "dcf_tb_status",
             "dcf_tb_status_string",
@@ -37,7 +37,7 @@ const PAGES: [(&str, &str, &[&str]); 9] = [
     ),
     (
         "dcf_tb_life",
-        "settings, begin and end of a transport",
+        "configuring, starting and closing a transport",
         &[
             "dcf_tb_config_init",
             "dcf_tb_init",
@@ -50,7 +50,7 @@ const PAGES: [(&str, &str, &[&str]); 9] = [
     ),
     (
         "dcf_tb_callbacks",
-        "being called with messages, streams, log records and link changes",
+        "callbacks for messages, streams, log records and link changes",
         &[
             "dcf_tb_set_message_callback",
             "dcf_tb_set_stream_callback",
@@ -102,7 +102,7 @@ const PAGES: [(&str, &str, &[&str]); 9] = [
     ),
     (
         "dcf_tb_round_trips",
-        "round trips, and who is on the link",
+        "round trips and discovery",
         &[
             "dcf_tb_measure_rtt",
             "dcf_tb_ping",
@@ -114,7 +114,7 @@ const PAGES: [(&str, &str, &[&str]); 9] = [
     ),
     (
         "dcf_tb_statistics",
-        "what a transport has done",
+        "statistics of a transport",
         &["dcf_tb_get_stats", "dcf_tb_reset_stats", "dcf_tb_stats"],
     ),
 ];
