@@ -6,12 +6,12 @@ use clap::Args;
 
 use crate::output::Verbosity;
 
-/// What every subcommand takes.
+/// Options of every subcommand.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Everywhere")]
+#[command(next_help_heading = "Global options")]
 pub struct Common {
-    /// The network interface of the cable. `auto`: that of PEER, or the one that the driver
-    /// thunderbolt-net made, if there is only one.
+    /// The network interface of the cable. `auto` uses the interface that PEER names, or else the only one of the
+    /// driver thunderbolt-net.
     #[arg(
         long,
         short = 'I',
@@ -23,7 +23,7 @@ pub struct Common {
     )]
     pub interface: String,
 
-    /// UDP port of control messages, pings and discovery.
+    /// UDP port for control messages, pings and discovery.
     #[arg(
         long,
         global = true,
@@ -35,7 +35,7 @@ pub struct Common {
     )]
     pub control_port: u16,
 
-    /// TCP port of data streams.
+    /// TCP port for data streams.
     #[arg(
         long,
         global = true,
@@ -51,7 +51,7 @@ pub struct Common {
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
 
-    /// Say more; twice: everything.
+    /// Print more details. Given twice, print debugging messages too.
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 }
@@ -67,14 +67,14 @@ impl Common {
     }
 }
 
-/// Seconds with a fraction, as ping(8) takes them.
+/// Parses seconds with an optional fraction, as ping(8) does.
 pub fn seconds(text: &str) -> Result<Duration, String> {
     let value: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    // A day is longer than anybody waits, and every sum of times stays in range.
+    // At most a day, so that no sum of times overflows.
     if (0.0..=86_400.0).contains(&value) {
         Ok(Duration::from_secs_f64(value))
     } else {
-        Err("seconds are from 0 to 86400".to_owned())
+        Err("must be from 0 to 86400 seconds".to_owned())
     }
 }
 

@@ -1,4 +1,4 @@
-//! From the common options to a transport, and from what the user wrote to a peer.
+//! Builds transports from the common options, and finds peers.
 
 use std::net::Ipv6Addr;
 use std::sync::Arc;
@@ -17,28 +17,28 @@ use crate::output::{self, Verbosity};
 use crate::service;
 use crate::units::plural;
 
-/// How long the others on the link have for their answer: tens of times what a cable takes.
+/// How long peers have to answer a search: tens of times the round trip of a cable.
 pub const DISCOVERY: Duration = Duration::from_millis(500);
 
-/// Peers that an error names at most: anybody on the link can answer in many names.
+/// The most peers that an error names, because a host on the link can answer under many addresses.
 const NAMED: usize = 8;
 
-/// Interface names that mean "find it".
+/// The interface name for automatic selection.
 const AUTO: &str = "auto";
 
-/// A peer, and the ports that it is reached at.
+/// A peer and its ports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
-    /// As the user wrote it, or as it was found; without a port, if it is the usual one.
+    /// As the user wrote it or as discovery found it, without a port unless the user gave one.
     pub name: String,
-    /// For messages and round trips.
+    /// The address for messages and round trips.
     pub control: String,
-    /// For streams.
+    /// The address for streams.
     pub data: String,
 }
 
 impl Peer {
-    /// A bare address is at the ports of the options. One in brackets names its port itself.
+    /// A bare address gets the ports of the options; an address in brackets has its own port.
     pub fn new(text: &str, common: &Common) -> Self {
         let (control, data) = match text.starts_with('[') {
             true => (text.to_owned(), text.to_owned()),
@@ -54,19 +54,19 @@ impl Peer {
         }
     }
 
-    /// Whether both are the same address, however it was written.
+    /// Whether both are the same IPv6 address, in any notation.
     pub fn is_at(&self, other: &Self) -> bool {
         self.name == other.name
             || matches!((address(&self.name), address(&other.name)), (Some(one), Some(other)) if one == other)
     }
 
-    /// One that discovery found: its address comes with the control port that was asked.
+    /// Converts a discovered peer. Its address has the control port of the search.
     pub fn found(peer: &DiscoveredPeer, common: &Common) -> Self {
         Self::new(without_port(&peer.address), common)
     }
 }
 
-/// `[fe80::1%tb0]:5000` as `fe80::1%tb0`.
+/// `[fe80::1%tb0]:5000` becomes `fe80::1%tb0`.
 fn without_port(address: &str) -> &str {
     let inside = address
         .strip_prefix('[')
@@ -74,31 +74,34 @@ fn without_port(address: &str) -> &str {
     inside.unwrap_or(address)
 }
 
-/// Whether a word on the command line is meant as a peer: an IPv6 address, perhaps with an
-/// interface, in brackets with a port.
+/// Whether a word on the command line is a peer: an IPv6 address, optionally with an interface, in brackets if it
+/// has a port.
 pub fn looks_like_peer(text: &str) -> bool {
     address(text).is_some()
 }
 
-/// The address in a peer, without its interface and port.
+/// Parses the address of a peer, without its interface and port.
 fn address(text: &str) -> Option<Ipv6Addr> {
     let address = without_port(text).split('%').next()?;
     address.parse().ok()
 }
 
-/// Refuses a word that is no peer, where nothing else would.
+/// Rejects a word that is not a peer, for commands that would not notice it.
 pub fn check_peer(named: Option<&str>) -> Result<(), Failure> {
     match named {
         Some(text) if !looks_like_peer(text) => Err(Failure::new(
             Exit::Usage,
-            format!("\"{}\" is no peer", output::harmless(text.as_bytes())),
+            format!(
+                "\"{}\" is not a peer address",
+                output::harmless(text.as_bytes())
+            ),
         )
-        .advise("a peer is an IPv6 address, as `dcf-tb discover` prints it")),
+        .advise("use an IPv6 address as `dcf-tb discover` prints it")),
         _ => Ok(()),
     }
 }
 
-/// The interface to use: what was asked for, or else the one that the peer's address names.
+/// The interface to use: the option's, or else the one that the peer's address names.
 fn interface(common: &Common, peer: Option<&str>) -> String {
     let zone = peer.and_then(|peer| without_port(peer).split_once('%'));
     match zone {
@@ -107,20 +110,19 @@ fn interface(common: &Common, peer: Option<&str>) -> String {
     }
 }
 
-/// Whether a name means nothing to a shell. Linux lets an interface be called almost anything, and its name
-/// stands in commands that are run or pasted.
+/// Whether an interface name is safe in a shell command. Linux accepts almost any name.
 pub fn is_plain(interface: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._@:-".contains(&byte);
-    // An option to a program begins with `-`.
+    // A leading `-` would make it an option.
     !interface.is_empty() && !interface.starts_with('-') && interface.bytes().all(is_plain)
 }
 
-/// The name of an interface that may have been given as an index.
+/// The name of an interface that may be given as an index.
 fn named(zone: &str) -> String {
     if zone.is_empty() || !zone.bytes().all(|byte| byte.is_ascii_digit()) {
         return zone.to_owned();
     }
-    // Not from sysfs, which may be that of another network namespace.
+    // sysfs may show another network namespace.
     let all = nix::net::if_::if_nameindex();
     all.ok()
         .and_then(|all| {
@@ -132,7 +134,7 @@ fn named(zone: &str) -> String {
         .unwrap_or_else(|| zone.to_owned())
 }
 
-/// A builder with what all transports of this program have.
+/// A builder with the settings of every transport of this program.
 fn builder(interface: String) -> ThunderboltTransportBuilder {
     let level = if output::wants(Verbosity::Everything) {
         LogLevel::Debug
@@ -156,13 +158,12 @@ fn started(builder: ThunderboltTransportBuilder) -> Result<Arc<ThunderboltTransp
     Ok(transport)
 }
 
-/// A transport that asks others. It takes any free ports, so that another program on this host may
-/// hold the usual ones.
+/// A transport for a client. It uses any free ports, so another program on this host may hold the default ports.
 pub fn client(common: &Common, peer: Option<&str>) -> Result<Arc<ThunderboltTransport>, Failure> {
     client_with(common, peer, |builder| builder)
 }
 
-/// The same with other settings.
+/// As [`client`], with more settings.
 pub fn client_with(
     common: &Common,
     peer: Option<&str>,
@@ -174,7 +175,7 @@ pub fn client_with(
     started(more(builder))
 }
 
-/// A transport that others find, at the ports of the options.
+/// A transport for a server, at the ports of the options.
 pub fn server(
     common: &Common,
     more: impl FnOnce(ThunderboltTransportBuilder) -> ThunderboltTransportBuilder,
@@ -186,8 +187,8 @@ pub fn server(
     started(more(builder))
 }
 
-/// Says where a server is to be found, as soon as its interface is there.
-pub fn say_who_listens(transport: &ThunderboltTransport) {
+/// Reports where a server listens, or that it waits for its interface.
+pub fn report_listening(transport: &ThunderboltTransport) {
     let interface = transport.interface();
     let status = if transport.get_stats().link_up {
         format!(
@@ -202,16 +203,16 @@ pub fn say_who_listens(transport: &ThunderboltTransport) {
             output::note(&status);
             service::status(&status);
         })));
-        // It fails for a transport that was closed meanwhile.
+        // Fails if the transport was closed meanwhile.
         drop(said);
-        format!("waiting for the link on {interface}; `dcf-tb doctor` says what is missing")
+        format!("waiting for the link on {interface}; run `dcf-tb doctor` if it should be up")
     };
     output::note(&status);
-    // Waiting for the link is what it is there for: whoever plugs the cable finds it.
+    // A server is ready before the link is up: the cable may be plugged in at any time.
     service::ready(&status);
 }
 
-/// The peer that the user named, or the only one there is.
+/// Returns the peer that the user named, or the only one on the link.
 pub fn peer(
     transport: &ThunderboltTransport,
     common: &Common,
@@ -227,7 +228,7 @@ pub fn peer(
             output::detail(&format!("found {}", peer.name));
             Ok(peer)
         }
-        [] => Err(nobody(transport, common)),
+        [] => Err(no_peer(transport, common)),
         several => {
             let mut names: Vec<_> = several
                 .iter()
@@ -246,42 +247,42 @@ pub fn peer(
                     names.join(", ")
                 ),
             )
-            .advise("name one of them"))
+            .advise("give one of them as PEER"))
         }
     }
 }
 
-/// Who answers now. `None`: the link is down, or nobody can be asked.
+/// The peers that answer now. `None`: the link is down, or the search failed.
 pub fn present(transport: &ThunderboltTransport, common: &Common) -> Option<Vec<Peer>> {
     let found = transport.discover_port(common.control_port, Some(DISCOVERY));
     let found = found.ok()?;
     Some(found.iter().map(|peer| Peer::found(peer, common)).collect())
 }
 
-/// Says that a peer does not answer any more, and who does.
+/// Describes that a peer no longer answers, and which peers do.
 pub fn gone(peer: &Peer, present: &[Peer]) -> String {
     let mut names: Vec<&str> = present.iter().map(|peer| &*peer.name).collect();
     names.truncate(NAMED);
     format!(
-        "{} is gone; who answers now: {}",
+        "{} no longer answers; these peers do: {}",
         peer.name,
         names.join(", ")
     )
 }
 
-/// The failure of a search that found nobody.
-pub fn nobody(transport: &ThunderboltTransport, common: &Common) -> Failure {
+/// The failure of a search without an answer.
+pub fn no_peer(transport: &ThunderboltTransport, common: &Common) -> Failure {
     Failure::new(
         Exit::Peer,
         format!(
-            "nobody answered on {}, control port {}",
+            "no peer answered on {}, control port {}",
             transport.interface(),
             common.control_port
         ),
     )
     .advise(
-        "start `dcf-tb receive DIR` or `dcf-tb listen` over there; if it runs, `dcf-tb doctor` on \
-         both sides finds a firewall that drops the answer",
+        "start `dcf-tb receive DIR` or `dcf-tb listen` on the other machine; if it is running, \
+         check the firewall with `dcf-tb doctor` on both machines",
     )
 }
 

@@ -1,15 +1,15 @@
-//! The time for all of something, however many calls it takes. A limit for each call would let a peer that
-//! sends a byte now and then hold a place for ever.
+//! A deadline for a whole operation, however many calls it takes. With a limit per call, a peer that sends a byte
+//! now and then could block a thread forever.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use thunderbolt_transport::{DataStream, TransportError};
 
-/// The least that a call waits: with nothing it would not wait at all, and say so.
+/// The shortest timeout of a call: zero would mean "do not wait".
 const LEAST: Duration = Duration::from_millis(1);
 
-/// The error of a wait that took too long.
+/// The error of an operation that took too long.
 pub fn late(what: impl fmt::Display, after: Duration) -> TransportError {
     let after = after.as_millis();
     TransportError::timed_out(format_args!("{what}: nothing within {after} ms"))
@@ -24,7 +24,7 @@ pub struct Deadline {
 impl Deadline {
     pub fn after(after: Duration) -> Self {
         let now = Instant::now();
-        // Farther away than a clock can tell: a day is as good as for ever.
+        // A deadline beyond the clock's range becomes a day.
         let end = now.checked_add(after);
         Self {
             end: end.unwrap_or_else(|| now + Duration::from_secs(86_400)),
@@ -32,7 +32,7 @@ impl Deadline {
         }
     }
 
-    /// This one or the other, whichever comes first.
+    /// The earlier of this deadline and one that is `other` from now.
     pub fn or_within(self, other: Duration) -> Self {
         let other = Self::after(other);
         match other.end < self.end {
@@ -45,14 +45,14 @@ impl Deadline {
         Instant::now() >= self.end
     }
 
-    /// The limit for the next call.
+    /// The timeout for the next call.
     pub fn left(&self) -> Duration {
         self.end
             .saturating_duration_since(Instant::now())
             .max(LEAST)
     }
 
-    /// An error when the time is up.
+    /// Returns an error if the deadline has passed.
     pub fn check(&self, what: impl FnOnce() -> String) -> Result<(), TransportError> {
         match self.is_over() {
             false => Ok(()),
@@ -60,7 +60,7 @@ impl Deadline {
         }
     }
 
-    /// Fills `buf`, or reads to the end of the stream; gives how much there was.
+    /// Reads until `buf` is full or the stream ends; returns how many bytes were read.
     pub fn read(&self, stream: &DataStream, buf: &mut [u8]) -> Result<usize, TransportError> {
         let mut have = 0;
         while have < buf.len() {
@@ -68,7 +68,7 @@ impl Deadline {
             match read {
                 Ok(0) => break,
                 Ok(read) => have += read,
-                // It names the time that was left.
+                // The error names the remaining time of this call; report the whole limit instead.
                 Err(TransportError::Timeout) => {
                     let what = format_args!("stream with {}", stream.peer());
                     return Err(late(what, self.after));
@@ -92,7 +92,7 @@ mod tests {
     use testkit::{Host, GENEROUS};
     use thunderbolt_transport::ThunderboltTransportBuilder;
 
-    /// What a server reads of a peer that goes on dribbling for as long as it is read.
+    /// The result of a server that reads from a peer which sends single bytes for as long as it reads.
     fn of_a_dribble<T: Send + 'static>(
         read: impl Fn(&DataStream) -> T + Send + Sync + 'static,
     ) -> T {

@@ -1,4 +1,4 @@
-//! `dcf-tb discover`: who is on the cable.
+//! `dcf-tb discover`: lists the peers on the cable.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -15,21 +15,21 @@ use crate::interrupt;
 use crate::output;
 use crate::units::{microseconds, short_time};
 
-/// List who is on the cable: one address a line, to be pasted anywhere.
+/// List the peers on the cable, one address per line.
 ///
-/// Everybody answers who runs `dcf-tb receive`, `dcf-tb listen` or any program with this transport on the same
-/// control port.
+/// Every machine answers that runs `dcf-tb receive`, `dcf-tb listen` or another program with this transport on
+/// the same control port.
 #[derive(Debug, Args)]
 pub struct Options {
     /// How long to wait for answers.
     #[arg(long, short, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     wait: Duration,
 
-    /// Go on looking: a line for each peer that comes. Who goes is said on standard error.
+    /// Keep searching and print a line for each new peer. Peers that leave are reported on standard error.
     #[arg(long)]
     watch: bool,
 
-    /// Print JSON, with round trips; with --watch an object a line.
+    /// Print JSON with round trips; with --watch, one object per line.
     #[arg(long)]
     json: bool,
 }
@@ -40,7 +40,7 @@ struct Found<'a> {
     rtt_us: f64,
 }
 
-/// A peer that missed so many rounds of `--watch` is gone: one answer may be lost.
+/// A peer counts as lost after this many rounds of `--watch` without an answer, because one answer may be lost.
 const MISSES: u32 = 2;
 
 pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
@@ -49,7 +49,7 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         return watch(common, options);
     }
     let transport = connect::client(common, None)?;
-    let found = look(&transport, common, options.wait)?;
+    let found = search(&transport, common, options.wait)?;
     if options.json {
         let found: Vec<_> = found
             .iter()
@@ -66,12 +66,12 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         }
     }
     if found.is_empty() {
-        return Err(connect::nobody(&transport, common));
+        return Err(connect::no_peer(&transport, common));
     }
     Ok(Exit::Done)
 }
 
-fn look(
+fn search(
     transport: &ThunderboltTransport,
     common: &Common,
     wait: Duration,
@@ -89,7 +89,7 @@ fn watch(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let mut link_was_up = true;
     while !interrupt::is_interrupted() {
         let started = Instant::now();
-        let found = match look(&transport, common, options.wait) {
+        let found = match search(&transport, common, options.wait) {
             Ok(found) => {
                 link_was_up = true;
                 found
@@ -105,7 +105,7 @@ fn watch(common: &Common, options: &Options) -> Result<Exit, Failure> {
         };
         for (address, rtt) in &found {
             if known.insert(address.clone(), 0).is_none() {
-                say(address, *rtt, options.json);
+                print(address, *rtt, options.json);
             }
         }
         known.retain(|address, missed| {
@@ -116,7 +116,7 @@ fn watch(common: &Common, options: &Options) -> Result<Exit, Failure> {
             }
             stays
         });
-        // A link that is down makes no answer wait.
+        // While the link is down the search returns at once.
         interrupt::sleep(
             options
                 .wait
@@ -127,7 +127,7 @@ fn watch(common: &Common, options: &Options) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn say(address: &str, rtt: Duration, json: bool) {
+fn print(address: &str, rtt: Duration, json: bool) {
     if json {
         let rtt_us = microseconds(rtt);
         output::json_line(&Found { address, rtt_us });

@@ -1,7 +1,7 @@
-//! Events that happen once, for any number of threads that wait for them in a `select!`.
+//! One-time events that any number of threads can wait for in a `select!`.
 //!
-//! An event happens when every clone of its [`Trigger`] has been dropped: a channel whose senders are gone is ready
-//! for all of its receivers, and stays so.
+//! An event happens when the last clone of its [`Trigger`] is dropped: a channel without senders is ready for all
+//! its receivers, and stays ready.
 
 use std::convert::Infallible;
 

@@ -1,59 +1,59 @@
-//! How it ends: exit codes for scripts, and failures in words.
+//! Exit codes.
 
 use std::process::ExitCode;
 
-/// What a script learns. The man page lists them.
+/// The exit code of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// Everything asked for was done.
+    /// Everything was done.
     Done = 0,
-    /// It failed in a way that has no number of its own.
+    /// A failure without an exit code of its own.
     Failed = 1,
-    /// The command line is wrong (clap's own number).
+    /// The command line is wrong (also clap's exit code).
     Usage = 2,
     /// No interface, or the link is down.
     Link = 3,
-    /// No peer, several, or one that does not serve this.
+    /// No peer, several peers, or a peer that does not offer the service.
     Peer = 4,
-    /// The receiver has a file of that name already.
+    /// The name is already taken at the receiver.
     Exists = 5,
     /// The receiver's disk is full.
     DiskFull = 6,
-    /// A file did not arrive as it was, or changed meanwhile.
+    /// A file was damaged in transit or changed while it was sent.
     Damaged = 7,
-    /// The receiver does not take something for what it is called or what it is.
+    /// The receiver refused a name or a kind of file.
     Refused = 8,
-    /// Something could not be found out.
+    /// doctor could not check something.
     Unknown = 10,
-    /// It works, and not well.
+    /// doctor found a warning.
     Warning = 11,
-    /// It does not work like this.
+    /// doctor found a problem.
     Problem = 12,
-    /// Who read the result has gone: 128 and the number of SIGPIPE, as shells give it.
+    /// The reader of the output has exited: 128 plus the number of SIGPIPE, as in a shell.
     ReaderGone = 141,
-    /// Ctrl-C, or another signal: 128 and the number of SIGINT, as shells give it.
+    /// Interrupted by a signal: 128 plus the number of SIGINT, as in a shell.
     Interrupted = 130,
 }
 
-/// Each with its meaning, for the man page, `--help` and docs/DCF-TB.md.
+/// The meaning of each exit code, for the man pages, `--help` and docs/DCF-TB.md.
 pub const MEANINGS: [(&str, &str); 14] = [
-    ("0", "everything asked for was done; doctor: no more than notes"),
-    ("1", "it failed in a way that has no number of its own, or its result cannot be written; ping: no answer; push: something could not be read"),
+    ("0", "success; doctor: at most notes"),
+    ("1", "any other failure, or the result could not be written; ping: no answer; push: a file could not be read"),
     ("2", "the command line is wrong"),
     ("3", "no such interface, or the link is down"),
-    ("4", "no peer, several of them, one that does not answer, or one that does not serve this"),
-    ("5", "the receiver has something of that name already"),
-    ("6", "the receiver's disk is full, or takes no file of that size"),
-    ("7", "a file did not arrive as it was, or changed meanwhile; bench: content was damaged"),
-    ("8", "the receiver refused a name or a kind of file; push: links or special files were left out"),
-    ("10", "doctor: something could not be found out, and nothing is worse"),
-    ("11", "doctor: a warning is the worst"),
-    ("12", "doctor: a problem is the worst"),
+    ("4", "no peer or several peers found, or the peer does not answer or does not offer this service"),
+    ("5", "the name already exists at the receiver"),
+    ("6", "the receiver's disk is full, or its file system cannot store a file of that size"),
+    ("7", "a file was damaged in transit or changed while it was sent; bench: data was damaged"),
+    ("8", "the receiver refused a name or a kind of file; push: links or special files were skipped"),
+    ("10", "doctor: a check could not be made, and there is no warning or problem"),
+    ("11", "doctor: at least one warning, and no problem"),
+    ("12", "doctor: at least one problem"),
     (
         "130",
-        "interrupted by Ctrl-C or another signal that ends programs; receive and listen end with 0 after SIGTERM, unless it cut a push, `--once` or `--count` short",
+        "interrupted by SIGINT, SIGTERM or SIGHUP; receive and listen exit with 0 after SIGTERM, unless it interrupted a push, `--once` or `--count`",
     ),
-    ("141", "the program that read the result ended first, as in `dcf-tb ping | head`"),
+    ("141", "the program that reads the output has exited, as in `dcf-tb ping | head`"),
 ];
 
 /// The list for `--help`.
@@ -63,7 +63,7 @@ pub fn list() -> String {
 }
 
 impl Exit {
-    /// From what the other side said.
+    /// Converts the exit code that the receiver sent.
     pub fn from_code(code: u8) -> Self {
         [
             Self::Done,

@@ -1,4 +1,4 @@
-//! Failures: what went wrong, with which exit code, and what to do about it.
+//! Failures: what went wrong, the exit code, and what to do about it.
 
 use anstyle::{AnsiColor, Style};
 use thunderbolt_transport::TransportError;
@@ -7,7 +7,7 @@ use crate::exit::Exit;
 use crate::hints::in_tool;
 use crate::output;
 
-/// Why it did not work, and what to do.
+/// A failure, as the user sees it.
 #[derive(Debug)]
 pub struct Failure {
     pub exit: Exit,
@@ -30,14 +30,14 @@ impl Failure {
         self
     }
 
-    /// Puts the words for what was being done in front.
+    /// Puts the operation that failed in front of the text.
     #[must_use]
     pub fn during(mut self, what: impl std::fmt::Display) -> Self {
         self.text = format!("{what}: {}", self.text);
         self
     }
 
-    /// Says it. Who interrupted us knows.
+    /// Prints the failure, unless the user caused it by an interrupt.
     pub fn report(&self) {
         if self.exit == Exit::Interrupted {
             return;
@@ -51,11 +51,11 @@ impl Failure {
 }
 
 impl From<TransportError> for Failure {
-    /// On the thread that made the call: it has the text of a time-out.
+    /// Must be called on the thread that made the call, which keeps the text of a timeout.
     fn from(error: TransportError) -> Self {
         let exit = match &error {
             TransportError::InterfaceNotFound(_) | TransportError::LinkDown { .. } => Exit::Link,
-            // The kernel's time limit for an answer, or ours.
+            // The kernel's time limit, or ours, ran out.
             TransportError::ConnectionFailed(_) | TransportError::Timeout => Exit::Peer,
             TransportError::InvalidAddress(_) => Exit::Usage,
             TransportError::Shutdown | TransportError::Cancelled
@@ -67,13 +67,13 @@ impl From<TransportError> for Failure {
         };
         let advice = match &error {
             TransportError::InterfaceNotFound(_) | TransportError::LinkDown { .. } => {
-                Some("`dcf-tb doctor` says what is missing")
+                Some("run `dcf-tb doctor` to find the cause")
             }
             TransportError::AddressInUse { protocol, .. } if protocol.starts_with("UDP") => {
-                Some("--control-port takes another one; the other side then needs the same")
+                Some("choose another port with --control-port, on both sides")
             }
             TransportError::AddressInUse { .. } => {
-                Some("--data-port takes another one; the other side then needs the same")
+                Some("choose another port with --data-port, on both sides")
             }
             _ => None,
         };

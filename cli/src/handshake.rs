@@ -1,8 +1,7 @@
-//! How one `dcf-tb` asks another for something over a data stream: docs/DCF-TB.md, "Greeting".
+//! The handshake by which a dcf-tb asks another for a service on a data stream: docs/DCF-TB.md, "Greeting".
 //!
-//! A data stream has no preamble of its own, and any program may listen at the data port. So what
-//! speaks a protocol of this tool begins with 16 bytes that say so, and goes on only when 16 bytes
-//! come back that no echo could have made.
+//! A data stream has no preamble of its own, and any program may listen at the data port. So a client starts with
+//! a 16-byte greeting, and continues only after a 16-byte answer, which an echo cannot produce.
 
 use std::time::{Duration, Instant};
 
@@ -14,55 +13,55 @@ use crate::failure::Failure;
 use crate::output;
 use crate::transfer::error::{self, TransferError};
 
-/// Who asks.
+/// The start of a greeting.
 pub const ASK: [u8; 8] = *b"DCFTBASK";
-/// Who answers.
+/// The start of an answer.
 pub const ANSWER: [u8; 8] = *b"DCFTBANS";
-/// What both speak.
+/// The version of the protocol.
 const VERSION: u8 = 1;
-/// A greeting or its answer, in bytes.
+/// The size of a greeting and of an answer in bytes.
 pub const SIZE: usize = 16;
-/// Where a greeting has the extensions of the service that are offered, and the answer those that are granted,
-/// one bit each. A peer that knows none sends 0, and takes no notice.
+/// The offset of the extensions, one bit each: those that a greeting offers and those that the answer grants. A
+/// peer that knows none sends 0 and ignores them.
 const EXTENSIONS: usize = 10;
-/// How long the other side has for it.
+/// The time for one step of the handshake.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What is asked for.
+/// A service that a client can request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Service {
-    /// Taking files.
+    /// Receives files.
     Push = 1,
-    /// Checking what comes.
+    /// Checks the data that a benchmark sends.
     Sink = 3,
-    /// Sending a pattern.
+    /// Sends the pattern of a benchmark.
     Source = 4,
-    /// Counting control messages.
+    /// Counts the control messages of a benchmark.
     Messages = 5,
 }
 
-/// What the answer says.
+/// The answer to a greeting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Welcome {
     Granted = 1,
-    /// This program does not do that.
+    /// This program does not offer the service.
     NotServed = 2,
-    /// It speaks another version.
+    /// This program speaks another version.
     OtherVersion = 3,
-    /// It takes nothing from its own machine.
+    /// This program refuses connections from its own machine.
     Local = 4,
 }
 
-/// What a stream began with.
+/// The beginning of a stream.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Opening {
-    /// A greeting, and the extensions that it offers.
+    /// A greeting and the extensions that it offers.
     Asked(Service, u8),
-    /// A greeting that this version cannot serve, and how to answer it.
+    /// A greeting that this version cannot serve, and the answer to it.
     Unknown(Welcome),
-    /// Something else: these bytes are the user's.
+    /// Other data, which belong to the user.
     Other(Vec<u8>),
 }
 
@@ -75,116 +74,116 @@ fn greeting(magic: [u8; 8], what: u8, extensions: u8) -> [u8; SIZE] {
     bytes
 }
 
-/// Says which receiver it is, whatever its address: bytes that are the same when it is started again.
+/// Identifies a receiver independently of its address, and stays the same across restarts.
 pub type Identity = [u8; 5];
-/// Where an answer has it; zeros: it does not say.
+/// The offset of the identity in an answer. Zeros mean "unknown".
 const IDENTITY: usize = 11;
 
-/// What a peer that grants a service says.
+/// The answer of a peer that grants a service.
 pub struct Granted {
-    /// Those of the extensions that were offered.
+    /// The granted subset of the offered extensions.
     pub extensions: u8,
-    /// Which receiver it is, if it says so.
+    /// The receiver's identity, if it sends one.
     pub identity: Option<Identity>,
 }
 
-/// How long an answer may take. What is no dcf-tb often says nothing at all.
+/// The time for an answer. A server that is not dcf-tb often never sends one.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// After this the user is told what is waited for.
+/// After this time a note tells the user about the wait.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// Asks for a service, and offers extensions.
+/// Requests a service and offers extensions.
 pub fn ask(stream: &DataStream, service: Service, offered: u8) -> error::Result<Granted> {
     let written = stream.write_timeout(&greeting(ASK, service as u8, offered), Some(PATIENCE));
     written.outcome?;
     let mut answer = [0; SIZE];
-    let heard = hear(stream, &mut answer)?;
-    let stranger = |what: &str| {
+    let received = receive(stream, &mut answer)?;
+    let not_ours = |what: &str| {
         let failure = Failure::new(
             Exit::Peer,
             format!(
-                "{} {what}: no dcf-tb listens at its data port",
+                "{} {what}: the program at its data port is not dcf-tb",
                 stream.peer()
             ),
         );
-        failure.advise("start `dcf-tb receive DIR` over there for push, `dcf-tb listen` for bench")
+        failure.advise("on the other machine, start `dcf-tb receive DIR` for push or `dcf-tb listen` for bench")
     };
     if answer[..ANSWER.len()] != ANSWER {
-        return Err(match heard {
-            Heard::Silence(0) => {
-                let text = format!("says nothing for {} s", ANSWER_WITHIN.as_secs());
-                // It may have been the cable.
-                TransferError::Broken(stranger(&text))
+        return Err(match received {
+            Received::Silence(0) => {
+                let text = format!("sent no answer within {} s", ANSWER_WITHIN.as_secs());
+                // The cable may have failed.
+                TransferError::Broken(not_ours(&text))
             }
-            Heard::End(0) => stranger("ended the stream without a word").into(),
-            _ if answer[..8] == ASK => stranger("sends back what it gets").into(),
-            _ => stranger("says something else").into(),
+            Received::End(0) => not_ours("closed the stream without an answer").into(),
+            _ if answer[..8] == ASK => not_ours("echoes the request").into(),
+            _ => not_ours("sent an unknown answer").into(),
         });
     }
-    match (heard, answer[8], answer[9]) {
-        (Heard::All, VERSION, what) if what == Welcome::Granted as u8 => {
+    match (received, answer[8], answer[9]) {
+        (Received::All, VERSION, what) if what == Welcome::Granted as u8 => {
             let identity: Identity = answer[IDENTITY..].try_into().expect("five bytes");
             Ok(Granted {
                 extensions: answer[EXTENSIONS] & offered,
                 identity: (identity != Identity::default()).then_some(identity),
             })
         }
-        (Heard::All, VERSION, what) if what == Welcome::NotServed as u8 => Err(Failure::new(
+        (Received::All, VERSION, what) if what == Welcome::NotServed as u8 => Err(Failure::new(
             Exit::Peer,
-            format!("the dcf-tb at {} does not serve this", stream.peer()),
+            format!("the dcf-tb at {} does not offer this service", stream.peer()),
         )
-        .advise("push needs `dcf-tb receive DIR` over there, bench needs `dcf-tb listen`")
+        .advise("on the other machine, push needs `dcf-tb receive DIR` and bench needs `dcf-tb listen`")
         .into()),
-        (Heard::All, VERSION, what) if what == Welcome::Local as u8 => Err(Failure::new(
+        (Received::All, VERSION, what) if what == Welcome::Local as u8 => Err(Failure::new(
             Exit::Refused,
             format!(
-                "the dcf-tb at {} is on this machine, and takes nothing from it",
+                "the dcf-tb at {} runs on this machine and refuses local connections",
                 stream.peer()
             ),
         )
-        .advise("start it with --allow-local")
+        .advise("start it with --allow-local to accept them")
         .into()),
-        (Heard::All, version, _) => Err(Failure::new(
+        (Received::All, version, _) => Err(Failure::new(
             Exit::Peer,
             format!(
-                "the dcf-tb at {} speaks version {version} of the protocol, this one {VERSION}",
+                "the dcf-tb at {} speaks version {version} of the protocol, this program version {VERSION}",
                 stream.peer()
             ),
         )
-        .advise("install the same version on both sides")
+        .advise("install the same version on both machines")
         .into()),
-        (Heard::End(_) | Heard::Silence(_), ..) => Err(TransferError::ended()),
+        (Received::End(_) | Received::Silence(_), ..) => Err(TransferError::ended()),
     }
 }
 
-/// How much of an answer came.
-enum Heard {
+/// How much of an answer arrived.
+enum Received {
     All,
-    /// The stream ended after so much.
+    /// The stream ended after this number of bytes.
     End(usize),
-    /// Nothing more came in time.
+    /// The time ran out after this number of bytes.
     Silence(usize),
 }
 
-/// Reads an answer, as far as it can be one: something else need not come to its end.
-fn hear(stream: &DataStream, answer: &mut [u8; SIZE]) -> error::Result<Heard> {
+/// Reads an answer, but stops at the first byte that cannot be part of one: other data need not end.
+fn receive(stream: &DataStream, answer: &mut [u8; SIZE]) -> error::Result<Received> {
     let begin = Instant::now();
     let mut have = 0;
-    let mut is_told = false;
+    let mut is_noted = false;
     while have < SIZE {
-        let limit = if is_told { ANSWER_WITHIN } else { SLOW };
+        let limit = if is_noted { ANSWER_WITHIN } else { SLOW };
         let left = limit.saturating_sub(begin.elapsed());
         let read = stream.read_timeout(&mut answer[have..], Some(left));
         match read {
-            Ok(0) => return Ok(Heard::End(have)),
+            Ok(0) => return Ok(Received::End(have)),
             Ok(read) => have += read,
-            Err(TransportError::Timeout | TransportError::WouldBlock) if is_told => {
-                return Ok(Heard::Silence(have))
+            Err(TransportError::Timeout | TransportError::WouldBlock) if is_noted => {
+                return Ok(Received::Silence(have))
             }
             Err(TransportError::Timeout | TransportError::WouldBlock) => {
-                is_told = true;
+                is_noted = true;
                 output::note(&format!(
-                    "{} does not answer yet; waiting for up to {} s",
+                    "{} has not answered yet; waiting for up to {} s",
                     stream.peer(),
                     ANSWER_WITHIN.as_secs()
                 ));
@@ -197,15 +196,15 @@ fn hear(stream: &DataStream, answer: &mut [u8; SIZE]) -> error::Result<Heard> {
             break;
         }
     }
-    Ok(Heard::All)
+    Ok(Received::All)
 }
 
-/// Says whether it is granted, and which extensions of it are.
+/// Answers a greeting, with the granted extensions.
 pub fn answer(stream: &DataStream, welcome: Welcome, extensions: u8) -> Result<(), TransportError> {
     answer_as(stream, welcome, extensions, Identity::default())
 }
 
-/// The same, and who says it.
+/// As [`answer`], with the receiver's identity.
 pub fn answer_as(
     stream: &DataStream,
     welcome: Welcome,
@@ -217,8 +216,8 @@ pub fn answer_as(
     stream.write_timeout(&bytes, Some(PATIENCE)).outcome
 }
 
-/// Reads how a stream begins. No byte is read beyond a greeting, and none of somebody else's is lost.
-/// Without `limit` the first byte may take as long as it likes.
+/// Reads the beginning of a stream. Reads no byte beyond a greeting and loses none of other data. Without `limit`
+/// the first byte may take any time.
 pub fn opening(stream: &DataStream, limit: Option<Duration>) -> Result<Opening, TransportError> {
     let mut bytes = [0; SIZE];
     let mut have = 0;
@@ -226,7 +225,7 @@ pub fn opening(stream: &DataStream, limit: Option<Duration>) -> Result<Opening, 
     while have < SIZE {
         let left = deadline.as_ref().map(Deadline::left);
         have += match stream.read_timeout(&mut bytes[have..], left) {
-            // Whoever stops in the middle of a greeting is somebody else.
+            // A client that stops in the middle of a greeting is not dcf-tb.
             Err(TransportError::Timeout) if have > 0 => {
                 return Ok(Opening::Other(bytes[..have].to_vec()))
             }
@@ -238,7 +237,7 @@ pub fn opening(stream: &DataStream, limit: Option<Duration>) -> Result<Opening, 
         if bytes[..compared] != ASK[..compared] || (have < SIZE && !has_time) {
             return Ok(Opening::Other(bytes[..have].to_vec()));
         }
-        // The rest of a greeting follows at once.
+        // The rest of a greeting follows its first byte at once.
         deadline.get_or_insert_with(|| Deadline::after(PATIENCE));
     }
     let services = [
@@ -257,7 +256,7 @@ pub fn opening(stream: &DataStream, limit: Option<Duration>) -> Result<Opening, 
     })
 }
 
-/// Fills `buf` within the limit, or reads to the end of the stream; gives how much there was.
+/// Reads until `buf` is full or the stream ends, within the limit; returns how many bytes were read.
 pub fn read_exactly(
     stream: &DataStream,
     buf: &mut [u8],

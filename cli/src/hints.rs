@@ -1,6 +1,6 @@
-//! Texts of the library as this tool says them: without advice that only programs can follow.
+//! Adapts the library's texts to this tool: removes advice that only a program can follow.
 
-/// Settings of the library that no option of this tool changes, as its texts name them.
+/// Settings of the library that this tool has no option for, as the library's texts name them.
 const SETTINGS: [&str; 13] = [
     "name_settings",
     "allow_any_source",
@@ -16,14 +16,14 @@ const SETTINGS: [&str; 13] = [
     "tcp_nodelay",
     "tcp_keepalive",
 ];
-/// Those that an option sets.
+/// Settings that an option sets.
 const OPTIONS: [(&str, &str); 2] = [
     ("control_port", "--control-port"),
     ("data_port", "--data-port"),
 ];
 
-/// A text of the library without the clauses that tell how to change a setting which this tool does not have, and
-/// with the option's name where it has one.
+/// Removes the clauses that advise to change a setting which this tool does not have, and replaces the name of a
+/// setting by that of its option.
 pub fn in_tool(text: &str) -> String {
     let mut text = text.to_owned();
     for (setting, option) in OPTIONS {
@@ -50,7 +50,7 @@ fn names_a_setting(text: &str) -> bool {
     SETTINGS.iter().any(|setting| text.contains(setting))
 }
 
-/// The same without clauses that name a setting, or tell to raise what another clause names.
+/// Removes the clauses that name a setting or say to raise it.
 fn clauses(text: &str) -> String {
     const ENDS: [&str; 3] = [": ", ", ", "; "];
     let mut kept = String::new();
@@ -65,7 +65,7 @@ fn clauses(text: &str) -> String {
         if !names_a_setting(words) && !words.contains("raise it") {
             kept.push_str(clause);
         }
-        // The separator goes with the clause that it begins.
+        // A separator belongs to the clause behind it.
         let next = after
             .char_indices()
             .nth(2)

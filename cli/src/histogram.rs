@@ -1,4 +1,4 @@
-//! Times: their percentiles, and how they are distributed, drawn in the terminal.
+//! Percentiles of times, and their histogram in the terminal.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use serde::Serialize;
 
 use crate::units::{count, microseconds, short_time};
 
-/// Any number of times in bounded memory, within 0.1 %.
+/// Any number of times in bounded memory, with a precision of 0.1 %.
 pub struct Times {
     histogram: Histogram<u64>,
     total: f64,
     squares: f64,
 }
 
-/// What they come to, in microseconds. Without times there is nothing but their number.
+/// Statistics in microseconds. Without times, only their number.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Summary {
     pub count: u64,
@@ -28,7 +28,7 @@ pub struct Summary {
     pub max_us: Option<f64>,
 }
 
-/// A range of times and how many lie in it.
+/// A range of times, and how many are in it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Bin {
     pub from_us: f64,
@@ -36,9 +36,9 @@ pub struct Bin {
     pub count: u64,
 }
 
-/// Bins that a program, or a page, has use for.
+/// The number of bins for programs and pages.
 pub const BINS: usize = 200;
-/// Lines of a drawn histogram at most.
+/// The most lines of a histogram in the terminal.
 const LINES: usize = 16;
 /// The longest bar, in characters.
 const WIDTH: usize = 40;
@@ -46,7 +46,7 @@ const WIDTH: usize = 40;
 impl Times {
     pub fn new() -> Self {
         Self {
-            // Two digits and more is what the type is made for: three cannot fail.
+            // `Histogram::new` accepts up to five digits.
             histogram: Histogram::new(3).expect("three digits are allowed"),
             total: 0.0,
             squares: 0.0,
@@ -58,7 +58,7 @@ impl Times {
     }
 
     pub fn add(&mut self, time: Duration) {
-        // It grows as needed.
+        // A histogram made by `new` resizes itself.
         let _ = self.histogram.record(time.as_nanos() as u64);
         let us = microseconds(time);
         self.total += us;
@@ -86,7 +86,7 @@ impl Times {
         }
     }
 
-    /// Bins, `most` of them at most, whose width grows with the time: so both the usual and the rare are seen.
+    /// At most `most` bins, whose width grows with the time, so that both frequent and rare times are visible.
     pub fn bins(&self, most: usize) -> Vec<Bin> {
         if self.histogram.is_empty() {
             return Vec::new();
@@ -117,7 +117,7 @@ impl Times {
         bins
     }
 
-    /// The bins as bars, one a line.
+    /// The bins as bars, one per line.
     pub fn drawn(&self) -> Vec<String> {
         let bins = self.bins(LINES);
         let most = bins.iter().map(|bin| bin.count).max().unwrap_or(1).max(1);
@@ -137,7 +137,7 @@ impl Times {
     }
 }
 
-/// A bar in eighths of a character. What is not nothing is seen.
+/// A bar in eighths of a character. A share above zero is at least one eighth.
 fn bar(share: f64) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
     let eighths = (share * (WIDTH * 8) as f64).round() as usize;
@@ -146,7 +146,7 @@ fn bar(share: f64) -> String {
 }
 
 impl Summary {
-    /// As two lines in the manner of ping(8), if there are times.
+    /// Two lines in the style of ping(8), if there are times.
     pub fn lines(&self) -> Option<[String; 2]> {
         Some([
             format!(
@@ -160,7 +160,7 @@ impl Summary {
         ])
     }
 
-    /// As one line, if there are times.
+    /// One line, if there are times.
     pub fn line(&self) -> Option<String> {
         Some(format!(
             "p50 {:.1}  p90 {:.1}  p99 {:.1}  p99.9 {:.1}  max {:.1} µs",

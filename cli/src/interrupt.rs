@@ -70,7 +70,7 @@ pub fn take_signals() {
             );
         }
     };
-    // Without the thread nobody would receive the signals: their default action ends the program instead.
+    // Without the thread the signals would stay pending: let their default action end the program instead.
     if thread::Builder::new()
         .name("signals".into())
         .spawn(waiter)

@@ -1,4 +1,4 @@
-//! `dcf-tb listen`: prints the messages that come, and takes streams.
+//! `dcf-tb listen`: prints incoming messages and accepts streams.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
@@ -23,11 +23,11 @@ use crate::units::{bytes, plural, rate_of};
 
 /// Print the messages that peers send, and serve `dcf-tb bench`, until Ctrl-C.
 ///
-/// While it runs this host answers to ping and discover. A stream of something else than dcf-tb is read to its
-/// end and counted, or sent back with --echo.
+/// While it runs, this host answers ping and discover. A stream of a program other than dcf-tb is read to its end
+/// and counted, or sent back with --echo.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Stop after so many messages.
+    /// Stop after this number of messages.
     #[arg(long, short, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
 
@@ -35,15 +35,15 @@ pub struct Options {
     #[arg(long)]
     hex: bool,
 
-    /// Print an object of JSON a line, with the bytes as hexadecimal digits.
+    /// Print one JSON object per line, with the bytes as hexadecimal digits.
     #[arg(long, conflicts_with = "hex")]
     json: bool,
 
-    /// Send messages back to their senders, and streams too.
+    /// Send messages and streams back to their senders.
     #[arg(long)]
     echo: bool,
 
-    /// Take messages and streams from this machine, too, whichever of its users sends them.
+    /// Accept messages and streams from any user of this machine, too.
     #[arg(long)]
     allow_local: bool,
 }
@@ -56,12 +56,12 @@ struct Json<'a> {
     text: Option<&'a str>,
 }
 
-/// Why messages and streams of this machine are not taken.
+/// Why messages and streams from this machine are refused.
 const LOCAL: &str =
-    "it comes from this machine, and any of its users can send it (`--allow-local` takes it)";
-/// Messages that may wait to be printed: a benchmark sends them faster than a terminal shows them.
+    "it comes from this machine, where any user can send it (use `--allow-local` to accept it)";
+/// The receive queue: a benchmark sends messages faster than a terminal shows them.
 const WAITING: usize = 65_536;
-/// A stream on which nothing comes for so long is ended: strangers may open streams, and each has a thread.
+/// An idle stream is closed after this time, because any host can open streams and each has a thread.
 const PACE: Pace = Pace {
     bytes: 1,
     period: Duration::from_secs(3600),
@@ -87,9 +87,9 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
             serve(&stream, number, echo, &counted, &lines);
         })
     })?;
-    connect::say_who_listens(&transport);
+    connect::report_listening(&transport);
     messages(&transport, options, &counting, &own, &lines)?;
-    // With --count something was asked for.
+    // With --count a signal interrupts an unfinished task.
     Ok(interrupt::exit(options.count.is_some()))
 }
 
@@ -126,8 +126,8 @@ fn messages(
     Ok(())
 }
 
-/// Sends a message back. Strangers can make up sources, and each new one that is answered takes a
-/// place in the kernel's neighbour table.
+/// Sends a message back. A sender can forge its address, and each new address that is answered takes an entry of
+/// the kernel's neighbour table.
 fn answer(transport: &ThunderboltTransport, message: &[u8], from: &str, lines: &Throttle) {
     match transport.may_answer(from) {
         Ok(true) => {}
@@ -150,14 +150,14 @@ fn cannot_answer(from: &str, error: TransportError, lines: &Throttle) {
     ));
 }
 
-/// Says why a stream is not served: to its program, and once to the user.
+/// Refuses a stream: tells its program why, and the user once.
 fn refuse(stream: &DataStream, number: u64, own: &OwnAddresses) {
     if own.is_first() {
         let peer = stream.peer();
         output::note(&format!("stream {number} from {peer} was refused: {LOCAL}"));
     }
     if let Ok(Opening::Asked(..)) = handshake::opening(stream, Some(handshake::PATIENCE)) {
-        // It is refused whether it hears of it or not.
+        // The stream is refused even if this cannot be sent.
         let _ = handshake::answer(stream, Welcome::Local, 0);
     }
 }
@@ -178,7 +178,7 @@ fn print(message: &[u8], from: &str, options: &Options) {
     }
 }
 
-/// One stream to its end.
+/// Serves one stream to its end.
 fn serve(stream: &DataStream, number: u64, echo: bool, counting: &Counting, lines: &Throttle) {
     let outcome = match handshake::opening(stream, None) {
         Ok(Opening::Asked(Service::Push, _)) => handshake::answer(stream, Welcome::NotServed, 0),
@@ -196,7 +196,7 @@ fn serve(stream: &DataStream, number: u64, echo: bool, counting: &Counting, line
     }
 }
 
-/// A stream of the user's own.
+/// Serves a stream that is not dcf-tb's.
 fn other(
     stream: &DataStream,
     number: u64,

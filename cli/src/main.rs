@@ -1,7 +1,7 @@
-//! `dcf-tb`: what people want when two machines are joined by a Thunderbolt cable.
+//! `dcf-tb`: find, measure, check and copy between two machines on a Thunderbolt cable.
 //!
-//! Each subcommand is a module with its options and a `run`; what they share stands beside them.
-//! Results go to standard output, everything else to standard error.
+//! Each subcommand is a module with its options and a `run` function. Code that several subcommands share is in
+//! the modules beside them. Results go to standard output, everything else to standard error.
 
 mod bench;
 mod common;

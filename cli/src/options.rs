@@ -1,4 +1,4 @@
-//! The command line as a whole, and what every subcommand takes.
+//! The command line.
 
 use std::path::PathBuf;
 
@@ -9,8 +9,8 @@ use crate::{bench, discover, doctor, env, listen, ping, push, receive, send};
 
 /// Two machines on a Thunderbolt or USB4 cable: find, measure, check, and copy files at link speed.
 ///
-/// Every peer is an address as `dcf-tb discover` prints it, fe80::…%thunderbolt0. Where a PEER can be left
-/// out, the only one there is is meant.
+/// A peer is an address as `dcf-tb discover` prints it, fe80::…%thunderbolt0. If PEER is optional and omitted,
+/// the only peer on the link is used.
 #[derive(Debug, Parser)]
 #[command(
     name = "dcf-tb",
@@ -27,7 +27,7 @@ pub struct Options {
     pub command: Command,
 }
 
-/// What to do.
+/// A subcommand.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Doctor(doctor::Options),
@@ -41,13 +41,13 @@ pub enum Command {
     Env(env::Options),
     /// Print a completion script for a shell.
     Completions {
-        /// Which shell.
+        /// The shell.
         shell: clap_complete::Shell,
     },
     /// Write the man pages into a directory.
     #[command(hide = true)]
     Man {
-        /// Where to; it is made.
+        /// The directory. It is created if it does not exist.
         directory: PathBuf,
     },
 }

@@ -1,8 +1,8 @@
-//! What is printed, and how much of it.
+//! Output to the terminal.
 //!
-//! Everything that this program writes to a terminal goes through here, and all of it is escaped here: texts have
-//! names, reasons and values of strangers in them. Clippy refuses other ways (`clippy.toml`). The marks in front
-//! of some lines are our own words, and have colours on terminals.
+//! All output of this program goes through this module, which escapes it: texts may contain names, reasons and
+//! values from untrusted peers. Clippy forbids other ways (`clippy.toml`). Only our own marks in front of some
+//! lines have colours.
 
 mod escape;
 mod stream;
@@ -21,7 +21,7 @@ pub use escape::{escape, harmless, is_hidden, shown};
 pub use stream::write_under_way;
 use stream::Stream;
 
-/// How much is said beside the results.
+/// The amount of output in addition to the results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verbosity {
     Quiet,
@@ -31,7 +31,7 @@ pub enum Verbosity {
 }
 
 static VERBOSITY: AtomicU8 = AtomicU8::new(Verbosity::Normal as u8);
-/// Bars that have to step aside while a line is printed.
+/// Progress bars, which are hidden while a line is printed.
 static BARS: Mutex<Option<MultiProgress>> = Mutex::new(None);
 
 pub fn set_verbosity(verbosity: Verbosity) {
@@ -42,13 +42,13 @@ pub fn wants(verbosity: Verbosity) -> bool {
     VERBOSITY.load(Ordering::Relaxed) >= verbosity as u8
 }
 
-/// The bars that are on the screen from now on.
+/// Sets the progress bars that are on the screen.
 pub fn set_bars(bars: Option<MultiProgress>) {
     *BARS.lock().unwrap_or_else(|error| error.into_inner()) = bars;
 }
 
-/// Writes while no bar is drawn. What comes of it is dealt with by the caller, without the lock: telling of a
-/// failure writes, too.
+/// Writes while the bars are hidden. The caller handles an error after the lock is released, because reporting it
+/// writes, too.
 fn beside_bars(write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let bars = BARS.lock().unwrap_or_else(|error| error.into_inner());
     match &*bars {
@@ -57,71 +57,71 @@ fn beside_bars(write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// A line of the result, on standard output.
+/// Prints a line of the result on standard output.
 pub fn line(text: &str) {
     result(format!("{}\n", escape(text)));
 }
 
-/// The same with a mark in front.
+/// As above, with a coloured mark in front.
 pub fn marked_line(style: Style, mark: &str, text: &str) {
     result(format!("{style}{mark}{style:#}{}\n", escape(text)));
 }
 
-/// A result for programs, over several lines.
+/// Prints a result as JSON over several lines.
 pub fn json(value: &impl Serialize) {
     let json = serde_json::to_string_pretty(value).expect("plain data");
     result(escape::escape_json(&json) + "\n");
 }
 
-/// One of several results for programs, each on a line.
+/// Prints one of several results as a line of JSON.
 pub fn json_line(value: &impl Serialize) {
     let json = serde_json::to_string(value).expect("plain data");
     result(escape::escape_json(&json) + "\n");
 }
 
-/// Help, with our own colours in it.
+/// Prints help, which has our own colours.
 pub fn page(text: &str) {
     result(text.to_owned());
 }
 
-/// A script of our own, as it is.
+/// Prints a completion script unescaped.
 pub fn script(text: &[u8]) {
     or_end(beside_bars(|| Stream::Out.write_bytes(text)));
 }
 
-/// What a person wants to know beside the result, on standard error.
+/// Prints a note for the user on standard error.
 pub fn note(text: &str) {
     if wants(Verbosity::Normal) {
         error(text);
     }
 }
 
-/// What only some want to know.
+/// Prints a detail on standard error if `--verbose` asks for it.
 pub fn detail(text: &str) {
     if wants(Verbosity::Verbose) {
         error(text);
     }
 }
 
-/// What has to be said even to who wants quiet.
+/// Prints an error, even with `--quiet`.
 pub fn error(text: &str) {
     marked_error(Style::new(), "", text);
 }
 
-/// The same with a mark in front.
+/// As above, with a coloured mark in front.
 pub fn marked_error(style: Style, mark: &str, text: &str) {
     let text = format!("{style}{mark}{style:#}{}\n", escape(text));
-    // If nobody reads it, there is nobody to tell.
+    // An error on standard error cannot be reported anywhere.
     drop(beside_bars(|| Stream::Err.write(&text)));
 }
 
-/// What is wrong with the command line, over several lines, with our own colours in it: what it quotes has been
-/// escaped.
+/// Prints a usage error over several lines, with our own colours. The caller has escaped what it quotes.
 pub fn usage_error(text: &str) {
     drop(beside_bars(|| Stream::Err.write(text)));
 }
 
-/// A result that cannot be written ends the program; quietly, when the reader has seen enough (`dcf-tb … | head`).
+/// Prints a result, or ends the program if that fails. It ends silently if the reader has exited (`dcf-tb … |
+/// head`).
 fn result(text: String) {
     or_end(beside_bars(|| Stream::Out.write(&text)));
 }
@@ -140,9 +140,9 @@ fn or_end(written: io::Result<()>) {
 }
 
 fn end(exit: Exit) -> ! {
-    // A bar hides the cursor; gone, it shows it again.
+    // Clearing the bars shows the cursor again.
     if let Ok(Some(bars)) = BARS.try_lock().map(|mut bars| bars.take()) {
-        // If that fails, so does everything else on this terminal.
+        // If that fails, every other write to this terminal fails as well.
         let _ = bars.clear();
     }
     process::exit(exit as i32)

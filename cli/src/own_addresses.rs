@@ -1,5 +1,5 @@
-//! Programs on this machine reach the ports of a server as peers do: any user's, and the server cannot tell
-//! whose. What runs as one user must not serve the others.
+//! Recognises peers that are programs on this machine. Any local user can reach the ports of a server, which
+//! cannot tell the users apart; a program that runs as one user must not serve the others.
 
 use std::collections::HashSet;
 use std::net::{Ipv6Addr, SocketAddrV6};
@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::if_nametoindex;
 
-/// For messages, which may be many, the addresses are looked up so often.
+/// How long the list of addresses is cached for messages, of which there may be many.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// An address, and for a link-local one the index of its interface.
+/// An address, and the interface index of a link-local one.
 type Own = (Ipv6Addr, u32);
 
 /// Tells peers from programs on this machine.
@@ -24,7 +24,7 @@ pub struct OwnAddresses {
 }
 
 impl OwnAddresses {
-    /// With `allowed` programs on this machine count as peers.
+    /// With `allowed`, programs on this machine count as peers.
     pub fn new(allowed: bool) -> Self {
         Self {
             allowed,
@@ -33,13 +33,14 @@ impl OwnAddresses {
         }
     }
 
-    /// Whether a stream from there must not be served.
+    /// Whether to refuse a stream from this address.
     pub fn refuses(&self, from: SocketAddrV6) -> bool {
-        // Without the list nobody can be told from a program on this machine.
+        // Without the list, any source could be a local program.
         !self.allowed && (is_loopback(from.ip()) || all().is_none_or(|own| has(&own, &from)))
     }
 
-    /// The same for the sender of a message. An address that is a moment old may not be known yet.
+    /// Whether to refuse a message from this sender. An address that was added within the last second may be
+    /// missing from the cache.
     pub fn refuses_message(&self, from: &str) -> bool {
         if self.allowed {
             return false;
@@ -59,7 +60,7 @@ impl OwnAddresses {
         is_loopback(from.ip()) || has(&own, &from)
     }
 
-    /// True once: what is refused is explained to the user one time.
+    /// Returns true once, so that the user gets the explanation only the first time.
     pub fn is_first(&self) -> bool {
         !self.said.swap(true, Ordering::Relaxed)
     }
@@ -95,7 +96,7 @@ fn all() -> Option<HashSet<Own>> {
     Some(own.collect())
 }
 
-/// `[fe80::1%tb0]:5000`, as the transport names senders.
+/// Parses a sender as the transport names it: `[fe80::1%tb0]:5000`.
 fn parse(peer: &str) -> Option<SocketAddrV6> {
     let inside = peer.strip_prefix('[')?.split(']').next()?;
     let (ip, zone) = inside.split_once('%').unwrap_or((inside, "0"));

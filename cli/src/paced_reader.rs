@@ -1,4 +1,4 @@
-//! Reading a stream that strangers opened: it costs memory only while data come, and ends when they stop coming.
+//! Reads a stream of an untrusted peer: uses memory only while data arrive, and fails when they arrive too slowly.
 
 use std::time::{Duration, Instant};
 
@@ -6,14 +6,14 @@ use thunderbolt_transport::{DataStream, TransportError};
 
 use crate::deadline::late;
 
-/// For a stream that is idle. One that fills it gets the large one.
+/// The buffer of an idle stream. A read that fills it switches to the large buffer.
 const SMALL: usize = 4 << 10;
-/// Bytes of one read at most.
+/// The most bytes of one read.
 pub const LARGE: usize = 256 << 10;
-/// When nothing came for so long, the large buffer is given back.
+/// An idle stream frees its buffer after this time.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// How slow a stream may be: at least `bytes` in each `period`.
+/// The slowest acceptable stream: at least `bytes` in each `period`.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     pub bytes: u64,
@@ -39,7 +39,7 @@ impl<'a> PacedReader<'a> {
         }
     }
 
-    /// The next bytes; none at the end of the stream.
+    /// Reads the next bytes; none at the end of the stream.
     pub fn next(&mut self) -> Result<&[u8], TransportError> {
         loop {
             let left = self.pace.period.saturating_sub(self.begin.elapsed());
@@ -60,7 +60,7 @@ impl<'a> PacedReader<'a> {
                 Ok(read) => {
                     self.came += read as u64;
                     if read == SMALL && self.buf.len() == SMALL {
-                        // What was read stays at its beginning.
+                        // `resize` keeps the bytes that were read.
                         self.buf.resize(LARGE, 0);
                     }
                     return Ok(&self.buf[..read]);

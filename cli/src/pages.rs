@@ -1,4 +1,4 @@
-//! Man pages and shell completions, made from the command line's own description.
+//! Man pages and shell completions, generated from the description of the command line.
 
 use std::fs;
 use std::io;
@@ -35,13 +35,13 @@ pub fn man(directory: &Path) -> Result<Exit, Failure> {
         )
     };
     fs::create_dir_all(directory).map_err(failed)?;
-    // The pages have a section for the exit codes.
+    // The pages have a section for exit codes instead.
     let mut root = Options::command().after_long_help(Resettable::Reset);
     root.build();
     page(&root, directory).map_err(failed)?;
     for command in root.get_subcommands() {
         if !command.is_hide_set() && command.get_name() != "help" {
-            // As the page is called, so it says `dcf-tb-ping(1)` everywhere.
+            // The page calls the command by the page's name, `dcf-tb-ping(1)`.
             let name: &'static str = format!("dcf-tb-{}", command.get_name()).leak();
             page(&command.clone().name(name), directory).map_err(failed)?;
         }
@@ -57,7 +57,7 @@ fn page(command: &clap::Command, directory: &Path) -> io::Result<()> {
     fs::write(directory.join(man.get_filename()), page)
 }
 
-/// Every page has it: scripts need it.
+/// The exit codes, on every page.
 fn exit_status() -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["EXIT STATUS"]);

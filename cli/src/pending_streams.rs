@@ -1,5 +1,5 @@
-//! Streams that have not said yet what they are for, or are being told that it is not granted. Anybody can
-//! open one and leave it like that, so they have places of their own, and whoever comes gets one.
+//! Streams before their request is accepted, or while a refusal is being sent. Any host can open a stream and
+//! leave it in that state, so these streams have places of their own, and a new stream always gets one.
 
 use std::collections::HashMap;
 use std::net::Ipv6Addr;
@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use thunderbolt_transport::DataStream;
 
-/// The streams at the streams, the oldest first.
+/// The pending streams, oldest first.
 pub struct PendingStreams {
     places: usize,
     state: Mutex<State>,
@@ -25,7 +25,7 @@ struct Waiting {
     stream: DataStream,
 }
 
-/// A place at the streams, until it is dropped.
+/// Occupies a place until it is dropped.
 pub struct PendingStream<'a> {
     streams: &'a PendingStreams,
     number: u64,
@@ -43,8 +43,7 @@ impl PendingStreams {
         self.state.lock().unwrap_or_else(|error| error.into_inner())
     }
 
-    /// Gives a stream a place. When all are taken, the oldest stream of the source that has most of them
-    /// is closed.
+    /// Gives a stream a place. If all are taken, closes the oldest stream of the source that has the most.
     pub fn enter(&self, stream: &DataStream) -> PendingStream<'_> {
         let mut state = self.state();
         let number = state.next;
@@ -69,7 +68,7 @@ impl PendingStreams {
     }
 }
 
-/// Which one goes: the first of the source that occurs most often.
+/// The index of the first stream of the most frequent source.
 fn evicted<T: std::hash::Hash + Eq + Copy>(sources: impl Iterator<Item = T> + Clone) -> usize {
     let mut counts: HashMap<T, usize> = HashMap::new();
     for source in sources.clone() {

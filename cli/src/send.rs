@@ -1,4 +1,4 @@
-//! `dcf-tb send`: one control message.
+//! `dcf-tb send`: sends one control message.
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,22 +16,22 @@ use crate::units::plural;
 
 /// Send one message of at most 65507 bytes.
 ///
-/// It is one UDP datagram: nothing tells whether it arrived.
+/// The message is one UDP datagram. Its delivery is not confirmed.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("content").required(true))]
 pub struct Options {
     /// The peer.
     peer: String,
 
-    /// The message.
+    /// The text of the message.
     #[arg(group = "content")]
     text: Option<String>,
 
-    /// Send what is in a file.
+    /// Send the content of a file.
     #[arg(long, short, value_name = "FILE", group = "content")]
     file: Option<PathBuf>,
 
-    /// Send these bytes: two digits each, spaces and colons between them as you like.
+    /// Send these bytes: two hexadecimal digits each, optionally separated by spaces or colons.
     #[arg(long, value_name = "DIGITS", group = "content", value_parser = hex)]
     hex: Option<Bytes>,
 }
@@ -40,7 +40,7 @@ pub struct Options {
 type Bytes = std::sync::Arc<[u8]>;
 
 pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
-    // Reading may wait for somebody who writes into a pipe; until then signals end us by themselves.
+    // Reading from a pipe may block; until then the default action of signals ends the program.
     let content = content(options)?;
     interrupt::take_signals();
     let transport = connect::client(common, Some(&options.peer))?;
@@ -76,7 +76,7 @@ fn content(options: &Options) -> Result<Vec<u8>, Failure> {
             format!("cannot read {}: {error}", output::shown(path)),
         )
     };
-    // A pipe has no size, and a file of any size need not be read to see that it is too large.
+    // Read one byte more than a message may have: enough to see that the content is too large.
     let mut content = Vec::new();
     let file = fs::File::open(path).map_err(failed)?;
     let most = MAX_MESSAGE_SIZE as u64 + 1;
@@ -93,11 +93,11 @@ fn hex(text: &str) -> Result<Bytes, String> {
             let digit = character.to_digit(16);
             digit
                 .map(|digit| digit as u8)
-                .ok_or_else(|| format!("{character:?} is no hexadecimal digit"))
+                .ok_or_else(|| format!("{character:?} is not a hexadecimal digit"))
         })
         .collect::<Result<_, _>>()?;
     if !digits.len().is_multiple_of(2) {
-        return Err("a byte has two digits, and their number is odd".to_owned());
+        return Err("the number of digits is odd; a byte has two".to_owned());
     }
     Ok(digits
         .chunks(2)

@@ -1,5 +1,4 @@
-//! What a service manager wants to hear (sd_notify(3)): that the program is ready, what it does, that it
-//! ends. Nobody listens unless NOTIFY_SOCKET says where.
+//! Sends status messages to a service manager (sd_notify(3)). They are sent only if NOTIFY_SOCKET is set.
 
 use std::env;
 use std::ffi::OsStr;
@@ -26,7 +25,7 @@ impl Manager {
             Err(error) => {
                 let name = output::harmless(name.as_bytes());
                 output::note(&format!(
-                    "cannot tell the service manager at \"{name}\" ({VARIABLE}): {error}"
+                    "cannot notify the service manager at \"{name}\" ({VARIABLE}): {error}"
                 ));
                 None
             }
@@ -39,14 +38,11 @@ impl Manager {
             [b'/', ..] => SocketAddr::from_pathname(name)?,
             _ => {
                 let kind = io::ErrorKind::Unsupported;
-                return Err(io::Error::new(
-                    kind,
-                    "it is neither a path nor begins with @",
-                ));
+                return Err(io::Error::new(kind, "the address must begin with / or @"));
             }
         };
         let socket = UnixDatagram::unbound()?;
-        // A manager that does not read must not hold up what it manages.
+        // A manager that does not read must not block the service.
         socket.set_nonblocking(true)?;
         Ok(Self { socket, address })
     }
@@ -61,26 +57,26 @@ fn notify(state: &str) {
         .socket
         .send_to_addr(state.as_bytes(), &manager.address);
     if let Err(error) = sent {
-        output::detail(&format!("cannot tell the service manager: {error}"));
+        output::detail(&format!("cannot notify the service manager: {error}"));
     }
 }
 
-/// One line, whatever a name has in it.
+/// A status must be one line; a name in it may contain control characters.
 fn line(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
 
-/// From now on it serves, and does what `status` says.
+/// The service is ready, and does what `status` says.
 pub fn ready(status: &str) {
     notify(&format!("READY=1\nSTATUS={}", line(status)));
 }
 
-/// What it does now.
+/// The service does this now.
 pub fn status(status: &str) {
     notify(&format!("STATUS={}", line(status)));
 }
 
-/// It was asked to end, and does.
+/// The service is stopping.
 pub fn stopping() {
     notify("STOPPING=1\nSTATUS=ending");
 }

@@ -1,5 +1,5 @@
-//! Lines that peers can cause: a few at once, then so many a second, and how many more there were. A peer that does
-//! much does not fill the screen, or the log of a service.
+//! Rate-limits lines that peers can cause: a burst, then a fixed rate, and a count of what was suppressed. So a
+//! peer cannot flood the terminal or a service's log.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 use crate::output;
 use crate::units::plural;
 
-/// Characters of the beginning and of the end of a line that is longer.
+/// Characters kept of the beginning and of the end of a long line.
 const BEGINNING: usize = 400;
 const END: usize = 100;
 
-/// Prints notes, shortens long ones, and leaves those out that come too fast.
+/// Prints notes: shortens long ones and suppresses those that come too fast.
 #[derive(Debug)]
 pub struct Throttle {
-    /// Lines at once.
+    /// The size of a burst.
     burst: u32,
-    /// After those, one in this time.
+    /// After a burst, one line per pause.
     pause: Duration,
     state: Mutex<Option<State>>,
 }
@@ -24,7 +24,7 @@ pub struct Throttle {
 #[derive(Debug)]
 struct State {
     left: u32,
-    /// Since when the next line is saved.
+    /// When the last line was added to the allowance.
     since: Instant,
     left_out: u64,
 }
@@ -38,19 +38,20 @@ impl Throttle {
         }
     }
 
-    /// Prints a line on standard error, or counts it.
+    /// Prints a line on standard error, or counts it as suppressed.
     pub fn note(&self, text: &str) {
         let Some(left_out) = self.pass(Instant::now()) else {
             return;
         };
         if left_out > 0 {
             let lines = plural(left_out, "line was", "lines were");
-            output::note(&format!("{lines} left out"));
+            output::note(&format!("{lines} suppressed"));
         }
         output::note(&shortened(text));
     }
 
-    /// Whether a line may be printed now, and how many were left out before it.
+    /// Takes a line from the allowance. Returns how many lines were suppressed before it, or `None` if this one
+    /// is to be suppressed.
     fn pass(&self, now: Instant) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(|error| error.into_inner());
         let state = state.get_or_insert(State {
@@ -74,7 +75,7 @@ impl Throttle {
     }
 }
 
-/// Text whose middle is left out if it is very long.
+/// Replaces the middle of a very long text by its length.
 pub fn shortened(text: &str) -> String {
     let count = text.chars().count();
     if count <= BEGINNING + END {
@@ -103,7 +104,7 @@ mod tests {
         }
         assert_eq!(throttle.pass(begin + PAUSE), Some(7));
         assert_eq!(throttle.pass(begin + PAUSE), None);
-        // However long it was quiet.
+        // A long pause allows no more than one burst.
         let later = begin + PAUSE * 1_000_000;
         assert_eq!(throttle.pass(later), Some(1));
         for _ in 1..BURST {

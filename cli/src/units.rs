@@ -1,8 +1,8 @@
-//! Quantities as people read them.
+//! Formats quantities for people.
 
 use std::time::Duration;
 
-/// Bytes with a binary unit: `1.50 GiB`.
+/// Formats bytes with a binary unit: `1.50 GiB`.
 pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if count < 1024 {
@@ -17,7 +17,7 @@ pub fn bytes(count: u64) -> String {
     format!("{value:.2} {}", UNITS[unit])
 }
 
-/// A rate as networks and disks are sold: `1.17 GB/s (9.4 Gb/s)`.
+/// Formats a rate in the units of disks and networks: `1.17 GB/s (9.4 Gb/s)`.
 pub fn rate(bytes_per_second: f64) -> String {
     format!(
         "{:.2} GB/s ({:.1} Gb/s)",
@@ -26,7 +26,7 @@ pub fn rate(bytes_per_second: f64) -> String {
     )
 }
 
-/// The rate of so many bytes in a time.
+/// Formats the rate of `bytes` in `time`.
 pub fn rate_of(bytes: u64, time: Duration) -> String {
     rate(bytes as f64 / time.as_secs_f64().max(1e-9))
 }
@@ -35,7 +35,7 @@ pub fn microseconds(time: Duration) -> f64 {
     time.as_nanos() as f64 / 1e3
 }
 
-/// A time that is microseconds or milliseconds: `43.2 µs`, `1.52 ms`.
+/// Formats a short time: `43.2 µs`, `1.52 ms`.
 pub fn short_time(time: Duration) -> String {
     let us = microseconds(time);
     match us {
@@ -45,7 +45,7 @@ pub fn short_time(time: Duration) -> String {
     }
 }
 
-/// Whole numbers with separators: `1,234,567`.
+/// Formats a whole number with separators: `1,234,567`.
 pub fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::new();
@@ -58,7 +58,7 @@ pub fn count(value: u64) -> String {
     text
 }
 
-/// How many files, and how many links if there are any.
+/// Formats a number of files, and of links if there are any.
 pub fn files_and_links(files: u64, links: u64) -> String {
     let files = plural(files, "file", "files");
     match links {
@@ -67,7 +67,7 @@ pub fn files_and_links(files: u64, links: u64) -> String {
     }
 }
 
-/// One thing, or so many.
+/// Formats a number with the singular or the plural.
 pub fn plural(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
 }

@@ -1,4 +1,4 @@
-//! From the words of the command line to options, and what is wrong with them.
+//! Parses the command line and reports what is wrong with it.
 
 use std::env;
 use std::ffi::OsString;
@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::options::Options;
 use crate::output::{self, escape, harmless, is_hidden};
 
-/// The options; or, when help was printed or the command line is wrong, how to end.
+/// Returns the options, or the exit code if help was printed or the command line is wrong.
 pub fn parse() -> Result<Options, Exit> {
     let words: Vec<OsString> = env::args_os().collect();
     Options::try_parse_from(&words).map_err(|error| {
@@ -24,7 +24,7 @@ pub fn parse() -> Result<Options, Exit> {
     })
 }
 
-/// What is wrong. It quotes words of the command line, which a shell may have made of the names of files.
+/// Renders the error. It quotes words of the command line, which may contain file names from a shell's glob.
 fn shown(error: Error, words: &[OsString]) -> String {
     let harmless = words.iter().map(|word| harmless(word.as_bytes()));
     let error = Options::try_parse_from(harmless).err().unwrap_or(error);
@@ -33,7 +33,7 @@ fn shown(error: Error, words: &[OsString]) -> String {
     if plain.chars().all(is_shown) {
         return error.render().ansi().to_string();
     }
-    // It quotes a variable of the environment, or what is not UTF-8.
+    // The error quotes an environment variable or a word that is not UTF-8.
     plain.lines().map(|line| escape(line) + "\n").collect()
 }
 

@@ -1,4 +1,4 @@
-//! bench between two hosts. How fast it is, is a benchmark's affair; here counts that it measures.
+//! bench between two hosts. Speed is the affair of a benchmark; these tests check that it measures.
 
 mod common;
 
@@ -34,7 +34,9 @@ fn every_row_is_measured_and_checked() {
         &[&arguments[..], &[page.to_str().unwrap()]].concat(),
     );
     let ended = run(command);
-    assert_eq!(ended.err, "");
+    // On a busy machine the listener may take a second to answer.
+    let waits = |line: &&str| !line.contains("has not answered yet");
+    assert_eq!(ended.err.lines().find(waits), None);
     let json: Value = serde_json::from_str(&ended.with(0)).unwrap();
     assert_eq!(json["peer"], cable.b().address());
     assert_eq!(json["trained_gbps"], Value::Null);
@@ -87,7 +89,7 @@ fn no_time_gives_no_numbers_that_nobody_measured() {
     assert!(json["trained_gbps"].is_null());
     let table = run(tool(cable.a(), &["bench", "--time", "0"])).with(0);
     assert!(
-        table.contains("none was sent") && !table.contains("NaN"),
+        table.contains("no message was sent") && !table.contains("NaN"),
         "{table}"
     );
 }
@@ -104,7 +106,7 @@ fn a_report_that_cannot_be_written_costs_no_result() {
             &["bench", "--time", "0", "--report", report],
         ))
     };
-    // Before anything is measured, as far as can be told.
+    // Checked before anything is measured, as far as possible.
     for (path, why) in [
         (at("nowhere/report"), "No such file"),
         (folder.path().to_str().unwrap().to_owned(), "is a directory"),
@@ -126,7 +128,7 @@ fn a_report_that_cannot_be_written_costs_no_result() {
         "{full:?}"
     );
     full.with(1);
-    // A disk that becomes full leaves the older report, and nothing else.
+    // A full disk leaves the older report and no other file.
     let small = at("small");
     fs::create_dir(&small).unwrap();
     let mut command = cable.a().command("unshare");

@@ -1,4 +1,4 @@
-//! doctor on recorded trees: a healthy one, and one for each fault. Snapshots of what it says:
+//! doctor on recordings: a healthy one, and one for each fault. The output is compared with snapshots:
 //! `INSTA_UPDATE=always cargo test` takes new ones.
 
 mod common;
@@ -21,7 +21,7 @@ fn each_fault_is_found_and_nothing_else() {
     let usual: Vec<&str> = healthy.out.lines().collect();
     for (name, recording) in trees.iter().filter(|(name, _)| name != HEALTHY) {
         let ended = doctor(&[of(HEALTHY), recording], &[]);
-        // What differs from the healthy one is what the recording is about.
+        // Only the lines that differ from the healthy recording are of interest.
         let others = ended.out.lines().filter(|line| !usual.contains(line));
         let others = others.map(|line| format!("{line}\n")).collect();
         insta::assert_snapshot!(
@@ -63,7 +63,7 @@ fn verdicts_are_exit_codes_and_json() {
     let other = doctor(&[of(HEALTHY)], &["--interface", "thunderbolt9"]);
     assert!(other
         .out
-        .contains("there is no thunderbolt9; this host has eth0, lo, thunderbolt0"));
+        .contains("no interface thunderbolt9; this host has eth0, lo, thunderbolt0"));
     other.with(12);
 }
 
@@ -155,7 +155,7 @@ fn it_mends_what_it_shows() {
     assert!(line(&again, "mtu").starts_with("good"), "{again}");
 }
 
-/// Each fault of a host's own is made, and mended by the commands that the report shows, as it shows them.
+/// Creates each fault of a host, and fixes it by the commands of the report, exactly as it prints them.
 #[test]
 fn each_command_that_it_shows_mends_its_fault() {
     let cable = Cable::new();
@@ -206,7 +206,7 @@ fn each_command_that_it_shows_mends_its_fault() {
             .collect();
         assert!(!fixes.is_empty(), "{check}: {found}");
         for fix in fixes {
-            // As a person pastes it, into a shell.
+            // Run by a shell, as a person would paste it.
             let output = host.command("sh").args(["-c", fix]).output().unwrap();
             assert!(output.status.success(), "{fix}: {output:?}");
         }
@@ -258,7 +258,7 @@ fn an_interface_with_a_dot_in_its_name_is_mended_too() {
 #[test]
 fn a_sys_of_another_namespace_is_not_judged() {
     let cable = Cable::new();
-    // Without a mount of its own it sees the interfaces of the namespace that this test runs in.
+    // Without its own mount, it sees the interfaces of this test's network namespace.
     let said = run(tool(cable.a(), &["doctor"])).out;
     let found = line(&said, "interface");
     assert!(
@@ -285,13 +285,13 @@ fn a_program_that_hangs_is_not_waited_for() {
     );
     let mut command = on_host(cable.a(), &[]);
     command.env("PATH", &path);
-    // The bound is the program's own; the test's is that of everything else.
+    // The program has its own limit; the test's limit is the general one.
     let mut tool = Tool::start(command);
     tool.wait_out("firewall");
     let said = tool.end();
     let found = line(&said.out, "firewall");
     assert!(
-        found.starts_with("unknown") && found.contains("did not end within 10 s"),
+        found.starts_with("unknown") && found.contains("no end within 10 s"),
         "{said:?}"
     );
     assert!(
@@ -319,7 +319,7 @@ fn children(process: u32) -> Vec<String> {
     names.map(|name| name.trim().to_owned()).collect()
 }
 
-/// Stand-ins that do nothing, for what would change the whole machine.
+/// Fake programs without effect, in place of those that would change the whole machine.
 fn stand_ins() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for name in [

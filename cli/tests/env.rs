@@ -1,4 +1,4 @@
-//! env on two hosts: snapshots, because each line is what somebody's documentation says.
+//! env on two hosts, compared with snapshots, because each line follows other programs' documentation.
 
 mod common;
 
@@ -30,7 +30,7 @@ fn what_it_prints_is_for_a_shell() {
         .ip(&["address", "add", "10.1.2.1/30", "dev", "thunderbolt0"]);
     let alone = run(tool(cable.a(), &["env", "nccl", "pytorch"]));
     assert!(
-        alone.err.contains("the peer's address is left open"),
+        alone.err.contains("the peer's address is not filled in"),
         "{}",
         alone.err
     );
@@ -77,7 +77,7 @@ fn a_name_that_a_shell_would_run_is_printed_nowhere() {
         .ip(&["link", "set", "thunderbolt0", "name", "$(id)"]);
     let odd = run(tool(cable.a(), &["--interface", "$(id)", "env", "nccl"]));
     assert!(
-        odd.err.contains("cannot stand in a shell's command"),
+        odd.err.contains("is not safe in a shell command"),
         "{}",
         odd.err
     );

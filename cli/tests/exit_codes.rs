@@ -1,4 +1,4 @@
-//! The documented exit codes: each event with each command that can meet it. The same event has the same code.
+//! The documented exit codes: each event with each command that it can affect. The same event has the same code.
 
 mod common;
 
@@ -11,10 +11,10 @@ use common::{local, run, tool, Tool};
 use nix::sys::signal::Signal;
 use testkit::{Cable, Host};
 
-/// A command, what it is run with, and its code.
+/// A command, its arguments and its exit code.
 type Row<'a> = (&'a [&'a str], i32);
 
-/// Runs each on a host, and names all that end otherwise.
+/// Runs each command on a host, and lists those with another exit code.
 #[track_caller]
 fn table(event: &str, host: &Host, rows: &[Row<'_>]) {
     let mut wrong = String::new();
@@ -28,7 +28,7 @@ fn table(event: &str, host: &Host, rows: &[Row<'_>]) {
     assert!(wrong.is_empty(), "{event}:\n{wrong}");
 }
 
-/// Commands that ask a peer, once each, and end soon.
+/// Commands that contact a peer once and end soon.
 fn asking<'a>(peer: &'a str, file: &'a str) -> [Vec<&'a str>; 5] {
     let named = |mut words: Vec<&'a str>| {
         words.extend((!peer.is_empty()).then_some(peer));
@@ -56,7 +56,7 @@ fn no_interface_and_no_link() {
         let with = [asking(peer, &file), asking("", &file)].concat();
         with.into_iter().map(move |words| (words, code))
     };
-    // What env prints needs an interface, and no link.
+    // env needs an interface, but no link.
     let check = |event: &str, env: i32| {
         let mut rows: Vec<(Vec<&str>, i32)> = all(3).collect();
         rows.push((vec!["env", "nccl"], env));
@@ -97,7 +97,7 @@ fn nobody_and_several() {
             (&["env", "nccl"], 0),
         ],
     );
-    // The address belongs to nobody: the kernel says so after some seconds.
+    // No host has the address: the kernel reports that after some seconds.
     table(
         "nobody has the address",
         cable.a(),
@@ -159,7 +159,7 @@ impl Third {
     }
 }
 
-/// What a program that is no dcf-tb does with a connection.
+/// What a server other than dcf-tb does with a connection.
 type Serve = fn(TcpStream);
 
 #[test]
@@ -168,28 +168,32 @@ fn a_peer_that_is_no_dcf_tb() {
     let file = folders.write("out/file", "content");
     let peer = cable.b().address();
     let others: [(&str, &str, Serve); 8] = [
-        ("echo", "sends back what it gets", |mut stream| {
+        ("echo", "echoes the request", |mut stream| {
             let mut copy = stream.try_clone().unwrap();
             let _ = std::io::copy(&mut copy, &mut stream);
         }),
-        ("silent", "says nothing for 5 s", |mut stream| {
+        ("silent", "sent no answer within 5 s", |mut stream| {
             let _ = stream.read_to_end(&mut Vec::new());
         }),
         ("closes at once", "", drop),
-        ("reads and closes", "ended the stream", |mut stream| {
-            let _ = stream.read(&mut [0; 16]);
-        }),
+        (
+            "reads and closes",
+            "closed the stream without an answer",
+            |mut stream| {
+                let _ = stream.read(&mut [0; 16]);
+            },
+        ),
         ("resets", "", |stream| {
             let socket = socket2::Socket::from(stream);
             let _ = socket.set_linger(Some(std::time::Duration::ZERO));
         }),
-        ("speaks first", "says something else", |mut stream| {
+        ("speaks first", "sent an unknown answer", |mut stream| {
             let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.9\r\n");
             let _ = stream.read_to_end(&mut Vec::new());
         }),
         (
             "says little and waits",
-            "says something else",
+            "sent an unknown answer",
             |mut stream| {
                 let _ = stream.write_all(b"220");
                 let _ = stream.read_to_end(&mut Vec::new());
@@ -213,7 +217,7 @@ fn a_peer_that_is_no_dcf_tb() {
             assert!(ended.err.contains(words), "{what}: {ended:#?}");
             assert_eq!(ended.code, 4, "{what}, {arguments:?}: {ended:#?}");
             if what == "silent" {
-                assert!(ended.err.contains("does not answer yet"), "{ended:#?}");
+                assert!(ended.err.contains("has not answered yet"), "{ended:#?}");
             }
         }
         server.join().unwrap();
@@ -300,7 +304,7 @@ fn a_port_that_is_taken() {
     drop(control);
     let data = cable.a().run(|| TcpListener::bind("[::]:5001").unwrap());
     table("the data port is taken", cable.a(), &rows);
-    // Who asks takes any port.
+    // Clients use any port.
     let _listener = {
         let mut listener = Tool::start(tool(cable.b(), &["listen"]));
         listener.wait_err("listening");
@@ -333,7 +337,7 @@ fn signals() {
     let push = [&["push", "-v", &file][..], &receiver_ports].concat();
     let bench = ["bench", "-v", "--time", "60"];
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-        // In the middle of work: it is cut off.
+        // Interrupted in the middle of its task.
         for arguments in [&push[..], &bench, &["discover", "--wait", "60"]] {
             let mut tool = Tool::start(tool(cable.a(), arguments));
             match arguments[0] {
@@ -358,7 +362,7 @@ fn signals() {
             server.signal(signal);
             assert_eq!(server.end().code, stopped, "{words:?}, {signal}");
         }
-        // What goes on until it is stopped has done what was asked for.
+        // A command that runs until it is stopped has completed its task.
         let mut ping = Tool::start(tool(cable.a(), &["ping", "-i", "0.02"]));
         ping.wait_out("seq=2");
         ping.signal(signal);
@@ -370,7 +374,7 @@ fn signals() {
     }
 }
 
-/// Whether a program takes signals by now: before that they end it at once.
+/// Whether a program handles signals yet: before that, they kill it.
 fn blocks_signals(id: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
     let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));

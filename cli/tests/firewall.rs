@@ -1,7 +1,7 @@
-//! What doctor says of rule sets: recorded ones in both forms of nft, and in the kernel of a host, where its
-//! verdict is compared with what arrives.
+//! doctor on rule sets: recorded ones in both formats of nft, and rules in a host's kernel, where its verdict is
+//! compared with the packets that arrive.
 //!
-//! `rulesets/NAME.nft` begins with the verdicts that are right; `NAME.json` is what nft 1.0.6 prints of it.
+//! `rulesets/NAME.nft` starts with the correct verdicts; `NAME.json` is the output of nft 1.0.6 for it.
 
 mod common;
 
@@ -67,14 +67,14 @@ fn recorded_rules_are_judged_as_they_are() {
         let said = doctor(&[healthy, &json], &[]).out;
         let of_json = verdict(&said).to_owned();
         assert!(rules.right.contains(&of_json), "{name}: {said}");
-        // Less is understood of the text, and nothing else.
+        // The text format gives the same verdict, or *unknown*.
         let said = doctor(&[healthy, &text], &[]).out;
         let of_text = verdict(&said);
         assert!(
             of_text == "unknown" || rules.right.iter().any(|right| right == of_text),
             "{name}: {said}"
         );
-        // Another port of ours, and an interface of another name: no verdict is of the name thunderbolt0.
+        // With another port and interface name: no verdict depends on the name thunderbolt0.
         let renamed = json.replace("thunder", "wonder");
         let said = doctor(&[healthy, &renamed], &[]).out;
         let names_it = rules.text.contains("thunder");
@@ -132,7 +132,7 @@ fn rules_that_no_kernel_has_end_too() {
     ];
     for number in 0..40 {
         all.push(chain(&format!("c{number}"), None));
-        // Each to all: as many ways as no program can try.
+        // Each jumps to all others: too many paths to try each.
         all.extend((0..40).map(|to| jump(&format!("c{number}"), &format!("c{to}"))));
     }
     let rules = serde_json::json!({"nftables": all}).to_string();
@@ -191,8 +191,8 @@ fn without_an_interface_none_is_judged() {
     }
 }
 
-/// With the rules in the kernel of a host: what is called good lets everything arrive, and what is called a
-/// problem is mended by the command that is shown.
+/// With the rules in a host's kernel: "good" lets everything arrive, and a "problem" is fixed by the command that
+/// doctor prints.
 #[test]
 fn verdicts_hold_on_a_host() {
     let cable = Cable::new();
@@ -208,7 +208,7 @@ fn verdicts_hold_on_a_host() {
     let (a, b) = (cable.a().address(), cable.b().address());
     let arrives = |command: Command| run(command).code == 0;
     let works = || {
-        // Both find each other anew.
+        // Both must resolve each other's address again.
         for host in [cable.a(), cable.b()] {
             host.ip(&["neigh", "flush", "dev", "thunderbolt0"]);
         }

@@ -1,4 +1,4 @@
-//! What it says about itself: snapshots. `INSTA_UPDATE=always cargo test` takes new ones.
+//! The help texts, compared with snapshots. `INSTA_UPDATE=always cargo test` takes new ones.
 
 mod common;
 
@@ -19,7 +19,7 @@ fn help_of_every_command() {
         .lines()
         .take_while(|line| !line.is_empty())
         .filter_map(|line| line.strip_prefix("  "))
-        // The others go on with what does not fit in one line.
+        // The other lines continue a text that does not fit on one line.
         .filter(|line| !line.starts_with(' '))
         .filter_map(|line| line.split_whitespace().next());
     for command in commands.filter(|command| *command != "help") {

@@ -1,4 +1,4 @@
-//! Text of strangers in everything that is printed: it reaches no terminal as it is, from wherever it comes.
+//! Untrusted text in all output: none reaches a terminal unescaped.
 
 mod common;
 
@@ -15,11 +15,11 @@ use common::recording::{doctor, trees, unpack, HEALTHY};
 use common::{local, run, tool, Ended, Tool};
 use testkit::Cable;
 
-/// Escapes for terminals, ends of lines, what turns text around or hides in it, and what a shell obeys.
+/// Terminal escapes, line ends, bidirectional and hidden characters, and shell metacharacters.
 const HOSTILE: &str = "a\x1b[2J\x1b]0;t\x07\rb\u{7f}\u{85}\u{9b}31m\u{9d}c\u{ad}\u{61c}\u{200b}\u{200e}\u{200f}\u{2028}\u{2029}\
     \u{202a}\u{202e}\u{2060}\u{2066}\u{2069}\u{feff}\u{e0041}$(id);`id`'\"d";
 
-/// What no terminal may get. It is the test's own list, beside that of the program.
+/// Characters that must not reach a terminal. The test has its own list, independent of the program's.
 fn is_hidden(letter: char) -> bool {
     letter.is_control()
         || "\u{ad}\u{61c}\u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\u{2028}\u{2029}\u{2060}\u{feff}"
@@ -29,7 +29,7 @@ fn is_hidden(letter: char) -> bool {
         || ('\u{e0000}'..='\u{e007f}').contains(&letter)
 }
 
-/// `Tool` reads lossily: what is not UTF-8 comes as U+FFFD.
+/// `Tool` decodes lossily: invalid UTF-8 becomes U+FFFD.
 #[track_caller]
 fn is_harmless(what: &str, ended: &Ended) {
     for text in [&ended.out, &ended.err] {
@@ -41,7 +41,7 @@ fn is_harmless(what: &str, ended: &Ended) {
     }
 }
 
-/// The same for a program that has something to quote.
+/// As above, for a program that quotes something.
 #[track_caller]
 fn quotes_harmlessly(what: &str, command: Command) {
     let ended = run(command);
@@ -65,7 +65,7 @@ fn a_recorded_tree_with_any_content() {
         let paths = lines.filter_map(|line| Some(line.split_once(" = ")?.0));
         let changed = paths.map(|path| recorded(path, HOSTILE));
         let changed: Vec<String> = changed.collect();
-        // The healthy one file by file, others as a whole.
+        // The healthy recording file by file, others as a whole.
         let each: Vec<Vec<&str>> = match name == HEALTHY {
             true => changed.iter().map(|line| vec![line.as_str()]).collect(),
             false => vec![changed.iter().map(String::as_str).collect()],
@@ -205,7 +205,7 @@ fn words_of_the_command_line() {
         command
     };
     quotes_harmlessly("interface", with("DCF_TB_INTERFACE"));
-    // What is left of this one is its visible part.
+    // Only the visible part of this one remains.
     is_harmless("port", &run(with("DCF_TB_CONTROL_PORT")));
 }
 
@@ -254,7 +254,7 @@ fn names_of_what_is_pushed() {
     receiver.wait_err("listening");
     let push = || run(tool(cable.a(), &["push", "-vv", out.to_str().unwrap()]));
     is_harmless("push", &push());
-    // Names that are there already are named in the refusal.
+    // An error lists the existing names.
     fs::write(inside.join(HOSTILE), "another content").unwrap();
     let refused = push();
     is_harmless("push again", &refused);
@@ -290,7 +290,7 @@ fn reasons_of_a_receiver() {
 
 #[test]
 fn the_recordings_can_be_unpacked() {
-    // A line of this test that is no line of a recording would test nothing.
+    // A line of this test that is in no recording would test nothing.
     let root = tempfile::tempdir().unwrap();
     unpack(&recorded("a/b", HOSTILE), root.path());
     let content = fs::read_to_string(root.path().join("a/b")).unwrap();

@@ -1,4 +1,4 @@
-//! listen against strangers: streams that cost little, and lines that are few.
+//! listen with untrusted peers: idle streams use little memory, and lines are rate-limited.
 
 mod common;
 
@@ -9,7 +9,7 @@ use common::{tool, Tool};
 use nix::net::if_::if_nametoindex;
 use testkit::{wait_until, Cable, Facts, GENEROUS};
 
-/// As the tool greets: "DCFTBASK", a version, a service.
+/// The greeting of the tool: "DCFTBASK", a version, a service.
 fn greeting(service: u8) -> [u8; 16] {
     let mut bytes = *b"DCFTBASK\x01\0\0\0\0\0\0\0";
     bytes[9] = service;
@@ -46,7 +46,7 @@ fn idle_streams_cost_little() {
     let listener = listener(&cable, &[]);
     let mut streams = streams(&cable, STREAMS);
     let before = Facts::of(listener.id()).anonymous;
-    // A third each: of a benchmark either way, and of the user's own.
+    // A third each: benchmarks in both directions, and streams of the user.
     for (third, service) in [SINK, SOURCE, OTHER].into_iter().enumerate() {
         for stream in streams.iter_mut().skip(third).step_by(3) {
             match service {
@@ -82,11 +82,11 @@ fn streams_in_a_row_fill_no_screen() {
         let _ = (&stream).read_to_end(&mut Vec::new());
     }
     listener.wait_err(": 1 byte in");
-    // A line that comes later says how many did not.
-    wait_until("lines that were left out are counted", GENEROUS, || {
+    // A later line gives the number of suppressed ones.
+    wait_until("suppressed lines are counted", GENEROUS, || {
         let stream = &streams(&cable, 1)[0];
         (&*stream).write_all(b"x").unwrap();
-        listener.err().contains("were left out")
+        listener.err().contains("were suppressed")
     });
     assert!(listener.err().lines().count() < STREAMS);
 }

@@ -1,4 +1,4 @@
-//! Messages from made-up addresses to `dcf-tb listen --echo`.
+//! Messages with forged source addresses to `dcf-tb listen --echo`.
 
 mod common;
 
@@ -8,7 +8,7 @@ use std::net::{Ipv6Addr, SocketAddrV6, UdpSocket};
 use common::{run, tool, Tool};
 use testkit::{wait_until, Cable, Host, GENEROUS};
 
-/// More than the neighbours of which the kernel keeps all.
+/// More than the neighbours that the kernel always keeps.
 const MADE_UP: u16 = 900;
 /// Addresses that are answered within a minute (SECURITY.md).
 const ANSWERED: usize = 512;
@@ -39,7 +39,7 @@ fn echoes_to_made_up_addresses_are_limited() {
         made_up_neighbours(cable.a()) > 0
     });
     listener.wait_err("was not answered");
-    // What comes last is taken last.
+    // Messages are handled in order.
     run(tool(cable.b(), &["send", cable.a().address(), "the end"])).with(0);
     listener.wait_out("the end");
     let neighbours = made_up_neighbours(cable.a());

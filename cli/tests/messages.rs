@@ -19,7 +19,7 @@ fn listen(host: &Host, arguments: &[&str]) -> Tool {
 fn discover_prints_an_address_a_line_and_nothing_else() {
     let cable = Cable::new();
     let nobody = run(tool(cable.a(), &["discover", "--wait", "0.2"]));
-    assert!(nobody.err.contains("nobody answered on thunderbolt0"));
+    assert!(nobody.err.contains("no peer answered on thunderbolt0"));
     assert_eq!(nobody.with(4), "");
 
     let _listener = listen(cable.b(), &[]);

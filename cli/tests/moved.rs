@@ -1,25 +1,18 @@
-//! A peer whose address is another one when the cable is plugged in again.
+//! A peer whose address has changed when the cable is plugged in again.
 
 mod common;
 
 use std::fs;
 
-use common::folders::{content, slow, Folders, LONG};
+use common::folders::Folders;
 use common::{tool, Tool};
-use testkit::{wait_until, Cable};
+use testkit::Cable;
 
 const SIZE: usize = 48 << 20;
-const SOME: u64 = 10 << 20;
 
-/// A push under way, of which some has arrived.
+/// A push in progress, of which some has arrived.
 fn under_way(cable: &Cable, folders: &Folders, arguments: &[&str]) -> Tool {
-    let file = folders.write("out/file", content(SIZE));
-    slow(cable.a());
-    let pusher = Tool::start(tool(cable.a(), &[&["push", &file], arguments].concat()));
-    wait_until("some of it arrives", LONG, || {
-        folders.arrived("file") > SOME
-    });
-    pusher
+    folders.push_slowly(cable, SIZE, arguments)
 }
 
 #[test]
@@ -31,7 +24,7 @@ fn a_push_follows_the_receiver() {
     pusher.wait_err("waiting for up to 120 s");
     let moved = cable.plug_with_another_address();
     let said = format!(
-        "{} is gone; the receiver is at {moved} now",
+        "{} no longer answers; the receiver is now at {moved}",
         cable.b().address()
     );
     pusher.wait_err(&said);
@@ -91,7 +84,7 @@ fn another_receiver_at_the_same_address_does_not_get_the_rest_either() {
     assert!(
         ended
             .err
-            .contains("is not the one that this push began with"),
+            .contains("is not the one that this push started with"),
         "{}",
         ended.err
     );
@@ -107,11 +100,14 @@ fn an_address_that_was_given_is_said_to_be_gone() {
     cable.unplug();
     pusher.wait_err("waiting for up to 20 s");
     let moved = cable.plug_with_another_address();
-    let said = format!("{} is gone; who answers now: {moved}", cable.b().address());
+    let said = format!(
+        "{} no longer answers; these peers do: {moved}",
+        cable.b().address()
+    );
     pusher.wait_err(&said);
     let ended = pusher.end();
     assert!(
-        ended.err.contains("with the new address or with none"),
+        ended.err.contains("with the new address or without one"),
         "{}",
         ended.err
     );
@@ -138,7 +134,7 @@ fn ping_follows_the_only_peer() {
     let moved = cable.plug_with_another_address();
     found.wait_out(&format!("16 bytes from {moved}"));
     named.wait_err(&format!(
-        "{} is gone; who answers now: {moved}",
+        "{} no longer answers; these peers do: {moved}",
         cable.b().address()
     ));
     for ping in [&found, &named] {

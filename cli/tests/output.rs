@@ -1,4 +1,4 @@
-//! Each command with a standard output that cannot be written to: it says so, and ends.
+//! Each command with a standard output that cannot be written: it reports that and ends.
 
 mod common;
 
@@ -12,7 +12,7 @@ use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use testkit::{wait_until, Cable, GENEROUS};
 
-/// A program with an output of its own; killed when it does not end.
+/// A program with its own output, killed if it does not end.
 struct Started(Child);
 
 impl Started {
@@ -20,13 +20,13 @@ impl Started {
         Self(command.stdout(out).stderr(Stdio::piped()).spawn().unwrap())
     }
 
-    /// Its exit code, and what it said.
+    /// Its exit code and standard error.
     #[track_caller]
     fn end(self) -> (Option<i32>, String) {
         self.end_by(|| ())
     }
 
-    /// The same; makes a call each time before looking.
+    /// As above, with a call before each check.
     #[track_caller]
     fn end_by(mut self, mut call: impl FnMut()) -> (Option<i32>, String) {
         let mut status = None;
@@ -60,7 +60,7 @@ fn hung_up() -> OwnedFd {
     rustix::fs::open(name, flags, rustix::fs::Mode::empty()).unwrap()
 }
 
-/// A pipe that nobody reads any more.
+/// A pipe whose reader has exited.
 fn broken() -> OwnedFd {
     let (reader, writer) = io::pipe().unwrap();
     drop(reader);
@@ -131,7 +131,7 @@ fn commands_of_one_machine_end_when_nobody_can_be_told() {
         &["doctor", "--json", "--root", root],
     ] {
         fails(&words.join(" "), || local(words));
-        // Nobody reads what is said beside it: that changes nothing.
+        // A standard error without a reader makes no difference.
         let usual = run(local(words));
         let mut mute = closed(&local(words), 2);
         let out = mute.output().unwrap();
@@ -192,7 +192,7 @@ fn a_signal_ends_a_program_whose_output_nobody_reads() {
         let (_reader, mut writer) = io::pipe().unwrap();
         rustix::io::ioctl_fionbio(&writer, true).unwrap();
         while writer.write(&[b'.'; 4096]).is_ok() {}
-        // As it was, it waits in write(2); so does one that does not block, in poll(2).
+        // A blocking descriptor waits in write(2), a non-blocking one in poll(2).
         for blocks in [true, false] {
             rustix::io::ioctl_fionbio(&writer, !blocks).unwrap();
             let mut command = tool(cable.a(), &["ping", "-i", "0.01", cable.b().address()]);

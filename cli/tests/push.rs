@@ -1,4 +1,4 @@
-//! push and receive between two hosts: what arrives, what is refused, what is said.
+//! push and receive between two hosts: files that arrive, refusals, and output.
 
 mod common;
 
@@ -48,14 +48,14 @@ fn folders_arrive_as_cp_would_have_them() {
     );
     receiver.wait_err("3 files received from fe80::");
 
-    // Nothing is sent twice; what is in a folder goes where `DIR/.` says.
+    // No file is sent twice; `DIR/.` copies the content of a folder.
     let again = push(
         cable.a(),
         &[&folders.at("out/d"), &folders.at("out/d/deep/.")],
     );
     assert!(again.err.contains("2 files pushed"), "{}", again.err);
     assert!(again.err.contains(": 5 B in"), "{}", again.err);
-    assert!(again.err.contains("3 were there already"), "{}", again.err);
+    assert!(again.err.contains("3 existed already"), "{}", again.err);
     again.with(0);
     assert_eq!(folders.read("in/er/small"), b"small");
     receiver.interrupt();
@@ -83,7 +83,7 @@ fn nothing_is_overwritten_without_force() {
     assert_eq!(folders.read("in/other"), b"theirs, longer");
     assert_eq!(folders.names("in"), ["other"], "nothing was changed");
 
-    // What a push brought, and of the same size: the content decides.
+    // A file of an earlier push with the same size: the content decides.
     fs::remove_file(folders.at("in/other")).unwrap();
     push(cable.a(), &arguments).with(0);
     let later = std::time::SystemTime::now();
@@ -97,7 +97,7 @@ fn nothing_is_overwritten_without_force() {
     let refused = push(cable.a(), &arguments);
     assert!(refused
         .err
-        .contains("other: it exists already, with other content"));
+        .contains("other: it exists with different content"));
     refused.with(5);
     assert_eq!(folders.names("in"), ["new", "other"]);
     assert_eq!(folders.read("in/other"), b"ours");
@@ -143,16 +143,18 @@ fn what_is_neither_file_nor_folder_is_left_out_and_said() {
     assert!(
         pushed
             .err
-            .contains("link: a link: it leads out of what is pushed (--dereference"),
+            .contains("link: a link: it leads outside of the pushed folders (use --dereference"),
         "{}",
         pushed.err
     );
     assert!(
-        pushed.err.contains("pipe: neither a file nor a folder"),
+        pushed
+            .err
+            .contains("pipe: it is neither a file nor a folder"),
         "{}",
         pushed.err
     );
-    assert!(pushed.err.contains("2 were left out"), "{}", pushed.err);
+    assert!(pushed.err.contains("2 were skipped"), "{}", pushed.err);
     pushed.with(8);
     assert_eq!(folders.names("in"), ["d", "d/file"]);
     fs::remove_file(folders.at("out/d/pipe")).unwrap();
@@ -189,7 +191,7 @@ fn more_streams_are_tried_by_itself() {
     let folder = folders.at("out/d");
     let arguments = ["push", "-v", &folder, cable.b().address()];
     let mut pusher = Tool::start(tool(cable.a(), &arguments));
-    pusher.wait_err("one more stream is tried");
+    pusher.wait_err("trying one more stream");
     fast(cable.a());
     pusher.end().with(0);
     assert_eq!(folders.names("in/d"), folders.names("out/d"));
@@ -224,7 +226,7 @@ fn who_does_not_receive_is_told_from_who_is_not_there() {
     let file = folders.write("out/file", "content");
     let nobody = push(cable.a(), &[&file]);
     assert!(
-        nobody.err.contains("nobody answered on thunderbolt0"),
+        nobody.err.contains("no peer answered on thunderbolt0"),
         "{}",
         nobody.err
     );

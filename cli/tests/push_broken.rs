@@ -1,33 +1,23 @@
-//! Pushes that are cut off in the middle: by the cable, by either end, by a full disk, by a change.
+//! Pushes that are interrupted: by the cable, by either end, by a full disk, by a change.
 
 mod common;
 
 use std::fs::{self, File};
 use std::io::Write;
 
-use common::folders::{content, fast, push, slow, Disk, Folders, LONG};
+use common::folders::{content, fast, push, Disk, Folders};
 use common::{tool, Tool};
-use testkit::{wait_until, while_suspended, Cable};
+use testkit::{while_suspended, Cable};
 
-/// What takes seconds at the speed of [`slow`].
+/// A size that takes seconds at the speed of [`slow`].
 const SIZE: usize = 48 << 20;
-/// As far as it has come when something happens.
-const SOME: u64 = 10 << 20;
-
-/// A push under way, of which some has arrived.
+/// A push in progress, of which some has arrived.
 fn under_way(cable: &Cable, folders: &Folders, arguments: &[&str]) -> Tool {
-    let file = folders.write("out/file", content(SIZE));
-    slow(cable.a());
     let to = cable.b().address();
-    let arguments = [&["push", &file, to], arguments].concat();
-    let pusher = Tool::start(tool(cable.a(), &arguments));
-    wait_until("some of it arrives", LONG, || {
-        folders.arrived("file") > SOME
-    });
-    pusher
+    folders.push_slowly(cable, SIZE, &[&[to], arguments].concat())
 }
 
-/// Megabytes that a push says it sent.
+/// The megabytes that a push reports as sent.
 fn sent(said: &str) -> f64 {
     let line = said
         .lines()
@@ -51,7 +41,7 @@ fn a_cable_that_is_pulled_and_plugged_in_again() {
     let mut pusher = under_way(&cable, &folders, &[]);
     cable.unplug();
     pusher.wait_err("waiting for up to 120 s");
-    receiver.wait_err("pushing it again goes on from there");
+    receiver.wait_err("push it again to resume");
     assert_eq!(folders.names("in"), [".file.dcf-part"]);
     cable.plug();
     let ended = pusher.end();
@@ -68,7 +58,11 @@ fn a_cable_that_stays_away() {
     let pusher = under_way(&cable, &folders, &["--wait", "0.3"]);
     cable.unplug();
     let ended = pusher.end();
-    assert!(ended.err.contains("push the same again"), "{}", ended.err);
+    assert!(
+        ended.err.contains("push the same files again"),
+        "{}",
+        ended.err
+    );
     ended.with(3);
 }
 
@@ -101,7 +95,7 @@ fn a_pusher_that_is_interrupted_goes_on_where_it_stopped() {
     let ended = pusher.end();
     assert_eq!(ended.err, "", "who interrupts it knows");
     ended.with(130);
-    receiver.wait_err("pushing it again goes on from there");
+    receiver.wait_err("push it again to resume");
     assert_eq!(folders.names("in"), [".file.dcf-part"]);
 
     let part = folders.at("in/.file.dcf-part");
@@ -126,7 +120,7 @@ fn what_was_kept_is_checked_before_it_is_used() {
     let pusher = under_way(&cable, &folders, &[]);
     pusher.interrupt();
     pusher.end().with(130);
-    receiver.wait_err("pushing it again goes on from there");
+    receiver.wait_err("push it again to resume");
     fast(cable.a());
     let file = folders.at("out/file");
     let mut kept = folders.read("in/.file.dcf-part");
@@ -146,11 +140,11 @@ fn one_push_at_a_time() {
     let pusher = under_way(&cable, &folders, &[]);
     let other = folders.write("out/other", "other");
     let busy = push(cable.a(), &["--wait", "0", &other, cable.b().address()]);
-    assert!(busy.err.contains("somebody else"), "{}", busy.err);
+    assert!(busy.err.contains("busy with another push"), "{}", busy.err);
     busy.with(4);
     let to = cable.b().address();
     let mut patient = Tool::start(tool(cable.a(), &["push", &other, to]));
-    patient.wait_err("another push is under way over there");
+    patient.wait_err("the receiver is busy with another push");
     fast(cable.a());
     pusher.end().with(0);
     patient.end().with(0);
@@ -169,7 +163,7 @@ fn a_file_that_changes_meanwhile_is_not_taken_for_good() {
     file.write_all(b"more").unwrap();
     fast(cable.a());
     let ended = pusher.end();
-    assert!(ended.err.contains("it changed since"), "{}", ended.err);
+    assert!(ended.err.contains("it changed after"), "{}", ended.err);
     ended.with(7);
     assert_eq!(folders.names("in"), [".file.dcf-part"]);
     push(cable.a(), &[&folders.at("out/file")]).with(0);
@@ -184,8 +178,7 @@ fn a_disk_that_is_too_small_is_said_before_anything_is_sent() {
     let _receiver = folders.receive(cable.b(), &[]);
     let full = push(cable.a(), &[&file]);
     assert!(
-        full.err
-            .contains("the disk is too full: 5.00 MiB are needed"),
+        full.err.contains("not enough disk space: 5.00 MiB needed"),
         "{}",
         full.err
     );
@@ -201,7 +194,7 @@ fn a_disk_that_becomes_full_meanwhile() {
     let pusher = under_way(&cable, &folders, &[]);
     while_suspended(receiver.id(), || {
         let mut other = File::create(folders.at("in/somebody else's")).unwrap();
-        // As much as fits: more may have arrived than was waited for.
+        // As much as fits: more may have arrived than the test waited for.
         let _ = other.write_all(&vec![1; 40 << 20]);
     });
     fast(cable.a());

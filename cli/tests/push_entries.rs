@@ -1,4 +1,4 @@
-//! Entries that one side's file system refuses: they are said, and all others arrive.
+//! Entries that one side's file system refuses: they are reported, and all others arrive.
 
 mod common;
 
@@ -12,7 +12,7 @@ use testkit::{Cable, Host};
 
 const LARGE: usize = (9 << 20) + 1234;
 
-/// `dcf-tb` that permissions stop, also where the tests run as root.
+/// `dcf-tb` subject to permissions, even where the tests run as root.
 fn bound_by_permissions(host: &Host, arguments: &[&str]) -> Command {
     let mut command = host.command("setpriv");
     command.args(["--bounding-set", "-dac_override,-dac_read_search", TOOL]);
@@ -122,7 +122,7 @@ fn the_rest_of_a_file_that_failed_is_not_sent() {
         .find(|line| line.contains("1 file pushed"));
     let sent = line.and_then(|line| line.split(": ").nth(1)?.split(' ').next());
     let sent: f64 = sent.unwrap().parse().unwrap();
-    // What is in the buffers of both sides when the word comes, and no more.
+    // At most the content of both sides' buffers when the result arrives.
     assert!(sent < 48.0, "{}", pushed.err);
     pushed.with(1);
     assert_eq!(folders.read("in/d/z"), b"after it");
@@ -134,7 +134,7 @@ fn what_is_there_already_and_cannot_be_read() {
     folders.write("out/d/compared", content(LARGE));
     mode(&folders.write("in/d/compared", content(LARGE)), 0);
     let _receiver = receive(&folders, cable.b(), &["--compare"]);
-    let failing = [("compared", "what is there already cannot be read")];
+    let failing = [("compared", "the existing file cannot be read")];
     all_but(&cable, &folders, &failing, 1);
 }
 
@@ -173,11 +173,11 @@ fn something_of_another_kind_is_in_the_way() {
         symlink("../../elsewhere", folders.at("in/d/a link over there")).unwrap();
         let _receiver = receive(&folders, cable.b(), arguments);
         let failing = [
-            ("a file over there", "no folder"),
+            ("a file over there", "something other than a folder"),
             ("a file over there/deep", "its folder d/"),
             ("a file over there/deep/file", "its folder d/"),
-            ("a folder over there", "a folder of that name is there"),
-            ("a link over there", "no folder"),
+            ("a folder over there", "a folder has that name"),
+            ("a link over there", "something other than a folder"),
             ("a link over there/file", "its folder d/"),
         ];
         all_but(&cable, &folders, &failing, 5);
@@ -191,14 +191,14 @@ fn a_file_that_is_too_large_for_the_receivers_limit() {
     let (cable, folders) = (Cable::new(), Folders::new());
     folders.write("out/d/large", content(LARGE));
     folders.write("out/d/not so large", content(5 << 20));
-    // Beyond the limit by a piece that goes through memory.
+    // Beyond the limit by a piece that is copied through user space.
     folders.write("out/d/rest", content((4 << 20) + 100_000));
     let receiver = receive(&folders, cable.b(), &[]);
     let limit = format!("--fsize={}", 4 << 20);
     let mut limited = Command::new("prlimit");
     limited.args(["--pid", &receiver.id().to_string(), &limit]);
     assert!(limited.status().unwrap().success());
-    let why = "no room for so large a file";
+    let why = "cannot store a file of that size";
     let failing = [("large", why), ("not so large", why), ("rest", why)];
     all_but(&cable, &folders, &failing, 6);
 }
@@ -243,7 +243,11 @@ fn the_folder_itself_fails() {
     let mounted = Mounted::at(folders.at("in"), "ro");
     let read_only = receive(&folders, cable.b(), &[]);
     let pushed = push(cable.a(), &[&folders.at("out/d")]);
-    assert!(pushed.err.contains("is read-only"), "{}", pushed.err);
+    assert!(
+        pushed.err.contains("read-only file system"),
+        "{}",
+        pushed.err
+    );
     pushed.with(1);
     drop(read_only);
     drop(mounted);
@@ -252,9 +256,7 @@ fn the_folder_itself_fails() {
     fs::remove_dir(folders.at("in")).unwrap();
     let pushed = push(cable.a(), &[&folders.at("out/d")]);
     assert!(
-        pushed
-            .err
-            .contains("the folder that is received into was removed"),
+        pushed.err.contains("the receiver's folder was removed"),
         "{}",
         pushed.err
     );

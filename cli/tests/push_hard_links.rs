@@ -1,4 +1,4 @@
-//! Hard links within a push, and what files have that does not come along.
+//! Hard links within a push, and metadata that is not copied.
 
 mod common;
 
@@ -20,7 +20,7 @@ fn inode(folders: &Folders, name: &str) -> u64 {
     fs::metadata(folders.at(name)).unwrap().ino()
 }
 
-/// Files of which some are one: three names of the large one, two of the small one.
+/// Files with several names: three of the large one, two of the small one.
 fn names(folders: &Folders) -> String {
     folders.write("out/d/a", content(LARGE));
     folders.write("out/d/sub/own", "own");
@@ -68,10 +68,10 @@ fn names_of_one_file_stay_names_of_one_file() {
         pushed.with(0);
         arrived(&folders);
         let again = push(cable.a(), &arguments);
-        assert!(again.err.contains("6 were there already"), "{}", again.err);
+        assert!(again.err.contains("6 existed already"), "{}", again.err);
         again.with(0);
 
-        // A name that went comes back, also the first; one that became a copy is a name again.
+        // A removed name comes back, even the first; a copy becomes a link again.
         for lost in ["in/d/b", "in/d/a"] {
             fs::remove_file(folders.at(lost)).unwrap();
             push(cable.a(), &arguments).with(0);
@@ -119,11 +119,7 @@ fn names_follow_the_time_of_their_file() {
             file.unwrap().set_modified(time).unwrap();
         }
         let pushed = push(cable.a(), &[&folder]);
-        assert!(
-            pushed.err.contains("6 were there already"),
-            "{}",
-            pushed.err
-        );
+        assert!(pushed.err.contains("6 existed already"), "{}", pushed.err);
         pushed.with(0);
         arrived(&folders);
         for name in ["a", "b", "sub/c", "small", "sub/small"] {
@@ -133,7 +129,7 @@ fn names_follow_the_time_of_their_file() {
     }
 }
 
-/// A file of its own that a push brought becomes a name of another if it has the same content, and only then.
+/// A separate file of an earlier push becomes a link to another if it has the same content, and only then.
 #[test]
 fn a_copy_becomes_a_name_when_its_content_is_the_same() {
     let (cable, folders) = (Cable::new(), Folders::new());
@@ -171,7 +167,7 @@ fn a_name_of_a_file_that_did_not_arrive() {
     let _receiver = folders.receive(cable.b(), &[]);
     let pushed = push(cable.a(), &[&folder]);
     for name in ["d/b", "d/sub/c"] {
-        let said = format!("{name}: d/a, which it is another name of, did not arrive");
+        let said = format!("{name}: d/a, of which it is another name, did not arrive");
         assert!(pushed.err.contains(&said), "{}", pushed.err);
     }
     assert_ne!(pushed.code, 0);
@@ -246,13 +242,13 @@ fn what_does_not_come_along_is_said_once() {
     fs::set_permissions(&second, Permissions::from_mode(0o4755)).unwrap();
     let _receiver = folders.receive(cable.b(), &["--force"]);
     let pushed = push(cable.a(), &[&folder]);
-    let said = "not copied, of so many files and folders: extended attributes (2), access control \
+    let said = "not copied (number of files and folders): extended attributes (2), access control \
                 lists (1), set-user-ID, set-group-ID or sticky bits (1)";
     assert_eq!(pushed.err.matches(said).count(), 1, "{}", pushed.err);
     pushed.with(0);
     let quiet = push(cable.a(), &["--quiet", &folder]);
     assert_eq!(quiet.err, "");
-    // The marks of a receiver are no loss.
+    // The receiver's own marks do not count.
     let received = push(cable.b(), &["--wait", "0", &folders.at("in/d")]);
     assert!(!received.err.contains("not copied"), "{}", received.err);
 }

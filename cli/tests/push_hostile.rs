@@ -1,5 +1,5 @@
-//! A pusher that does not mean well, speaking the protocol by hand: docs/DCF-TB.md. And a user of the pushing
-//! machine who does not.
+//! A malicious pusher that speaks the protocol by hand (docs/DCF-TB.md), and a malicious user of the pushing
+//! machine.
 
 mod common;
 
@@ -14,12 +14,12 @@ use thunderbolt_transport::{DataStream, ThunderboltTransportBuilder};
 
 const FILE: u8 = 2;
 
-/// What comes back on a stream on which `bytes` are sent behind the greeting of the first version.
+/// Sends `bytes` after a greeting of the first version, and returns the whole answer.
 fn answer(cable: &Cable, bytes: &[u8]) -> Vec<u8> {
     answer_to(cable, 0, bytes)
 }
 
-/// The same behind a greeting that offers extensions.
+/// As [`answer`], after a greeting that offers extensions.
 fn answer_to(cable: &Cable, offered: u8, bytes: &[u8]) -> Vec<u8> {
     cable.a().run(|| {
         let transport = ThunderboltTransportBuilder::new()
@@ -59,7 +59,7 @@ fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
     [&[kind][..], &length, payload].concat()
 }
 
-/// A push of one entry, as far as its content.
+/// The announcement of one entry.
 fn announced(kind: u8, path: &[u8], size: u64) -> Vec<u8> {
     let length = u16::try_from(path.len()).unwrap().to_be_bytes();
     let entry = [
@@ -76,7 +76,7 @@ fn announced(kind: u8, path: &[u8], size: u64) -> Vec<u8> {
     [frame(1, &entry), frame(2, &sum)].concat()
 }
 
-/// The exit code and the words of a refusal, which is all that comes behind the welcome.
+/// The exit code and the reason of a refusal, which is the whole answer after the greeting's.
 #[track_caller]
 fn refused(answer: &[u8]) -> (u8, String) {
     assert_eq!(&answer[..10], b"DCFTBANS\x01\x01");
@@ -147,10 +147,10 @@ fn who_does_not_keep_to_the_protocol() {
     for bytes in &wrong {
         let (code, why) = refused(&answer(&cable, bytes));
         assert_eq!(code, 4, "{why}");
-        assert!(why.contains("does not keep to the protocol"), "{why}");
+        assert!(why.contains("violated the protocol"), "{why}");
     }
     assert!(folders.names("in").is_empty());
-    // The welcome, the plan and the word that it may go on; then what may not follow.
+    // The answer to the greeting, the plan and "ready"; then a message that is not allowed.
     for bytes in [
         frame(4, &7_u32.to_be_bytes()),
         [frame(4, &[0; 4]), frame(4, &[0; 4])].concat(),
@@ -163,9 +163,9 @@ fn who_does_not_keep_to_the_protocol() {
         let bytes = [announced(FILE, b"a", 4), bytes].concat();
         let all = answer(&cable, &bytes);
         let said = String::from_utf8_lossy(&all);
-        assert!(said.contains("does not keep to the protocol"), "{said:?}");
+        assert!(said.contains("violated the protocol"), "{said:?}");
     }
-    // A wrong checksum is no crime; the file is not taken.
+    // A wrong checksum is no violation of the protocol; the file is refused.
     let data = [&4_u64.to_be_bytes()[..], &[0; 16]].concat();
     let damaged = [
         announced(FILE, b"a", 4),
@@ -176,10 +176,7 @@ fn who_does_not_keep_to_the_protocol() {
     ];
     let all = answer(&cable, &damaged.concat());
     let said = String::from_utf8_lossy(&all);
-    assert!(
-        said.contains("the checksum at offset 0 is wrong"),
-        "{said:?}"
-    );
+    assert!(said.contains("wrong checksum at offset 0"), "{said:?}");
     assert!(folders.names("in").is_empty());
     receiver.wait_err("is missing");
 }
@@ -193,14 +190,14 @@ fn a_link_that_is_swapped_in_after_the_walk_is_not_followed() {
     folders.write("out/d/file", "another");
     let large = folders.write("out/large", content(48 << 20));
     let _receiver = folders.receive(cable.b(), &[]);
-    // While another push is under way, this one has walked its folder and waits.
+    // While another push is in progress, this one has walked its folder and waits.
     slow(cable.a());
     let to = cable.b().address();
     let first = Tool::start(tool(cable.a(), &["push", &large, to]));
     wait_until("some of it arrives", LONG, || folders.arrived("large") > 0);
     let folder = folders.at("out/d");
     let mut pusher = Tool::start(tool(cable.a(), &["push", &folder, to]));
-    pusher.wait_err("another push is under way over there");
+    pusher.wait_err("the receiver is busy with another push");
     fs::rename(folders.at("out/d/swapped"), folders.at("out/was")).unwrap();
     symlink(folders.at("secret"), folders.at("out/d/swapped")).unwrap();
     fs::remove_file(folders.at("out/d/file")).unwrap();
@@ -209,14 +206,14 @@ fn a_link_that_is_swapped_in_after_the_walk_is_not_followed() {
     first.end().with(0);
     let ended = pusher.end();
     for name in ["d/file", "d/swapped/file"] {
-        let said = format!("{name}: cannot be read: a link took its place");
+        let said = format!("{name}: cannot be read: it was replaced by a link");
         assert!(ended.err.contains(&said), "{}", ended.err);
     }
     ended.with(7);
     assert_eq!(folders.names("in"), ["d", "d/swapped", "large"]);
 }
 
-/// One entry of the extended announcement, up to what its kind needs.
+/// One entry in the extended format, without the fields of its kind.
 fn extended(kind: u8, path: &[u8], size: u64) -> Vec<u8> {
     let length = u16::try_from(path.len()).unwrap().to_be_bytes();
     [
@@ -236,7 +233,7 @@ fn link(path: &[u8], target: &[u8]) -> Vec<u8> {
     [&extended(3, path, 0)[..], &length, target].concat()
 }
 
-/// An announcement of these entries, which have `size` bytes together.
+/// An announcement of these entries, with `size` bytes in total.
 fn all_of(entries: &[Vec<u8>], size: u64) -> Vec<u8> {
     let count = u32::try_from(entries.len()).unwrap();
     let sum = [&count.to_be_bytes()[..], &size.to_be_bytes()].concat();
@@ -267,7 +264,7 @@ fn links_that_lead_out_of_the_folder_or_may() {
             vec![folder(b"d"), link(b"l", b"d/../../secret")],
             "leads out",
         ),
-        // By its words it stays within; through the other link it does not.
+        // By its text it stays within; through the other link it does not.
         (
             vec![
                 folder(b"d"),
@@ -275,15 +272,15 @@ fn links_that_lead_out_of_the_folder_or_may() {
                 link(b"d/e/up", b"../.."),
                 link(b"l", b"d/e/up/../secret"),
             ],
-            "behind a name that is no folder",
+            "after a name that is not a folder",
         ),
-        // The folder that makes `..` harmless is none of this push.
+        // The folder that would make `..` harmless is not part of this push.
         (
             vec![link(b"l", b"d/../x")],
-            "behind a name that is no folder",
+            "after a name that is not a folder",
         ),
         (vec![link(b"l", b"")], "is empty"),
-        (vec![link(b"l", b"a\0b")], "zero byte"),
+        (vec![link(b"l", b"a\0b")], "NUL byte"),
         (vec![link(b"l", &[b'x'; 4096])], "too long"),
         (vec![link(b"../l", b"x")], "is refused"),
         (vec![link(b".x.dcf-part", b"x")], "is refused"),
@@ -310,7 +307,7 @@ fn links_that_do_not_keep_to_the_protocol() {
     let _receiver = folders.receive(cable.b(), &[]);
     let one = link(b"l", b"x");
     for (offered, bytes) in [
-        // What was not offered is not taken.
+        // Extensions that were not offered are not accepted.
         (0, all_of(std::slice::from_ref(&one), 0)),
         (0x80, all_of(std::slice::from_ref(&one), 0)),
         (LINKS, frame(9, &one[..one.len() - 1])),
@@ -324,7 +321,7 @@ fn links_that_do_not_keep_to_the_protocol() {
         let (code, why) = refused(&answer_to(&cable, offered, &bytes));
         assert_eq!(code, 4, "{why}");
     }
-    // An old entry is no link; a link has no content, and is made once.
+    // An entry of version 1 cannot be a link; a link has no content, and is created once.
     let (code, why) = refused(&answer_to(&cable, LINKS, &announced(3, b"l", 0)));
     assert_eq!(code, 8, "{why}");
     for bytes in [
@@ -339,7 +336,7 @@ fn links_that_do_not_keep_to_the_protocol() {
         let bytes = [all_of(std::slice::from_ref(&one), 0), bytes].concat();
         let said = answer_to(&cable, LINKS, &bytes);
         let said = String::from_utf8_lossy(&said);
-        assert!(said.contains("does not keep to the protocol"), "{said:?}");
+        assert!(said.contains("violated the protocol"), "{said:?}");
         assert_eq!(folders.names("in"), ["l"]);
         fs::remove_file(folders.at("in/l")).unwrap();
     }
@@ -359,10 +356,10 @@ fn nothing_is_created_through_a_link_of_the_same_push() {
         frame(8, b""),
     ];
     answer_to(&cable, LINKS, &bytes.concat());
-    receiver.wait_err("a link or a file is where a folder should be");
+    receiver.wait_err("a component of its path is a link or a file, not a folder");
     assert_eq!(folders.read("in/target/own"), b"own");
     assert_eq!(folders.names("in/target"), ["own"]);
-    // A folder does not take a link's place, nor a link a folder's.
+    // A folder does not replace a link, nor a link a folder.
     for entry in [extended(1, b"l", 0), link(b"target", b"l")] {
         let said = answer_to(&cable, LINKS, &all_of(&[entry], 0));
         // The result of the entry, with its exit code.
@@ -373,7 +370,7 @@ fn nothing_is_created_through_a_link_of_the_same_push() {
 
 const PIECE: u64 = 4 << 20;
 
-/// A sparse file as it is announced.
+/// The announcement of a sparse file.
 fn sparse(path: &[u8], size: u64, data: u64) -> Vec<u8> {
     [&extended(FILE, path, size)[..], &data.to_be_bytes()].concat()
 }
@@ -382,7 +379,7 @@ fn hole(length: u64) -> Vec<u8> {
     frame(10, &length.to_be_bytes())
 }
 
-/// What is said of a piece with these extents, without its data.
+/// The message of a piece with these extents, without its data.
 fn extents(length: u64, sum: [u8; 16], extents: &[(u32, u32)]) -> Vec<u8> {
     let mut payload = [&length.to_be_bytes()[..], &sum].concat();
     for (offset, length) in extents {
@@ -430,17 +427,17 @@ fn holes_that_do_not_keep_to_the_protocol() {
     ] {
         let said = says(&[&begin[..], &wrong].concat());
         assert!(
-            said.contains("does not keep to the protocol"),
+            said.contains("violated the protocol"),
             "{wrong:?}: {said:?}"
         );
     }
-    // Out of turn, not offered, more data than bytes.
-    assert!(says(&hole(PIECE)).contains("does not keep to the protocol"));
-    assert!(says(&[&file[..], &hole(PIECE)].concat()).contains("does not keep to the protocol"));
+    // Out of turn, not offered, more data than the size.
+    assert!(says(&hole(PIECE)).contains("violated the protocol"));
+    assert!(says(&[&file[..], &hole(PIECE)].concat()).contains("violated the protocol"));
     for (offered, bytes) in [
         (HOLES, all_of(&[sparse(b"f", 10, 11)], 10)),
         (HOLES, all_of(&[extended(FILE, b"f", 10)], 10)),
-        // Without holes nothing stands behind a path: it is taken for the next entry.
+        // Without the extension, the field after the path is parsed as the next entry.
         (LINKS, file.clone()),
     ] {
         let (code, why) = refused(&answer_to(&cable, offered, &bytes));
@@ -449,8 +446,8 @@ fn holes_that_do_not_keep_to_the_protocol() {
     let plain = all_of(&[extended(FILE, b"g", size)], size);
     let bytes = [plain, frame(4, &[0; 4]), hole(PIECE)].concat();
     let said = String::from_utf8_lossy(&answer_to(&cable, LINKS, &bytes)).into_owned();
-    assert!(said.contains("does not keep to the protocol"), "{said:?}");
-    // What was right before stays for the next push, and is no file under its name.
+    assert!(said.contains("violated the protocol"), "{said:?}");
+    // The correct pieces are kept for the next push, but not under the file's name.
     assert!(folders
         .names("in")
         .iter()
@@ -473,13 +470,13 @@ fn a_sparse_piece_is_checked_with_its_holes() {
     let said = answer_to(&cable, HOLES, &bytes.concat());
     let said = String::from_utf8_lossy(&said);
     assert!(
-        said.contains("the checksum at offset 4194304 is wrong"),
+        said.contains("wrong checksum at offset 4194304"),
         "{said:?}"
     );
     receiver.wait_err("is missing");
     assert_eq!(folders.names("in"), [".f.dcf-part"]);
     assert_eq!(folders.arrived("f"), PIECE);
-    // Of one that is cut off nothing is kept that is not whole.
+    // Of an interrupted file only complete pieces are kept.
     let cut = [
         all_of(&[sparse(b"g", size, 8)], size),
         frame(4, &[0; 4]),
@@ -497,7 +494,7 @@ fn holes_beyond_what_a_file_can_be() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let mut receiver = folders.receive(cable.b(), &[]);
     let size = i64::MAX as u64;
-    // Either the file system takes it, or that is the result: nothing is written for it, and others go on.
+    // Either the file system supports it, or the entry fails without any data written, and others continue.
     let bytes = [
         all_of(&[sparse(b"f", size, 0), sparse(b"g", 0, 0)], size),
         frame(4, &[0; 4]),
@@ -572,7 +569,7 @@ fn a_hard_link_gives_no_name_to_what_the_push_did_not_bring() {
         .write(true)
         .open(folders.at("in/secret"));
     secret.unwrap().set_times(time).unwrap();
-    // Size and time are guessed right: the answer is the same as for any other.
+    // Even with the correct size and time, the answer is the same as for any other.
     for size in [6, 7] {
         let bytes = all_of(&[file(b"secret", size), hard_link(b"l", 0)], size);
         let (code, why) = refused(&answer_to(&cable, HARD_LINKS, &bytes));
@@ -584,7 +581,7 @@ fn a_hard_link_gives_no_name_to_what_the_push_did_not_bring() {
     assert_eq!(folders.names("in"), ["secret"]);
     drop(receiver);
 
-    // Named before the file has come: the file that is there under its name is not the push's.
+    // Linked before the file has arrived: the existing file of that name is not the push's.
     let mut receiver = folders.receive(cable.b(), &["--force"]);
     let bytes = [
         all_of(&[file(b"secret", 6), hard_link(b"l", 0)], 6),

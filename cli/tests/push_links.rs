@@ -1,4 +1,4 @@
-//! Links within what is pushed: kept as they are, and never a way out of the receiver's folder.
+//! Links within the pushed folders: kept unchanged, and never a way out of the receiver's folder.
 
 mod common;
 
@@ -10,7 +10,7 @@ use common::folders::{content, push, Folders};
 use testkit::{Cable, GENEROUS};
 use thunderbolt_transport::{DataStream, ThunderboltTransportBuilder};
 
-/// A model cache: what a model consists of is under its hash, and snapshots have names for it.
+/// A model cache: blobs are named by their hash, and snapshots link to them.
 fn cache(folders: &Folders) -> String {
     for (blob, size) in [("abc", 5 << 20), ("def", 100)] {
         folders.write(&format!("out/hub/blobs/{blob}"), content(size));
@@ -46,7 +46,7 @@ fn a_model_cache_arrives_as_it_is() {
         "{}",
         pushed.err
     );
-    assert!(!pushed.err.contains("left out"), "{}", pushed.err);
+    assert!(!pushed.err.contains("skipped"), "{}", pushed.err);
     pushed.with(0);
     receiver.wait_err("2 files and 5 links received");
     assert_eq!(folders.names("in/hub"), folders.names("out/hub"));
@@ -68,7 +68,7 @@ fn a_model_cache_arrives_as_it_is() {
         folder("out").unwrap().modified().unwrap()
     );
 
-    // Links that lead there already are left alone.
+    // Existing links with the same target are left alone.
     let inode = || {
         fs::symlink_metadata(folders.at("in/hub/dangling"))
             .unwrap()
@@ -122,7 +122,7 @@ fn a_link_replaces_nothing_without_force() {
     assert_eq!(links(&folders, "in/d"), links(&folders, "out/d"));
     drop(receiver);
 
-    // A file does not go through a link that is in its place.
+    // A file is not written through a link in its place.
     let _receiver = folders.receive(cable.b(), &[]);
     folders.write("in/d/ours", "precious");
     fs::remove_file(folders.at("out/d/link")).unwrap();
@@ -151,13 +151,13 @@ fn a_link_does_not_lead_through_one_that_leads_out() {
     let _receiver = folders.receive(cable.b(), &[]);
     let pushed = push(cable.a(), &[&folders.at("out/d")]);
     for link in ["link", "nested/link"] {
-        let said = format!("d/{link}: the link to ");
+        let said = format!("d/{link}: cannot create the link to ");
         assert!(pushed.err.contains(&said), "{}", pushed.err);
     }
     assert!(
         pushed
             .err
-            .contains("a link that is there already leads out of the folder"),
+            .contains("an existing link on its way leads outside of the folder"),
         "{}",
         pushed.err
     );
@@ -174,7 +174,7 @@ fn a_link_does_not_lead_through_one_that_leads_out() {
     }
 }
 
-/// A receiver of the first version, as far as the plan: gives what it was told, and refuses.
+/// A receiver of the first version up to the plan: returns what was announced, and refuses.
 fn announced_to_old_receiver(cable: &Cable, folders: &Folders) -> (Vec<u8>, common::Ended) {
     let heard: Arc<Mutex<Vec<u8>>> = Arc::default();
     let receiver = {
@@ -238,7 +238,7 @@ fn a_receiver_of_the_first_version_hears_nothing_of_links() {
     let (cable, folders) = (Cable::new(), Folders::new());
     cache(&folders);
     let (heard, pushed) = announced_to_old_receiver(&cable, &folders);
-    assert!(pushed.err.contains("left out 5 links"), "{}", pushed.err);
+    assert!(pushed.err.contains("skipped 5 links"), "{}", pushed.err);
     assert!(pushed.err.contains("that was all"), "{}", pushed.err);
     assert_eq!(heard[0], 1, "entries of the first version");
     for (name, is_there) in [

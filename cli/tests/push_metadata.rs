@@ -1,4 +1,4 @@
-//! Times, permissions and names: each promise, for what is new, equal, compared, continued and replaced.
+//! Times, permissions and names: each promise, for new, equal, compared, resumed and replaced files.
 
 mod common;
 
@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use common::folders::{content, push, Folders};
 use testkit::Cable;
 
-/// What the umask of the receiver takes away from permissions: see [`masked`].
+/// The receiver's umask: see [`masked`].
 const MASK: u32 = 0o022;
 
 fn chmod(path: &str, mode: u32) {
@@ -26,7 +26,7 @@ fn date(path: &str, nanoseconds: u64) {
     File::open(path).unwrap().set_times(times).unwrap();
 }
 
-/// Time and permissions as they are to arrive, of a file or folder below `out`.
+/// The expected time and permissions of a file or folder below `out`.
 #[track_caller]
 fn same(folders: &Folders, name: &str) {
     let of = |side: &str| {
@@ -60,18 +60,14 @@ fn equal_content_of_another_time_gets_its_time_and_is_known_from_then_on() {
     for wanted in ["0 files pushed", "0 files pushed"] {
         let pushed = push(cable.a(), &[&folder]);
         assert!(pushed.err.contains(wanted), "{}", pushed.err);
-        assert!(
-            pushed.err.contains("3 were there already"),
-            "{}",
-            pushed.err
-        );
+        assert!(pushed.err.contains("3 existed already"), "{}", pushed.err);
         assert!(pushed.err.contains(": 0 B in"), "{}", pushed.err);
         pushed.with(0);
         for name in names {
             same(&folders, name);
         }
     }
-    // By its time it is known without being read.
+    // It is recognised by its time, without being read.
     let there = folders.at("in/d/large");
     let read = fs::metadata(&there).unwrap().accessed().unwrap();
     File::open(&there)
@@ -115,7 +111,7 @@ fn permissions_and_times_come_along_whatever_was_there() {
     folders.write("out/d/e/0", "");
     let all = ["d", "d/e", "d/e/f", "d/e/g", "d/e/z", "d/w", "d/e/0"];
     let (outer, inner) = (folders.at("out/d"), folders.at("out/d/e"));
-    // A folder that nobody can write into is filled, and gets its permissions then.
+    // A read-only folder is filled, and then gets its permissions.
     for (number, (in_mode, out_mode)) in [(0o555, 0o500), (0o750, 0o1777), (0o711, 0o2755)]
         .into_iter()
         .enumerate()
@@ -124,7 +120,7 @@ fn permissions_and_times_come_along_whatever_was_there() {
         chmod(&folders.at("out/d/e/f"), 0o600 + 0o44 * number as u32 / 2);
         chmod(&inner, 0o755);
         chmod(&outer, 0o755);
-        // New ones come into folders that are there already.
+        // New files arrive in existing folders.
         folders.write(&format!("out/d/e/new {number}"), "new");
         chmod(&inner, in_mode);
         chmod(&outer, out_mode);
@@ -156,7 +152,7 @@ fn what_goes_on_gets_its_time_and_permissions() {
     chmod(&path, 0o710);
     date(&path, 77);
     folders.write("in/d/.file.dcf-part", &content(10 << 20)[..5 << 20]);
-    // As a push leaves a read-only folder that breaks in the middle.
+    // As an interrupted push leaves a read-only folder.
     chmod(&folders.at("in/d"), 0o755);
     chmod(&folders.at("out/d"), 0o555);
     date(&folders.at("out/d"), 88);

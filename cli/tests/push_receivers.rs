@@ -1,4 +1,4 @@
-//! Receivers that do not say what they should, speaking the protocol by hand: docs/DCF-TB.md.
+//! Receivers that violate the protocol, speaking it by hand: docs/DCF-TB.md.
 
 mod common;
 
@@ -27,7 +27,7 @@ fn plan(wanted: &[u8]) -> Vec<u8> {
     frame(0x81, &[&[0; 4][..], &wants].concat())
 }
 
-/// Says these at the beginning and at the end of a push.
+/// Sends these frames at the beginning and at the end of a push.
 struct Script {
     first: Vec<u8>,
     last: Vec<u8>,
@@ -45,7 +45,7 @@ fn read(stream: &DataStream, buf: &mut [u8]) -> bool {
 }
 
 fn write(stream: &DataStream, bytes: &[u8]) {
-    // The pusher may have heard enough.
+    // The pusher may have closed the stream.
     let _ = stream.write_timeout(bytes, Some(Duration::from_secs(10)));
 }
 
@@ -100,30 +100,20 @@ fn each_file_needs_one_result_and_no_other_has_one() {
             0,
             "2 files pushed",
         ),
-        (
-            both.clone(),
-            vec![],
-            7,
-            "did not say what became of d/a and 1 more",
-        ),
-        (
-            both.clone(),
-            result(1, 0),
-            7,
-            "did not say what became of d/b",
-        ),
+        (both.clone(), vec![], 7, "sent no result of d/a and 1 more"),
+        (both.clone(), result(1, 0), 7, "sent no result of d/b"),
         (
             both.clone(),
             [&well[..], &result(1, 0)].concat(),
             4,
             "d/a: a second result",
         ),
-        (both.clone(), result(9, 0), 4, "a result of no file"),
+        (both.clone(), result(9, 0), 4, "a result of an unknown file"),
         (
             both.clone(),
             [&well[..], &result(0, 0)].concat(),
             4,
-            "d: a result of what was not sent",
+            "d: a result of a file that was not sent",
         ),
         (
             both.clone(),
@@ -143,21 +133,26 @@ fn each_file_needs_one_result_and_no_other_has_one() {
             1,
             "1 failed",
         ),
-        (first.clone(), result(1, 0), 0, "1 was there already"),
+        (first.clone(), result(1, 0), 0, "1 existed already"),
         (
             first.clone(),
             well.clone(),
             4,
-            "d/b: a result of what was not sent",
+            "d/b: a result of a file that was not sent",
         ),
         ([result(2, 5), first].concat(), result(1, 0), 5, "1 failed"),
         (
             [result(2, 5), both].concat(),
             result(1, 0),
             4,
-            "a file that cannot be taken is wanted",
+            "a request for a file that was refused",
         ),
-        (ready, vec![], 4, "a plan that does not fit"),
+        (
+            ready,
+            vec![],
+            4,
+            "a plan that does not match the announcement",
+        ),
     ];
     let (cable, folders) = (Cable::new(), Folders::new());
     for name in ["a", "b"] {

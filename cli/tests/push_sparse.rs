@@ -1,4 +1,4 @@
-//! Sparse files: holes are told, not sent, and take no room on the receiver's disk either.
+//! Sparse files: holes are reported, not sent, and use no space on the receiver's disk.
 
 mod common;
 
@@ -11,9 +11,9 @@ use common::{tool, Tool};
 use testkit::{wait_until, Cable};
 
 const MIB: u64 = 1 << 20;
-/// What a sparse file seems to be: no disk of a test has room for it, and no test time for reading it.
+/// The apparent size of a sparse file: too large for the disk and for reading it.
 const HUGE: u64 = 1 << 40;
-/// What a file system may need beside the data.
+/// The space that a file system may need for metadata.
 const SOME: u64 = 2 * MIB;
 
 /// Where a file has data, and how much.
@@ -40,7 +40,7 @@ fn on_disk(folders: &Folders, name: &str) -> u64 {
     fs::metadata(folders.at(name)).unwrap().blocks() * 512
 }
 
-/// The content at these places, and the size; what is not there is known to be zeros by the room that it takes.
+/// Checks the content at these places and the size; the disk usage shows that the rest is holes.
 #[track_caller]
 fn arrived(folders: &Folders, name: &str, data: &[(u64, usize)]) {
     let [there, here] = ["in", "out"].map(|side| folders.at(&format!("{side}/{name}")));
@@ -104,7 +104,7 @@ fn holes_arrive_as_holes() {
     };
     all();
     let again = push(cable.a(), &[&folder]);
-    assert!(again.err.contains("10 were there already"), "{}", again.err);
+    assert!(again.err.contains("10 existed already"), "{}", again.err);
     again.with(0);
 
     // Compared: no hole is read or sent.
@@ -114,7 +114,7 @@ fn holes_arrive_as_holes() {
     let compared = push(cable.a(), &[&folder]);
     assert!(compared.err.contains("0 files pushed"), "{}", compared.err);
     assert!(
-        compared.err.contains("10 were there already"),
+        compared.err.contains("10 existed already"),
         "{}",
         compared.err
     );
@@ -122,7 +122,7 @@ fn holes_arrive_as_holes() {
     all();
     drop(receiver);
 
-    // Replaced: what was there does not shine through the holes.
+    // Replaced: the old content does not show through the holes.
     for (name, size, _) in FILES {
         let size = size.min(8 * MIB) as usize;
         folders.write(&format!("in/d/{name}"), vec![7; size]);
@@ -150,7 +150,7 @@ fn a_difference_in_a_hole_is_found() {
         fs::remove_file(&path).unwrap();
         sparse(&folders, "out/file", HUGE, data);
         let other = push(cable.a(), &[&path]);
-        assert!(other.err.contains("exists already"), "{}", other.err);
+        assert!(other.err.contains("it exists with different content"), "{}", other.err);
         other.with(5);
     }
     // Zeros that are no hole are the same as a hole.
@@ -159,7 +159,7 @@ fn a_difference_in_a_hole_is_found() {
     let file = File::options().write(true).open(&path).unwrap();
     file.write_all_at(&vec![0; 9 << 20], 5 * MIB).unwrap();
     let same = push(cable.a(), &[&path]);
-    assert!(same.err.contains("1 was there already"), "{}", same.err);
+    assert!(same.err.contains("1 existed already"), "{}", same.err);
     same.with(0);
     arrived(&folders, "file", &[(MIB, 4096)]);
 }
@@ -176,7 +176,7 @@ fn a_disk_with_room_for_the_data_is_enough() {
     // The data alone may be too much.
     let path = sparse(&folders, "out/other", 8 << 30, &[(0, 9 << 20)]);
     let full = push(cable.a(), &[&path]);
-    assert!(full.err.contains("9.00 MiB are needed"), "{}", full.err);
+    assert!(full.err.contains("9.00 MiB needed"), "{}", full.err);
     full.with(6);
 }
 

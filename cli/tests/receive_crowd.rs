@@ -1,4 +1,4 @@
-//! Peers that open streams and do not use them, or say far too much: whoever has something to push is served.
+//! Peers that open streams and do not use them, or send far too much: real pushers are served.
 
 mod common;
 
@@ -53,7 +53,7 @@ fn streams_that_say_nothing_or_half_of_it_lock_nobody_out() {
         let name = format!("out/{number}");
         let path = folders.write(&name, name.as_bytes());
         if *opening == busy {
-            // One of them has begun a push, which it may do slowly; the others were told to come again.
+            // One of them has started a push, which may be slow; the others were refused as busy.
             drop(crowd);
         }
         push(cable.a(), &[&path, cable.b().address()]).with(0);
@@ -65,7 +65,7 @@ fn streams_that_say_nothing_or_half_of_it_lock_nobody_out() {
 fn what_a_peer_does_is_not_written_down_without_an_end() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let receiver = folders.receive(cable.b(), &[]);
-    // A name of 60,000 characters to be escaped, which is refused, and not in so many words.
+    // A name of 60,000 hidden characters, which is refused with a short text.
     let name = vec![0x1b; 60_000];
     let entry = [&[2, 0, 0][..], &[0; 20], &60_000_u16.to_be_bytes(), &name].concat();
     let push_of_it = [&GREETING[..], &frame(1, &entry)].concat();

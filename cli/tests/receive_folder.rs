@@ -1,4 +1,4 @@
-//! The folder that is received into goes away, or becomes another one, while the receiver runs.
+//! The receiver's folder disappears or is replaced while the receiver runs.
 
 mod common;
 
@@ -45,6 +45,6 @@ fn a_folder_that_is_not_the_same_any_more_is_no_place_for_files() {
     let options = ["-o", "remount,ro", &there];
     let status = Command::new("mount").args(options).status();
     assert!(status.unwrap().success());
-    refused("is read-only");
+    refused("read-only file system");
     assert!(folders.names("in").is_empty());
 }

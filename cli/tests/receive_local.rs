@@ -1,4 +1,4 @@
-//! Programs on the machine that receives: any of its users could write in the receiver's name.
+//! Programs on the receiving machine: any user could write with the receiver's permissions.
 
 mod common;
 
@@ -17,7 +17,7 @@ fn a_push_from_the_own_machine_is_refused_unless_it_is_allowed() {
     refused.with(8);
     receiver.wait_err("it comes from this machine");
     assert!(folders.names("in").is_empty());
-    // Who comes over the cable is served as before.
+    // Peers on the cable are served as before.
     push(cable.a(), &[&path]).with(0);
     drop(receiver);
 

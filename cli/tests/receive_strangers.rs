@@ -1,4 +1,4 @@
-//! What a receiver tells about files that other programs put into its folder: that the name is taken.
+//! What a receiver reveals about files of other programs in its folder: only that the name exists.
 
 mod common;
 
@@ -50,7 +50,7 @@ fn a_secret_cannot_be_guessed() {
     }
     assert_eq!(folders.read("in/secret"), b"the password is 1234");
 
-    // Whoever overwrites learns no more.
+    // With --force a pusher learns no more.
     let path = folders.write("out/secret", "the password is 1234");
     same_time(&folders, "in/secret", "out/secret");
     let _receiver = folders.receive(cable.b(), &["--force"]);
@@ -81,10 +81,10 @@ fn what_a_push_brought_is_known_again_until_somebody_changes_it() {
     let receiver = folders.receive(cable.b(), &[]);
     push(cable.a(), &[&path]).with(0);
     drop(receiver);
-    // Another receiver knows it, too.
+    // Another receiver recognises it, too.
     let _receiver = folders.receive(cable.b(), &[]);
     let again = push(cable.a(), &[&path]);
-    assert!(again.err.contains("1 was there already"), "{}", again.err);
+    assert!(again.err.contains("1 existed already"), "{}", again.err);
     again.with(0);
 
     let copied = Command::new("cp")
@@ -126,7 +126,7 @@ fn the_users_own_word_has_them_compared() {
     push(cable.a(), &[&same]).with(0);
     let refused = push(cable.a(), &[&other]);
     assert!(
-        refused.err.contains("with other content"),
+        refused.err.contains("with different content"),
         "{}",
         refused.err
     );
@@ -182,7 +182,7 @@ fn without_marks_the_receiver_remembers_as_long_as_it_runs() {
     push(cable.a(), &[&theirs]).with(5);
     push(cable.a(), &[&ours]).with(0);
     let again = push(cable.a(), &[&ours]);
-    assert!(again.err.contains("1 was there already"), "{}", again.err);
+    assert!(again.err.contains("1 existed already"), "{}", again.err);
     again.with(0);
     drop(receiver);
     let _receiver = folders.receive(cable.b(), &[]);

@@ -1,4 +1,4 @@
-//! receive and listen as services: what the service manager hears, and how they end.
+//! receive and listen as services: their messages to the service manager, and their exit codes.
 
 mod common;
 
@@ -8,12 +8,12 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::folders::{content, push, slow, Folders, LONG};
+use common::folders::{push, Folders};
 use common::{tool, Tool, TOOL};
 use nix::sys::signal::Signal;
-use testkit::{wait_until, Cable, Host, GENEROUS};
+use testkit::{Cable, Host, GENEROUS};
 
-/// What a service manager hears, as it comes.
+/// The service manager's end of the socket.
 struct Manager(UnixDatagram);
 
 impl Manager {
@@ -26,7 +26,7 @@ impl Manager {
         Self(socket)
     }
 
-    /// The next message with this in it.
+    /// Waits for the next message that contains `wanted`.
     #[track_caller]
     fn hear(&self, wanted: &str) -> String {
         let mut buf = [0; 4096];
@@ -97,7 +97,7 @@ fn a_manager_that_is_not_there_or_does_not_read_holds_up_nobody() {
     for socket in [&folders.at("nobody"), "nonsense", "vsock:2:1", "@", &deaf] {
         let mut receiver = start(cable.b(), &["receive", &folders.at("in")], socket);
         receiver.wait_err("listening on thunderbolt0");
-        // More statuses than a socket that nobody reads takes.
+        // More messages than an unread socket holds.
         for _ in 0..8 {
             push(cable.a(), &[&path]).with(0);
         }
@@ -128,12 +128,7 @@ fn only_sigterm_ends_a_service_well_and_only_if_nothing_is_cut() {
     }
 
     let receiver = folders.receive(cable.b(), &[]);
-    let path = folders.write("out/file", content(48 << 20));
-    slow(cable.a());
-    let pusher = Tool::start(tool(cable.a(), &["push", &path, cable.b().address()]));
-    wait_until("some of it arrives", LONG, || {
-        folders.arrived("file") > 10 << 20
-    });
+    let pusher = folders.push_slowly(&cable, 48 << 20, &[cable.b().address()]);
     receiver.signal(Signal::SIGTERM);
     let ended = receiver.end();
     assert!(
@@ -180,7 +175,7 @@ fn the_unit_file_starts_a_receiver_that_says_it_is_ready() {
     receiver.end().with(0);
 }
 
-/// systemd's own word, where it is installed; the test above needs nothing.
+/// The check by systemd itself, where it is installed.
 #[test]
 fn systemd_takes_the_unit_file() {
     let directory = tempfile::tempdir().unwrap();

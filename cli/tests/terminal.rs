@@ -1,4 +1,4 @@
-//! What only a terminal is shown: bars and colours; and how much is said.
+//! Output on terminals only: bars and colours; and verbosity.
 
 mod common;
 
@@ -34,7 +34,7 @@ fn a_push_and_its_receiver_show_a_bar() {
     for (terminal, last) in [(pusher, "1 file pushed"), (receiver, "1 file received")] {
         let (code, shown) = terminal.end();
         assert_eq!(code, 0, "{shown}");
-        // The bar is gone when the last word is said.
+        // The bar is removed before the last line.
         let words = shown.rsplit(last).next().unwrap();
         assert!(shown.contains(last) && bars(words) == 0, "{shown}");
     }

@@ -1,4 +1,4 @@
-//! Round trips, on a quiet link and beside a stream that fills it.
+//! Measures round trips on an idle link and under load.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -13,7 +13,7 @@ use crate::connect::Peer;
 use crate::failure::Failure;
 use crate::histogram::{Bin, Summary, Times, BINS};
 
-/// What is lost is not waited for longer.
+/// A ping without an answer after this time is lost.
 const LOST: Duration = Duration::from_secs(1);
 
 #[derive(Serialize)]
@@ -32,7 +32,7 @@ pub fn quiet(
     let mut times = Times::new();
     let mut lost = 0;
     let begin = Instant::now();
-    // One at least, however short the time.
+    // At least one, however short the time.
     while lost == 0 && times.is_empty() || begin.elapsed() < time {
         match transport.round_trip(&peer.control, Some(LOST)) {
             Ok(time) => times.add(time),
@@ -47,7 +47,7 @@ pub fn quiet(
     })
 }
 
-/// The same while a stream runs.
+/// As [`quiet`], while a stream runs.
 pub fn loaded(
     transport: &ThunderboltTransport,
     peer: &Peer,

@@ -1,4 +1,4 @@
-//! Messages a second, and how many of them arrive.
+//! Measures the message rate and loss.
 
 use std::time::{Duration, Instant};
 
@@ -12,9 +12,9 @@ use crate::failure::Failure;
 use crate::handshake::{self, Service};
 use crate::transfer::error::TransferError;
 
-/// Bytes of a message.
+/// The size of a message in bytes.
 const SIZE: usize = 64;
-/// Messages in one call.
+/// Messages per call.
 const BATCH: usize = 64;
 
 #[derive(Serialize)]
@@ -23,7 +23,7 @@ pub struct Messages {
     pub sent: u64,
     pub received: u64,
     pub seconds: f64,
-    /// Nothing, when none was sent.
+    /// `None` if no message was sent.
     pub sent_per_second: Option<f64>,
     pub received_per_second: Option<f64>,
 }
@@ -36,18 +36,16 @@ pub fn run(
     let stream = transport.open_data_stream(&peer.data)?;
     handshake::ask(&stream, Service::Messages, 0)?;
     let mut token = Token::default();
-    rustix::rand::getrandom(&mut token, rustix::rand::GetRandomFlags::empty())
-        .map_err(|error| Failure::new(Exit::Failed, format!("no random numbers: {error}")))?;
+    rustix::rand::getrandom(&mut token, rustix::rand::GetRandomFlags::empty()).map_err(
+        |error| Failure::new(Exit::Failed, format!("cannot get random numbers: {error}")),
+    )?;
     stream
         .write_timeout(&token, Some(handshake::PATIENCE))
         .outcome?;
     let mut ready = Token::default();
     handshake::read_exactly(&stream, &mut ready, handshake::PATIENCE)?;
     if ready != token {
-        return Err(Failure::new(
-            Exit::Peer,
-            "the other side does not count messages",
-        ));
+        return Err(Failure::new(Exit::Peer, "the peer does not count messages"));
     }
 
     let mut message = [0; SIZE];
@@ -68,7 +66,7 @@ pub fn run(
         }
     }
     let seconds = begin.elapsed().as_secs_f64();
-    // An answer comes behind all of them: then they are counted, or lost.
+    // The answer arrives after all messages: they are counted by now, or lost.
     transport.round_trip(&peer.control, Some(handshake::PATIENCE))?;
     stream.finish()?;
     let mut count = [0; 8];

@@ -1,4 +1,4 @@
-//! `dcf-tb bench`: how fast the cable is, in the terms of this transport.
+//! `dcf-tb bench`: measures the cable with this transport.
 
 mod latency;
 mod messages;
@@ -30,27 +30,27 @@ use throughput::{Directions, Load};
 
 /// Measure the cable to a peer that runs `dcf-tb listen`.
 ///
-/// Round trips on a quiet link and beside a stream that fills it, messages a second, and streams: out, in, both
-/// ways at once, and several. All of a stream's content is checked. Rates are compared with what the cable was
-/// trained to, where sysfs tells it.
+/// Measures round trips on an idle link and under load, message rates, and streams: out, in, both ways at once,
+/// and several. All stream data is verified. Rates are compared with the trained rate of the cable, where sysfs
+/// reports it.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// The peer; without it the only one on the cable.
+    /// The peer. If omitted, the only one on the link.
     peer: Option<String>,
 
-    /// How long each measurement takes.
+    /// The duration of each measurement.
     #[arg(long, short, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     time: Duration,
 
-    /// How many several streams are.
+    /// The number of streams when several are measured.
     #[arg(long, value_name = "COUNT", default_value = "4")]
     streams: NonZeroU16,
 
-    /// Print the result as JSON, and nothing else.
+    /// Print only the result, as JSON.
     #[arg(long)]
     json: bool,
 
-    /// Write a page with the distribution of round trips and the streams over time, drawn.
+    /// Write an HTML page with charts of the round trips and of the streams over time.
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
 }
@@ -58,7 +58,7 @@ pub struct Options {
 pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     interrupt::take_signals();
     if let Some(file) = &options.report {
-        // Before a benchmark is run whose page cannot be written.
+        // Fail before the benchmark, not after it.
         page::check(file)?;
     }
     let transport = connect::client(common, options.peer.as_deref())?;
@@ -105,7 +105,7 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         true => Ok(Exit::Done),
         false => Err(Failure::new(
             Exit::Damaged,
-            "what arrived is not what was sent",
+            "the received data differs from the data that was sent",
         )),
     }
 }

@@ -1,4 +1,4 @@
-//! The result as a page of its own: nothing is loaded from elsewhere.
+//! The result as a self-contained HTML page.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -34,7 +34,7 @@ pub fn write(results: &Results, file: &Path) -> Result<(), Failure> {
     replace(file, page.as_bytes()).map_err(|error| failed(&error))
 }
 
-/// Whether the page can be written, as far as can be told before it is there.
+/// Checks whether the page can be written, before it exists.
 pub fn check(file: &Path) -> Result<(), Failure> {
     let failed = |error: io::Error| {
         Failure::new(
@@ -58,15 +58,15 @@ pub fn check(file: &Path) -> Result<(), Failure> {
     }
 }
 
-/// A name of our own in the same directory.
+/// A temporary name in the same directory.
 fn beside(file: &Path) -> PathBuf {
     let mut name = file.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", std::process::id()));
     file.with_file_name(name)
 }
 
-/// Writes a file in one step: an older one stays as it is when the disk is full. What is no file, as a pipe or
-/// a device, is written to.
+/// Replaces a file atomically, so that an existing file survives a full disk. Writes directly to something that
+/// is not a file, such as a pipe or a device.
 fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
     if fs::symlink_metadata(file).is_ok_and(|found| !found.is_file()) {
         return File::options()
@@ -78,12 +78,12 @@ fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
     let new = beside(file);
     let written = File::create_new(&new).and_then(|mut out| {
         out.write_all(content)?;
-        // Some file systems tell of a full disk only now.
+        // Some file systems report a full disk only on sync.
         out.sync_all()
     });
     let written = written.and_then(|()| fs::rename(&new, file));
     if written.is_err() {
-        // What is left of it has no use.
+        // The incomplete file is of no use.
         let _ = fs::remove_file(&new);
     }
     written
@@ -118,7 +118,7 @@ fn escaped(text: &str) -> String {
         .replace('>', "&gt;")
 }
 
-/// The share of round trips in each bin, over their time on a logarithmic axis.
+/// The share of round trips in each bin, on a logarithmic time axis.
 fn round_trips(results: &Results) -> Result<String, Box<dyn Error>> {
     let series = [
         ("quiet link", &results.round_trips.histogram),

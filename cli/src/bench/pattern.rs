@@ -1,13 +1,12 @@
-//! What is sent to be checked: a sequence that repeats after a prime number of bytes, so that what was lost,
-//! doubled or displaced is noticed.
+//! The test data: a sequence with a prime period, so that lost, duplicated and displaced data is detected.
 
 use std::sync::LazyLock;
 
 use crate::paced_reader;
 
-/// Bytes until it repeats.
+/// The period in bytes.
 const PERIOD: usize = 1_048_573;
-/// Bytes of one write or read at most.
+/// The most bytes of one write or read.
 pub const PIECE: usize = paced_reader::LARGE;
 
 pub struct Pattern {
@@ -15,7 +14,7 @@ pub struct Pattern {
     offset: usize,
 }
 
-/// A period, and the beginning of the next, so that every piece is one slice. All streams share it.
+/// A period and the beginning of the next, so that every piece is one slice. All streams share it.
 static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut bytes: Vec<u8> = Vec::with_capacity(PERIOD + PIECE);
@@ -39,14 +38,14 @@ impl Pattern {
         }
     }
 
-    /// The next `count` bytes, a piece at most.
+    /// The next `count` bytes, at most a piece.
     pub fn next(&mut self, count: usize) -> &[u8] {
         let from = self.offset;
         self.offset = (from + count) % PERIOD;
         &self.bytes[from..from + count]
     }
 
-    /// Whether these are the next ones.
+    /// Whether these bytes are the next ones.
     pub fn continues(&mut self, bytes: &[u8]) -> bool {
         self.next(bytes.len()) == bytes
     }

@@ -1,4 +1,4 @@
-//! The bar of a benchmark.
+//! The progress bar of a benchmark.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output::{self, Verbosity};
 
-/// What is being measured, and how far it is. On a terminal only.
+/// The current measurement and the progress, on a terminal only.
 pub struct Progress(ProgressBar);
 
 impl Progress {
@@ -36,7 +36,7 @@ impl Progress {
         self.0.set_message(text);
     }
 
-    /// What it comes to so far.
+    /// Shows the current rate.
     pub fn rate(&self, what: &str, rate: &str) {
         self.message(format!("streams: {what} {rate}"));
     }

@@ -1,4 +1,4 @@
-//! What was measured, and how it is told.
+//! The results and their formats.
 
 use serde::Serialize;
 
@@ -11,9 +11,9 @@ use crate::units::{count, rate};
 pub struct Results {
     pub peer: String,
     pub interface: String,
-    /// What the cable was trained to, in Gb/s one way.
+    /// The trained rate of the cable, in Gb/s one way.
     pub trained_gbps: Option<f64>,
-    /// Of each measurement.
+    /// The duration of each measurement.
     pub seconds: f64,
     pub round_trips: Latency,
     pub round_trips_under_load: Latency,
@@ -64,11 +64,11 @@ impl Results {
         let messages = &self.messages;
         let (Some(received), Some(sent)) = (messages.received_per_second, messages.sent_per_second)
         else {
-            return "none was sent".to_owned();
+            return "no message was sent".to_owned();
         };
         let lost = (messages.sent - messages.received) as f64 / messages.sent.max(1) as f64;
         format!(
-            "{} a second of {} bytes arrive, of {} sent: {:.2} % lost",
+            "{} per second of {} bytes received, {} sent: {:.2} % lost",
             count(received as u64),
             messages.size,
             count(sent as u64),
@@ -78,7 +78,7 @@ impl Results {
 
     fn stream(&self, stream: &Throughput) -> String {
         let mut text = rate(stream.bytes_per_second);
-        // Both ways have the rate once each.
+        // The trained rate applies to each direction.
         let ways = if stream.name == "both ways" { 2.0 } else { 1.0 };
         if let Some(trained) = self.trained_gbps {
             let share = stream.bytes_per_second * 8.0 / 1e9 / trained / ways;

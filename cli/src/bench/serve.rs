@@ -1,4 +1,4 @@
-//! The listener's part of a benchmark: taking, giving, counting.
+//! The listener's side of a benchmark.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,25 +12,25 @@ use super::pattern::{Pattern, PIECE};
 use crate::handshake::{self, Service};
 use crate::paced_reader::{Pace, PacedReader};
 
-/// How a message of a benchmark begins; its token follows.
+/// The start of a benchmark's message; its token follows.
 pub const MARK: [u8; 8] = *b"DCFTBCNT";
-/// Tells one benchmark's messages from another's.
+/// Identifies the messages of a benchmark.
 pub type Token = [u8; 8];
 
-/// Benchmarks whose messages are known; more at once are not served well, and no program needs them.
+/// The most benchmarks whose messages are counted. Further ones displace the oldest.
 const KNOWN: usize = 16;
-/// A benchmark that fills no more of a stream than this has ended without a word.
+/// A benchmark stream that is slower than this is closed.
 const PACE: Pace = Pace {
     bytes: 64 << 10,
     period: Duration::from_secs(60),
 };
-/// No benchmark takes longer: `--time` is a day at most.
+/// The longest benchmark: `--time` is at most a day.
 const LONGEST: Duration = Duration::from_secs(86_460);
-/// When no message came for so long, none is left in a queue.
+/// After this time without a message, no more are queued.
 const SETTLED: Duration = Duration::from_millis(100);
 
-/// The messages of benchmarks, counted. Those that were stay known for a while: what is late of theirs is
-/// nobody's message.
+/// Counts the messages of benchmarks. Tokens of completed benchmarks are kept for a while, so that their late
+/// messages are not printed.
 #[derive(Default)]
 pub struct Counting(Mutex<VecDeque<(Token, Arc<AtomicU64>)>>);
 
@@ -49,7 +49,7 @@ impl Counting {
         counter
     }
 
-    /// Counts a message that belongs to a benchmark, and says whether it does.
+    /// Counts a message of a benchmark. Returns whether it is one.
     pub fn takes(&self, message: &[u8]) -> bool {
         let token = message
             .strip_prefix(&MARK)
@@ -66,7 +66,7 @@ impl Counting {
     }
 }
 
-/// Does what was asked for, to the end of the stream.
+/// Serves a benchmark to the end of its stream.
 pub fn serve(
     stream: &DataStream,
     service: Service,
@@ -80,7 +80,7 @@ pub fn serve(
     }
 }
 
-/// Checks all that comes; tells how much it was, and how much of it was right.
+/// Verifies all data; reports how much arrived and how much of it was correct.
 fn sink(stream: &DataStream) -> Result<(), TransportError> {
     let mut pattern = Pattern::new();
     let mut reading = PacedReader::new(stream, PACE);
@@ -103,7 +103,7 @@ fn sink(stream: &DataStream) -> Result<(), TransportError> {
     stream.finish()
 }
 
-/// Gives until the other side has enough and closes.
+/// Sends the pattern until the client closes the stream.
 fn source(stream: &DataStream) -> Result<(), TransportError> {
     let mut pattern = Pattern::new();
     loop {
@@ -116,20 +116,20 @@ fn source(stream: &DataStream) -> Result<(), TransportError> {
     }
 }
 
-/// Counts messages with the token that comes first, until the stream's end; tells how many there were.
+/// Counts messages with the client's token until the stream ends; reports their number.
 fn messages(stream: &DataStream, counting: &Counting) -> Result<(), TransportError> {
     let mut token = Token::default();
     if handshake::read_exactly(stream, &mut token, handshake::PATIENCE)? < token.len() {
         return Ok(());
     }
     let counter = counting.begin(token);
-    // It is ready.
+    // Confirm that counting has started.
     stream
         .write_timeout(&token, Some(handshake::PATIENCE))
         .outcome?;
     let end = Instant::now() + LONGEST;
     while Instant::now() < end {
-        // Nothing comes until it ends.
+        // The client sends nothing more.
         match stream.read_timeout(&mut [0; 64], Some(LONGEST))? {
             0 => break,
             _ => continue,

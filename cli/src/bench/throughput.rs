@@ -1,4 +1,4 @@
-//! Streams that fill the cable.
+//! Measures the throughput of streams.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -17,12 +17,12 @@ use crate::handshake::{self, Service};
 use crate::transfer::error::TransferError;
 use crate::units::rate;
 
-/// Over which a rate is taken for the drawing.
+/// The period of a sample for the chart.
 const SAMPLE: Duration = Duration::from_millis(100);
-/// How long the other side may take to check what is still on its way.
+/// How long the peer may take to verify the data in flight.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Streams each way.
+/// The number of streams in each direction.
 #[derive(Clone, Copy)]
 pub struct Directions {
     name: &'static str,
@@ -63,21 +63,21 @@ pub struct Throughput {
     pub bytes: u64,
     pub seconds: f64,
     pub bytes_per_second: f64,
-    /// Whether all content was right.
+    /// Whether all data was correct.
     pub right: bool,
-    /// Bytes per second, one after the other.
+    /// The bytes per second of successive samples.
     pub samples: Vec<f64>,
     pub sample_seconds: f64,
 }
 
-/// What fills the cable to a peer.
+/// Generates load on the cable to a peer.
 pub struct Load<'a> {
     transport: &'a ThunderboltTransport,
     peer: &'a Peer,
     time: Duration,
 }
 
-/// What one stream came to.
+/// The result of one stream.
 struct Moved {
     bytes: u64,
     right: bool,
@@ -92,7 +92,7 @@ impl<'a> Load<'a> {
         }
     }
 
-    /// Of one measurement.
+    /// The duration of a measurement.
     pub fn time(&self) -> Duration {
         self.time
     }
@@ -103,12 +103,13 @@ impl<'a> Load<'a> {
         Ok(stream)
     }
 
-    /// Runs for the time that was asked for.
+    /// Runs for the requested time.
     pub fn run(&self, directions: Directions, progress: &Progress) -> Result<Throughput, Failure> {
         self.until(directions, progress, |elapsed| elapsed >= self.time)
     }
 
-    /// Runs until it is enough, which is asked after each piece, with the time since all streams are open.
+    /// Runs until `is_enough` returns true. It is called after each piece with the time since all streams were
+    /// open.
     pub fn until(
         &self,
         directions: Directions,
@@ -116,7 +117,7 @@ impl<'a> Load<'a> {
         is_enough: impl Fn(Duration) -> bool + Sync,
     ) -> Result<Throughput, Failure> {
         let Directions { name, out, into } = directions;
-        // All are open before the time begins.
+        // Open all streams before the time starts.
         let out: Vec<_> = (0..out)
             .map(|_| self.open(Service::Sink))
             .collect::<Result<_, _>>()?;
@@ -191,7 +192,7 @@ fn send(
     let (taken, right) = answer.split_at(8);
     let number = |bytes: &[u8]| u64::from_be_bytes(bytes.try_into().expect("eight bytes"));
     Ok(Moved {
-        // More than was sent did not arrive, whatever the other side says.
+        // Cap the peer's claim at what was sent.
         bytes: number(taken).min(sent),
         right: number(taken) == sent && number(right) == sent,
     })
@@ -207,7 +208,7 @@ fn receive(
     let (mut bytes, mut right) = (0, true);
     loop {
         let read = stream.read_timeout(&mut buf, Some(PATIENCE))?;
-        // It goes on until we close.
+        // The source continues until we close the stream.
         if read == 0 {
             return Err(ended());
         }
@@ -226,7 +227,7 @@ fn ended() -> Failure {
     Failure::from(TransferError::ended())
 }
 
-/// The rate over each tenth of a second, until it ended.
+/// Samples the rate until `ended` happens.
 fn sample(name: &str, moved: &AtomicU64, ended: &Event, progress: &Progress) -> Vec<f64> {
     let mut samples = Vec::new();
     let mut before = 0;

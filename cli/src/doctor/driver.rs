@@ -1,26 +1,26 @@
-//! The kernel and its driver.
+//! Checks the kernel and its driver.
 
 use super::finding::{Finding, Fix};
 use super::sysroot::SysRoot;
 
 const RELEASE: &str = "proc/sys/kernel/osrelease";
-/// Where the driver came in.
+/// The first version with the driver.
 const FIRST: Version = (4, 15, 0);
-/// The releases of longer-lived branches that took the repair of TCP over IPv6 (commit e0b65f9b81fe) from 6.6.
+/// The stable releases that got the fix of TCP over IPv6 (commit e0b65f9b81fe) from 6.6.
 const REPAIRED: [Version; 3] = [(5, 15, 134), (6, 1, 56), (6, 5, 6)];
-/// All branches from here on have it.
+/// All later versions have the fix.
 const GOOD: Version = (6, 6, 0);
 
 pub type Version = (u32, u32, u32);
 
-/// That of the kernel, if it can be read and understood.
+/// The version of the running kernel, if it can be read and parsed.
 pub fn running(sys: &SysRoot) -> Option<Version> {
     version(&sys.read(RELEASE)?)
 }
 
-/// `6.8.0-45-generic` as 6, 8 and 0.
+/// Parses `6.8.0-45-generic` as 6, 8 and 0.
 fn version(release: &str) -> Option<Version> {
-    // `6.12-rc1`, `6.12+`, `6.1.0~rc2`: what follows the numbers says nothing here.
+    // In `6.12-rc1`, `6.12+` and `6.1.0~rc2`, only the numbers matter.
     let numbers = release.split(|letter: char| !letter.is_ascii_digit());
     let mut numbers = numbers.map(str::parse);
     let (major, minor) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
@@ -31,7 +31,7 @@ fn version(release: &str) -> Option<Version> {
     ))
 }
 
-/// As far as the version tells: distributions repair what they do not number.
+/// By the version only: distributions backport fixes without a new number.
 fn is_repaired(version: Version) -> bool {
     let same_branch = |(major, minor, patch): &Version| {
         (*major, *minor) == (version.0, version.1) && version.2 >= *patch
@@ -39,44 +39,44 @@ fn is_repaired(version: Version) -> bool {
     version >= GOOD || REPAIRED.iter().any(same_branch)
 }
 
-/// Whether its driver breaks what it segments.
+/// Whether the driver may damage segmented packets.
 fn is_suspect(sys: &SysRoot) -> Option<bool> {
     Some(!is_repaired(running(sys)?))
 }
 
 pub fn kernel(sys: &SysRoot) -> Finding {
     let Some(release) = sys.read(RELEASE) else {
-        return Finding::unknown("kernel", "its version cannot be read");
+        return Finding::unknown("kernel", "cannot read its version");
     };
     match version(&release) {
-        None => Finding::unknown("kernel", format!("{release} is no version that is understood")),
+        None => Finding::unknown("kernel", format!("cannot parse its version \"{release}\"")),
         Some(version) if version < FIRST => Finding::problem(
             "kernel",
-            format!("{release} has no driver thunderbolt-net: it came with 4.15"),
+            format!("{release} does not have the driver thunderbolt-net, which was added in 4.15"),
         )
         .advise("install a kernel of 6.6 or later"),
         Some(version) if !is_repaired(version) => Finding::warning(
             "kernel",
             format!(
-                "{release} may send damaged TCP segments over IPv6: repaired in 6.6 (commit e0b65f9b81fe), \
-                 which your distribution may have taken over"
+                "{release} may send damaged TCP segments over IPv6: fixed in 6.6 (commit e0b65f9b81fe), \
+                 which your distribution may have backported"
             ),
         )
-        .advise("messages that arrive while streams hang are its sign; install a kernel of 6.6 or later"),
+        .advise("a symptom is that messages arrive while streams hang; install a kernel of 6.6 or later"),
         Some(_) => Finding::good(
             "kernel",
-            format!("{release}: by its number it has no known fault of thunderbolt-net"),
+            format!("{release}: no known bug of thunderbolt-net in this version"),
         ),
     }
 }
 
-/// The way around the fault of old kernels.
+/// The workaround for the bug of old kernels.
 pub fn offload(sys: &SysRoot, name: &str) -> Finding {
     const CHECK: &str = "offload";
     if is_suspect(sys) == Some(false) {
         return Finding::good(
             CHECK,
-            "by the kernel's number, its driver segments TCP over IPv6 correctly",
+            "the driver of this kernel version segments TCP over IPv6 correctly",
         );
     }
     let features = sys.ask(&["ethtool", "--show-features", name]);
@@ -89,11 +89,11 @@ pub fn offload(sys: &SysRoot, name: &str) -> Finding {
     match segments {
         Some(false) => Finding::good(
             CHECK,
-            "ethtool says that segmentation of TCP over IPv6 is off: old kernels need that",
+            "segmentation of TCP over IPv6 is off, as old kernels need it",
         ),
         Some(true) => Finding::warning(
             CHECK,
-            "the driver segments TCP over IPv6, and may damage it (see kernel)",
+            "the driver segments TCP over IPv6 and may damage the packets (see kernel)",
         )
         .fixed_by(
             Fix::new(["ethtool", "--features"])
@@ -104,10 +104,10 @@ pub fn offload(sys: &SysRoot, name: &str) -> Finding {
             CHECK,
             match features {
                 Err(why) => {
-                    format!("whether the driver segments TCP over IPv6 is not known: {why}")
+                    format!("cannot check whether the driver segments TCP over IPv6: {why}")
                 }
                 Ok(_) => {
-                    "ethtool does not tell whether the driver segments TCP over IPv6".to_owned()
+                    "ethtool does not report whether the driver segments TCP over IPv6".to_owned()
                 }
             },
         ),
@@ -120,14 +120,14 @@ pub fn module(sys: &SysRoot) -> Finding {
         return Finding::good(CHECK, "thunderbolt-net is loaded");
     }
     if !sys.exists("sys/bus/thunderbolt") {
-        return Finding::problem(CHECK, "this kernel knows no Thunderbolt bus: the module thunderbolt is not loaded")
+        return Finding::problem(CHECK, "this kernel has no Thunderbolt bus: the module thunderbolt is not loaded")
             .fix(["modprobe", "thunderbolt"])
             .fix(["modprobe", "thunderbolt-net"])
-            .advise("if that fails: is there a Thunderbolt or USB4 controller, and is it switched on in the firmware?");
+            .advise("if that fails, check that there is a Thunderbolt or USB4 controller and that it is enabled in the firmware");
     }
     if sys.list("sys/bus/thunderbolt/devices").is_empty() {
         return Finding::problem(CHECK, "no Thunderbolt or USB4 controller was found").advise(
-            "is it switched on in the firmware (\"Thunderbolt\", \"USB4\", \"security level\")?",
+            "check that it is enabled in the firmware (\"Thunderbolt\", \"USB4\", \"security level\")",
         );
     }
     Finding::problem(CHECK, "thunderbolt-net is not loaded").fix(["modprobe", "thunderbolt-net"])

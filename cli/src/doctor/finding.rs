@@ -1,4 +1,4 @@
-//! What was found: a verdict, its reason, and how to mend it.
+//! Findings: a verdict, a reason, and how to fix the problem.
 
 use std::fmt;
 
@@ -9,18 +9,18 @@ use crate::connect::is_plain;
 use crate::exit::Exit;
 use crate::output;
 
-/// From good to bad.
+/// Verdicts, from good to bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     Good,
     /// Could be better, or is worth knowing.
     Note,
-    /// Could not be found out.
+    /// Could not be checked.
     Unknown,
-    /// It works, and not well.
+    /// Works, but not well.
     Warning,
-    /// It does not work like this.
+    /// Does not work.
     Problem,
 }
 
@@ -29,9 +29,9 @@ pub struct Finding {
     pub check: &'static str,
     pub verdict: Verdict,
     pub reason: String,
-    /// Commands that mend it, for root's shell.
+    /// Commands that fix it, for root's shell.
     pub fix: Vec<Fix>,
-    /// What no command mends.
+    /// Advice where no command helps.
     pub advice: Option<String>,
 }
 
@@ -66,17 +66,17 @@ impl Finding {
         Self::new(check, Verdict::Problem, reason)
     }
 
-    /// A command of our own words.
+    /// Adds a command of constant words.
     #[must_use]
     pub fn fix<'a>(self, words: impl IntoIterator<Item = &'a str>) -> Self {
         self.fixed_by(Fix::new(words))
     }
 
-    /// Suggests a command, if each word of it is safe.
+    /// Adds a command, if each word of it is safe.
     #[must_use]
     pub fn fixed_by(mut self, fix: Fix) -> Self {
         const REFUSED: &str =
-            "a name in the command has letters that a shell or the program would obey: none is suggested";
+            "no command is suggested, because a name in it is not safe in a shell";
         if fix.is_safe {
             self.fix.push(fix);
         } else if self.advice.as_deref() != Some(REFUSED) {
@@ -91,7 +91,7 @@ impl Finding {
         self
     }
 
-    /// For a person.
+    /// Prints the finding for a person.
     pub fn print(&self) {
         let (word, colour) = match self.verdict {
             Verdict::Good => ("good", AnsiColor::Green),
@@ -113,8 +113,7 @@ impl Finding {
     }
 }
 
-/// A command that mends something. It is run as it stands, without a shell, and shown so that a shell takes it for
-/// the same.
+/// A command that fixes something. It is run without a shell, and printed so that a shell runs the same.
 #[derive(Debug)]
 pub struct Fix {
     words: Vec<String>,
@@ -130,7 +129,7 @@ impl Fix {
         .words(words)
     }
 
-    /// More words of ours, which may have numbers or names from elsewhere in them.
+    /// Adds words of ours, which may contain numbers or names from elsewhere.
     #[must_use]
     pub fn words<'a>(mut self, words: impl IntoIterator<Item = &'a str>) -> Self {
         let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || b"._@:-/=+, ".contains(&byte);
@@ -141,7 +140,7 @@ impl Fix {
         self
     }
 
-    /// Names from elsewhere, a word each: they are no options either.
+    /// Adds names from elsewhere, one word each, which must not be options.
     #[must_use]
     pub fn names<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
         for name in names {
@@ -173,7 +172,7 @@ impl Serialize for Fix {
     }
 }
 
-/// What scripts learn: the worst.
+/// The exit code: that of the worst finding.
 pub fn exit(findings: &[Finding]) -> Exit {
     match findings.iter().map(|finding| finding.verdict).max() {
         None | Some(Verdict::Good | Verdict::Note) => Exit::Done,

@@ -1,4 +1,4 @@
-//! Running what mends: only on demand, and nothing that was not shown before.
+//! Runs the commands that fix problems: only on request, and only commands that were printed.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
 
-/// How long a command has: drivers take their time to be loaded.
+/// The time limit of a command: a driver may load slowly.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn run(findings: &[Finding]) -> Result<(), Failure> {
     let commands: Vec<&Fix> = findings.iter().flat_map(|finding| &finding.fix).collect();
     if commands.is_empty() {
-        output::note("nothing here is mended by a command");
+        output::note("there is nothing that a command can fix");
         return Ok(());
     }
     let mut failed = 0;
@@ -41,18 +41,18 @@ pub fn run(findings: &[Finding]) -> Result<(), Failure> {
             Err(error) if error.kind() == ErrorKind::NotFound => ": it is not installed".to_owned(),
             Err(error) => format!(": {error}"),
         };
-        output::error(&format!("it failed: {command}{why}"));
+        output::error(&format!("failed: {command}{why}"));
         failed += 1;
     }
     match failed {
         0 => {
-            output::note("done, until the next start of this machine; `dcf-tb doctor` looks again");
+            output::note("done; the changes last until the next reboot; run `dcf-tb doctor` again to check them");
             Ok(())
         }
         _ => Err(Failure::new(
             Exit::Failed,
             format!("{failed} of {} commands failed", commands.len()),
         )
-        .advise("they need root: sudo dcf-tb doctor --fix")),
+        .advise("the commands need root: sudo dcf-tb doctor --fix")),
     }
 }

@@ -1,4 +1,4 @@
-//! The network interface: there, up, with carrier and an address that can be used.
+//! Checks the network interface: present, up, with carrier and a usable address.
 
 use super::finding::{Finding, Fix};
 use super::sysroot::SysRoot;
@@ -10,17 +10,17 @@ const UP: u64 = 0x1;
 /// IFA_F_TENTATIVE and IFA_F_DADFAILED in if_inet6 (linux/if_addr.h).
 const TENTATIVE: u64 = 0x40;
 const DUPLICATE: u64 = 0x08;
-/// A link-local address's scope in if_inet6.
+/// The scope of a link-local address in if_inet6.
 const LINK: &str = "20";
-/// What both ends are best set to.
+/// The best MTU for both ends.
 const BEST_MTU: u64 = 65_520;
 
-/// The interface that is meant.
+/// Selects the interface.
 pub fn find(sys: &SysRoot, asked: &str) -> (Option<String>, Finding) {
     const CHECK: &str = "interface";
     let all = sys.list("sys/class/net");
     if let Some(real) = sys.interfaces() {
-        // A /sys from before this network namespace: all that it says is of other interfaces.
+        // /sys was mounted in another network namespace and shows that one's interfaces.
         let shown = |(name, index): &(String, u32)| {
             sys.number(&format!("sys/class/net/{name}/ifindex")) == Some((*index).into())
         };
@@ -29,28 +29,25 @@ pub fn find(sys: &SysRoot, asked: &str) -> (Option<String>, Finding) {
                 None,
                 Finding::unknown(
                     CHECK,
-                    "/sys shows the interfaces of another network namespace than this program's",
+                    "/sys shows the interfaces of another network namespace",
                 )
-                .advise("`ip netns exec NAME dcf-tb doctor` mounts the right one, and so does nsenter with a shell's `mount -t sysfs sysfs /sys`"),
+                .advise("use `ip netns exec NAME dcf-tb doctor`, which mounts the right one, or run `mount -t sysfs sysfs /sys` after nsenter"),
             );
         }
     }
     let driver = |name: &str| sys.link(&format!("sys/class/net/{name}/device/driver"));
     if asked != "auto" {
         if !all.iter().any(|name| name == asked) {
-            let text = format!("there is no {asked}; this host has {}", all.join(", "));
+            let text = format!("no interface {asked}; this host has {}", all.join(", "));
             return (None, Finding::problem(CHECK, text));
         }
         let finding = match driver(asked) {
             Some(driver) if driver == DRIVER => Finding::good(CHECK, asked),
             Some(driver) => Finding::note(
                 CHECK,
-                format!("{asked} has the driver {driver}, not {DRIVER}"),
+                format!("{asked} uses the driver {driver}, not {DRIVER}"),
             ),
-            None => Finding::note(
-                CHECK,
-                format!("{asked} is no device of the driver {DRIVER}"),
-            ),
+            None => Finding::note(CHECK, format!("{asked} does not use the driver {DRIVER}")),
         };
         return (Some(asked.to_owned()), finding);
     }
@@ -59,15 +56,15 @@ pub fn find(sys: &SysRoot, asked: &str) -> (Option<String>, Finding) {
     match &ours[..] {
         [] => (
             None,
-            Finding::problem(CHECK, format!("no interface has the driver {DRIVER}")).advise(
-                "plug the cable in (a Thunderbolt or USB4 one); the other host must be awake, and have its driver loaded",
+            Finding::problem(CHECK, format!("no interface uses the driver {DRIVER}")).advise(
+                "plug in a Thunderbolt or USB4 cable; the other host must be awake and have its driver loaded",
             ),
         ),
         [only] => (Some((*only).clone()), Finding::good(CHECK, only.as_str())),
         several => {
             let names: Vec<&str> = several.iter().map(|name| name.as_str()).collect();
-            let text = format!("several interfaces have the driver {DRIVER}: {}", names.join(", "));
-            (None, Finding::problem(CHECK, text).advise("name one: --interface, or DCF_TB_INTERFACE"))
+            let text = format!("several interfaces use the driver {DRIVER}: {}", names.join(", "));
+            (None, Finding::problem(CHECK, text).advise("choose one with --interface or DCF_TB_INTERFACE"))
         }
     }
 }
@@ -91,24 +88,22 @@ fn flags(sys: &SysRoot, name: &str) -> Option<u64> {
 fn up(sys: &SysRoot, name: &str) -> Finding {
     const CHECK: &str = "up";
     match flags(sys, name) {
-        Some(flags) if flags & UP != 0 => Finding::good(CHECK, "the interface is switched on"),
-        Some(_) => {
-            Finding::problem(CHECK, "the interface is switched off").fixed_by(set(name, &["up"]))
-        }
-        None => Finding::unknown(CHECK, "its flags cannot be read"),
+        Some(flags) if flags & UP != 0 => Finding::good(CHECK, "the interface is up"),
+        Some(_) => Finding::problem(CHECK, "the interface is down").fixed_by(set(name, &["up"])),
+        None => Finding::unknown(CHECK, "cannot read its flags"),
     }
 }
 
-/// A change of the interface.
+/// A command that changes the interface.
 fn set(name: &str, what: &[&str]) -> Fix {
     Fix::new(["ip", "link", "set", "dev"])
         .names([name])
         .words(what.iter().copied())
 }
 
-/// A setting of IPv6 of the interface, whose name may have dots.
+/// A command that changes an IPv6 setting of the interface, whose name may contain dots.
 fn sysctl(name: &str, setting: &str) -> Fix {
-    // In a key that begins with slashes, dots are those of names (sysctl(8)).
+    // In a key with slashes, dots belong to names (sysctl(8)).
     let key = match name.contains('.') {
         true => format!("net/ipv6/conf/{name}/{setting}"),
         false => format!("net.ipv6.conf.{name}.{setting}"),
@@ -123,16 +118,16 @@ fn has_carrier(sys: &SysRoot, name: &str) -> bool {
 fn carrier(sys: &SysRoot, name: &str) -> Finding {
     const CHECK: &str = "carrier";
     match sys.number(&format!("sys/class/net/{name}/carrier")) {
-        Some(1) => Finding::good(CHECK, "the kernel says that the link has carrier"),
-        Some(_) => Finding::problem(CHECK, "the other host has not logged in on the cable").advise(
-            "over there: wake it, `sudo modprobe thunderbolt-net`, and with INTERFACE as it is called there \
+        Some(1) => Finding::good(CHECK, "the link has carrier"),
+        Some(_) => Finding::problem(CHECK, "the link has no carrier: the other host is not connected").advise(
+            "on the other host: wake it, run `sudo modprobe thunderbolt-net`, and with the name of its INTERFACE \
              `sudo ip link set dev INTERFACE up`",
         ),
-        None => Finding::unknown(CHECK, "it cannot be read"),
+        None => Finding::unknown(CHECK, "cannot read it"),
     }
 }
 
-/// The flags of each link-local address, as proc(5) has them: address, index, prefix, scope, flags, name.
+/// The flags of each link-local address. The fields are address, index, prefix, scope, flags, name (proc(5)).
 fn addresses(sys: &SysRoot, name: &str) -> Option<Vec<u64>> {
     let table = sys.read("proc/net/if_inet6")?;
     let flags = |line: &str| {
@@ -150,12 +145,12 @@ fn address(sys: &SysRoot, name: &str, is_up: bool) -> Finding {
     let disabled =
         |scope: &str| sys.number(&format!("proc/sys/net/ipv6/conf/{scope}/disable_ipv6"));
     if disabled(name) == Some(1) {
-        return Finding::problem(CHECK, "IPv6 is switched off on this interface")
+        return Finding::problem(CHECK, "IPv6 is disabled on this interface")
             .fixed_by(sysctl(name, "disable_ipv6=0"));
     }
     let Some(found) = addresses(sys, name) else {
         return Finding::problem(CHECK, "this kernel has no IPv6")
-            .advise("remove ipv6.disable=1 from its command line");
+            .advise("remove ipv6.disable=1 from the kernel's command line");
     };
     if found
         .iter()
@@ -166,36 +161,36 @@ fn address(sys: &SysRoot, name: &str, is_up: bool) -> Finding {
     if found.iter().any(|flags| flags & DUPLICATE != 0) {
         return Finding::problem(
             CHECK,
-            "its link-local address is taken by the other host (duplicate address)",
+            "the other host uses the same link-local address (duplicate address)",
         )
         .fixed_by(sysctl(name, "addr_gen_mode=3"))
         .fixed_by(set(name, &["down"]))
         .fixed_by(set(name, &["up"]))
-        .advise("a random one instead (until the next start):");
+        .advise("use a random address (until the next reboot):");
     }
     if !found.is_empty() {
         return Finding::warning(
             CHECK,
             "its link-local address is still being checked for duplicates",
         )
-        .advise("that takes a second or two: look again");
+        .advise("that takes a second or two; run doctor again");
     }
     let finding = Finding::problem(CHECK, "it has no link-local address");
     let mode = format!("proc/sys/net/ipv6/conf/{name}/addr_gen_mode");
     if !is_up {
-        return finding.advise("it gets one when it is up");
+        return finding.advise("it gets one when the interface is up");
     }
     match sys.number(&mode) {
-        // IN6_ADDR_GEN_MODE_NONE: whoever manages it is to give it one.
+        // IN6_ADDR_GEN_MODE_NONE: a network manager is supposed to add the address.
         Some(1) => finding
             .fixed_by(sysctl(name, "addr_gen_mode=0"))
             .fixed_by(set(name, &["down"]))
             .fixed_by(set(name, &["up"])),
-        // Somebody took it away: it comes again with the interface.
+        // The address was removed; the kernel adds it again when the interface comes up.
         _ if has_carrier(sys, name) => finding
             .fixed_by(set(name, &["down"]))
             .fixed_by(set(name, &["up"])),
-        _ => finding.advise("it gets one with the carrier"),
+        _ => finding.advise("it gets one when the link has carrier"),
     }
 }
 
@@ -206,10 +201,10 @@ fn mtu(sys: &SysRoot, name: &str) -> Finding {
         Some(mtu @ BEST_MTU..) => Finding::good(CHECK, format!("{mtu} on this host")),
         Some(mtu) => Finding::warning(
             CHECK,
-            format!("{mtu}: large packets are several times as fast ({BEST_MTU})"),
+            format!("{mtu}: an MTU of {BEST_MTU} is several times as fast"),
         )
         .fixed_by(set(name, &["mtu", &BEST_MTU.to_string()]))
-        .advise("on both hosts, or what is larger than the other's gets lost:"),
-        None => Finding::unknown(CHECK, "it cannot be read"),
+        .advise("set it on both hosts, or packets larger than the other's MTU are lost:"),
+        None => Finding::unknown(CHECK, "cannot read it"),
     }
 }

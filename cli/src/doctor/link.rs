@@ -1,28 +1,28 @@
-//! What the cable was trained to, and what it gets wrong.
+//! Checks the trained rate of the cable and its error counters.
 
 use super::finding::Finding;
 use super::sysroot::SysRoot;
 use crate::units::count;
 
-/// Speed and lanes one way, in Gb/s for a lane.
+/// Speed in Gb/s per lane, and number of lanes, in one direction.
 fn trained(sys: &SysRoot, domain: &str, way: &str) -> Option<(f64, u64)> {
     let speed = sys.read(&format!("{domain}/{way}_speed"))?;
     let lanes = sys.number(&format!("{domain}/{way}_lanes"))?;
     let number: f64 = speed.split_whitespace().next()?.parse().ok()?;
-    // A speed of zero, or one that is no number, was not trained to.
+    // A speed of zero or NaN is no trained speed.
     let is_trained = number.is_finite() && number > 0.0 && lanes > 0;
     is_trained.then_some((number, lanes))
 }
 
-/// The link's rate in Gb/s in its slower direction.
+/// The rate of the link in its slower direction, in Gb/s.
 pub fn gigabits(sys: &SysRoot, name: &str) -> Option<f64> {
     let domain = connection(name);
     let total = |way| trained(sys, &domain, way).map(|(speed, lanes)| speed * lanes as f64);
     Some(total("rx")?.min(total("tx")?))
 }
 
-/// The interface's device is a service of the connection between the two hosts (an "XDomain"), which has speed
-/// and lanes.
+/// The interface's device is a service of the connection between the hosts (an "XDomain"), which has speed and
+/// lanes.
 fn connection(name: &str) -> String {
     format!("sys/class/net/{name}/device/..")
 }
@@ -34,7 +34,7 @@ pub fn rate(sys: &SysRoot, name: &str) -> Finding {
     else {
         return Finding::note(
             CHECK,
-            "sysfs does not tell what the cable was trained to (Linux 5.11 and later do)",
+            "sysfs does not report the trained rate of the cable (Linux 5.11 or later does)",
         );
     };
     let way = |(speed, lanes): (f64, u64)| {
@@ -51,8 +51,8 @@ pub fn rate(sys: &SysRoot, name: &str) -> Finding {
         sends
     };
     if speed < 10.0 || receives.1.min(lanes) < 2 {
-        return Finding::warning(CHECK, format!("{text}: less than Thunderbolt 3 does (2 lanes of 10 or 20 Gb/s)"))
-            .advise("a cable for 40 Gb/s, no longer than 0.8 m if it is passive; no hub or dock in between; plug it in anew");
+        return Finding::warning(CHECK, format!("{text}: slower than Thunderbolt 3 (2 lanes of 10 or 20 Gb/s)"))
+            .advise("use a 40 Gb/s cable, at most 0.8 m long if it is passive, without a hub or dock; plug it in again");
     }
     Finding::good(CHECK, text)
 }
@@ -77,7 +77,7 @@ pub fn errors(sys: &SysRoot, name: &str) -> Finding {
         .filter_map(|counter| Some((*counter, value(counter)?)))
         .collect();
     if read.is_empty() {
-        return Finding::unknown(CHECK, "the counters cannot be read");
+        return Finding::unknown(CHECK, "cannot read the counters");
     }
     let wrong: Vec<String> = read
         .iter()
@@ -89,13 +89,14 @@ pub fn errors(sys: &SysRoot, name: &str) -> Finding {
         let names: Vec<&str> = read.iter().map(|(counter, _)| *counter).collect();
         Finding::good(
             CHECK,
-            format!("zero since the interface came: {}", names.join(", ")),
+            format!("zero since the interface was created: {}", names.join(", ")),
         )
     } else if read.iter().any(damaged) {
         Finding::warning(CHECK, wrong.join(", "))
-            .advise("if they grow: another cable, or another port")
+            .advise("if they grow, try another cable or another port")
     } else {
-        Finding::note(CHECK, wrong.join(", "))
-            .advise("dropped: packets came faster than they were taken, or nobody wanted them")
+        Finding::note(CHECK, wrong.join(", ")).advise(
+            "packets were dropped because they arrived too fast, or no program received them",
+        )
     }
 }

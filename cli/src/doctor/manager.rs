@@ -1,4 +1,4 @@
-//! Who else has a hand on the interface: bridges, bonds, NetworkManager, systemd-networkd.
+//! Checks what else controls the interface: bridges, bonds, NetworkManager, systemd-networkd.
 
 use super::finding::{Finding, Fix};
 use super::sysroot::SysRoot;
@@ -10,7 +10,7 @@ pub fn all(sys: &SysRoot, name: &str) -> Vec<Finding> {
 fn master(sys: &SysRoot, name: &str) -> Finding {
     const CHECK: &str = "bridge";
     let Some(master) = sys.link(&format!("sys/class/net/{name}/master")) else {
-        return Finding::good(CHECK, "it is in no bridge or bond");
+        return Finding::good(CHECK, "it is not part of a bridge or bond");
     };
     let what = if sys.exists(&format!("sys/class/net/{name}/brport")) {
         "bridge"
@@ -21,7 +21,7 @@ fn master(sys: &SysRoot, name: &str) -> Finding {
     };
     Finding::problem(
         CHECK,
-        format!("it belongs to the {what} {master}, which takes what arrives on it"),
+        format!("it is part of the {what} {master}, which receives its packets"),
     )
     .fixed_by(
         Fix::new(["ip", "link", "set", "dev"])
@@ -30,48 +30,48 @@ fn master(sys: &SysRoot, name: &str) -> Finding {
     )
 }
 
-/// A manager that waits for DHCP on a cable takes its addresses away when none answers.
+/// A network manager that gets no DHCP answer on the cable removes the addresses.
 fn managed(sys: &SysRoot, name: &str) -> Finding {
     const CHECK: &str = "managed";
     let Some(index) = sys.read(&format!("sys/class/net/{name}/ifindex")) else {
-        return Finding::unknown(CHECK, "its index cannot be read");
+        return Finding::unknown(CHECK, "cannot read its index");
     };
     if index.parse::<u32>().is_err() {
-        return Finding::unknown(CHECK, format!("its index is {index}, which is no number"));
+        return Finding::unknown(CHECK, format!("its index \"{index}\" is not a number"));
     }
     let manager = sys.read(&format!("run/NetworkManager/devices/{index}"));
     let networkd = sys.read(&format!("run/systemd/netif/links/{index}"));
     if value(&manager, "managed") == Some("true") {
         return Finding::warning(
             CHECK,
-            "NetworkManager manages it: waiting for DHCP in vain, it may take its addresses away",
+            "NetworkManager manages it and may remove its addresses when DHCP gets no answer",
         )
         .fixed_by(
             Fix::new(["nmcli", "device", "set"])
                 .names([name])
                 .words(["managed", "no"]),
         )
-        .advise("or give its connection the method link-local for IPv6, and disabled for IPv4; until the next start:");
+        .advise("or set the connection's method to link-local for IPv6 and disabled for IPv4; until the next reboot:");
     }
     match value(&networkd, "ADMIN_STATE") {
         None | Some("unmanaged") if manager.is_none() && sys.exists("run/NetworkManager/devices") => {
-            Finding::unknown(CHECK, "NetworkManager runs, and has not said whether it manages it")
-                .advise("`nmcli device status` tells")
+            Finding::unknown(CHECK, "NetworkManager is running, but has not recorded whether it manages the interface")
+                .advise("run `nmcli device status`")
         }
         None | Some("unmanaged") => Finding::good(
             CHECK,
-            "neither NetworkManager nor systemd-networkd manages it, by what they keep in /run",
+            "by their state in /run, neither NetworkManager nor systemd-networkd manages it",
         ),
         Some("configured") => Finding::good(CHECK, "systemd-networkd has configured it"),
         Some(state) => Finding::warning(
             CHECK,
-            format!("systemd-networkd manages it, and is at \"{state}\": it may take its addresses away"),
+            format!("systemd-networkd manages it (state \"{state}\") and may remove its addresses"),
         )
-        .advise("in its .network file: [Network] LinkLocalAddressing=ipv6, DHCP=no, IPv6AcceptRA=no; then `networkctl reload`"),
+        .advise("set in its .network file: [Network] LinkLocalAddressing=ipv6, DHCP=no, IPv6AcceptRA=no; then run `networkctl reload`"),
     }
 }
 
-/// `key=value` in a file of lines.
+/// Finds `key=value` in a file of lines.
 fn value<'a>(text: &'a Option<String>, key: &str) -> Option<&'a str> {
     let lines = text.as_deref()?.lines();
     lines

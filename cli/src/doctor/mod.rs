@@ -1,4 +1,4 @@
-//! `dcf-tb doctor`: what is between this machine and a fast cable, and how to mend it.
+//! `dcf-tb doctor`: checks what slows down or prevents the connection, and how to fix it.
 
 mod driver;
 mod finding;
@@ -26,13 +26,13 @@ use crate::output;
 use finding::{Finding, Verdict};
 use sysroot::SysRoot;
 
-/// Check what the cable needs, and say how to mend what it lacks.
+/// Check the requirements of the cable, and print how to fix problems.
 ///
-/// Each line has a verdict, a reason, and the commands that mend it. Nothing is changed, unless --fix asks for
-/// it. Run as root it sees more: who holds a port, and the rules of the firewall.
+/// Each line has a verdict, a reason, and the commands that fix the problem. Nothing is changed without --fix. As
+/// root it also sees which process holds a port, and the firewall rules.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Ask this peer for its MTU; without it the only one on the cable. It must run `dcf-tb listen` or
+    /// The peer whose MTU is compared. If omitted, the only one on the link. It must run `dcf-tb listen` or
     /// `dcf-tb receive`.
     peer: Option<String>,
 
@@ -40,11 +40,11 @@ pub struct Options {
     #[arg(long)]
     json: bool,
 
-    /// Run the commands that mend something, and show each before.
+    /// Run the commands that fix problems, and print each of them first.
     #[arg(long, conflicts_with_all = ["json", "root"])]
     fix: bool,
 
-    /// Judge a copy of /sys, /proc, /run and /etc in this directory instead of this machine.
+    /// Check a copy of /sys, /proc, /run and /etc in this directory instead of this machine.
     #[arg(
         long,
         value_name = "DIR",
@@ -105,12 +105,12 @@ fn examine(sys: &SysRoot, common: &Common, options: &Options) -> (Option<String>
     (found, findings)
 }
 
-/// What the cable was trained to in its slower direction, in Gb/s, if sysfs tells it.
+/// The trained rate of the cable in its slower direction, in Gb/s, if sysfs reports it.
 pub fn gigabits(interface: &str) -> Option<f64> {
     link::gigabits(&SysRoot::new(Path::new("/")), interface)
 }
 
-/// Good ones are left out when only what matters is wanted.
+/// With `--quiet`, prints only findings that matter.
 fn print(common: &Common, findings: &[Finding]) {
     let wanted = |finding: &&Finding| !common.quiet || finding.verdict > Verdict::Note;
     for finding in findings.iter().filter(wanted) {

@@ -1,4 +1,4 @@
-//! The other host: whether it answers, and whether its packets are as large as ours.
+//! Checks the other host: whether it answers, and its MTU.
 
 use thunderbolt_transport::TransportError;
 
@@ -9,36 +9,36 @@ use crate::connect::{self, Peer, DISCOVERY};
 use crate::failure::Failure;
 use crate::units::short_time;
 
-/// What a segment has beside its data: headers of IPv6 and TCP, and the timestamp option.
+/// The headers of a segment: IPv6, TCP, and the timestamp option.
 const HEADERS: u64 = 40 + 20 + 12;
-/// Up to here the segment is the peer's word: before any data have come, the kernel sends no more at once than
-/// half of the peer's first window, which is 64 KiB.
+/// Smaller segments are set by the peer. Before any data has arrived, the kernel sends at most half of the peer's
+/// first window, which is 64 KiB.
 const TELLING: u64 = 30_000;
 
-/// Compares the MTUs: a peer tells the largest segment that it takes when a stream is opened.
+/// Compares the MTUs: a peer announces its largest segment when a stream is opened.
 pub fn mtu(sys: &SysRoot, name: &str, common: &Common, named: Option<&str>) -> Finding {
     const CHECK: &str = "peer";
     let Some(ours) = sys.number(&format!("sys/class/net/{name}/mtu")) else {
-        return Finding::unknown(CHECK, "our own MTU cannot be read");
+        return Finding::unknown(CHECK, "cannot read our own MTU");
     };
     let asked = ask(name, common, named);
     match asked {
-        Err(failure) => Finding::note(CHECK, format!("it was not asked: {}", failure.text))
-            .advise("with `dcf-tb listen` over there, its MTU is compared with ours"),
+        Err(failure) => Finding::note(CHECK, format!("not checked: {}", failure.text))
+            .advise("start `dcf-tb listen` on the other host to compare its MTU"),
         Ok(Asked { peer, rtt, segment }) if segment < TELLING && segment + HEADERS < ours => Finding::problem(
             CHECK,
             format!(
-                "{peer} answers in {rtt}, and its MTU is about {}: what is larger gets lost (ours is {ours})",
+                "{peer} answers in {rtt}, but its MTU is about {}: larger packets are lost (ours is {ours})",
                 segment + HEADERS
             ),
         )
         .advise(format!(
-            "over there, with INTERFACE as it is called there: sudo ip link set dev INTERFACE mtu {ours}"
+            "on the other host, with the name of its INTERFACE: sudo ip link set dev INTERFACE mtu {ours}"
         )),
         Ok(Asked { peer, rtt, segment }) => Finding::good(
             CHECK,
             format!(
-                "{peer} answers in {rtt}, and takes packets of {} bytes (more was not tried)",
+                "{peer} answers in {rtt} and accepts packets of {} bytes (larger ones were not tried)",
                 (segment + HEADERS).min(ours)
             ),
         ),

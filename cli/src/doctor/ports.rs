@@ -1,13 +1,13 @@
-//! Whether the ports are free for a program of ours, and who holds them.
+//! Checks whether the ports are free, and which process holds them.
 
 use super::driver;
 use super::finding::Finding;
 use super::sysroot::SysRoot;
 
-/// A listening TCP socket (include/net/tcp_states.h).
+/// The state of a listening TCP socket (include/net/tcp_states.h).
 const LISTENING: &str = "0A";
 
-/// The AirPlay receiver of macOS 12 and later listens here.
+/// The port of the AirPlay receiver of macOS 12 and later.
 const AIRPLAY: u16 = 5000;
 
 pub fn all(sys: &SysRoot, control: u16, data: u16) -> Vec<Finding> {
@@ -51,34 +51,28 @@ fn port(
                 Some(owner) if owner.is_ours => {
                     return Finding::good(
                         check,
-                        format!(
-                            "{port} is held by {}, the same program as this",
-                            owner.shown
-                        ),
+                        format!("{port} is held by {}, which is also dcf-tb", owner.shown),
                     );
                 }
                 Some(owner) => owner.shown,
-                None => "another program (root sees which)".to_owned(),
+                None => "another program (run as root to see which)".to_owned(),
             };
             let airplay = match port {
-                AIRPLAY => "; on a Mac it is AirPlay's, which System Settings (AirDrop & Handoff) turns off",
+                AIRPLAY => "; on a Mac, AirPlay uses it: turn that off in System Settings (AirDrop & Handoff)",
                 _ => "",
             };
             return Finding::warning(check, format!("{port} is held by {who}")).advise(format!(
-                "unless it is one of yours with this transport: stop it, or take another with {option}, on both hosts{airplay}"
+                "unless it is your own program with this transport, stop it, or choose another port with {option} on both hosts{airplay}"
             ));
         }
     }
     match readable == tables.len() {
-        true => Finding::good(
-            check,
-            format!("{port} is held by no socket of IPv6 or IPv4"),
-        ),
-        false => Finding::unknown(check, "the kernel's tables of sockets cannot all be read"),
+        true => Finding::good(check, format!("{port} is free for IPv6 and IPv4")),
+        false => Finding::unknown(check, "cannot read all of the kernel's socket tables"),
     }
 }
 
-/// The inode of the socket in a line of proc's table, if it is on that port.
+/// The inode of the socket in a line of the kernel's table, if it is bound to the port.
 fn holder<'a>(line: &'a str, port: u16, state: Option<&str>) -> Option<&'a str> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let (_, bound) = fields.get(1)?.rsplit_once(':')?;
@@ -89,11 +83,11 @@ fn holder<'a>(line: &'a str, port: u16, state: Option<&str>) -> Option<&'a str> 
 
 struct Owner {
     shown: String,
-    /// It runs the file that this program runs. Its name would say nothing: everybody chooses that.
+    /// It runs the same executable as this program. Its name would prove nothing.
     is_ours: bool,
 }
 
-/// The program that has a socket open, as far as we may see.
+/// The process that holds a socket, if this user may see it.
 fn owner(sys: &SysRoot, inode: &str) -> Option<Owner> {
     let socket = format!("socket:[{inode}]");
     let processes = sys.list("proc");
@@ -118,7 +112,7 @@ fn owner(sys: &SysRoot, inode: &str) -> Option<Owner> {
 /// CAP_NET_RAW, as a bit of `CapEff` (capabilities(7)).
 const NET_RAW: u64 = 1 << 13;
 
-/// Binding to an interface: everybody may since Linux 5.7.
+/// Since Linux 5.7, every user may bind to an interface.
 fn binding(sys: &SysRoot) -> Finding {
     const CHECK: &str = "bind";
     if driver::running(sys).is_some_and(|version| version >= (5, 7, 0)) {
@@ -141,6 +135,6 @@ fn binding(sys: &SysRoot) -> Finding {
         .advise(
             "run the program as root, or give it the capability: setcap cap_net_raw+ep PROGRAM",
         ),
-        None => Finding::unknown(CHECK, "the capabilities of this process cannot be read"),
+        None => Finding::unknown(CHECK, "cannot read the capabilities of this process"),
     }
 }

@@ -1,4 +1,4 @@
-//! Programs of the system that are asked, or that mend something: each has a limit of time, and of what it prints.
+//! Runs system programs that answer a question or fix a problem, with a limit of time and output.
 
 use std::io::{self, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -7,19 +7,19 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{bounded, Receiver, RecvTimeoutError};
 
-/// The longest answer that is taken: a list of rules with large sets.
+/// The longest output: a list of rules with large sets.
 const LONGEST: u64 = 64 << 20;
-/// How long a program that was killed has to end: one that waits for a device may not.
+/// How long to wait for a killed program: one that waits for a device may not end.
 const KILLED: Duration = Duration::from_secs(1);
 
-/// How a program ended.
+/// The result of a program.
 pub struct Ended {
     pub success: bool,
     pub output: Vec<u8>,
     pub complaint: Vec<u8>,
 }
 
-/// Runs a program to its end, and not longer than `limit`.
+/// Runs a program, for at most `limit`.
 pub fn run(words: &[&str], limit: Duration) -> io::Result<Ended> {
     let end = Instant::now() + limit;
     let mut child = Command::new(words[0])
@@ -27,11 +27,11 @@ pub fn run(words: &[&str], limit: Duration) -> io::Result<Ended> {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        // What it prints is read, and not by a person.
+        // The output is parsed.
         .env("LC_ALL", "C")
         .env("PATH", path())
         .spawn()?;
-    // Programs that it started may hold its pipes open after its end: these threads are not joined.
+    // Its children may keep its pipes open, so these threads are not joined.
     let output = child.stdout.take().map(read);
     let complaint = child.stderr.take().map(read);
     let collected = |what: Option<Receiver<Vec<u8>>>| {
@@ -67,11 +67,11 @@ pub fn run(words: &[&str], limit: Duration) -> io::Result<Ended> {
 }
 
 fn late(limit: Duration) -> io::Error {
-    let text = format!("it did not end within {} s", limit.as_secs());
+    let text = format!("no end within {} s", limit.as_secs());
     io::Error::new(io::ErrorKind::TimedOut, text)
 }
 
-/// Users have no directories of administration in their PATH; what lies there answers them nevertheless.
+/// A user's PATH lacks the sbin directories, whose programs answer users, too.
 fn path() -> std::ffi::OsString {
     let mut path = std::env::var_os("PATH").unwrap_or_default();
     path.push(":/usr/local/sbin:/usr/sbin:/sbin");
@@ -82,16 +82,16 @@ fn read(pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     let (sender, receiver) = bounded(1);
     let body = move || {
         let mut bytes = Vec::new();
-        // What was read before an error is what there is; nobody may wait for it any more.
+        // Keep what was read before an error. The receiver may be gone.
         let _ = pipe.take(LONGEST).read_to_end(&mut bytes);
         let _ = sender.send(bytes);
     };
-    // Without a thread nothing is read, which is seen.
+    // Without the thread the receiver is disconnected.
     drop(thread::Builder::new().name("answer".into()).spawn(body));
     receiver
 }
 
-/// Its status, if it ends in time.
+/// The exit status, if it ends in time.
 fn wait(child: &mut Child, end: Instant) -> io::Result<Option<ExitStatus>> {
     let mut pause = Duration::from_millis(1);
     loop {
@@ -107,7 +107,7 @@ fn wait(child: &mut Child, end: Instant) -> io::Result<Option<ExitStatus>> {
 }
 
 fn stop(child: &mut Child) {
-    // It fails for one that has ended.
+    // Fails if it has ended.
     let _ = child.kill();
     let _ = wait(child, Instant::now() + KILLED);
 }

@@ -1,14 +1,14 @@
-//! What the kernel and the processors are set to.
+//! Checks the settings of the kernel and the processors.
 
 use super::finding::{Finding, Fix};
 use super::sysroot::SysRoot;
 use crate::units::bytes;
 
-/// What buffers may grow to for a cable of 40 Gb/s.
+/// The best limit of buffers for a cable of 40 Gb/s.
 const BUFFER: u64 = 64 << 20;
-/// Streams get their own send buffer from here on (docs/TUNING.md).
+/// From this limit on, streams set their own send buffer (docs/TUNING.md).
 const STREAM_BUFFER: u64 = 4 << 20;
-/// What TCP may tune itself up to: some milliseconds at 40 Gb/s.
+/// The limit of TCP's automatic tuning: some milliseconds at 40 Gb/s.
 const TCP_BUFFER: u64 = 6 << 20;
 
 pub fn all(sys: &SysRoot) -> Vec<Finding> {
@@ -32,10 +32,10 @@ fn socket_buffers(sys: &SysRoot) -> Finding {
         .map(|name| sysctl(sys, name)?.parse().ok())
         .collect();
     let [Some(receive), Some(send)] = values[..] else {
-        // They belong to the whole machine: other network namespaces do not have them.
+        // They are not visible in other network namespaces.
         return Finding::note(
             CHECK,
-            "net.core.rmem_max and wmem_max cannot be seen from here",
+            "net.core.rmem_max and wmem_max are not visible in this network namespace",
         );
     };
     let text = format!("rmem_max {}, wmem_max {}", bytes(receive), bytes(send));
@@ -44,14 +44,14 @@ fn socket_buffers(sys: &SysRoot) -> Finding {
     if receive < STREAM_BUFFER || send < STREAM_BUFFER {
         Finding::warning(
             CHECK,
-            format!("{text}: bursts of messages get lost, streams have small buffers"),
+            format!("{text}: bursts of messages are lost, and streams have small buffers"),
         )
         .fixed_by(fix())
     } else if receive < BUFFER || send < BUFFER {
         Finding::note(
             CHECK,
             format!(
-                "{text}: enough for streams; longer bursts of messages need {}",
+                "{text}: enough for streams; long bursts of messages need {}",
                 bytes(BUFFER)
             ),
         )
@@ -70,11 +70,11 @@ fn tcp_buffers(sys: &SysRoot) -> Finding {
     };
     let (Some(input), Some(output)) = (three("net.ipv4.tcp_rmem"), three("net.ipv4.tcp_wmem"))
     else {
-        return Finding::unknown(CHECK, "net.ipv4.tcp_rmem and tcp_wmem cannot be read");
+        return Finding::unknown(CHECK, "cannot read net.ipv4.tcp_rmem and tcp_wmem");
     };
     let (receive, send) = (input[2], output[2]);
     let text = format!("up to {} in, {} out", bytes(receive), bytes(send));
-    // The smallest and the first size stay as they are.
+    // Keep the minimum and the default.
     let larger = |name: &str, [least, first, _]: [u64; 3]| {
         Fix::new([
             "sysctl",
@@ -99,13 +99,13 @@ fn tcp_buffers(sys: &SysRoot) -> Finding {
 fn slow_start(sys: &SysRoot) -> Finding {
     const CHECK: &str = "slow start";
     match sysctl(sys, "net.ipv4.tcp_slow_start_after_idle").as_deref() {
-        Some("0") => Finding::good(CHECK, "a stream that was idle goes on at full speed"),
-        Some(_) => Finding::note(CHECK, "a stream that was idle begins slowly again").fix([
+        Some("0") => Finding::good(CHECK, "an idle stream resumes at full speed"),
+        Some(_) => Finding::note(CHECK, "an idle stream resumes slowly").fix([
             "sysctl",
             "-w",
             "net.ipv4.tcp_slow_start_after_idle=0",
         ]),
-        None => Finding::unknown(CHECK, "net.ipv4.tcp_slow_start_after_idle cannot be read"),
+        None => Finding::unknown(CHECK, "cannot read net.ipv4.tcp_slow_start_after_idle"),
     }
 }
 
@@ -130,14 +130,14 @@ fn governor(sys: &SysRoot) -> Finding {
     if governors.is_empty() {
         return Finding::good(
             CHECK,
-            "no processor has a governor: the kernel does not scale their frequency",
+            "no processor has a governor: the kernel does not scale frequencies",
         );
     }
     let text = governors.join(", ");
     if governors == ["performance"] {
-        return Finding::good(CHECK, "performance, for all processors that have one");
+        return Finding::good(CHECK, "performance, for all processors with a governor");
     }
-    // These drivers leave it to the processor, whose "powersave" is quick to wake up.
+    // With these drivers the processor scales its own frequency, and "powersave" wakes up fast.
     let driver = cpus
         .iter()
         .find_map(|cpu| of(cpu, "scaling_driver"))

@@ -1,4 +1,4 @@
-//! Where the facts come from: the system's files and the answers of its programs, or a recording of both.
+//! The source of all facts: the system's files and the output of its programs, or a recording of both.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
@@ -12,15 +12,15 @@ use rustix::io::Errno;
 
 use super::program;
 
-/// More than any file has that is read here. A larger one is not what it should be.
+/// Larger than any file that is read here.
 const LARGEST: u64 = 16 << 20;
 
-/// How long a program has for its answer.
+/// The time limit of a program.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A root directory with `sys`, `proc`, `run` and `etc`. In a recording, what programs answered lies in
-/// `commands`, in files that are called as the command with `-` for its spaces. A recording comes from elsewhere:
-/// its links lead nowhere but into itself, and its pipes and devices are not read.
+/// A root directory with `sys`, `proc`, `run` and `etc`. A recording has the output of programs in `commands`, in
+/// files named as the command with `-` for spaces. A recording is untrusted: its links are resolved within it,
+/// and its pipes and devices are not read.
 pub struct SysRoot {
     root: PathBuf,
     is_live: bool,
@@ -42,7 +42,7 @@ impl SysRoot {
         self.root.join(path)
     }
 
-    /// The interfaces of this network namespace, with their indices, as the kernel tells them without sysfs.
+    /// The interfaces of this network namespace and their indices, from the kernel without sysfs.
     pub fn interfaces(&self) -> Option<Vec<(String, u32)>> {
         if !self.is_live {
             return None;
@@ -55,10 +55,10 @@ impl SysRoot {
         Some(found.iter().map(of).collect())
     }
 
-    /// Opens what a path below the root means.
+    /// Opens a path below the root.
     fn open(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
         let mut flags = flags | OFlags::CLOEXEC;
-        // openat2 refuses flags that mean nothing together.
+        // openat2 rejects meaningless combinations of flags.
         if !flags.contains(OFlags::PATH) {
             flags |= OFlags::NONBLOCK | OFlags::NOCTTY;
         }
@@ -67,12 +67,12 @@ impl SysRoot {
         }
         let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = open(&self.root, folder, Mode::empty())?;
-        // The recording's links mean its own files, also those that begin with a slash (openat2(2)).
+        // Links of a recording, even absolute ones, are resolved within it (openat2(2)).
         let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         openat2(&root, path, flags, Mode::empty(), within)
     }
 
-    /// What is in a file, without space around it.
+    /// The content of a file, trimmed.
     pub fn read(&self, path: &str) -> Option<String> {
         let file = self.open(path, OFlags::RDONLY).ok()?;
         let mode = fstat(&file).ok()?.st_mode;
@@ -108,7 +108,7 @@ impl SysRoot {
         names
     }
 
-    /// What a link points to, in its own words.
+    /// The text of a link.
     fn target(&self, path: &str) -> Option<PathBuf> {
         let (folder, name) = path.rsplit_once('/')?;
         let folder = self.open(folder, OFlags::PATH | OFlags::DIRECTORY).ok()?;
@@ -116,13 +116,13 @@ impl SysRoot {
         Some(PathBuf::from(target.to_string_lossy().into_owned()))
     }
 
-    /// The last name in what a link points to.
+    /// The last component of a link's target.
     pub fn link(&self, path: &str) -> Option<String> {
         let target = self.target(path)?;
         Some(target.file_name()?.to_string_lossy().into_owned())
     }
 
-    /// Whether two links lead to one file. In a recording only the links are there.
+    /// Whether two links lead to the same file. A recording has only the links.
     pub fn is_same_file(&self, one: &str, other: &str) -> bool {
         if !self.is_live {
             let target = self.target(one);
@@ -135,13 +135,13 @@ impl SysRoot {
         file(one).is_some() && file(one) == file(other)
     }
 
-    /// What a program answers, or why it does not.
+    /// The output of a program, or why there is none.
     pub fn ask(&self, words: &[&str]) -> Result<String, String> {
         let command = words.join(" ");
         if !self.is_live {
             return self
                 .read(&format!("commands/{}", words.join("-")))
-                .ok_or_else(|| format!("what `{command}` answers was not recorded"));
+                .ok_or_else(|| format!("the output of `{command}` was not recorded"));
         }
         let ended = program::run(words, PATIENCE).map_err(|error| match error.kind() {
             ErrorKind::NotFound => format!("{} is not installed", words[0]),
@@ -151,7 +151,7 @@ impl SysRoot {
             return Ok(String::from_utf8_lossy(&ended.output).into_owned());
         }
         let complaint = String::from_utf8_lossy(&ended.complaint);
-        let complaint = complaint.lines().next().unwrap_or("it does not say why");
+        let complaint = complaint.lines().next().unwrap_or("without a reason");
         Err(format!("`{command}` failed: {complaint}"))
     }
 }

@@ -1,4 +1,4 @@
-//! The addresses of both ends, for programs that know no link-local ones.
+//! The addresses of both ends, for programs that do not support link-local addresses.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -7,15 +7,15 @@ use nix::ifaddrs::getifaddrs;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-/// Proposed where there is none: a private network for two, which few use.
+/// Proposed where there is no address: a private network for two hosts that is rarely used.
 const PROPOSED: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 83, 84, 1), Ipv4Addr::new(10, 83, 84, 2)];
 
 pub struct Addresses {
     pub interface: String,
-    /// Link-local, if known.
+    /// The link-local address, if known.
     pub peer_link: Option<Ipv6Addr>,
     own: Ipv4Addr,
-    /// Which of the two ends this is: both agree, by their link-local addresses.
+    /// Whether this is the first of the two ends. Both agree by comparing link-local addresses.
     first: Option<bool>,
     peer: Option<Ipv4Addr>,
     is_proposed: bool,
@@ -58,7 +58,7 @@ impl Addresses {
             (None, _) => (PROPOSED[0], Some(PROPOSED[1])),
         };
         let first = match (given, peer) {
-            // Whoever chose them has chosen the order, too.
+            // Configured addresses determine the order.
             (Some(_), Some(peer)) => Some(own < peer),
             _ => first,
         };
@@ -76,13 +76,13 @@ impl Addresses {
         self.own.into()
     }
 
-    /// The other end's, or what stands for it.
+    /// The peer's address, or a placeholder.
     pub fn peer(&self) -> String {
         self.peer
             .map_or_else(|| "PEER".to_owned(), |peer| peer.to_string())
     }
 
-    /// The end that others connect to: the first.
+    /// The address that others connect to: that of the first end.
     pub fn main(&self) -> String {
         match self.first {
             Some(false) => self.peer(),
@@ -90,7 +90,7 @@ impl Addresses {
         }
     }
 
-    /// 0 or 1.
+    /// The rank, 0 or 1, or a placeholder.
     pub fn rank(&self) -> &'static str {
         match self.first {
             Some(true) => "0",
@@ -107,7 +107,7 @@ impl Addresses {
             self.peer()
         )];
         if self.is_proposed {
-            lines.push(format!("# {interface} has link-local addresses only. Give it these first (they are gone with the cable):"));
+            lines.push(format!("# {interface} has link-local addresses only. Add these first (they disappear with the cable):"));
             lines.push(format!(
                 "#   here:  sudo ip address add {}/30 dev {interface}",
                 self.own
@@ -121,13 +121,13 @@ impl Addresses {
     }
 }
 
-/// `fe80::1%tb0`, with or without a port.
+/// Parses `fe80::1%tb0`, with or without a port.
 fn link_local(peer: &str) -> Option<Ipv6Addr> {
     let address = peer.trim_start_matches('[');
     address.split(['%', ']']).next()?.parse().ok()
 }
 
-/// The other address of a network for two.
+/// The other address of a network for two hosts.
 fn other_of_two(own: Ipv4Addr, mask: Ipv4Addr) -> Option<Ipv4Addr> {
     let bits = u32::from(own);
     match u32::from(mask).count_ones() {

@@ -1,4 +1,4 @@
-//! `dcf-tb env`: what makes the engines that people already run use this cable.
+//! `dcf-tb env`: environment variables that make distributed engines use this cable.
 
 mod addresses;
 mod engines;
@@ -14,18 +14,18 @@ use crate::output;
 use addresses::Addresses;
 use engines::Engine;
 
-/// Print what makes distributed engines use this cable and no other network.
+/// Print settings that make distributed engines use this cable and no other network.
 ///
-/// The output is for a shell, eval "$(dcf-tb env nccl)", and to be read: what no variable can say stands in its
-/// comments. Most engines cannot do with link-local addresses, so it says first how to give both ends another
-/// one; the two machines agree on who is who. Every block names the documentation that it follows.
+/// The output is for a shell, eval "$(dcf-tb env nccl)"; its comments explain what no variable can set. Most
+/// engines cannot use link-local addresses, so the first lines show how to give both ends another address; both
+/// machines choose the same pair. Each block names the documentation that it follows.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Which ones; without any all of them.
+    /// The engines. If omitted, all of them.
     #[arg(value_name = "ENGINE")]
     engines: Vec<Engine>,
 
-    /// The peer; without it the only one on the cable, if there is one.
+    /// The peer. If omitted, the only one on the link, if there is one.
     #[arg(long, value_name = "PEER")]
     peer: Option<String>,
 }
@@ -38,7 +38,7 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         Ok(peer) => Some(peer.name),
         Err(failure) if options.peer.is_none() && failure.exit != Exit::Interrupted => {
             output::note(&format!(
-                "# {}: the peer's address is left open",
+                "# {}: the peer's address is not filled in",
                 failure.text
             ));
             None
@@ -47,7 +47,9 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     };
     let interface = transport.interface();
     if !connect::is_plain(&interface) {
-        let text = format!("{interface:?} cannot stand in a shell's command: give it another name");
+        let text = format!(
+            "the interface name {interface:?} is not safe in a shell command: rename the interface"
+        );
         return Err(Failure::new(Exit::Failed, text));
     }
     let addresses = Addresses::of(&interface, peer.as_deref())?;

@@ -1,5 +1,5 @@
-//! Advice that is given anywhere can be followed: every command and option in texts and documents is parsed, and
-//! no text of the library names a setting that this tool does not have.
+//! All advice can be followed: every command and option in texts and documents parses, and no text of the library
+//! names a setting that this tool does not have.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,12 +27,12 @@ fn files(below: &str, ending: &str) -> Vec<(PathBuf, String)> {
         .collect()
 }
 
-/// The string literals of a source, without those of its tests.
+/// The string literals of a source file, without those of its tests.
 fn literals(source: &str) -> Vec<String> {
     let source = source.split("#[cfg(test)]\nmod tests {").next().unwrap();
     let mut literals = Vec::new();
     for line in source.split('\n') {
-        // Comments are for those who read the source; doc comments of options are help.
+        // Comments are not shown to users; doc comments of options are part of the help.
         if line.trim_start().starts_with("//") {
             continue;
         }
@@ -81,7 +81,7 @@ fn texts_of_the_library_advise_nothing_that_only_programs_can_do() {
     for (path, source) in files("transport/src", ".rs") {
         let is_test = path.to_str().unwrap().contains("test");
         for text in literals(&source).iter().filter(|_| !is_test) {
-            // A name alone is no advice: that of an argument, or of an option of the kernel.
+            // A name alone is not advice: an argument, or an option of the kernel.
             if !names_a_setting(text) || !text.contains(' ') {
                 continue;
             }
@@ -89,7 +89,7 @@ fn texts_of_the_library_advise_nothing_that_only_programs_can_do() {
             let said = in_tool(text);
             assert!(!names_a_setting(&said), "{}: {said}", path.display());
             assert!(!said.contains("raise it"), "{}: {said}", path.display());
-            // A hint that the library leaves out for this tool may go as a whole.
+            // A hint that is removed for this tool may disappear as a whole.
             let is_hint = text.starts_with(" (") && text.ends_with(')');
             assert!(is_hint || said.len() > 10, "{}: {said}", path.display());
         }
@@ -116,7 +116,7 @@ fn clauses_go_and_the_rest_stays() {
     }
 }
 
-/// Words that stand for something else in what is shown.
+/// Placeholders in the printed texts.
 fn filled_in(word: &str) -> &str {
     match word.trim_end_matches('…') {
         "DIR" | "PATH" | "FILE" | "FILE.html" => "x",
@@ -128,7 +128,7 @@ fn filled_in(word: &str) -> &str {
     }
 }
 
-/// What needs more to be a whole command line, where a command is only named.
+/// Commands that need more words to be complete, where a text only mentions the command.
 fn completed(words: &[&str]) -> Vec<String> {
     let mut words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
     if words.len() == 2 || words.iter().skip(2).all(|word| word.starts_with('-')) {
@@ -145,7 +145,7 @@ fn completed(words: &[&str]) -> Vec<String> {
 
 fn parse(at: &str, command: &str) {
     let command = command.split(['|', '#', '>']).next().unwrap();
-    // `[--json]` and the like say what there is.
+    // `[--json]` and the like mark optional words.
     let command = command.replace(['[', ']', '\\', '"'], "");
     let words: Vec<&str> = command.split_whitespace().map(filled_in).collect();
     if words.len() < 2 || words[1].is_empty() || ["--help", "--version"].contains(&words[1]) {
@@ -157,7 +157,7 @@ fn parse(at: &str, command: &str) {
     }
 }
 
-/// All that a text says to run.
+/// All commands that a text says to run.
 fn commands(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (number, part) in text.split('`').enumerate() {
@@ -194,7 +194,7 @@ fn every_command_that_is_advised_is_one() {
         documents.push((name.into(), fs::read_to_string(root().join(name)).unwrap()));
     }
     for (path, text) in &documents {
-        // What is in blocks of code has no backticks of its own.
+        // Blocks of code have no backticks of their own.
         for command in commands(&text.replace("```", "")) {
             parse(path.to_str().unwrap(), &command);
             tried += 1;
@@ -263,7 +263,7 @@ fn every_option_that_is_advised_is_there() {
     let mut tried = 0;
     for (path, source) in files("cli/src", ".rs") {
         let path = path.to_str().unwrap();
-        // Options of other programs are tried by running them.
+        // Options of other programs are checked by running them.
         let is_of_others = path.contains("doctor/") || path.contains("env/engines");
         let is_test = path.ends_with("tests.rs");
         for text in literals(&source)

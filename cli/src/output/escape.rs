@@ -1,10 +1,10 @@
-//! Text from elsewhere, made harmless: what a terminal obeys, or does not show, is escaped.
+//! Escapes control and invisible characters in untrusted text.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Bytes from elsewhere, such as a path, as one line that a terminal can only show. What the functions of
-/// [`crate::output`] print is escaped there; this is for bytes that need not be UTF-8.
+/// Escapes bytes that need not be UTF-8, such as a path, to one printable line. The functions of
+/// [`crate::output`] escape what they print; this is for building their texts from bytes.
 pub fn harmless(text: &[u8]) -> String {
     let mut shown = String::with_capacity(text.len());
     for part in text.utf8_chunks() {
@@ -16,12 +16,12 @@ pub fn harmless(text: &[u8]) -> String {
     shown
 }
 
-/// A path, which need not be UTF-8 either.
+/// Escapes a path, which need not be UTF-8.
 pub fn shown(path: &Path) -> String {
     harmless(path.as_os_str().as_bytes())
 }
 
-/// The same for text. Escaping twice changes nothing.
+/// Escapes text. Escaping twice has no further effect.
 pub fn escape(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     escape_into(&mut shown, text);
@@ -38,8 +38,8 @@ fn escape_into(shown: &mut String, text: &str) {
     }
 }
 
-/// JSON text whose strings have only what a terminal shows. JSON itself has hidden characters in strings only,
-/// apart from the line feeds of its layout; serde_json escapes those in strings.
+/// Escapes hidden characters in JSON text. They occur only in strings, except for the line feeds of the layout;
+/// serde_json escapes line feeds in strings.
 pub fn escape_json(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
     for character in json.chars() {
@@ -54,9 +54,9 @@ pub fn escape_json(json: &str) -> String {
     shown
 }
 
-/// Whether a terminal obeys a character, or shows nothing for it: control characters (C0, DEL, C1), line and
-/// paragraph separators, what turns the direction of text, and what has no glyph of its own (Unicode's
-/// Default_Ignorable_Code_Point, and the interlinear annotations).
+/// Whether a terminal interprets a character or shows nothing for it: control characters (C0, DEL, C1), line and
+/// paragraph separators, bidirectional formatting, and characters without a glyph (Unicode's
+/// Default_Ignorable_Code_Point and the interlinear annotations).
 pub fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -85,7 +85,7 @@ pub fn is_hidden(character: char) -> bool {
 mod tests {
     use super::*;
 
-    /// A character of each kind that must not reach a terminal.
+    /// One character of each hidden kind.
     const HIDDEN: &str = "\0\x07\x08\t\n\r\x1b\x7f\u{80}\u{85}\u{9b}\u{9c}\u{9d}\u{ad}\u{61c}\u{200b}\u{200c}\u{200d}\u{200e}\
         \u{200f}\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2060}\u{2066}\u{2067}\u{2068}\u{2069}\
         \u{feff}\u{fff9}\u{e0001}\u{e0041}";

@@ -1,5 +1,5 @@
-//! Standard output and standard error, without the allowances of the standard library: a descriptor that cannot
-//! be written to is an error there too, and one that does not block is waited for.
+//! Standard output and standard error without the special cases of the standard library: writing to a closed
+//! descriptor is an error, and a non-blocking descriptor is waited for.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::BorrowedFd;
@@ -15,17 +15,17 @@ pub enum Stream {
     Err,
 }
 
-/// Odd while something is being written. Writes follow one another: [`super::beside_bars`] holds a lock.
+/// Odd while a write is in progress. [`super::beside_bars`] serialises writes.
 static WRITES: AtomicU64 = AtomicU64::new(0);
 
-/// The number of the write that is under way, if one is: while it stays the same, nobody reads.
+/// The number of the write in progress, if any. A number that does not change means that the write is stuck.
 pub fn write_under_way() -> Option<u64> {
     let number = WRITES.load(Ordering::Relaxed);
     (number % 2 == 1).then_some(number)
 }
 
-/// Whether standard output was closed when the program began. The standard library then opens /dev/null in its
-/// place, before `main`: a result would get lost without a word.
+/// Whether standard output was closed when the program started. The standard library then opens /dev/null in its
+/// place before `main`, and a result would be lost silently.
 static OUT_WAS_CLOSED: AtomicBool = AtomicBool::new(false);
 
 #[expect(clippy::disallowed_methods, reason = "only asked whether it is there")]
@@ -35,7 +35,8 @@ extern "C" fn look_at_descriptors() {
     }
 }
 
-// The dynamic loader calls it before the standard library begins. It calls the kernel, and stores a flag.
+// The dynamic loader calls this before the standard library initialises. It makes one system call and stores a
+// flag.
 #[allow(
     unsafe_code,
     reason = "the attribute could break the program, with another section or value"
@@ -53,7 +54,7 @@ impl Stream {
         }
     }
 
-    /// Whether colours are wanted: on a terminal, and by whom sets no NO_COLOR.
+    /// Whether to print colours: on a terminal, unless NO_COLOR is set.
     #[expect(clippy::disallowed_methods, reason = "only asked what they are")]
     fn has_colour(self) -> bool {
         let choice = match self {
@@ -63,7 +64,7 @@ impl Stream {
         choice != ColorChoice::Never
     }
 
-    /// Writes text with our own colours, or without them.
+    /// Writes text, with its colours if they are wanted.
     pub fn write(self, text: &str) -> io::Result<()> {
         match self.has_colour() {
             true => self.write_bytes(text.as_bytes()),
@@ -88,7 +89,7 @@ fn write_all(descriptor: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(count) => bytes = &bytes[count..],
             Err(Errno::INTR) => {}
-            // Another program that has the same pipe made it so.
+            // Another program that shares the pipe made it non-blocking.
             Err(Errno::AGAIN) => {
                 let mut wanted = [PollFd::from_borrowed_fd(descriptor, PollFlags::OUT)];
                 match poll(&mut wanted, None) {

@@ -1,4 +1,4 @@
-//! `dcf-tb ping`: round trips, as ping(8) shows them, and how they are distributed.
+//! `dcf-tb ping`: measures round trips, in the style of ping(8), with a histogram.
 
 mod report;
 mod target;
@@ -19,20 +19,20 @@ use crate::units::short_time;
 use report::Series;
 use target::Target;
 
-/// Measure round trips to a peer, like ping(8): until Ctrl-C, one a second.
+/// Measure round trips to a peer, like ping(8): one per second until Ctrl-C.
 ///
-/// The other side answers by itself while any program with this transport runs there. In the end come the
-/// percentiles and a histogram.
+/// The peer answers while any program with this transport runs there. Percentiles and a histogram are printed at
+/// the end.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// The peer; without it the only one on the cable.
+    /// The peer. If omitted, the only one on the link.
     peer: Option<String>,
 
-    /// Stop after so many pings.
+    /// Stop after this number of pings.
     #[arg(long, short, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
 
-    /// Time from one ping to the next. 0: each leaves when the one before it was answered.
+    /// Time between two pings. With 0, each is sent when the previous one was answered.
     #[arg(long, short, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     interval: Duration,
 
@@ -40,12 +40,12 @@ pub struct Options {
     #[arg(long, short = 'W', value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     timeout: Duration,
 
-    /// Print the result as JSON, and nothing else.
+    /// Print only the result, as JSON.
     #[arg(long)]
     json: bool,
 }
 
-/// With shorter intervals than this a line for each would scroll by unread.
+/// With a shorter interval, lines would scroll by too fast to read.
 const READABLE: Duration = Duration::from_millis(2);
 
 pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
@@ -83,7 +83,7 @@ fn measure(
     live: bool,
     series: &mut Series,
 ) -> Result<(), Failure> {
-    // An address that is wrong, or a link that is down from the start, is no lost answer.
+    // Before the first answer, a wrong address or a link that is down is an error, not a lost ping.
     let mut answered_before = false;
     let begin = Instant::now();
     while options.count.is_none_or(|count| series.sent() < count) {

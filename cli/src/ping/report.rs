@@ -1,4 +1,4 @@
-//! What a series of pings came to.
+//! The results of a series of pings.
 
 use std::time::{Duration, Instant};
 
@@ -7,10 +7,10 @@ use serde::Serialize;
 use crate::histogram::{Bin, Summary, Times, BINS};
 use crate::units::count;
 
-/// Fewer times than this are quicker read than drawn.
+/// With fewer times, no histogram is drawn.
 const WORTH_DRAWING: u64 = 10;
 
-/// The series.
+/// A series of pings.
 pub struct Series {
     pub peer: String,
     interface: String,
@@ -41,7 +41,7 @@ impl Series {
         }
     }
 
-    /// A ping that came back after a time, or did not.
+    /// Records a ping: its round trip, or `None` if no answer came.
     pub fn add(&mut self, time: Option<Duration>) {
         self.sent += 1;
         if let Some(time) = time {

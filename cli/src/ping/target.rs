@@ -1,4 +1,4 @@
-//! Who is pinged: found again when its address changed while the link was down.
+//! The peer that is pinged. It is searched for again if its address changed while the link was down.
 
 use thunderbolt_transport::ThunderboltTransport;
 
@@ -6,17 +6,17 @@ use crate::common::Common;
 use crate::connect::{self, Peer};
 use crate::output;
 
-/// Answers that are missed before others are looked for: one may be lost, or late.
+/// Search for other peers after this many lost pings: one may be lost or late.
 const MISSES: u32 = 3;
 
 pub struct Target<'a> {
     transport: &'a ThunderboltTransport,
     common: &'a Common,
     pub peer: Peer,
-    /// The user gave the address: it stays.
+    /// The user gave the address, so it is not replaced.
     is_named: bool,
     misses: u32,
-    is_told: bool,
+    is_noted: bool,
 }
 
 impl<'a> Target<'a> {
@@ -32,7 +32,7 @@ impl<'a> Target<'a> {
             peer,
             is_named,
             misses: 0,
-            is_told: false,
+            is_noted: false,
         }
     }
 
@@ -40,7 +40,7 @@ impl<'a> Target<'a> {
         self.misses = 0;
     }
 
-    /// No answer came. When that goes on, and somebody else is the only one on the link now, it is meant.
+    /// Records a lost ping. After several, if another peer is the only one on the link, it becomes the target.
     pub fn missed(&mut self) {
         self.misses += 1;
         if self.misses < MISSES {
@@ -53,12 +53,12 @@ impl<'a> Target<'a> {
             self.misses = 0;
             return;
         }
-        if !std::mem::replace(&mut self.is_told, true) {
+        if !std::mem::replace(&mut self.is_noted, true) {
             output::note(&connect::gone(&self.peer, &present));
         }
         if !self.is_named && present.len() == 1 {
             self.peer = present.remove(0);
-            (self.misses, self.is_told) = (0, false);
+            (self.misses, self.is_noted) = (0, false);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One connection's worth of a push: from the announcement to the last result, over one stream or several.
+//! One attempt at a push: from the announcement to the last result, over one or more streams.
 
 use std::num::NonZeroU16;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -26,39 +26,39 @@ use crate::transfer::progress::Progress;
 use crate::transfer::sizes::missing;
 use crate::transfer::{SessionId, PATIENCE};
 
-/// Over which the rate is taken, to see whether another stream helps.
+/// The period over which the rate is measured, to see whether another stream helps.
 const PERIOD: Duration = Duration::from_secs(1);
-/// Streams that are tried without being asked for.
+/// The most streams that are tried automatically.
 const WORTH_TRYING: u16 = 4;
-/// Links that are made without waiting for the result of each.
+/// Links whose results are outstanding at most.
 const LINKS_AT_ONCE: usize = 1024;
-/// A stream that has nothing to say says that it lives.
+/// How often an idle stream sends a sign of life.
 const ALIVE: Duration = PATIENCE.checked_div(6).expect("not by zero");
 
-/// The part that all its streams share.
+/// An attempt, shared by its streams.
 pub struct Attempt<'a> {
     route: &'a Route<'a>,
     job: Job<'a>,
     id: SessionId,
-    /// The files to be sent, and the next of them.
+    /// The files to send.
     files: Vec<u32>,
-    /// The links and further names to be made when all files are there.
+    /// The links to create when all files are complete.
     links: Vec<u32>,
     next: AtomicUsize,
     state: Mutex<State>,
-    /// One of the streams failed.
+    /// Happens when one of the streams fails.
     failed: Event,
 }
 
 struct State {
     /// Dropped when one of the streams fails.
     failing: Option<Trigger>,
-    /// To be closed when one of them fails.
+    /// Closed when one of them fails.
     streams: Vec<DataStream>,
     error: Option<TransferError>,
 }
 
-/// Pushes what the receiver wants of a tree.
+/// Announces a tree, and pushes what the receiver needs of it.
 pub fn run(
     route: &Route<'_>,
     tree: &Tree,
@@ -108,7 +108,7 @@ pub fn run(
     tally.finish()
 }
 
-/// Says what there is, and hears what is wanted.
+/// Announces the entries and receives the plan.
 fn announce(
     connection: &mut Connection<'_>,
     entries: &[Entry],
@@ -116,14 +116,14 @@ fn announce(
 ) -> Result<(Vec<Want>, SessionId)> {
     if extensions.any() {
         for some in entries.chunks(EXTENDED_AT_ONCE) {
-            connection.say(&Pusher::Extended(extensions, some.to_vec()))?;
+            connection.send(&Pusher::Extended(extensions, some.to_vec()))?;
         }
     } else {
         for some in entries.chunks(ENTRIES_AT_ONCE) {
-            connection.say(&Pusher::Entries(some.to_vec()))?;
+            connection.send(&Pusher::Entries(some.to_vec()))?;
         }
     }
-    connection.say(&Pusher::Announced {
+    connection.send(&Pusher::Announced {
         entries: entries.len() as u32,
         bytes: entries.iter().map(|entry| entry.size).sum(),
     })?;
@@ -140,11 +140,13 @@ fn announce(
                 };
                 let all = wants.len() == entries.len();
                 if !all || !wants.iter().zip(entries).all(fits) {
-                    return Err(TransferError::protocol("a plan that does not fit"));
+                    return Err(TransferError::protocol(
+                        "a plan that does not match the announcement",
+                    ));
                 }
                 return Ok((wants, id));
             }
-            _ => return Err(TransferError::protocol("a plan out of order")),
+            _ => return Err(TransferError::protocol("a plan message out of order")),
         }
     }
 }
@@ -157,7 +159,7 @@ impl Attempt<'_> {
     fn all(&self, connection: Connection<'_>, streams: Option<NonZeroU16>) -> Result<()> {
         let retired = AtomicBool::new(false);
         self.state().streams.push(connection.stream.clone());
-        // The first stream holds `sending` until it has no more files to send, the others hold `helping`.
+        // The first stream holds `sending` while it sends files, the others hold `helping`.
         let (sending, sent) = event();
         let (helping, helped) = event();
         let first = thread::scope(|scope| {
@@ -181,7 +183,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// Adds streams while that makes it faster.
+    /// Adds streams while that increases the rate.
     fn tune_streams(&self, more: impl Fn(), sent: &Event, retired: &AtomicBool) {
         let mut tuner = StreamTuner::new(WORTH_TRYING);
         let mut before = self.job.tally.sent();
@@ -193,7 +195,7 @@ impl Attempt<'_> {
                 recv(self.failed) -> _ => return,
                 recv(periods) -> _ => {}
             }
-            // A stream of its own for the last file gains nothing.
+            // For the last file another stream does not help.
             let left = self
                 .files
                 .len()
@@ -205,11 +207,11 @@ impl Attempt<'_> {
             match tuner.rate((now - before) as f64 / begin.elapsed().as_secs_f64()) {
                 Step::Stay => {}
                 Step::Add => {
-                    output::detail("one more stream is tried");
+                    output::detail("trying one more stream");
                     more();
                 }
                 Step::Remove => {
-                    output::detail("the last stream gained nothing, and goes");
+                    output::detail("closing the last stream, which did not help");
                     retired.store(true, Ordering::Relaxed);
                     return;
                 }
@@ -218,7 +220,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// The stream that announced the push: it ends it, too.
+    /// Runs the stream that announced the push and also ends it.
     fn first(
         &self,
         mut connection: Connection<'_>,
@@ -232,18 +234,18 @@ impl Attempt<'_> {
             self.links(&mut connection)?;
             connection.finish()
         });
-        self.note(ended)
+        self.record(ended)
     }
 
-    /// Another one, until there is nothing left for it, or it is not worth its while.
+    /// Runs another stream until no file is left or the stream is retired.
     fn more(&self, helping: Trigger, retired: &AtomicBool) -> Option<()> {
         let joined = self.join();
         let ended = joined.and_then(|mut connection| {
-            // Only the one that was added last is taken away: whoever sees it first.
+            // One stream ends: the first that sees the flag.
             self.files(&mut connection, || retired.swap(false, Ordering::Relaxed))?;
             connection.finish()
         });
-        let ended = self.note(ended);
+        let ended = self.record(ended);
         drop(helping);
         ended
     }
@@ -252,15 +254,15 @@ impl Attempt<'_> {
         let (stream, _) = self.route.open()?;
         self.state().streams.push(stream.clone());
         let mut connection = Connection::new(stream, self.job.tally);
-        connection.say(&Pusher::Join(self.id))?;
+        connection.send(&Pusher::Join(self.id))?;
         match connection.plan()? {
             Receiver::Ready(id) if id == self.id => Ok(connection),
-            _ => Err(TransferError::protocol("a stream that joins another push")),
+            _ => Err(TransferError::protocol("a joined stream got another push")),
         }
     }
 
-    /// Keeps the first error, and ends all streams with it.
-    fn note(&self, ended: Result<()>) -> Option<()> {
+    /// Keeps the first error and closes all streams.
+    fn record(&self, ended: Result<()>) -> Option<()> {
         let error = match ended {
             Ok(()) => return Some(()),
             Err(error) => error,
@@ -286,13 +288,13 @@ impl Attempt<'_> {
         connection.flush()
     }
 
-    /// Has the links made, some at a time: their results must not pile up.
+    /// Has the links created in batches, so that their results do not pile up.
     fn links(&self, connection: &mut Connection<'_>) -> Result<()> {
         for some in self.links.chunks(LINKS_AT_ONCE) {
             let results = connection.results();
             for index in some {
                 self.job.tally.leaves(*index);
-                connection.say(&Pusher::File(*index))?;
+                connection.send(&Pusher::File(*index))?;
             }
             connection.wait_for_results(results + some.len())?;
         }
@@ -306,7 +308,7 @@ impl Attempt<'_> {
                 recv(self.failed) -> _ => return Ok(()),
                 default(ALIVE) => {}
             }
-            connection.say(&Pusher::Alive)?;
+            connection.send(&Pusher::Alive)?;
             connection.flush()?;
         }
     }

@@ -1,4 +1,4 @@
-//! How much of a file the receiver has already, by the checksums of its pieces.
+//! Determines how much of a file the receiver already has, by checksums of its pieces.
 
 use std::fs::File;
 use std::io;
@@ -9,16 +9,16 @@ use crate::transfer::error::TransferError;
 use crate::transfer::holes::hole_end;
 use crate::transfer::{piece_at, PIECE};
 
-/// Pieces that are compared without a sign of life.
+/// Pieces that are compared between two signs of life.
 const SILENT: u64 = 64;
 
-/// The pieces from the beginning that are the same on both sides, up to the first difference.
+/// The pieces from the start of a file that are the same on both sides, up to the first difference.
 pub struct CommonPrefix<'a> {
     file: &'a Arc<File>,
     have: u64,
-    /// What is the same.
+    /// The bytes that are the same.
     offset: u64,
-    /// Makes our checksums, from `offset` on.
+    /// Computes our checksums, from `offset` on.
     ahead: Option<ChecksumsAhead>,
     differs: bool,
     failed: Option<io::Error>,
@@ -36,8 +36,7 @@ impl<'a> CommonPrefix<'a> {
         }
     }
 
-    /// After the first difference nothing counts, and nothing need be read. After an error the rest of the
-    /// checksums still comes.
+    /// Compares the next checksum. After the first difference or error, the remaining checksums are ignored.
     pub fn compare(&mut self, theirs: &Checksum) {
         if self.is_over() {
             return;
@@ -63,7 +62,7 @@ impl<'a> CommonPrefix<'a> {
         sum
     }
 
-    /// The next pieces are a hole over there. Here they may be one, too, or zeros. `alive` is called now and then.
+    /// The next pieces are holes at the receiver. Here they may be holes or zeros. Calls `alive` regularly.
     pub fn compare_zeros(
         &mut self,
         pieces: u64,
@@ -88,7 +87,7 @@ impl<'a> CommonPrefix<'a> {
         Ok(())
     }
 
-    /// How many bytes are zeros, as far as one look tells: a hole, or a piece.
+    /// Returns how many of the next bytes are zeros: a hole, a piece, or none.
     fn zeros(&self, end: u64, buf: &mut [u8]) -> io::Result<u64> {
         let hole = hole_end(self.file, self.offset, self.have)?.min(end);
         if hole > self.offset {
@@ -103,7 +102,7 @@ impl<'a> CommonPrefix<'a> {
         })
     }
 
-    /// How many bytes are the same.
+    /// Returns how many bytes are the same.
     pub fn end(self) -> io::Result<u64> {
         match self.failed {
             Some(error) => Err(error),

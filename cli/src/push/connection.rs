@@ -1,4 +1,4 @@
-//! One stream to the receiver: what is said on it, and what comes back.
+//! One stream to the receiver: messages, data and results.
 
 use thunderbolt_transport::DataStream;
 
@@ -11,13 +11,13 @@ use crate::transfer::error::{Result, TransferError};
 use crate::transfer::frame::{self, Frame};
 use crate::transfer::message::{out_of_turn, Pusher, Receiver, BUSY};
 
-/// Bytes that are gathered before they are written.
+/// Messages are gathered up to this many bytes before they are written.
 const GATHERED: usize = 256 << 10;
 
-/// What is told of the pieces that the receiver has.
+/// The receiver's report about the pieces that it has.
 pub enum RemoteSums {
     Sums(Vec<Checksum>),
-    /// So many are nothing but a hole.
+    /// This many pieces are holes.
     Zeros(u64),
 }
 
@@ -25,7 +25,7 @@ pub struct Connection<'a> {
     pub stream: DataStream,
     tally: &'a Tally<'a>,
     gathered: Vec<u8>,
-    /// Results that came over it.
+    /// The number of results that arrived on this stream.
     results: usize,
 }
 
@@ -39,13 +39,13 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Says something, soon.
-    pub fn say(&mut self, message: &Pusher) -> Result<()> {
+    /// Queues a message.
+    pub fn send(&mut self, message: &Pusher) -> Result<()> {
         message.frame().append_to(&mut self.gathered);
         self.flush_full()
     }
 
-    /// Sends bytes behind what was said.
+    /// Queues data after the messages.
     pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
         self.gathered.extend_from_slice(bytes);
         self.flush_full()
@@ -58,13 +58,13 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Writes what was gathered, and takes the results that have come back.
+    /// Writes what was queued, and handles the results that have arrived.
     pub fn flush(&mut self) -> Result<()> {
         self.write()?;
-        self.listen()
+        self.receive_results()
     }
 
-    /// Writes what was gathered, where an answer is waited for next.
+    /// Writes what was queued, before waiting for an answer.
     pub fn write(&mut self) -> Result<()> {
         if self.gathered.is_empty() {
             return Ok(());
@@ -74,10 +74,10 @@ impl<'a> Connection<'a> {
         written.map_err(|error| self.reason(error))
     }
 
-    /// What has come back, without waiting.
-    pub fn listen(&mut self) -> Result<()> {
+    /// Handles the messages that have arrived, without waiting.
+    pub fn receive_results(&mut self) -> Result<()> {
         while let Some(frame) = Frame::read_if_there(&self.stream)? {
-            match self.heard(Receiver::from_frame(&frame)?)? {
+            match self.handle(Receiver::from_frame(&frame)?)? {
                 None => {}
                 Some(other) => return Err(out_of_turn(&other)),
             }
@@ -85,12 +85,12 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
-    /// The next message that is no result of a file.
+    /// Waits for the next message other than a result.
     fn next(&mut self) -> Result<Receiver> {
         self.write()?;
         loop {
             let message = Receiver::from_frame(&Frame::read(&self.stream)?)?;
-            if let Some(message) = self.heard(message)? {
+            if let Some(message) = self.handle(message)? {
                 return Ok(message);
             }
         }
@@ -100,19 +100,19 @@ impl<'a> Connection<'a> {
         self.results
     }
 
-    /// Waits until so many results have come.
+    /// Waits until this many results have arrived.
     pub fn wait_for_results(&mut self, count: usize) -> Result<()> {
         self.write()?;
         while self.results < count {
             let message = Receiver::from_frame(&Frame::read(&self.stream)?)?;
-            if let Some(other) = self.heard(message)? {
+            if let Some(other) = self.handle(message)? {
                 return Err(out_of_turn(&other));
             }
         }
         Ok(())
     }
 
-    fn heard(&mut self, message: Receiver) -> Result<Option<Receiver>> {
+    fn handle(&mut self, message: Receiver) -> Result<Option<Receiver>> {
         match message {
             Receiver::Result { index, code, why } => {
                 self.tally.result(index, code, &why)?;
@@ -129,18 +129,18 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// A stream that cannot be written to any more may have said why before.
+    /// After a failed write: the receiver may have sent the reason before.
     pub fn reason(&mut self, error: TransferError) -> TransferError {
         match error {
-            TransferError::Broken(failure) => match self.listen() {
-                Err(said @ (TransferError::Fatal(_) | TransferError::Busy)) => said,
+            TransferError::Broken(failure) => match self.receive_results() {
+                Err(reason @ (TransferError::Fatal(_) | TransferError::Busy)) => reason,
                 _ => TransferError::Broken(failure),
             },
             other => other,
         }
     }
 
-    /// What the receiver wants of each entry, and the name of the push.
+    /// Receives the next part of the plan, or the identifier of the push.
     pub fn plan(&mut self) -> Result<Receiver> {
         match self.next()? {
             plan @ (Receiver::Plan { .. } | Receiver::Ready(_)) => Ok(plan),
@@ -148,7 +148,7 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Checksums of what the receiver has.
+    /// Receives checksums of the existing content.
     pub fn sums(&mut self) -> Result<RemoteSums> {
         match self.next()? {
             Receiver::Sums(sums) if !sums.is_empty() => Ok(RemoteSums::Sums(sums)),
@@ -157,18 +157,18 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Says that nothing more comes, and waits until all is in its place.
+    /// Sends that no more files follow, and waits until all are complete.
     pub fn finish(mut self) -> Result<()> {
-        self.say(&Pusher::Finished)?;
+        self.send(&Pusher::Finished)?;
         match self.next()? {
             Receiver::Done => Ok(()),
             other => Err(out_of_turn(&other)),
         }
     }
 
-    /// What became of a file that never got as far as the receiver.
+    /// Reports a file that could not be sent.
     pub fn skip(&mut self, index: u32, code: Exit, why: String) -> Result<()> {
         self.tally.skip(index, code, &why);
-        self.say(&Pusher::Skipped { index, why })
+        self.send(&Pusher::Skipped { index, why })
     }
 }

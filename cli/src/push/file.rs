@@ -1,4 +1,4 @@
-//! One file on its way.
+//! Sends one file.
 
 use std::fs::File;
 use std::io;
@@ -18,7 +18,7 @@ use crate::transfer::error::{Result, TransferError};
 use crate::transfer::message::{Pusher, Want};
 use crate::transfer::{piece_at, pieces, PATIENCE, SMALL};
 
-/// Pushes one file. What is wrong with the file is between the two sides; what fails here ends the stream.
+/// Pushes one file. An error of the file is reported to the receiver; an error of this function ends the stream.
 pub fn push(job: &Job<'_>, connection: &mut Connection<'_>, index: u32) -> Result<()> {
     let entry = &job.entries[index as usize];
     if job.tally.is_over(index) {
@@ -36,7 +36,7 @@ pub fn push(job: &Job<'_>, connection: &mut Connection<'_>, index: u32) -> Resul
     if entry.size == 0 && want != Want::Comparison {
         job.tally.leaves(index);
     }
-    connection.say(&Pusher::File(index))?;
+    connection.send(&Pusher::File(index))?;
     let outgoing = OutgoingFile {
         job,
         index,
@@ -47,14 +47,14 @@ pub fn push(job: &Job<'_>, connection: &mut Connection<'_>, index: u32) -> Resul
     match sent {
         Ok(()) => Ok(()),
         Err(Stopped::Stream(error)) => Err(error),
-        // The receiver gives the result, as of every file that was begun.
+        // The receiver sends the result, as for every file that was started.
         Err(Stopped::File(error)) => {
             let why = format!("cannot be read: {error}");
-            connection.say(&Pusher::Skipped { index, why })
+            connection.send(&Pusher::Skipped { index, why })
         }
         Err(Stopped::Over) => {
-            let why = "the receiver gave it up".to_owned();
-            connection.say(&Pusher::Skipped { index, why })
+            let why = "the receiver stopped receiving it".to_owned();
+            connection.send(&Pusher::Skipped { index, why })
         }
     }
 }
@@ -78,7 +78,7 @@ fn unchanged(file: &File, entry: &Entry) -> io::Result<()> {
 pub(super) enum Stopped {
     Stream(TransferError),
     File(io::Error),
-    /// The receiver said that it failed there.
+    /// The receiver reported that it failed.
     Over,
 }
 
@@ -112,7 +112,7 @@ impl OutgoingFile<'_> {
                 if same == size {
                     self.job.tally.leaves(self.index);
                 }
-                connection.say(&Pusher::Start(same))?;
+                connection.send(&Pusher::Start(same))?;
                 same
             }
             Want::Comparison => {
@@ -122,7 +122,7 @@ impl OutgoingFile<'_> {
                     true => self.job.tally.same(self.index),
                     false => self.job.tally.leaves(self.index),
                 }
-                connection.say(&Pusher::Start(same))?;
+                connection.send(&Pusher::Start(same))?;
                 return Ok(());
             }
         };
@@ -135,7 +135,7 @@ impl OutgoingFile<'_> {
         self.large(connection, offset, size)
     }
 
-    /// How much of what the receiver has is right, in whole pieces, by its checksums.
+    /// Compares the receiver's checksums with the file. Returns how many bytes are the same, in whole pieces.
     fn same(
         &self,
         connection: &mut Connection<'_>,
@@ -156,18 +156,18 @@ impl OutgoingFile<'_> {
             match known {
                 RemoteSums::Sums(sums) => sums.iter().for_each(|theirs| same.compare(theirs)),
                 RemoteSums::Zeros(pieces) => same.compare_zeros(pieces, || {
-                    connection.say(&Pusher::Alive)?;
+                    connection.send(&Pusher::Alive)?;
                     connection.write()
                 })?,
             }
-            connection.say(&Pusher::Alive)?;
+            connection.send(&Pusher::Alive)?;
             connection.write()?;
         }
         let same = same.end()?;
         self.goes_on().map(|()| same)
     }
 
-    /// Nothing more is sent of a file that failed at the receiver.
+    /// Fails if the receiver reported that the file failed.
     pub(super) fn goes_on(&self) -> std::result::Result<(), Stopped> {
         match self.job.tally.is_over(self.index) {
             true => Err(Stopped::Over),
@@ -175,7 +175,7 @@ impl OutgoingFile<'_> {
         }
     }
 
-    /// Gathered with what comes before and after it.
+    /// Sends a small file, gathered with its neighbours.
     fn small(
         &self,
         connection: &mut Connection<'_>,
@@ -188,7 +188,7 @@ impl OutgoingFile<'_> {
         self.file.read_exact_at(&mut data, offset)?;
         unchanged(&self.file, self.entry)?;
         self.job.tally.leaves(self.index);
-        connection.say(&Pusher::Data {
+        connection.send(&Pusher::Data {
             length: data.len() as u64,
             sum: sum(&data),
         })?;
@@ -197,7 +197,7 @@ impl OutgoingFile<'_> {
         Ok(())
     }
 
-    /// From the file into the socket, inside the kernel.
+    /// Sends a range from the file into the socket, within the kernel.
     pub(super) fn large(
         &self,
         connection: &mut Connection<'_>,
@@ -219,14 +219,14 @@ impl OutgoingFile<'_> {
             }
             let read = match extents {
                 None => {
-                    connection.say(&Pusher::Data { length, sum })?;
+                    connection.send(&Pusher::Data { length, sum })?;
                     connection.flush()?;
                     self.piece(connection, offset, length)?
                 }
                 Some(extents) => self.pieces(connection, offset, length, sum, extents)?,
             };
             offset += length;
-            // After the last one the receiver has all of it, and says that its checksum is wrong.
+            // After the last piece the receiver has the whole file, and reports that its checksum is wrong.
             if !is_last {
                 read?;
                 self.goes_on()?;
@@ -235,14 +235,14 @@ impl OutgoingFile<'_> {
         Ok(())
     }
 
-    /// All that is left of it is about to leave.
+    /// Call this before the rest of the file is sent.
     pub(super) fn last(&self) -> io::Result<()> {
         unchanged(&self.file, self.entry)?;
         self.job.tally.leaves(self.index);
         Ok(())
     }
 
-    /// Sends a piece, whose bytes are promised. What could not be read of it are zeros: its checksum is wrong then.
+    /// Sends the data of an announced piece. If it cannot be read, sends zeros, so that its checksum is wrong.
     pub(super) fn piece(
         &self,
         connection: &mut Connection<'_>,
@@ -256,14 +256,14 @@ impl OutgoingFile<'_> {
         self.job.sent(sent.count);
         let read = match sent.outcome {
             Ok(()) => Ok(()),
-            // No error of a stream is one of these.
+            // Errors of a stream have other variants.
             Err(error @ (TransportError::Io(_) | TransportError::PermissionDenied { .. })) => {
                 Err(error.into())
             }
             Err(error) => return Err(connection.reason(error.into())),
         };
         if sent.count < length {
-            // It became shorter, or cannot be read.
+            // The file was truncated or cannot be read.
             let zeros = vec![0; (length - sent.count) as usize];
             connection.append(&zeros)?;
             connection.flush()?;

@@ -1,4 +1,4 @@
-//! What the streams of one connection share while they send.
+//! State that the streams of an attempt share while they send.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use crate::transfer::progress::Progress;
 
 pub struct Job<'a> {
     pub tree: &'a Tree,
-    /// The entries as this receiver knows them.
+    /// The entries, as announced to this receiver.
     pub entries: Cow<'a, [Entry]>,
     pub wants: Vec<Want>,
     pub extensions: Extensions,

@@ -1,4 +1,4 @@
-//! The links among what is pushed: which of them are kept.
+//! Selects the symbolic links that are kept.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use crate::transfer::entry::{Entry, Kind};
 use crate::transfer::link::resolve;
 
 impl Tree {
-    /// Takes the links along that stay within what is pushed, and leaves the others out.
+    /// Keeps the links that stay within the pushed folders, and skips the others.
     pub(super) fn keep_links(&mut self, paths: &[PathBuf]) {
         let folders: HashSet<PathBuf> = self
             .entries
@@ -27,7 +27,7 @@ impl Tree {
                 Err(why) => {
                     let below = entry.path.strip_prefix(&self.bases[root]);
                     let path = paths[root].join(below.unwrap_or(&entry.path));
-                    let why = format!("a link: {why} (--dereference copies what it points to)");
+                    let why = format!("a link: {why} (use --dereference to copy its target)");
                     self.leave_out(&path, &why, Exit::Refused);
                 }
             }
@@ -42,7 +42,8 @@ impl Tree {
     ) -> Result<(), &'static str> {
         let target = entry.target().unwrap_or_default();
         let to = resolve(&entry.path, target, |path| folders.contains(path))?;
-        // Also over there it has to lead to what it leads to here: below the same path, or one beside it.
+        // At the receiver the link must lead to the same thing as here: below the same path, or below one beside
+        // it.
         let beside = &self.beside[root];
         let is_there = |(other, base): (usize, &PathBuf)| {
             let is_beside = beside.is_some() && *beside == self.beside[other];
@@ -50,7 +51,7 @@ impl Tree {
         };
         match self.bases.iter().enumerate().any(is_there) {
             true => Ok(()),
-            false => Err("it leads out of what is pushed"),
+            false => Err("it leads outside of the pushed folders"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What files and folders have that does not come along: it is said once, with counts.
+//! Metadata that is not copied. It is reported once, with counts.
 
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -9,11 +9,11 @@ use rustix::io::Errno;
 use super::walk::Found;
 use crate::output;
 
-/// Bytes of the names of attributes that are looked at.
+/// The buffer for the names of attributes.
 const NAMES: usize = 4096;
-/// Set-user-ID, set-group-ID, sticky.
+/// Set-user-ID, set-group-ID and sticky.
 const SPECIAL: u32 = 0o7000;
-/// What a system gives to files by itself, and what `dcf-tb receive` marks them with.
+/// Attributes that systems set on their own, and the mark of `dcf-tb receive`.
 const TRIVIAL: [&[u8]; 7] = [
     b"security.selinux",
     b"security.SMACK64",
@@ -25,7 +25,7 @@ const TRIVIAL: [&[u8]; 7] = [
 ];
 const LIST: &[u8] = b"system.posix_acl_";
 
-/// How many files and folders have what.
+/// Counts of files and folders.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct LostMetadata {
     attributes: u64,
@@ -46,8 +46,8 @@ impl LostMetadata {
         self.owners += u64::from(is_others);
     }
 
-    /// Says what does not come along, if there is anything.
-    pub fn say(&self) {
+    /// Reports what is not copied, if there is anything.
+    pub fn report(&self) {
         if let Some(text) = self.text() {
             output::note(&text);
         }
@@ -58,7 +58,7 @@ impl LostMetadata {
             (self.attributes, "extended attributes"),
             (self.lists, "access control lists"),
             (self.special, "set-user-ID, set-group-ID or sticky bits"),
-            (self.owners, "other owners than you"),
+            (self.owners, "owners other than you"),
         ];
         let parts: Vec<String> = parts
             .iter()
@@ -67,12 +67,12 @@ impl LostMetadata {
             .collect();
         (!parts.is_empty()).then(|| {
             let parts = parts.join(", ");
-            format!("not copied, of so many files and folders: {parts}")
+            format!("not copied (number of files and folders): {parts}")
         })
     }
 }
 
-/// Whether it has extended attributes that matter, and access control lists.
+/// Whether an entry has significant extended attributes, and whether it has access control lists.
 fn attributes(found: &Found<'_>) -> (bool, bool) {
     let (at, name) = found.at;
     let at = PathBuf::from(format!("/proc/self/fd/{}", at.as_raw_fd()));
@@ -84,7 +84,7 @@ fn attributes(found: &Found<'_>) -> (bool, bool) {
     };
     match listed {
         Ok(length) => sort(&names[..length]),
-        // So many can hardly be trivial.
+        // With so many names, some are significant.
         Err(Errno::RANGE) => (true, false),
         Err(_) => (false, false),
     }
@@ -134,7 +134,7 @@ mod tests {
         };
         assert_eq!(
             some.text().unwrap(),
-            "not copied, of so many files and folders: extended attributes (3), other owners than you (1)"
+            "not copied (number of files and folders): extended attributes (3), owners other than you (1)"
         );
     }
 }

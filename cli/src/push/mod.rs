@@ -1,4 +1,4 @@
-//! `dcf-tb push`: files and folders to the other machine.
+//! `dcf-tb push`: copies files and folders to the other machine.
 
 mod attempt;
 mod common_prefix;
@@ -36,42 +36,43 @@ use tree::Tree;
 
 /// Copy files and folders to `dcf-tb receive` on the other machine.
 ///
-/// As `cp -r` does, `push DIR` makes DIR there; `push DIR/.` copies what is in it. Each file is checked by
-/// checksums, and gets its name over there when all of it has arrived. When the connection breaks, the push waits
-/// and goes on; pushing again goes on where an earlier one stopped.
+/// Like `cp -r`, `push DIR` creates DIR there; `push DIR/.` copies its content. Each file is verified by
+/// checksums and gets its name when it is complete. If the connection breaks, push waits and resumes; pushing
+/// again resumes an earlier push, too.
 #[derive(Debug, Args)]
 #[command(override_usage = "dcf-tb push [OPTIONS] <PATH>... [PEER]")]
 pub struct Options {
-    /// What to copy. The last word may be the peer; without it the only one on the cable is meant.
+    /// The files and folders to copy. The last word may be the peer; if omitted, the only one on the link is
+    /// used.
     #[arg(value_name = "PATH", required = true)]
     words: Vec<OsString>,
 
-    /// Copy what links point to. Otherwise links within folders are kept if they stay within what is pushed, and
-    /// the others are left out.
+    /// Copy the targets of links. Otherwise, links within folders are kept if they stay within the pushed
+    /// folders, and the others are skipped.
     #[arg(long, short = 'L')]
     dereference: bool,
 
-    /// Streams side by side. Without it one, and more while that makes it faster.
+    /// The number of parallel streams. By default one, and more while that is faster.
     #[arg(long, value_name = "COUNT", value_parser = streams)]
     streams: Option<NonZeroU16>,
 
-    /// How long to wait for a broken connection to come back, or for somebody else's push to end.
-    // Longer than a receiver believes that a pusher is alive which is not.
+    /// How long to wait for a broken connection to come back, or for another push to end.
+    // The default exceeds the time that a receiver takes to detect a dead pusher.
     #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = seconds)]
     wait: Duration,
 }
 
-/// Between two tries to connect.
+/// The pause between two attempts to connect.
 const AGAIN: Duration = Duration::from_millis(250);
 
 fn streams(text: &str) -> Result<NonZeroU16, String> {
     match text.parse::<NonZeroU16>() {
         Ok(count) if count.get() <= MOST_STREAMS => Ok(count),
-        _ => Err(format!("from 1 to {MOST_STREAMS}")),
+        _ => Err(format!("must be from 1 to {MOST_STREAMS}")),
     }
 }
 
-/// What to copy, and to whom if that was said.
+/// Splits the words into the paths and the peer, if one is given.
 fn split(words: &[OsString]) -> (Vec<PathBuf>, Option<&str>) {
     let last = words.last().and_then(|word| word.to_str());
     let peer = last.filter(|word| looks_like_peer(word) && !Path::new(word).exists());
@@ -85,11 +86,11 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     if paths.is_empty() {
         return Err(Failure::new(
             Exit::Usage,
-            "nothing to push: only a peer was named",
+            "nothing to push: the only argument is a peer",
         ));
     }
     let tree = Tree::read(&paths, options.dereference)?;
-    tree.lost_metadata.say();
+    tree.lost_metadata.report();
     let transport = connect::client(common, peer)?;
     let found = connect::peer(&transport, common, peer)?;
     let mut route = Route::new(&transport, common, found, peer.is_some());
@@ -99,7 +100,7 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     Ok(tally.exit())
 }
 
-/// Until all is there, however often the connection breaks.
+/// Pushes until everything has arrived, in as many attempts as it takes.
 fn push(
     route: &mut Route<'_>,
     tree: &Tree,
@@ -120,8 +121,8 @@ fn push(
             return Err(Failure::new(Exit::Interrupted, "interrupted"));
         }
         let why = match &error {
-            TransferError::Busy => "another push is under way over there".to_owned(),
-            // Nobody ever answered: more likely a mistake than a cable.
+            TransferError::Busy => "the receiver is busy with another push".to_owned(),
+            // Without any accepted attempt, a mistake is more likely than a broken cable.
             TransferError::Broken(failure) if tally.accepted() > 0 => failure.text.clone(),
             _ => return Err(error.into()),
         };
@@ -137,12 +138,12 @@ fn push(
         }
         interrupt::sleep(AGAIN);
         if matches!(error, TransferError::Broken(_)) {
-            route.look();
+            route.search();
         }
     }
 }
 
-/// How long it has been waiting.
+/// How long the push has been waiting.
 #[derive(Default)]
 struct Waiting {
     since: Option<Instant>,
@@ -150,7 +151,7 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// Whether to try again. The time begins anew when there was a connection.
+    /// Whether to try again. A connection resets the time.
     fn go_on(&mut self, connected: bool, limit: Duration) -> bool {
         if connected {
             *self = Self::default();

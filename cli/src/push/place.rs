@@ -1,4 +1,4 @@
-//! Where an entry is here, and how it is opened later: only if it is still what the walk saw.
+//! Where an entry is, and how to open it later: only if it is still the file that the walk found.
 
 use std::error::Error;
 use std::fmt;
@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use crate::exit::Exit;
 
-/// What is there is not what was announced.
+/// The file is not the one that was announced.
 #[derive(Debug)]
 pub struct Changed(&'static str);
 
@@ -25,15 +25,15 @@ impl fmt::Display for Changed {
 
 impl Error for Changed {}
 
-/// The error of something that is not what was announced.
+/// The error of a file that is not the one that was announced.
 pub fn changed() -> io::Error {
-    io::Error::other(Changed("it changed since it was announced"))
+    io::Error::other(Changed("it changed after it was announced"))
 }
 
-/// Without following links, where the walk saw a file or a folder.
+/// Converts an error of opening without following links.
 pub fn not_followed(error: Errno) -> io::Error {
     match error {
-        Errno::LOOP | Errno::NOTDIR => io::Error::other(Changed("a link took its place")),
+        Errno::LOOP | Errno::NOTDIR => io::Error::other(Changed("it was replaced by a link")),
         other => other.into(),
     }
 }
@@ -48,15 +48,15 @@ pub fn exit_of(error: &io::Error) -> Exit {
 }
 
 const PATH: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
-/// A pipe that took the place of a file does not block, and a terminal does not become ours.
+/// A pipe in place of the file must not block, and a terminal must not become ours.
 const CONTENT: OFlags = OFlags::RDONLY
     .union(OFlags::NONBLOCK)
     .union(OFlags::NOCTTY)
     .union(OFlags::CLOEXEC);
-/// f_type of file systems in user space (statfs(2)).
+/// The f_type of FUSE file systems (statfs(2)).
 const FUSE: FsWord = 0x6573_5546;
 
-/// Which file or folder something is, whatever it is called.
+/// Identifies a file or folder independently of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Identity {
     device: u64,
@@ -71,14 +71,14 @@ impl Identity {
         }
     }
 
-    /// Whether a descriptor, with what fstat tells of it, is of the same.
+    /// Checks that a descriptor, with its `stat`, is the same file or folder.
     pub fn check(self, fd: impl AsFd, stat: &Stat) -> io::Result<()> {
         let now = Self::of(stat);
         if now == self {
             return Ok(());
         }
-        // Many of them number a file anew when the kernel has forgotten it. The owner of such a file system
-        // decides what is in it anyway.
+        // Many FUSE file systems assign a new inode number when the kernel has forgotten the file. Their owner
+        // controls their content anyway.
         let renumbers = || fstatfs(fd).is_ok_and(|about| about.f_type == FUSE);
         if now.device == self.device && renumbers() {
             return Ok(());
@@ -87,7 +87,7 @@ impl Identity {
     }
 }
 
-/// A path of the command line.
+/// A path on the command line.
 #[derive(Debug)]
 pub struct Root {
     named: PathBuf,
@@ -98,7 +98,7 @@ pub struct Root {
 }
 
 impl Root {
-    /// Opens what a path means (`O_PATH`): a link there is followed, as its user sees through it.
+    /// Opens a path of the user with `O_PATH`. A link there is followed.
     pub fn open(named: &Path, dereference: bool) -> io::Result<(Self, OwnedFd, Stat)> {
         let fd = open(named, PATH, Mode::empty())?;
         let stat = fstat(&fd)?;
@@ -118,7 +118,7 @@ impl Root {
     }
 }
 
-/// The folder that a path is in, if the path has the same name here and over there.
+/// The parent folder of a path, if the path has the same name here and at the receiver.
 pub fn beside(path: &Path, base: &Path) -> Option<PathBuf> {
     let whole = fs::canonicalize(path).ok()?;
     let is_same = whole
@@ -127,19 +127,19 @@ pub fn beside(path: &Path, base: &Path) -> Option<PathBuf> {
     is_same.then(|| whole.parent().map(Path::to_owned))?
 }
 
-/// Where one entry is: below which root is told by its number, what the walk saw there by its identity.
+/// The place of an entry: the index of its root, and the identity of what the walk found.
 #[derive(Debug, Clone, Copy)]
 pub struct Place {
     pub root: u32,
     pub identity: Identity,
 }
 
-/// The root whose files are being sent, open.
+/// Opens files, and keeps the root open whose files are being sent.
 #[derive(Debug, Default)]
 pub struct Opener(Mutex<Option<(u32, Arc<OwnedFd>)>>);
 
 impl Opener {
-    /// Opens the file at a place, `below` the root. Its type is checked, its size and time are not.
+    /// Opens the file at a place, `below` the root. Checks its type, but not its size and time.
     pub fn open(&self, roots: &[Root], place: Place, below: &Path) -> io::Result<File> {
         let root = &roots[place.root as usize];
         if !root.is_folder {
@@ -172,7 +172,7 @@ impl Opener {
     }
 }
 
-/// Component by component, each without following a link.
+/// Opens a path component by component, without following links.
 fn open_below(root: &OwnedFd, below: &Path) -> Result<OwnedFd, Errno> {
     let name = below.file_name().ok_or(Errno::INVAL)?;
     let mut folder = None;
@@ -185,12 +185,12 @@ fn open_below(root: &OwnedFd, below: &Path) -> Result<OwnedFd, Errno> {
     openat(from, name, CONTENT | OFlags::NOFOLLOW, Mode::empty())
 }
 
-/// Opens for reading what `found` (`O_PATH`) is. It is checked first: opening the wrong device does harm.
+/// Opens `found` (`O_PATH`) for reading. It is checked first, because opening a device can have side effects.
 pub fn reopen(found: &OwnedFd, identity: Identity) -> io::Result<File> {
     reopen_or(found, identity, || Err(Errno::NOENT.into()))
 }
 
-/// The same, with another way for a system without /proc.
+/// As [`reopen`], with a fallback for systems without /proc.
 fn reopen_or(
     found: &OwnedFd,
     identity: Identity,

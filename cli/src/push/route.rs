@@ -1,7 +1,7 @@
-//! Where the receiver is, and how it is found again when its address changed.
+//! The address of the receiver. If it changes, the receiver is searched for.
 //!
-//! A host may have another address after the cable was plugged in again. A receiver that was found by discovery
-//! is then looked for anew. It is the same if it says the same identity as at first; another one gets nothing.
+//! A host may get another address when the cable is plugged in again. A receiver that was found by discovery is
+//! then searched for again. It is the same receiver if it sends the same identity; another one gets no data.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -19,27 +19,27 @@ use crate::transfer::extensions::Extensions;
 pub struct Route<'a> {
     transport: &'a ThunderboltTransport,
     common: &'a Common,
-    /// The user gave the address: no other is looked for.
+    /// The user gave the address, so no other is tried.
     is_named: bool,
-    /// Where it answered last.
+    /// The address where it last accepted the push.
     home: Peer,
-    /// Where it may be now.
+    /// A candidate for its new address.
     moved: Option<Peer>,
     receiver: Mutex<Receiver>,
-    /// Who answers and is not the receiver.
+    /// Peers that are not the receiver.
     others: Vec<String>,
     tries: usize,
-    is_told: bool,
+    is_noted: bool,
 }
 
 #[derive(Default)]
 struct Receiver {
-    /// What it said at first.
+    /// The identity that it first sent, if any.
     first: Option<Option<Identity>>,
-    /// The one that answered last is another one.
+    /// The last one that answered is another receiver.
     is_other: bool,
-    /// The user was told where it is now.
-    is_told: bool,
+    /// A note about the new address was printed.
+    is_noted: bool,
 }
 
 impl<'a> Route<'a> {
@@ -58,7 +58,7 @@ impl<'a> Route<'a> {
             receiver: Mutex::default(),
             others: Vec::new(),
             tries: 0,
-            is_told: false,
+            is_noted: false,
         }
     }
 
@@ -72,12 +72,12 @@ impl<'a> Route<'a> {
             .unwrap_or_else(|error| error.into_inner())
     }
 
-    /// Opens a stream to the receiver; gives what it can do beyond the first version of the protocol.
+    /// Opens a stream to the receiver; returns the granted extensions.
     pub fn open(&self) -> Result<(DataStream, Extensions)> {
         let stream = self.transport.open_data_stream(&self.peer().data)?;
         let granted = match handshake::ask(&stream, Service::Push, Extensions::KNOWN.0) {
             Ok(granted) => granted,
-            // Somebody else may well serve nothing.
+            // Another peer may not offer the service.
             Err(TransferError::Fatal(failure)) if self.moved.is_some() => {
                 self.receiver().is_other = true;
                 return Err(TransferError::Broken(failure));
@@ -93,14 +93,14 @@ impl<'a> Route<'a> {
         let first = *receiver.first.get_or_insert(now);
         let is_same = match (first, now) {
             (Some(first), Some(now)) => first == now,
-            // One that does not say who it is, is the same at the same address only.
+            // A receiver without an identity is recognised by its address only.
             _ => self.moved.is_none(),
         };
         if is_same {
-            if let (Some(moved), false) = (&self.moved, receiver.is_told) {
-                receiver.is_told = true;
+            if let (Some(moved), false) = (&self.moved, receiver.is_noted) {
+                receiver.is_noted = true;
                 output::note(&format!(
-                    "{} is gone; the receiver is at {} now",
+                    "{} no longer answers; the receiver is now at {}",
                     self.home.name, moved.name
                 ));
             }
@@ -110,35 +110,35 @@ impl<'a> Route<'a> {
         let failure = Failure::new(
             Exit::Peer,
             format!(
-                "the receiver at {} is not the one that this push began with, or does not say so",
+                "the receiver at {} is not the one that this push started with, or has no identity",
                 self.peer().name
             ),
         );
-        let failure = failure.advise("to go on there all the same, push again");
+        let failure = failure.advise("push again to send to this receiver anyway");
         Err(match self.moved {
             Some(_) => TransferError::Broken(failure),
             None => failure.into(),
         })
     }
 
-    /// The receiver accepted the push.
+    /// The receiver accepted the push at the current address.
     pub fn arrived(&mut self) {
         if let Some(moved) = self.moved.take() {
             self.home = moved;
             self.others.clear();
-            self.receiver().is_told = false;
+            self.receiver().is_noted = false;
         }
     }
 
-    /// After the connection broke: looks where the receiver is now.
-    pub fn look(&mut self) {
+    /// After a broken connection: searches for the receiver's address.
+    pub fn search(&mut self) {
         if let Some(moved) = self.moved.take() {
             if std::mem::take(&mut self.receiver().is_other) {
                 output::note(&format!("{} is not the receiver", moved.name));
                 self.others.push(moved.name);
             }
         }
-        // While the link is down there is nobody to ask.
+        // While the link is down, no peer can answer.
         let Some(mut present) = connect::present(self.transport, self.common) else {
             return;
         };
@@ -146,7 +146,7 @@ impl<'a> Route<'a> {
             return;
         }
         if self.is_named {
-            if !present.is_empty() && !std::mem::replace(&mut self.is_told, true) {
+            if !present.is_empty() && !std::mem::replace(&mut self.is_noted, true) {
                 output::note(&connect::gone(&self.home, &present));
             }
             return;
@@ -158,11 +158,11 @@ impl<'a> Route<'a> {
         }
     }
 
-    /// What to do when it was not found again.
+    /// Advice for when the receiver was not found again.
     pub fn advice(&self) -> String {
-        let again = "push the same again to go on from here";
+        let again = "push the same files again to resume";
         match &self.others[..] {
-            _ if self.is_told => format!("{again}, with the new address or with none"),
+            _ if self.is_noted => format!("{again}, with the new address or without one"),
             [] => again.to_owned(),
             others => format!("{again}; {} is another receiver", others.join(", ")),
         }

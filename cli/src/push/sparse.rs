@@ -1,4 +1,4 @@
-//! A sparse file on its way: its holes are told, not sent.
+//! Sends sparse files: holes are reported, not sent.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use crate::transfer::holes::{extents, hole_end, run_end, total, Extent};
 use crate::transfer::message::Pusher;
 
 impl OutgoingFile<'_> {
-    /// From an offset to its end.
+    /// Sends the file from an offset to its end.
     pub(super) fn sparse(
         &self,
         connection: &mut Connection<'_>,
@@ -30,14 +30,14 @@ impl OutgoingFile<'_> {
             if hole == size {
                 self.last()?;
             }
-            connection.say(&Pusher::Hole(hole - offset))?;
+            connection.send(&Pusher::Hole(hole - offset))?;
             self.job.progress.add(hole - offset);
             offset = hole;
         }
         Ok(())
     }
 
-    /// What has data of a piece, if not all of it.
+    /// The ranges with data in a piece, unless all of it has data.
     pub(super) fn extents(&self, offset: u64, length: u64) -> io::Result<Option<Vec<Extent>>> {
         match self.knows_holes() {
             true => extents(&self.file, offset, offset + length),
@@ -45,7 +45,7 @@ impl OutgoingFile<'_> {
         }
     }
 
-    /// Sends what has data of a piece.
+    /// Sends the extents of a piece.
     pub(super) fn pieces(
         &self,
         connection: &mut Connection<'_>,
@@ -54,7 +54,7 @@ impl OutgoingFile<'_> {
         sum: Checksum,
         extents: Vec<Extent>,
     ) -> Result<io::Result<()>> {
-        connection.say(&Pusher::Sparse {
+        connection.send(&Pusher::Sparse {
             length,
             sum,
             extents: extents.clone(),

@@ -1,9 +1,9 @@
-//! How many streams are worth having: one more as long as that makes the whole faster.
+//! Tunes the number of streams: adds one as long as that increases the total rate.
 
-/// What one more stream has to gain to stay.
+/// The factor by which another stream must increase the rate.
 const WORTH: f64 = 1.1;
 
-/// Goes up while it helps. It is told the rate once per period, and says what to do next.
+/// Gets the rate once per period, and decides on the next step.
 #[derive(Debug)]
 pub struct StreamTuner {
     most: u16,
@@ -16,9 +16,9 @@ pub struct StreamTuner {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step {
     Stay,
-    /// Add one.
+    /// Add a stream.
     Add,
-    /// Take the last one away.
+    /// Close the last stream.
     Remove,
 }
 
@@ -32,7 +32,7 @@ impl StreamTuner {
         }
     }
 
-    /// The bytes (of any unit) per period since the last call.
+    /// Takes the rate of the last period, in any unit.
     pub fn rate(&mut self, rate: f64) -> Step {
         if self.ended || rate <= 0.0 {
             return Step::Stay;
@@ -56,7 +56,7 @@ impl StreamTuner {
 mod tests {
     use super::{Step, StreamTuner};
 
-    /// How many streams stay when so many have these rates.
+    /// How many streams remain with these rates for each number of streams.
     fn ends_with(most: u16, rates: &[f64]) -> usize {
         let mut tuner = StreamTuner::new(most);
         let mut streams = 1;

@@ -1,8 +1,8 @@
-//! What became of each entry, over all connections of one push.
+//! The result of each entry, over all attempts of a push.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -10,44 +10,45 @@ use crate::output;
 use crate::transfer::entry::Kind;
 use crate::transfer::error::{Result, TransferError};
 use crate::transfer::message::Want;
-use crate::units::{bytes, files_and_links, plural, rate_of};
+use crate::transfer::summary::Summary;
+use crate::units::plural;
 
 use super::tree::Tree;
 
-/// Failures that are shown; the rest is counted.
+/// The most failures that are shown; the rest is counted.
 const SHOWN: u64 = 100;
 
 pub struct Tally<'a> {
     begin: Instant,
     tree: &'a Tree,
-    /// How often a receiver said what it wants.
+    /// How many attempts a receiver accepted.
     accepted: AtomicU64,
     fates: Mutex<Vec<Fate>>,
-    /// Links that the receiver does not know how to make.
+    /// Links that the receiver does not support.
     unknown: AtomicUsize,
     /// Failures that were shown or counted.
-    said: AtomicU64,
+    reported: AtomicU64,
     sent: AtomicU64,
 }
 
-/// How far an entry is.
+/// The state of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
-    /// Nothing of it is wanted: it is there, or it is a folder.
+    /// Not requested: it exists already, or is a folder.
     Unwanted,
-    /// It was pushed on a connection that broke later.
+    /// It was pushed in an earlier attempt.
     Earlier,
     Wanted,
-    /// All of it has left, and its result has not come.
+    /// Completely sent; the result is outstanding.
     Sent,
-    /// The same of one that the receiver has, as a comparison told.
+    /// As `Sent`, for content that a comparison found at the receiver.
     Same,
     Pushed,
     Found,
     Failed(Exit),
 }
 
-/// How many came to what.
+/// The numbers of entries by result.
 #[derive(Default)]
 struct Counts {
     pushed: u64,
@@ -64,7 +65,7 @@ impl<'a> Tally<'a> {
             accepted: AtomicU64::new(0),
             fates: Mutex::new(vec![Fate::Unwanted; tree.entries.len()]),
             unknown: AtomicUsize::new(0),
-            said: AtomicU64::new(0),
+            reported: AtomicU64::new(0),
             sent: AtomicU64::new(0),
         }
     }
@@ -73,7 +74,7 @@ impl<'a> Tally<'a> {
         self.fates.lock().unwrap_or_else(|error| error.into_inner())
     }
 
-    /// A connection begins: what failed on an earlier one is open again.
+    /// Starts an attempt: earlier failures are open again.
     pub fn begin(&self) {
         for fate in self.fates().iter_mut() {
             *fate = match fate {
@@ -83,25 +84,25 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// What is pushed was announced but for so many links.
+    /// Everything was announced, except this many links.
     pub fn announced(&self, unknown: usize) {
         if self.unknown.swap(unknown, Ordering::Relaxed) != unknown && unknown > 0 {
             output::note(&format!(
-                "left out {}: the dcf-tb over there is older and knows none \
-                 (install this version there; --dereference copies what they point to)",
+                "skipped {}: the receiver's dcf-tb is older and does not support them \
+                 (install this version there, or use --dereference to copy their targets)",
                 plural(unknown as u64, "link", "links")
             ));
         }
     }
 
-    /// The receiver said what it wants.
+    /// Records the receiver's plan.
     pub fn accept(&self, wants: &[Want]) -> Result<()> {
         for (fate, want) in self.fates().iter_mut().zip(wants) {
             match (*fate, want) {
                 (_, Want::Nothing) => {}
                 (Fate::Failed(_), _) => {
                     return Err(TransferError::protocol(
-                        "a file that cannot be taken is wanted",
+                        "a request for a file that was refused",
                     ))
                 }
                 _ => *fate = Fate::Wanted,
@@ -123,12 +124,12 @@ impl<'a> Tally<'a> {
         self.sent.load(Ordering::Relaxed)
     }
 
-    /// All of a file is about to leave: its result may come.
+    /// Call this before the rest of a file is sent: its result may then arrive.
     pub fn leaves(&self, index: u32) {
         self.set(index, Fate::Sent);
     }
 
-    /// A comparison told that the receiver has this content. Its result still tells whether all is well.
+    /// A comparison found the same content at the receiver. The result is still outstanding.
     pub fn same(&self, index: u32) {
         self.set(index, Fate::Same);
     }
@@ -140,15 +141,15 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// Whether the receiver gave a file up before it had all of it.
+    /// Whether the receiver reported a failure before it had the whole file.
     pub fn is_over(&self, index: u32) -> bool {
         matches!(self.fates()[index as usize], Fate::Failed(_))
     }
 
-    /// The receiver says what became of an entry. That has to fit with what it was sent.
+    /// Records a result from the receiver, which must fit what was sent.
     pub fn result(&self, index: u32, code: u8, why: &str) -> Result<()> {
         let entry = self.tree.entries.get(index as usize);
-        let entry = entry.ok_or_else(|| TransferError::protocol("a result of no file"))?;
+        let entry = entry.ok_or_else(|| TransferError::protocol("a result of an unknown file"))?;
         let wrong = |what| TransferError::protocol(format!("{}: {what}", entry.shown()));
         {
             let fate = &mut self.fates()[index as usize];
@@ -157,39 +158,39 @@ impl<'a> Tally<'a> {
                 Fate::Pushed | Fate::Found | Fate::Failed(_) => {
                     return Err(wrong("a second result"))
                 }
-                // A code from a later version is a failure, too.
+                // An unknown code is a failure, too.
                 _ if !is_good => Fate::Failed(Exit::from_code(code)),
                 Fate::Sent => Fate::Pushed,
                 Fate::Same => Fate::Found,
                 Fate::Unwanted | Fate::Earlier | Fate::Wanted => {
-                    return Err(wrong("a result of what was not sent"))
+                    return Err(wrong("a result of a file that was not sent"))
                 }
             };
             if is_good {
                 return Ok(());
             }
         }
-        self.say(index, why);
+        self.report_failure(index, why);
         Ok(())
     }
 
-    /// It never got as far as the receiver.
+    /// Records an entry that could not be sent.
     pub fn skip(&self, index: u32, exit: Exit, why: &str) {
         self.fates()[index as usize] = Fate::Failed(exit);
-        self.say(index, why);
+        self.report_failure(index, why);
     }
 
-    fn say(&self, index: u32, why: &str) {
+    fn report_failure(&self, index: u32, why: &str) {
         let entry = &self.tree.entries[index as usize];
         let why = output::harmless(why.as_bytes());
-        match self.said.fetch_add(1, Ordering::Relaxed) {
+        match self.reported.fetch_add(1, Ordering::Relaxed) {
             ..SHOWN => output::error(&format!("{}: {why}", entry.shown())),
-            SHOWN => output::error("more that failed are only counted"),
+            SHOWN => output::error("further failures are only counted"),
             _ => {}
         }
     }
 
-    /// The receiver says that all is done. It has to have said so of each file.
+    /// The receiver is done. It must have sent a result for each file.
     pub fn finish(&self) -> Result<()> {
         let fates = self.fates();
         let is_open = |fate: &&Fate| matches!(fate, Fate::Wanted | Fate::Sent | Fate::Same);
@@ -202,10 +203,10 @@ impl<'a> Tally<'a> {
         if open > 1 {
             names.push_str(&format!(" and {} more", open - 1));
         }
-        let text = format!("the receiver is done and did not say what became of {names}");
+        let text = format!("the receiver is done but sent no result of {names}");
         let failure = Failure::new(Exit::Damaged, text);
         Err(failure
-            .advise("push the same again: what is there is compared")
+            .advise("push the same files again to compare them")
             .into())
     }
 
@@ -226,28 +227,22 @@ impl<'a> Tally<'a> {
     pub fn report(&self, peer: &str) {
         let counts = self.counts();
         let left_out = self.tree.left_out + self.unknown.load(Ordering::Relaxed) as u64;
-        let time = self.begin.elapsed().max(Duration::from_nanos(1));
-        let mut text = format!(
-            "{} pushed to {peer}: {} in {:.2} s, {}",
-            files_and_links(counts.pushed, counts.links),
-            bytes(self.sent()),
-            time.as_secs_f64(),
-            rate_of(self.sent(), time)
-        );
-        let more = [
-            (counts.there, "was there already", "were there already"),
-            (counts.failed, "failed", "failed"),
-            (left_out, "was left out", "were left out"),
-        ];
-        for (count, one, many) in more {
-            if count > 0 {
-                text.push_str(&format!("; {}", plural(count, one, many)));
-            }
-        }
-        output::note(&text);
+        let summary = Summary {
+            files: counts.pushed,
+            links: counts.links,
+            done: &format!("pushed to {peer}"),
+            bytes: self.sent(),
+            time: self.begin.elapsed(),
+            more: &[
+                (counts.there, "existed already", "existed already"),
+                (counts.failed, "failed", "failed"),
+                (left_out, "was skipped", "were skipped"),
+            ],
+        };
+        output::note(&summary.text());
     }
 
-    /// The code of the first entry that failed; without one, whether all were taken along.
+    /// The exit code of the first entry that failed, or else of what was skipped.
     pub fn exit(&self) -> Exit {
         let failed = self.fates().iter().find_map(|fate| match fate {
             Fate::Failed(exit) => Some(*exit),

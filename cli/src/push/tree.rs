@@ -1,4 +1,4 @@
-//! What is to be copied: each file and folder, where it is here, and what it is called over there.
+//! The entries of a push: where each is here, and its name at the receiver.
 
 use std::borrow::Cow;
 use std::collections::{hash_map, HashMap, HashSet};
@@ -25,27 +25,28 @@ use crate::transfer::path::check_path;
 const BLOCK: u64 = 512;
 
 pub struct Tree {
-    /// In the order in which they are made: a folder before what is in it, and links in the end.
+    /// In the order of creation: a folder before its content, and links at the end.
     pub entries: Vec<Entry>,
     /// The index of the first link.
     pub first_link: usize,
-    /// Where each is.
+    /// The place of each entry.
     pub(super) places: Vec<Place>,
     roots: Vec<Root>,
-    /// What the entries of each root are called over there begins with this.
+    /// For each root, the prefix of its entries' paths at the receiver.
     pub(super) bases: Vec<PathBuf>,
-    /// The links among what was found, which may lead out.
+    /// Links that were found, which may lead outside.
     pub(super) links: Vec<(Entry, Place)>,
-    /// Where the paths are that have their own name over there, by which links may lead from one to another.
+    /// For each root that keeps its name, its parent folder. Links may lead from one such root to another beside
+    /// it.
     pub(super) beside: Vec<Option<PathBuf>>,
     opener: Opener,
-    /// The first names of files that have several, by what they are.
+    /// The first entry of each file that has several names.
     names: HashMap<Identity, u32>,
-    /// What files and folders have that does not come along.
+    /// Metadata that is not copied.
     pub lost_metadata: LostMetadata,
-    /// What was left out: links, devices, what cannot be read.
+    /// The number of skipped entries: links, devices, unreadable files.
     pub left_out: u64,
-    /// The exit code of the first of them.
+    /// The exit code of the first skipped entry.
     pub left_out_as: Exit,
 }
 
@@ -73,17 +74,20 @@ impl Tree {
         let mut names = HashSet::new();
         let twice = tree.entries.iter().find(|entry| !names.insert(&entry.path));
         if let Some(twice) = twice {
-            let text = format!("two of the paths would become {}", twice.shown());
+            let text = format!(
+                "two of the paths have the same name at the receiver: {}",
+                twice.shown()
+            );
             return Err(Failure::new(Exit::Usage, text));
         }
         if tree.entries.len() > MOST_ENTRIES {
-            let text = format!("one push takes {MOST_ENTRIES} files and folders at most");
+            let text = format!("a push may have at most {MOST_ENTRIES} files and folders");
             return Err(Failure::new(Exit::Refused, text).advise("push the folders one by one"));
         }
         Ok(tree)
     }
 
-    /// What a word of the command line means. A link there is followed, as its user sees through it.
+    /// Adds a path of the command line. A link there is followed.
     fn add(&mut self, path: &Path, dereference: bool) -> Result<(), Failure> {
         let cannot = |error: &dyn std::fmt::Display| {
             Failure::new(
@@ -97,7 +101,7 @@ impl Tree {
             None => fs::canonicalize(path)
                 .ok()
                 .and_then(|path| path.file_name().map(PathBuf::from))
-                .ok_or_else(|| cannot(&"it has no name; `/.` behind it copies what is in it"))?,
+                .ok_or_else(|| cannot(&"it has no name; append `/.` to copy its content"))?,
         };
         self.roots.push(root);
         self.beside.push(beside(path, &base));
@@ -107,7 +111,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Opens a file if it is still the one that was announced. Its size and time are for the caller to compare.
+    /// Opens a file if it is still the one that was announced. The caller compares its size and time.
     pub fn open(&self, index: u32) -> io::Result<File> {
         let place = self.places[index as usize];
         let path = &self.entries[index as usize].path;
@@ -116,7 +120,7 @@ impl Tree {
         self.opener.open(&self.roots, place, below)
     }
 
-    /// What is announced to a receiver that granted these extensions. Indices are the same for all receivers.
+    /// The entries for a receiver that granted these extensions. Indices are the same for all receivers.
     pub fn announced(&self, extensions: Extensions) -> Cow<'_, [Entry]> {
         let all = match extensions.has(Extensions::LINKS) {
             true => &self.entries[..],
@@ -126,7 +130,7 @@ impl Tree {
         if extensions.has(Extensions::HARD_LINKS) || !has_names {
             return Cow::Borrowed(all);
         }
-        // It gets a copy under each name.
+        // Without hard links, it gets a copy under each name.
         let copy = |entry: &Entry| match entry.first() {
             Some(first) => Entry {
                 path: entry.path.clone(),
@@ -137,7 +141,7 @@ impl Tree {
         Cow::Owned(all.iter().map(copy).collect())
     }
 
-    /// The entry that the same file has already; else it is the next one.
+    /// Returns the earlier entry of the same file; if there is none, records `next` as the first.
     fn first_name(&mut self, stat: &Stat, next: u32) -> Option<u32> {
         if stat.st_nlink < 2 {
             return None;
@@ -152,7 +156,7 @@ impl Tree {
     }
 
     pub(super) fn leave_out(&mut self, path: &Path, why: &str, exit: Exit) {
-        output::note(&format!("left out {}: {why}", shown(path)));
+        output::note(&format!("skipped {}: {why}", shown(path)));
         if self.left_out == 0 {
             self.left_out_as = exit;
         }
@@ -167,7 +171,7 @@ struct Adding<'a> {
 }
 
 impl Adding<'_> {
-    /// Where something is, for the user.
+    /// The path of something, for the user.
     fn place(&self, below: &Path) -> PathBuf {
         match below.as_os_str().is_empty() {
             true => self.path.to_owned(),
@@ -206,10 +210,10 @@ impl Visit for Adding<'_> {
             FileType::Directory => Kind::Folder,
             FileType::RegularFile => Kind::File,
             FileType::Symlink => Kind::Link,
-            _ => return self.leave_out(below, "neither a file nor a folder"),
+            _ => return self.leave_out(below, "it is neither a file nor a folder"),
         };
         if let Err(why) = check_path(name.as_os_str().as_bytes()) {
-            return self.leave_out(below, &format!("its name would be refused: {why}"));
+            return self.leave_out(below, &format!("its name is not allowed: {why}"));
         }
         let place = Place {
             root: self.root() as u32,
@@ -235,7 +239,7 @@ impl Visit for Adding<'_> {
             self.tree.places.push(place);
             self.tree.entries.push(entry);
         }
-        // One too many is enough to know.
+        // Stop at one entry too many.
         self.tree.entries.len() + self.tree.links.len() <= MOST_ENTRIES
     }
 
@@ -260,13 +264,13 @@ fn entry(kind: Kind, path: PathBuf, stat: &Stat) -> Entry {
     }
 }
 
-/// How much of a file is data, if it takes less room than it has bytes.
+/// The amount of data of a file that may have holes.
 fn sparse(found: &Found<'_>) -> More {
     let (size, blocks) = (found.stat.st_size as u64, found.stat.st_blocks as u64);
     if blocks.saturating_mul(BLOCK) >= size {
         return More::Nothing;
     }
-    // It may be compressed instead. What cannot be read is said when it is to be sent.
+    // It may be compressed instead. An unreadable file is reported when it is to be sent.
     let data = found.open().and_then(|file| holes::data(&file, size));
     match data {
         Ok(data) if data < size => More::Data(data),
@@ -274,7 +278,7 @@ fn sparse(found: &Found<'_>) -> More {
     }
 }
 
-/// What the name of a path is over there; `DIR/.` has none. `None`: the path does not say (`..`, `/`).
+/// The name of a path at the receiver; `DIR/.` has none. `None`: the path has no last component (`..`, `/`).
 fn base(path: &Path) -> Option<PathBuf> {
     let bytes = path.as_os_str().as_bytes();
     if bytes == b"." || bytes.ends_with(b"/.") || bytes.ends_with(b"/./") || bytes == b"./" {

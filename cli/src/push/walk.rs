@@ -1,6 +1,6 @@
-//! Reads the folders to be pushed by their descriptors. Each is opened relative to the one that it is in, and
-//! no link is followed unless the user asked for it: whatever a local program swaps meanwhile, the walk stays below
-//! the path that was named.
+//! Walks the folders to push by their descriptors. Each is opened relative to its parent, and links are followed
+//! only if the user asked for it. So whatever a local program swaps meanwhile, the walk stays below the path that
+//! was named.
 
 use std::ffi::{CStr, OsStr, OsString};
 use std::fs::File;
@@ -17,16 +17,16 @@ const FOLDER: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
 
-/// What the walk found.
+/// Something that the walk found.
 pub struct Found<'a> {
-    /// Relative to the path that was named; empty for that path itself.
+    /// Relative to the named path; empty for that path itself.
     pub below: &'a Path,
     pub stat: &'a Stat,
-    /// Where it leads, if it is a link that is not followed.
+    /// The target, if it is a link that is not followed.
     pub target: Option<&'a [u8]>,
-    /// The folder that it is in and its name there, or itself without a name.
+    /// Its folder and its name there, or itself with an empty name.
     pub at: (BorrowedFd<'a>, &'a OsStr),
-    /// Whether a link of that name is followed.
+    /// Whether links are followed.
     pub dereference: bool,
 }
 
@@ -48,15 +48,15 @@ impl Found<'_> {
     }
 }
 
-/// What the walk reports to.
+/// Receives what the walk finds.
 pub trait Visit {
-    /// Says whether the walk is to go into it, if it is a folder.
+    /// Returns whether to enter it, if it is a folder.
     fn found(&mut self, found: &Found<'_>) -> bool;
     /// Something could not be read.
     fn failed(&mut self, below: &Path, error: &io::Error);
 }
 
-/// Walks a folder that is open (`O_PATH` is enough) and of which `stat` tells.
+/// Walks an open folder (`O_PATH` is enough) whose metadata is `stat`.
 pub fn walk(root: BorrowedFd<'_>, stat: &Stat, dereference: bool, visit: &mut impl Visit) {
     let mut walk = Walk {
         dereference,
@@ -72,14 +72,14 @@ pub fn walk(root: BorrowedFd<'_>, stat: &Stat, dereference: bool, visit: &mut im
         dereference,
     });
     if goes_on && is_folder(stat) {
-        // The descriptor that is there, and no name that could mean something else by now.
+        // By the descriptor, because the name may mean something else by now.
         walk.folder(root, OsStr::new("."), Identity::of(stat), &below);
     }
 }
 
 struct Walk<'a, V> {
     dereference: bool,
-    /// The folders that the walk is in. A link to one of them would lead round for ever.
+    /// The folders above the current one. A link to one of them would be an endless loop.
     within: Vec<Identity>,
     visit: &'a mut V,
 }
@@ -121,7 +121,9 @@ impl<V: Visit> Walk<'_, V> {
         let is_folder = is_folder(&stat);
         let identity = Identity::of(&stat);
         if is_folder && self.within.contains(&identity) {
-            return Err(io::Error::other("the link leads to a folder that it is in"));
+            return Err(io::Error::other(
+                "the link leads to one of its own parent folders",
+            ));
         }
         let target = match is_link && !self.dereference {
             true => Some(readlinkat(folder, name, Vec::new())?),

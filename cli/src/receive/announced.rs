@@ -1,4 +1,4 @@
-//! What is announced has to be consistent in itself, whatever is in the folder.
+//! Checks that an announcement is consistent, whatever is in the folder.
 
 use std::collections::HashSet;
 
@@ -22,7 +22,7 @@ pub fn check(entries: &[Entry]) -> Result<()> {
     check_hard_links(entries)
 }
 
-/// All links have to stay within what is pushed, by the folders of this push.
+/// All symbolic links must stay within the pushed folders.
 fn check_links(entries: &[Entry]) -> Result<()> {
     let of = |kind: Kind| entries.iter().filter(move |entry| entry.kind == kind);
     let mut links = of(Kind::Link).peekable();
@@ -44,13 +44,13 @@ fn check_links(entries: &[Entry]) -> Result<()> {
     Ok(())
 }
 
-/// All of them are names of files that come before them.
+/// All hard links must name a file that was announced earlier.
 fn check_hard_links(entries: &[Entry]) -> Result<()> {
     for (entry, index) in entries.iter().zip(0_u32..) {
         let Some(first) = entry.first() else { continue };
         let file = entries.get(first as usize);
         if first >= index || file.is_none_or(|file| file.kind != Kind::File) {
-            let text = format!("{} is a hard link to no file before it", entry.shown());
+            let text = format!("{} is a hard link to no earlier file", entry.shown());
             return Err(TransferError::protocol(text));
         }
     }

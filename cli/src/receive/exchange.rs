@@ -1,5 +1,5 @@
-//! How far the two sides are with one file: what the pusher still waits for, and what it still sends. After
-//! a fault of that file the rest of the exchange is gone through, so that the stream can go on with the next.
+//! The state of the messages about one file. After an error of that file the rest of its messages is read and
+//! discarded, so that the stream can continue with the next file.
 
 use std::time::{Duration, Instant};
 
@@ -17,53 +17,53 @@ use crate::transfer::holes::{total, Extent};
 use crate::transfer::message::{out_of_turn, Pusher, Receiver, Want, AT_ONCE};
 use crate::transfer::{piece_at, pieces, PATIENCE, PIECE};
 
-/// Checksums in one message: often enough that the pusher sees that we live.
+/// The checksums of one message, few enough to be a regular sign of life.
 const SUMS_AT_ONCE: usize = AT_ONCE / 64;
-/// How long the pusher waits for some at most.
-const TELLING: Duration = Duration::from_secs(5);
-/// Bytes that are thrown away at a time.
+/// The longest time between two messages with checksums.
+const SEND_EVERY: Duration = Duration::from_secs(5);
+/// Bytes that are discarded at once.
 const DISCARDED: u64 = 256 << 10;
-/// How long a pusher may only say that it lives, where it is to go on with a file.
+/// How long a pusher may send only signs of life when it should continue a file.
 const LONGEST: Duration = Duration::from_secs(600);
-/// Bytes a second that every pusher reads of its files.
+/// The slowest rate, in bytes per second, at which a pusher reads its files.
 const SLOWEST: u64 = 1 << 20;
-/// How much faster it looks at what is a hole over here, and at least finds out that it is none.
+/// How much faster it checks what is a hole here.
 const FASTER: u64 = 64;
 
-/// The messages about one file that the pusher began.
+/// The messages about one file that the pusher started.
 pub struct Exchange<'a> {
     pub stream: &'a DataStream,
     pub entry: &'a Entry,
     want: Want,
     extensions: Extensions,
-    /// Checksums that the pusher still waits for.
+    /// Checksums that the pusher still expects.
     owed: u64,
     sums: Vec<Checksum>,
-    /// When checksums were told last.
-    told: Instant,
-    /// Bytes that were told to be holes.
+    /// When checksums were last sent.
+    last_sent: Instant,
+    /// Bytes that were reported as holes.
     holes: u64,
-    /// Whether it will say from where on it sends.
+    /// Whether the pusher will send a start offset.
     starts: bool,
-    /// Where the next piece goes.
+    /// The offset of the next piece.
     pub offset: u64,
-    /// Bytes of the piece that was announced last which have not been read.
+    /// Bytes of the announced piece that have not been read.
     rest: u64,
 }
 
-/// What the pusher says next.
+/// The next message about the content.
 pub enum Next {
     /// A piece follows, with this checksum.
     Piece { length: u64, sum: Checksum },
-    /// The bytes of these extents of a piece follow, with the checksum of all of it.
+    /// The extents of a piece follow, with the checksum of the whole piece.
     Sparse {
         length: u64,
         sum: Checksum,
         extents: Vec<Extent>,
     },
-    /// So many bytes are a hole.
+    /// This many bytes are a hole.
     Hole(u64),
-    /// It gave the file up.
+    /// The pusher skipped the file.
     Skipped(String),
 }
 
@@ -86,7 +86,7 @@ impl<'a> Exchange<'a> {
             extensions,
             owed: pieces(compared),
             sums: Vec::new(),
-            told: Instant::now(),
+            last_sent: Instant::now(),
             holes: 0,
             starts: matches!(want, Want::Comparison) || compared > 0,
             offset: 0,
@@ -94,12 +94,12 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// Tells the checksum of the next piece that is here.
-    pub fn tell(&mut self, sum: Checksum) -> Result<()> {
+    /// Sends the checksum of the next existing piece.
+    pub fn send_checksum(&mut self, sum: Checksum) -> Result<()> {
         self.sums.push(sum);
         self.owed -= 1;
-        // A slow disk takes a minute for fewer.
-        let is_time = self.told.elapsed() >= TELLING;
+        // A slow disk may need a minute for a full message.
+        let is_time = self.last_sent.elapsed() >= SEND_EVERY;
         match self.sums.len() == SUMS_AT_ONCE || self.owed == 0 || is_time {
             true => self.flush(),
             false => Ok(()),
@@ -110,27 +110,27 @@ impl<'a> Exchange<'a> {
         if self.sums.is_empty() {
             return Ok(());
         }
-        self.told = Instant::now();
+        self.last_sent = Instant::now();
         let sums = std::mem::take(&mut self.sums);
         Receiver::Sums(sums).frame().write(self.stream)
     }
 
-    /// Whether holes may be told.
+    /// Whether the pusher understands holes.
     pub fn knows_holes(&self) -> bool {
         self.extensions.has(Extensions::HOLES)
     }
 
-    /// Tells that the next pieces are nothing but a hole.
-    pub fn tell_zeros(&mut self, pieces: u64) -> Result<()> {
+    /// Reports that the next pieces are a hole.
+    pub fn send_zeros(&mut self, pieces: u64) -> Result<()> {
         self.flush()?;
         self.owed -= pieces;
         self.holes = self.holes.saturating_add(pieces.saturating_mul(PIECE));
         Receiver::Zeros(pieces).frame().write(self.stream)
     }
 
-    /// From where on the pusher sends, or why it does not.
+    /// Receives the offset at which the pusher continues, or why it skips the file.
     pub fn start(&mut self) -> Result<std::result::Result<u64, String>> {
-        // The pusher reads what it compares, and says meanwhile that it lives.
+        // While it compares, the pusher reads its file and sends signs of life.
         let compared = match self.want {
             Want::Content { have } => have,
             _ => self.entry.size,
@@ -140,7 +140,7 @@ impl<'a> Exchange<'a> {
         let holes = Duration::from_secs(holes / SLOWEST / FASTER).min(LONGEST);
         let deadline = Deadline::after(LONGEST + data + holes);
         loop {
-            match self.hear(&deadline)? {
+            match self.receive(&deadline)? {
                 Pusher::Alive => {}
                 Pusher::Start(offset) => {
                     self.starts = false;
@@ -150,7 +150,9 @@ impl<'a> Exchange<'a> {
                         _ => size,
                     };
                     if offset > most || (!offset.is_multiple_of(PIECE) && offset != size) {
-                        return Err(TransferError::protocol("a start that was not offered"));
+                        return Err(TransferError::protocol(
+                            "a start offset that was not offered",
+                        ));
                     }
                     self.offset = offset;
                     return Ok(Ok(offset));
@@ -164,11 +166,11 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// The next piece, which is to be read from the stream then.
+    /// Receives the header of the next piece, whose data the caller must read.
     pub fn next(&mut self) -> Result<Next> {
         let deadline = Deadline::after(LONGEST);
         loop {
-            match self.hear(&deadline)? {
+            match self.receive(&deadline)? {
                 Pusher::Data { length, sum } => {
                     self.piece(length)?;
                     self.rest = length;
@@ -191,7 +193,9 @@ impl<'a> Exchange<'a> {
                     let size = self.entry.size;
                     let end = self.offset.saturating_add(length);
                     if length == 0 || end > size || (!end.is_multiple_of(PIECE) && end != size) {
-                        return Err(TransferError::protocol(format!("a hole of {length} bytes")));
+                        return Err(TransferError::protocol(format!(
+                            "a hole of {length} bytes at the wrong place"
+                        )));
                     }
                     self.offset = end;
                     return Ok(Next::Hole(length));
@@ -206,7 +210,7 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    fn hear(&self, deadline: &Deadline) -> Result<Pusher> {
+    fn receive(&self, deadline: &Deadline) -> Result<Pusher> {
         deadline.check(|| format!("{} of {}", self.entry.shown(), self.stream.peer()))?;
         let frame = Frame::read_by(self.stream, &deadline.or_within(PATIENCE))?;
         Pusher::from_frame(&frame, self.extensions)
@@ -214,13 +218,13 @@ impl<'a> Exchange<'a> {
 
     fn piece(&mut self, length: u64) -> Result<()> {
         if length != piece_at(self.offset, self.entry.size) {
-            return Err(TransferError::protocol("a piece of another length"));
+            return Err(TransferError::protocol("a piece of the wrong length"));
         }
         self.offset += length;
         Ok(())
     }
 
-    /// So much of the piece has been read.
+    /// Records that `count` bytes of the piece were read.
     pub fn has_read(&mut self, count: u64) {
         self.rest -= count;
     }
@@ -230,14 +234,14 @@ impl<'a> Exchange<'a> {
         self.offset = self.entry.size;
     }
 
-    /// Goes through the rest and throws it away. The pusher was told that it is for nothing, and may end it early.
+    /// Reads and discards the rest. The pusher has the result already and may end the file early.
     pub fn drain(mut self) -> Result<()> {
-        // Of a file that cannot be read nothing is right.
+        // Nothing is known of a file that cannot be read: send wrong checksums.
         if self.knows_holes() && self.owed > 0 {
-            self.tell_zeros(self.owed)?;
+            self.send_zeros(self.owed)?;
         }
         while self.owed > 0 {
-            self.tell([0; CHECKSUM_SIZE])?;
+            self.send_checksum([0; CHECKSUM_SIZE])?;
         }
         if self.starts && self.start()?.is_err() {
             return Ok(());

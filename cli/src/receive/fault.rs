@@ -1,4 +1,4 @@
-//! What the file system says, sorted by what it concerns: one entry, or all of the push.
+//! Errors of the file system, by what they affect: one entry, or the whole push.
 
 use std::io;
 
@@ -11,12 +11,12 @@ use crate::failure::Failure;
 use crate::transfer::entry::Entry;
 use crate::transfer::error::TransferError;
 
-/// Why an entry did not get to its place.
+/// Why an entry could not be stored.
 #[derive(Debug)]
 pub enum Fault {
-    /// It is this entry's own: its result, and the others go on.
+    /// Only this entry failed; the push continues.
     Entry(Failure),
-    /// The push ends: the stream, the protocol, the whole disk.
+    /// The push ends: an error of the stream, the protocol or the whole disk.
     Push(TransferError),
 }
 
@@ -27,7 +27,7 @@ impl From<TransferError> for Fault {
 }
 
 impl Fault {
-    /// From what the file system said about an entry.
+    /// Classifies an error of the file system.
     pub fn of(folder: &Folder, entry: &Entry, error: &io::Error) -> Self {
         let failure = failure(error);
         if let Some(text) = folder.lost() {
@@ -40,7 +40,7 @@ impl Fault {
         }
     }
 
-    /// From a transfer between the stream and a file: the file's fault is told from the stream's.
+    /// Classifies an error of a transfer between the stream and a file: either may have caused it.
     pub fn of_transfer(folder: &Folder, entry: &Entry, error: TransportError) -> Self {
         let errno = match &error {
             TransportError::Io(_)
@@ -55,28 +55,28 @@ impl Fault {
     }
 }
 
-/// What the file system said, in an exit code and words.
+/// Describes an error of the file system, with its exit code.
 pub fn failure(error: &io::Error) -> Failure {
     let (exit, why) = match Errno::from_io_error(error) {
         Some(Errno::NOSPC | Errno::DQUOT) => (Exit::DiskFull, "the disk is full"),
         Some(Errno::FBIG) => (
             Exit::DiskFull,
-            "the file system has no room for so large a file",
+            "the receiver's file system cannot store a file of that size",
         ),
-        Some(Errno::EXIST | Errno::ISDIR) => (Exit::Exists, "something else is there already"),
+        Some(Errno::EXIST | Errno::ISDIR) => (Exit::Exists, "something else has that name"),
         Some(Errno::NOTDIR | Errno::LOOP) => (
             Exit::Refused,
-            "a link or a file is where a folder should be",
+            "a component of its path is a link or a file, not a folder",
         ),
         Some(Errno::NAMETOOLONG) => (
             Exit::Refused,
-            "the receiver's file system does not take so long a name",
+            "the name is too long for the receiver's file system",
         ),
         Some(Errno::INVAL | Errno::ILSEQ) => (
             Exit::Refused,
-            "the receiver's file system does not take this name or kind of file",
+            "the receiver's file system does not support this name or kind of file",
         ),
-        // Not the kernel's word, but ours.
+        // This error is ours, not the kernel's.
         None if error.kind() == io::ErrorKind::PermissionDenied => {
             return Failure::new(Exit::Refused, error.to_string())
         }
@@ -93,7 +93,7 @@ pub fn failure(error: &io::Error) -> Failure {
 mod tests {
     use super::*;
 
-    /// A folder on a disk that has room and can be written.
+    /// A folder on a writable disk with space.
     fn folder() -> (tempfile::TempDir, Folder) {
         let directory = tempfile::tempdir().unwrap();
         let folder = Folder::open(directory.path()).unwrap();
@@ -130,7 +130,7 @@ mod tests {
             (Errno::ISDIR, Exit::Exists),
             (Errno::EXIST, Exit::Exists),
             (Errno::FBIG, Exit::DiskFull),
-            // Another disk below the folder: this one can be written.
+            // A read-only disk is mounted below the folder.
             (Errno::ROFS, Exit::Failed),
         ] {
             match sort(errno) {

@@ -1,4 +1,4 @@
-//! One file: what is there of it, what comes, whether it is right, and its place.
+//! Receives one file: compares what exists, receives the rest, verifies it and puts it into place.
 
 use std::fs::File;
 use std::io;
@@ -29,8 +29,8 @@ use crate::transfer::message::{Receiver, Want};
 use crate::transfer::pieces;
 use crate::units::bytes;
 
-/// Receives a file that the pusher began. Its failure is told to the pusher, who goes on with others;
-/// what fails here ends the stream.
+/// Receives a file that the pusher started. A failure of the file is reported to the pusher, which continues with
+/// others; an error of this function ends the stream.
 pub fn receive(session: &Session, stream: &DataStream, index: u32) -> Result<()> {
     let (entry, want) = session.take(index)?;
     session.progress.name(&entry.shown());
@@ -44,19 +44,19 @@ pub fn receive(session: &Session, stream: &DataStream, index: u32) -> Result<()>
             _ => State::Failed,
         },
     );
-    let tell = |exit: Exit, why: String| {
+    let report = |exit: Exit, why: String| {
         if exit != Exit::Done {
-            session.say(entry, &why);
+            session.report_failure(entry, &why);
         }
         let code = exit as u8;
         Receiver::Result { index, code, why }.frame().write(stream)
     };
     match outcome {
-        Ok(Outcome::Done | Outcome::Same) => tell(Exit::Done, String::new()),
-        Ok(Outcome::Failed(exit, why)) => tell(exit, why),
+        Ok(Outcome::Done | Outcome::Same) => report(Exit::Done, String::new()),
+        Ok(Outcome::Failed(exit, why)) => report(exit, why),
         Err(Fault::Entry(failure)) => {
-            // Said first: the pusher then need not send the rest.
-            tell(failure.exit, failure.text)?;
+            // Report the failure first, so that the pusher need not send the rest.
+            report(failure.exit, failure.text)?;
             exchange.drain()
         }
         Err(Fault::Push(error)) => Err(error),
@@ -80,7 +80,7 @@ fn outcome(
     }
 }
 
-/// Whether the file that is there has the content that the pusher has.
+/// Compares the existing file with the pusher's.
 fn compare(
     session: &Session,
     exchange: &mut Exchange<'_>,
@@ -95,7 +95,7 @@ fn compare(
         _ => return Err(changed()),
     };
     let is_brought = session.folder.brought(mark, &entry.path, state) == Mark::Ours;
-    // Another one may have taken its place since the plan.
+    // Another file may have replaced it after the plan was made.
     if !is_brought && !session.rules.compare {
         return Err(changed());
     }
@@ -103,24 +103,24 @@ fn compare(
     send_sums(session, exchange, &file, entry.size)?;
     Ok(match exchange.start()? {
         Err(why) => Outcome::Failed(Exit::Damaged, why),
-        // What another program put there stays as it is: that it is the same is the pusher's word only.
+        // A file of another program is not changed: only the pusher claims that it is the same.
         Ok(same) if same == entry.size && !is_brought => Outcome::Same,
         Ok(same) if same == entry.size => adopt(session, place, &file, &seen, entry),
         Ok(_) => Outcome::Failed(
             Exit::Exists,
-            "it exists already, with other content (`dcf-tb receive --force` overwrites)".into(),
+            "it exists with different content (`dcf-tb receive --force` overwrites)".into(),
         ),
     })
 }
 
-/// The content is right: the file gets the time, by which the next push knows it, and the permissions.
+/// The content is correct: sets the time, by which the next push recognises the file, and the permissions.
 fn adopt(session: &Session, place: &Place, file: &File, seen: &Stat, entry: &Entry) -> Outcome {
     let settled = fstat(file).map_err(io::Error::from).and_then(|now| {
-        // The time says that the content is this. It must not say so of another.
+        // The time vouches for the content, so it must not be set on changed content.
         let time = |stat: &Stat| (stat.st_size, stat.st_mtime, stat.st_mtime_nsec);
         match time(&now) == time(seen) {
             true => place.settle(file, entry.mode, entry.modified),
-            false => Err(io::Error::other("it changed while it was compared")),
+            false => Err(io::Error::other("the file changed while it was compared")),
         }
     });
     match settled {
@@ -132,18 +132,18 @@ fn adopt(session: &Session, place: &Place, file: &File, seen: &Stat, entry: &Ent
         }
         Err(error) => Outcome::Failed(
             Exit::Failed,
-            format!("cannot set its time and permissions: {error}"),
+            format!("cannot set the time and permissions: {error}"),
         ),
     }
 }
 
-/// It is not what the plan was made for: the next push makes another.
+/// The place changed after the plan was made; the next push makes a new plan.
 fn changed() -> Fault {
-    let text = "another program replaced what is there already";
+    let text = "another program replaced the existing file";
     Fault::Entry(Failure::new(Exit::Damaged, text))
 }
 
-/// Tells the pusher what is here, piece by piece as it is read.
+/// Sends the checksums of the existing pieces as they are read.
 fn send_sums(
     session: &Session,
     exchange: &mut Exchange<'_>,
@@ -158,7 +158,7 @@ fn send_sums(
         if exchange.knows_holes() {
             let hole = hole_end(file, offset, size).map_err(cannot)?;
             if hole > offset {
-                exchange.tell_zeros(pieces(hole - offset))?;
+                exchange.send_zeros(pieces(hole - offset))?;
                 offset = hole;
                 continue;
             }
@@ -166,7 +166,7 @@ fn send_sums(
         }
         let ahead = ChecksumsAhead::of(file, offset, end).map_err(cannot)?;
         for _ in 0..pieces(end - offset) {
-            exchange.tell(ahead.next().map_err(cannot)?)?;
+            exchange.send_checksum(ahead.next().map_err(cannot)?)?;
         }
         offset = end;
     }
@@ -199,11 +199,11 @@ fn content(
     file.set_len(offset).map_err(cannot)?;
     let mut incoming = IncomingFile::new(session, exchange, Arc::clone(file), offset);
     let arrived = incoming.all();
-    // Whether it came to its end or not: what did come has to be right before it counts.
+    // Wait for the checks even after an error: only verified pieces are kept.
     let wrong = incoming.checked().map_err(cannot)?;
     match (arrived, wrong) {
         (Ok(None), None) if incoming.skipped.is_some() => {
-            // What is right now may not be when it is pushed again; its checksums tell.
+            // The content may be wrong by the next push; its checksums will tell.
             let _ = file.set_len(incoming.offset);
             keep(place, &part, entry, incoming.offset);
             let why = incoming.skipped.take().unwrap_or_default();
@@ -236,7 +236,7 @@ fn content(
             let _ = file.set_len(right);
             keep(place, &part, entry, right);
             let why = format!(
-                "the checksum at offset {right} is wrong: it changed while it was sent, or was damaged"
+                "wrong checksum at offset {right}: the file changed while it was sent, or was damaged in transit"
             );
             Ok(Outcome::Failed(Exit::Damaged, why))
         }
@@ -249,14 +249,14 @@ fn content(
     }
 }
 
-/// Says what stays of an unfinished file, or takes it away when that is nothing.
+/// Reports what is kept of an unfinished file, or removes the file if nothing is.
 fn keep(place: &Place, part: &Part, entry: &Entry, whole: u64) {
     if whole == 0 || !part.is_found_again {
         place.remove_part(part);
         return;
     }
     notes::note(&format!(
-        "{}: {} of {} are kept in {}; pushing it again goes on from there",
+        "{}: {} of {} are kept in {}; push it again to resume",
         entry.shown(),
         bytes(whole),
         bytes(entry.size),

@@ -1,8 +1,8 @@
-//! The folder that files are received into, and nothing outside of it.
+//! The receiver's folder. No path leads outside of it.
 //!
-//! Every path is walked one component after the other, each opened relative to the one before it and
-//! without following a link (O_NOFOLLOW, O_DIRECTORY): whatever a peer names, and whatever a local
-//! program swaps meanwhile, the result lies below the folder.
+//! Paths are opened one component at a time, relative to the previous one and without following links
+//! (O_NOFOLLOW, O_DIRECTORY). So whatever a peer names, and whatever a local program swaps meanwhile, the result
+//! is below the folder.
 
 use std::ffi::OsStr;
 use std::io;
@@ -27,26 +27,26 @@ const FOLDER: OFlags = OFlags::DIRECTORY
     .union(OFlags::CLOEXEC)
     .union(OFlags::RDONLY);
 
-/// What the owner of a folder may do while it is filled.
+/// The owner's permissions while a folder is filled.
 const OWNERS: u16 = 0o700;
 
-/// The folder.
+/// The receiver's folder, open.
 pub struct Folder {
     presence: Presence,
     pub(super) root: Arc<OwnedFd>,
     /// The user that this program runs as.
     user: u32,
-    /// Whose folders are entered: this user's, those of DIR's owner, and root's.
+    /// The users whose folders are entered: this one, the owner of DIR, and root.
     trusted: [u32; 3],
-    /// What permissions new files do not get (umask(2)).
+    /// The umask: permissions that new files do not get.
     withheld: Mode,
-    /// What pushes brought where files cannot be marked.
+    /// Files that pushes brought, where files cannot be marked.
     known: Known,
-    /// The folders that pushes made.
+    /// Folders that pushes created.
     made: Made,
 }
 
-/// Remembers the folder of the last path: the next one is mostly in the same.
+/// Caches the folder of the last path, because the next path is usually in the same one.
 pub struct Walk<'a> {
     folder: &'a Folder,
     last: Option<(PathBuf, Arc<OwnedFd>)>,
@@ -54,11 +54,11 @@ pub struct Walk<'a> {
 
 impl Folder {
     pub fn open(path: &Path) -> io::Result<Self> {
-        // The user's own word may be a link.
+        // The user's own path may be a link.
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY;
         let root = open(path, flags, Mode::empty())?;
         let owner = fstat(&root)?.st_uid;
-        // It can only be read by setting it; no other thread makes files yet.
+        // The umask can only be read by setting it. No other thread creates files yet.
         let withheld = rustix::process::umask(Mode::empty());
         rustix::process::umask(withheld);
         let user = rustix::process::geteuid().as_raw();
@@ -73,26 +73,26 @@ impl Folder {
         })
     }
 
-    /// Which receiver this is, for those that push to it.
+    /// The identity that this receiver sends to pushers.
     pub fn identity(&self) -> Identity {
         identity::of(&*self.root)
     }
 
-    /// Bytes that are free for this user.
+    /// Free disk space for this user.
     pub fn free(&self) -> io::Result<u64> {
         let stat = fstatvfs(&*self.root)?;
-        // A file system that does not tell: ramfs, some of FUSE.
+        // Some file systems do not report it: ramfs, some of FUSE.
         if stat.f_blocks == 0 {
             return Ok(u64::MAX);
         }
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
-    /// Whether an error at a path is one of the whole folder: then no other entry fares better.
+    /// Whether an error at a path affects the whole folder, so that every other entry would fail, too.
     pub fn concerns_all(&self, path: &Path, error: Errno) -> bool {
         match error {
             Errno::NOSPC | Errno::DQUOT => {
-                // Another disk may be mounted below the folder.
+                // Another file system may be mounted below the folder.
                 let device = |fd: &OwnedFd| fstat(fd).map(|stat| stat.st_dev);
                 let here = self.parent(path).ok().and_then(|(at, _)| device(&at).ok());
                 here.is_none() || here == device(&self.root).ok()
@@ -102,7 +102,7 @@ impl Folder {
         }
     }
 
-    /// Why nothing can be received any more, if the folder is not the one that the user named.
+    /// Why nothing can be received any more, if the folder is no longer the one that the user named.
     pub fn lost(&self) -> Option<&'static str> {
         self.presence.lost(&*self.root)
     }
@@ -119,13 +119,13 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Whether a folder is there, with no link on the way.
+    /// Whether a folder exists, without a link on the way.
     pub fn has_folder(&self, path: &Path) -> bool {
         self.walk(path).is_ok()
     }
 
-    /// Opens a folder in a folder. One that belongs to another user is not entered: he may have put it
-    /// there for what comes, and can exchange all that is in it.
+    /// Opens a subfolder. Refuses one of another user, who may have put it there and could exchange everything in
+    /// it.
     fn enter(&self, parent: &OwnedFd, name: &OsStr) -> io::Result<OwnedFd> {
         let folder = openat(parent, name, FOLDER, Mode::empty())?;
         let owner = fstat(&folder)?.st_uid;
@@ -134,14 +134,14 @@ impl Folder {
             false => Err(io::Error::new(
                 io::ErrorKind::PermissionDenied,
                 format!(
-                    "its folder belongs to another user (uid {owner}), who could replace what is \
-                     put into it"
+                    "its folder belongs to another user (uid {owner}), who could replace files \
+                     in it"
                 ),
             )),
         }
     }
 
-    /// The folder that a path is in, and its last name.
+    /// The parent folder of a path, and its last component.
     fn parent<'a>(&self, path: &'a Path) -> io::Result<(Arc<OwnedFd>, &'a OsStr)> {
         let parent = path.parent().unwrap_or(Path::new(""));
         let name = path.file_name().ok_or(Errno::INVAL)?;
@@ -170,7 +170,7 @@ impl Folder {
         }
     }
 
-    /// Whether a push brought a file, by its mark, or from memory where files have none.
+    /// Whether a push brought a file, by its mark, or from memory where files have no marks.
     pub fn brought(&self, mark: Mark, path: &Path, state: State) -> Mark {
         match mark {
             Mark::Unsupported if self.known.is_known(path, state) => Mark::Ours,
@@ -178,14 +178,14 @@ impl Folder {
         }
     }
 
-    /// Remembers a file that a push brought, and that could not be marked.
+    /// Remembers a file that a push brought and that could not be marked.
     pub fn remember(&self, path: &Path, place: &Place) {
         if let Ok((There::File { size, modified, .. }, _)) = place.there() {
             self.known.remember(path, (size, modified));
         }
     }
 
-    /// Links have no marks.
+    /// Links cannot be marked.
     pub fn remember_link(&self, path: &Path, state: State) {
         self.known.remember(path, state);
     }
@@ -194,8 +194,8 @@ impl Folder {
         self.known.is_known(path, state)
     }
 
-    /// Makes a folder, unless it is there. Its owner can write into it whatever `mode` says; it gets its own
-    /// permissions by [`Folder::settle`]. With `open_up` one that is there is made writable, too.
+    /// Creates a folder, unless it exists. Its owner can write into it whatever `mode` says; [`Folder::settle`]
+    /// sets its final permissions. With `open_up` an existing folder is made writable, too.
     pub fn make(&self, path: &Path, mode: u16, open_up: bool) -> io::Result<()> {
         let (parent, name) = self.parent(path)?;
         match mkdirat(&*parent, name, Mode::from_raw_mode((mode | OWNERS).into())) {
@@ -203,7 +203,7 @@ impl Folder {
                 self.made.remember(&*parent, name);
                 Ok(())
             }
-            // Whatever is there has to be a folder, and no link to one.
+            // What exists must be a folder, not a link to one.
             Err(Errno::EXIST) => {
                 let there = self.enter(&parent, name)?;
                 let stat = fstat(&there)?;
@@ -217,8 +217,8 @@ impl Folder {
         }
     }
 
-    /// Gives a folder its time and permissions, when all is in it. One that no push made keeps its
-    /// permissions, unless `force`.
+    /// Sets the time and permissions of a folder when its content is complete. A folder that no push created
+    /// keeps its permissions, unless `force`.
     pub fn settle(
         &self,
         path: &Path,
@@ -230,7 +230,7 @@ impl Folder {
         let stat = fstat(&*folder)?;
         metadata::set_time(&*folder, modified)?;
         let there = metadata::permissions(&stat);
-        // A push that broke left it like this: its receiver may not be the one that made it.
+        // A push that broke may have left it in this state, and the receiver may have been restarted since.
         let is_unfinished = there == self.granted(mode | OWNERS);
         match is_unfinished || force || self.made.has(&*folder) {
             true => metadata::set_mode(&*folder, self.granted(mode)),
@@ -238,7 +238,7 @@ impl Folder {
         }
     }
 
-    /// What is left of permissions when the umask is taken away.
+    /// Removes the umask from permissions.
     pub fn granted(&self, mode: u16) -> u16 {
         granted(mode, self.withheld)
     }

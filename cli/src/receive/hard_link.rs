@@ -1,8 +1,8 @@
-//! Further names of files that a push brought: hard links, within one push only.
+//! Hard links within one push.
 //!
-//! A hard link names a file of the same push that was announced before it, so the pusher learns nothing of other
-//! files and cannot give them names. The file is opened by its first name, checked, and linked by its descriptor:
-//! what another program puts in its place meanwhile gets no name.
+//! A hard link names a file that was announced earlier in the same push, so a pusher cannot probe or link other
+//! files. The file is opened by its first name, checked, and linked by its descriptor, so a file that another
+//! program swaps in is not linked.
 
 use std::fs::File;
 use std::io;
@@ -20,10 +20,10 @@ use super::session::Session;
 use crate::exit::Exit;
 use crate::transfer::entry::Entry;
 
-/// Larger files are not copied where the file system has no hard links: the pusher waits meanwhile.
+/// Larger files are not copied where hard links are unsupported, because the pusher waits meanwhile.
 const COPIED: u64 = 1 << 30;
 
-/// Makes the name that an entry tells of.
+/// Creates the hard link of an entry.
 pub fn make(
     session: &Session,
     place: &Place,
@@ -34,7 +34,7 @@ pub fn make(
     let first = &session.entries[index as usize];
     if !session.is_there(index) {
         let why = format!(
-            "{}, which it is another name of, did not arrive",
+            "{}, of which it is another name, did not arrive",
             first.shown()
         );
         return Ok(Outcome::Failed(Exit::Damaged, why));
@@ -62,7 +62,7 @@ pub fn make(
     };
     let linked = match is_brought {
         true => place.name_file(&file, replace),
-        // It is somebody else's: changing it must not change this one.
+        // It is another program's file: a change of it must not change this one.
         false => Err(Errno::PERM.into()),
     };
     let linked = match linked {
@@ -86,13 +86,13 @@ pub fn make(
     }
 }
 
-/// What becomes of a file that has the name already.
+/// What to do with an existing file of that name.
 enum Taken {
-    /// It has the same content, and no push brought it.
+    /// It has the same content, and no push brought it: leave it.
     Stays,
-    /// A push brought it, and it has the same content; or the user wants it replaced.
+    /// Replace it: a push brought it and it has the same content, or the user wants it replaced.
     Replaced,
-    /// It has other content, or its content may not be compared. Or there is none.
+    /// Do not replace it: its content differs or may not be compared. Also if there is none.
     Kept,
 }
 
@@ -115,7 +115,7 @@ fn taken(
     if !may_tell || size != first.size {
         return Ok(Taken::Kept);
     }
-    // A file that a push brought has what its size and time say.
+    // Size and time identify the content of a file that a push brought.
     let is_known = is_brought && modified == first.modified;
     let is_equal = is_known || (size <= COPIED && have_same_content(content, place)?);
     Ok(match (is_equal, is_brought) {
@@ -147,7 +147,7 @@ fn have_same_content(content: &File, place: &Place) -> io::Result<bool> {
     }
 }
 
-/// The file system, or the border between two, allows no hard link there.
+/// The file system does not support hard links, or the two places are on different ones.
 fn has_no_links(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
@@ -162,7 +162,7 @@ fn has_no_links(error: &io::Error) -> bool {
     )
 }
 
-/// A file of its own with the same content.
+/// Copies the content into a separate file.
 fn copy(
     session: &Session,
     place: &Place,
@@ -171,7 +171,7 @@ fn copy(
     replace: bool,
 ) -> io::Result<()> {
     if first.size > COPIED {
-        let text = "it cannot be a hard link there, and is too large to be copied: push it alone";
+        let text = "the receiver's file system does not support hard links, and the file is too large to copy: push it alone";
         return Err(io::Error::other(text));
     }
     let part = place.open_part()?;

@@ -1,5 +1,5 @@
-//! Which receiver this is. Its address may change while a push is under way; this does not, also when it is
-//! started again. It names the receiver and proves nothing: nobody on the link is authenticated.
+//! The identity of this receiver. Unlike its address, it does not change during a push or when the receiver
+//! restarts. It is not a proof: peers are not authenticated.
 
 use std::fs;
 use std::os::fd::AsFd;
@@ -8,7 +8,7 @@ use rustix::fs::fstat;
 
 use crate::handshake::Identity;
 
-/// From the machine and the folder: five bytes of a checksum, which tell nothing of either.
+/// Five bytes of a hash of the machine and the folder, which reveal neither.
 pub fn of(folder: impl AsFd) -> Identity {
     let files = ["/etc/machine-id", "/proc/sys/kernel/random/boot_id"];
     let machine = files.iter().find_map(|file| match fs::read(file) {
@@ -16,7 +16,7 @@ pub fn of(folder: impl AsFd) -> Identity {
         _ => None,
     });
     let (Some(machine), Ok(stat)) = (machine, fstat(folder)) else {
-        // It does not say.
+        // Unknown.
         return Identity::default();
     };
     let parts = [
@@ -27,7 +27,7 @@ pub fn of(folder: impl AsFd) -> Identity {
     ];
     let sum = xxhash_rust::xxh3::xxh3_128(&parts.concat()).to_be_bytes();
     let mut identity: Identity = *sum.first_chunk().expect("it is longer");
-    // Zeros would mean that it does not say.
+    // Zeros mean "unknown".
     identity[0] |= 1;
     identity
 }

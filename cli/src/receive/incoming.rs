@@ -1,4 +1,4 @@
-//! The content of a file as it comes in.
+//! The content of a file as it arrives.
 
 use std::fs::File;
 use std::io;
@@ -15,24 +15,24 @@ use crate::transfer::error::TransferError;
 use crate::transfer::holes::{total, Extent};
 use crate::transfer::{PATIENCE, PIECE, SMALL};
 
-/// With --sync the disk keeps pace, so that nobody waits long in the end.
+/// With --sync, data is written to the disk this often, so that the end of the file need not wait long.
 const SYNCED: u64 = 64 * PIECE;
 
-/// A file that grows.
+/// A file that is being received.
 pub struct IncomingFile<'a, 'b> {
     session: &'a Session,
     exchange: &'a mut Exchange<'b>,
     file: Arc<File>,
-    /// What is there in whole pieces.
+    /// The end of the complete pieces.
     pub offset: u64,
-    /// For what did not go through this process.
+    /// Checks pieces that did not pass through user space.
     checker: Option<Checker>,
-    /// Why the pusher gave it up.
+    /// Why the pusher skipped it.
     pub skipped: Option<String>,
 }
 
 impl<'a, 'b> IncomingFile<'a, 'b> {
-    /// Behind the first `offset` bytes.
+    /// Continues after the first `offset` bytes.
     pub fn new(
         session: &'a Session,
         exchange: &'a mut Exchange<'b>,
@@ -49,13 +49,13 @@ impl<'a, 'b> IncomingFile<'a, 'b> {
         }
     }
 
-    /// The offset of the first piece that is wrong, as far as that was checked beside the receiving.
+    /// Waits for the checks; returns the offset of the first wrong piece.
     pub fn checked(&mut self) -> io::Result<Option<u64>> {
         self.checker.take().map_or(Ok(None), Checker::finish)
     }
 
-    /// To the end of the file. Gives the offset of a piece that is known to be wrong: what follows is still
-    /// taken off the stream.
+    /// Receives to the end of the file. Returns the offset of a piece that is known to be wrong; the rest is
+    /// still read from the stream.
     pub fn all(&mut self) -> std::result::Result<Option<u64>, Fault> {
         let mut wrong = None;
         while self.offset < self.exchange.entry.size {
@@ -91,7 +91,7 @@ impl<'a, 'b> IncomingFile<'a, 'b> {
         Ok(sum(&data) == wanted)
     }
 
-    /// From the socket through memory into the file. Gives what it was.
+    /// Reads from the socket and writes to the file. Returns the data.
     fn write(&mut self, offset: u64, length: u64) -> std::result::Result<Vec<u8>, Fault> {
         let mut data = vec![0; length as usize];
         if read_exactly(self.exchange.stream, &mut data, PATIENCE).map_err(TransferError::from)?
@@ -106,7 +106,7 @@ impl<'a, 'b> IncomingFile<'a, 'b> {
         Ok(data)
     }
 
-    /// Inside the kernel; read back beside that.
+    /// Splices within the kernel. Another thread reads the file back.
     fn large(&mut self, length: u64, wanted: Checksum) -> std::result::Result<bool, Fault> {
         self.splice(self.offset, length)?;
         self.check(length, wanted)
@@ -130,7 +130,7 @@ impl<'a, 'b> IncomingFile<'a, 'b> {
         }
     }
 
-    /// What was written of a piece is read back.
+    /// Queues a piece to be read back.
     fn check(&mut self, length: u64, wanted: Checksum) -> std::result::Result<bool, Fault> {
         let checker = match &self.checker {
             Some(checker) => checker,
@@ -142,7 +142,7 @@ impl<'a, 'b> IncomingFile<'a, 'b> {
         Ok(checker.check(self.offset, length, wanted))
     }
 
-    /// Only the extents come. Behind what is there the file has no data: what is left out becomes a hole.
+    /// Receives the extents of a piece. The file has no data after `offset`, so the gaps become holes.
     fn sparse(
         &mut self,
         length: u64,

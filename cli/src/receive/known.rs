@@ -1,4 +1,4 @@
-//! What pushes brought where the file system cannot say it: remembered while the receiver runs.
+//! Files that pushes brought, remembered while the receiver runs, for file systems that cannot mark them.
 
 use std::collections::hash_map::{Entry, RandomState};
 use std::collections::HashMap;
@@ -6,13 +6,13 @@ use std::hash::BuildHasher;
 use std::path::Path;
 use std::sync::Mutex;
 
-/// Files that are remembered at most; more of them count as somebody else's.
+/// The most files that are remembered. Further ones count as another program's.
 const MOST: usize = 1_000_000;
 
 /// Size and time of a file.
 pub type State = (u64, (i64, u32));
 
-/// Paths, each as two hashes whose keys nobody knows: a tenth of the memory, and no two are made alike.
+/// Paths as two hashes with random keys: a tenth of the memory, and a peer cannot construct a collision.
 #[derive(Default)]
 pub struct Known {
     keys: [RandomState; 2],
@@ -34,7 +34,7 @@ impl Known {
         }
     }
 
-    /// Whether a push brought the file, and it is as the push left it.
+    /// Whether a push brought the file and it is unchanged since.
     pub fn is_known(&self, path: &Path, state: State) -> bool {
         let files = self.files.lock().unwrap_or_else(|error| error.into_inner());
         files.get(&self.key(path)) == Some(&state)

@@ -1,7 +1,7 @@
-//! Links: only relative ones that stay within what is pushed, made in one step.
+//! Creates symbolic links: only relative ones that stay within the pushed folders.
 //!
-//! transfer/link.rs says which those are. Here the kernel has a look, too: links that were in the folder before
-//! any push may lead elsewhere, and no link of a push may lead through one of those.
+//! transfer/link.rs decides by the text of a link. Here the kernel checks, too: links that existed before the
+//! push may lead elsewhere, and no pushed link may lead through one of them.
 
 use std::ffi::OsStr;
 use std::io;
@@ -27,21 +27,21 @@ use crate::transfer::entry::Entry;
 use crate::transfer::link::resolve;
 use crate::transfer::path::PART;
 
-/// How often the kernel is asked again while somebody renames folders on the way.
+/// Retries while another program renames folders on the way.
 const TRIES: usize = 8;
 
-/// Makes the link that an entry tells of. A failure concerns this link alone.
+/// Creates the link of an entry. A failure affects this link only.
 pub fn make(session: &Session, place: &Place, entry: &Entry) -> Outcome {
     let target = entry.target().unwrap_or_default();
     let failed = |why: String| Outcome::Failed(Exit::Refused, why);
-    // A folder of the push that could not be made may be a link, now or later.
+    // A folder of the push that could not be created may be a link, now or later.
     let is_folder = |path: &Path| session.folder.has_folder(path);
     if let Err(why) = resolve(&entry.path, target, is_folder) {
         return failed(why.to_owned());
     }
     if let Err(error) = session.folder.leads_within(&entry.path, target) {
         let target = output::harmless(target);
-        return failed(format!("the link to \"{target}\" is not made: {error}"));
+        return failed(format!("cannot create the link to \"{target}\": {error}"));
     }
     match place.link(target, entry.modified, session.rules.force) {
         Ok(()) => {
@@ -51,12 +51,12 @@ pub fn make(session: &Session, place: &Place, entry: &Entry) -> Outcome {
             Outcome::Done
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Outcome::taken_meanwhile(),
-        Err(error) => Outcome::Failed(Exit::Failed, format!("cannot make the link: {error}")),
+        Err(error) => Outcome::Failed(Exit::Failed, format!("cannot create the link: {error}")),
     }
 }
 
 impl Folder {
-    /// Whether a link at a path stays below the folder as far as it leads anywhere now.
+    /// Checks that a link stays below the folder, as far as its target exists now.
     fn leads_within(&self, path: &Path, target: &[u8]) -> io::Result<()> {
         let from = path.parent().unwrap_or(Path::new(""));
         let whole = from.join(OsStr::from_bytes(target));
@@ -72,17 +72,17 @@ impl Folder {
                 Err(Errno::AGAIN) => {}
                 Err(Errno::XDEV) => {
                     return Err(io::Error::other(
-                        "a link that is there already leads out of the folder",
+                        "an existing link on its way leads outside of the folder",
                     ))
                 }
-                // It leads nowhere yet: by its words it stays within. Or into what this user may not enter.
+                // The target does not exist or is not accessible; the text of the link was checked before.
                 Err(
                     Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS | Errno::NAMETOOLONG,
                 )
                 | Ok(_) => return Ok(()),
                 Err(Errno::NOSYS) => {
                     return Err(io::Error::other(
-                        "this kernel cannot tell where it leads (Linux 5.6 can)",
+                        "this kernel cannot check where it leads (Linux 5.6 or later can)",
                     ))
                 }
                 Err(error) => return Err(error.into()),
@@ -93,7 +93,7 @@ impl Folder {
 }
 
 impl Place {
-    /// The state of the link that is there, if it has this target: the length of that, and its time.
+    /// The length and time of the existing link, if it has this target.
     pub fn link_to(&self, target: Option<&[u8]>) -> io::Result<Option<State>> {
         let there = match readlinkat(&*self.folder, &self.name, Vec::new()) {
             Ok(there) => there,
@@ -114,7 +114,7 @@ impl Place {
         self.put(force, |name| {
             symlinkat(OsStr::from_bytes(target), &*self.folder, name)?;
             let flags = AtFlags::SYMLINK_NOFOLLOW;
-            // Not every file system keeps times of links.
+            // Not every file system stores times of links.
             match utimensat(&*self.folder, name, &times(modified), flags) {
                 Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
                 Err(error) => Err(error),
@@ -122,25 +122,25 @@ impl Place {
         })
     }
 
-    /// Makes something under a name for the moment, and puts it in its place in one step. Without `force` it
-    /// never replaces what is there.
+    /// Creates something under a temporary name and renames it. Without `force` it never replaces anything.
     pub(super) fn put(
         &self,
         force: bool,
         make: impl Fn(&Path) -> rustix::io::Result<()>,
     ) -> io::Result<()> {
-        let moment = self.moment();
-        let mut made = make(&moment);
+        let temporary = self.temporary_name();
+        let mut made = make(&temporary);
         if made == Err(Errno::EXIST) {
-            // A receiver that was killed left it: nothing else has such a name.
-            unlinkat(&*self.folder, &moment, AtFlags::empty())?;
-            made = make(&moment);
+            // A receiver that was killed left it: no other program uses such a name.
+            unlinkat(&*self.folder, &temporary, AtFlags::empty())?;
+            made = make(&temporary);
         }
         let put = made
             .map_err(io::Error::from)
-            .and_then(|()| self.rename(&moment, force));
-        // rename(2) of one name of a file to another of the same does nothing. At worst it stays until the next push.
-        let _ = unlinkat(&*self.folder, &moment, AtFlags::empty());
+            .and_then(|()| self.rename(&temporary, force));
+        // rename(2) does nothing if both names are links to the same file. If unlink fails, the next push removes
+        // it.
+        let _ = unlinkat(&*self.folder, &temporary, AtFlags::empty());
         put
     }
 
@@ -150,7 +150,7 @@ impl Place {
             return Ok(renameat(folder, from, folder, &self.name)?);
         }
         match renameat_with(folder, from, folder, &self.name, RenameFlags::NOREPLACE) {
-            // A file system that cannot: then there is a moment between looking and renaming.
+            // Without support for RENAME_NOREPLACE there is a race between the check and the rename.
             Err(Errno::INVAL | Errno::NOSYS) => match self.stat(&self.name)? {
                 None => Ok(renameat(folder, from, folder, &self.name)?),
                 Some(_) => Err(Errno::EXIST.into()),
@@ -159,8 +159,8 @@ impl Place {
         }
     }
 
-    /// One of the names that no entry may have.
-    fn moment(&self) -> PathBuf {
+    /// A temporary name, of the kind that no entry may have.
+    fn temporary_name(&self) -> PathBuf {
         let hash = xxh3_128(self.name.as_os_str().as_bytes());
         PathBuf::from(format!(".{hash:032x}-link{PART}"))
     }
@@ -223,8 +223,8 @@ mod tests {
             assert_eq!(error.kind(), io::ErrorKind::AlreadyExists, "{name}");
         }
         assert!(link("d", true).is_err());
-        // What an earlier receiver left does not matter.
-        let left = folder.place(Path::new("new")).unwrap().moment();
+        // A leftover of an earlier receiver does not matter.
+        let left = folder.place(Path::new("new")).unwrap().temporary_name();
         symlink("left", at(left.to_str().unwrap())).unwrap();
         link("new", false).unwrap();
         link("file", true).unwrap();

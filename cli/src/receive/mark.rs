@@ -1,9 +1,9 @@
-//! Which files pushes brought: an extended attribute tells, on the file itself.
+//! Marks files that pushes brought, by an extended attribute.
 //!
-//! A peer may learn whether a file has the content that it pushes, and only of files that pushes brought:
-//! all others are somebody's who never agreed to that. The attribute names the inode, the size and the
-//! time of the file, so that a copy of the file, or one that was changed, does not count. A pusher cannot set
-//! it, and another user of this machine can set it only on files that he can write.
+//! A peer may learn whether an existing file has the content that it pushes only if a push brought that file:
+//! owners of other files never agreed to that. The attribute contains the inode, size and time of the file, so a
+//! copy or a changed file does not count. A pusher cannot set it, and another local user can set it only on files
+//! that they can write.
 
 use std::os::fd::AsFd;
 
@@ -11,15 +11,15 @@ use rustix::fs::{fgetxattr, fsetxattr, fstat, Stat, XattrFlags};
 use rustix::io::Errno;
 
 const NAME: &str = "user.dcf-tb";
-/// Longer than any value of ours.
+/// Longer than any value that we write.
 const LONGEST: usize = 128;
 
-/// What a file's attribute says.
+/// The state of a file's attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
     Ours,
     NotOurs,
-    /// The file system has no such attributes.
+    /// The file system does not support such attributes.
     Unsupported,
 }
 
@@ -43,7 +43,7 @@ fn compare(file: impl AsFd, wanted: &str) -> Mark {
     }
 }
 
-/// Says whether it could be marked: without a mark it counts as somebody else's.
+/// Returns whether the file could be marked; without a mark it counts as another program's.
 fn set(file: impl AsFd, value: &str) -> bool {
     fsetxattr(file, NAME, value.as_bytes(), XattrFlags::empty()).is_ok()
 }
@@ -53,18 +53,18 @@ pub fn part(file: impl AsFd) -> bool {
     fstat(&file).is_ok_and(|stat| set(&file, &of_part(&stat)))
 }
 
-/// Whether an unfinished file is one that a push began.
+/// Whether a push started this unfinished file.
 pub fn is_part(file: impl AsFd, stat: &Stat) -> Mark {
     compare(file, &of_part(stat))
 }
 
-/// Marks a file that a push brought, when it has its size and time, and can still be written: the
-/// kernel asks for the permission to write it.
+/// Marks a complete file. Call it after size and time are set, and while the file is writable, which the kernel
+/// requires.
 pub fn file(file: impl AsFd) -> bool {
     fstat(&file).is_ok_and(|stat| set(&file, &of_file(&stat)))
 }
 
-/// Whether a file is one that a push brought, and as the push left it.
+/// Whether a push brought this file and it is unchanged since.
 pub fn is_file(file: impl AsFd, stat: &Stat) -> Mark {
     compare(file, &of_file(stat))
 }

@@ -1,4 +1,4 @@
-//! Times and permissions of what is received, and which folders pushes made.
+//! Times and permissions of received files, and which folders pushes created.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -15,7 +15,7 @@ use rustix::fs::{
 use crate::transfer::entry::MOST_ENTRIES;
 
 const PERMISSIONS: u32 = 0o777;
-/// Set-user-ID, set-group-ID and sticky: a folder inherits the second, and keeps what it has.
+/// Set-user-ID, set-group-ID and sticky. A folder may inherit set-group-ID and keeps these bits.
 const SPECIAL: u32 = 0o7000;
 
 pub fn permissions(stat: &Stat) -> u16 {
@@ -30,7 +30,7 @@ pub fn set_mode(file: impl AsFd, mode: u16) -> io::Result<()> {
     }
 }
 
-/// The same for a descriptor that was opened with O_PATH: its user may be unable to read the file.
+/// As [`set_mode`], for a descriptor opened with O_PATH, because the user may be unable to read the file.
 pub fn set_mode_of_path(file: &OwnedFd, mode: u16) -> io::Result<()> {
     match changed(&fstat(file)?, mode) {
         Some(mode) => Ok(chmod(format!("/proc/self/fd/{}", file.as_raw_fd()), mode)?),
@@ -47,7 +47,7 @@ fn changed(stat: &Stat, mode: u16) -> Option<Mode> {
     (stat.st_mode & (SPECIAL | PERMISSIONS) != wanted).then(|| Mode::from_raw_mode(wanted))
 }
 
-/// Sets the time of the last change; the last access stays what it is.
+/// Sets the modification time and keeps the access time.
 pub fn set_time(file: impl AsFd, modified: (i64, u32)) -> io::Result<()> {
     Ok(futimens(file, &times(modified))?)
 }
@@ -65,12 +65,12 @@ pub fn times((seconds, nanoseconds): (i64, u32)) -> Timestamps {
     }
 }
 
-/// The folders that the pushes to this receiver made, also those that broke. Their permissions follow the
-/// pusher's; those of other folders are their owner's choice.
+/// Folders that pushes created, including pushes that broke. Their permissions follow the pusher's; the
+/// permissions of other folders are their owner's choice.
 #[derive(Default)]
 pub struct Made(Mutex<HashSet<Identity>>);
 
-/// Device, inode, and time of birth: an inode's number is used again after its folder was removed.
+/// Device, inode and creation time: an inode number is reused after its folder was removed.
 type Identity = (u64, u64, i64, u32);
 
 impl Made {
@@ -78,9 +78,9 @@ impl Made {
         self.0.lock().unwrap_or_else(|error| error.into_inner())
     }
 
-    /// Remembers what was just made. After very many folders it begins anew.
+    /// Remembers a folder that was just created. When the table is full, it starts anew.
     pub fn remember(&self, parent: impl AsFd, name: &OsStr) {
-        // Without it the folder counts as somebody else's.
+        // On failure the folder counts as another program's.
         let Ok(identity) = identity(parent, Path::new(name)) else {
             return;
         };
@@ -137,7 +137,7 @@ mod tests {
         let open = |name: &str| File::open(directory.path().join(name)).unwrap();
         assert!(made.has(open("ours")));
         assert!(!made.has(open("other")));
-        // The next one may get the same inode. Its time of birth differs as soon as the clock has moved on.
+        // The new folder may reuse the inode. Its creation time differs as soon as the clock has advanced.
         testkit::wait_until("another folder is told", testkit::GENEROUS, || {
             fs::remove_dir(directory.path().join("ours")).unwrap();
             fs::create_dir(directory.path().join("ours")).unwrap();

@@ -1,4 +1,4 @@
-//! `dcf-tb receive`: takes the files that peers push.
+//! `dcf-tb receive`: receives the files that peers push.
 
 mod announced;
 mod exchange;
@@ -43,49 +43,53 @@ use folder::Folder;
 use push_lock::PushLock;
 use rules::Rules;
 
-/// Take the files and folders that peers push, until Ctrl-C.
+/// Receive the files and folders that peers push, until Ctrl-C.
 ///
-/// They go into DIR and nowhere else. Each grows beside its place as .NAME.dcf-part, its checksum is compared,
-/// and then it gets its name in one step; pushing an unfinished one again goes on where it stopped. Whoever is
-/// on the cable can push: nobody is authenticated.
+/// Files are written into DIR only. A file is received as .NAME.dcf-part, verified by checksum and then renamed;
+/// pushing an unfinished file again resumes it. Peers are not authenticated: any host on the cable can push.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// The folder to put them in. It must exist.
+    /// The folder for the files. It must exist.
     #[arg(value_name = "DIR")]
     directory: PathBuf,
 
-    /// Stop after one push that came to its end.
+    /// Stop after one complete push.
     #[arg(long)]
     once: bool,
 
-    /// Overwrite files of the same name. Otherwise a push that would is refused before anything is changed.
+    /// Overwrite existing files. Otherwise a push that would overwrite a file is refused before anything is
+    /// changed.
     #[arg(long)]
     force: bool,
 
-    /// Compare with files that other programs put into DIR, too: peers then learn which of those have the
-    /// content that they push. Otherwise they are only told that the name is taken.
+    /// Compare with files that other programs put into DIR, too. Peers can then learn whether such a file has the
+    /// content that they push; otherwise they only learn that the name exists.
     #[arg(long)]
     compare: bool,
 
-    /// Take pushes from this machine, too: any of its users can then write into DIR in your name.
+    /// Accept pushes from this machine, too. Any local user can then write into DIR with your permissions.
     #[arg(long)]
     allow_local: bool,
 
-    /// Have each file on the disk before it gets its name. Safe against a power failure, and as fast as the disk.
+    /// Write each file to the disk before it gets its name. Safe against power failure, but only as fast as the
+    /// disk.
     #[arg(long)]
     sync: bool,
 }
 
-/// How long the streams have to end when the transport is closed.
+/// How long the streams may take to end.
 const ENDING: Duration = Duration::from_secs(10);
-/// Streams at a time: those of one push, those at the door, and some that are on their way out.
+/// The most streams: those of one push, the pending ones, and as many that are closing.
 const STREAMS: u32 = 2 * (MOST_STREAMS as u32 + serve::MOST_PENDING as u32);
 
 pub fn run(common: &Common, options: Options) -> Result<Exit, Failure> {
     let folder = Folder::open(&options.directory).map_err(|error| {
         Failure::new(
             Exit::Failed,
-            format!("cannot use {}: {error}", output::shown(&options.directory)),
+            format!(
+                "cannot open the folder {}: {error}",
+                output::shown(&options.directory)
+            ),
         )
     })?;
     interrupt::take_signals();
@@ -109,7 +113,7 @@ pub fn run(common: &Common, options: Options) -> Result<Exit, Failure> {
             .max_silent_streams(STREAMS)
             .on_stream(move |stream| receiver.stream(&stream))
     })?;
-    connect::say_who_listens(&transport);
+    connect::report_listening(&transport);
     if once {
         select! {
             recv(push_lock.finished()) -> _ => {}
@@ -118,7 +122,7 @@ pub fn run(common: &Common, options: Options) -> Result<Exit, Failure> {
     } else {
         interrupt::wait();
     }
-    // Who is interrupted in the middle says what stays.
+    // An interrupted push reports what it keeps.
     push_lock.close(ENDING);
     transport.close();
     Ok(interrupt::exit(

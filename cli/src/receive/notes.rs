@@ -1,4 +1,4 @@
-//! Lines about what the peers of a receiver do.
+//! Notes about the peers of a receiver, rate-limited.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::throttle::Throttle;
 
 static NOTES: Throttle = Throttle::new(40, Duration::from_secs(1));
 
-/// What a person wants to know of a peer's doing, on standard error.
+/// Prints a note about a peer on standard error.
 pub fn note(text: &str) {
     NOTES.note(text);
 }

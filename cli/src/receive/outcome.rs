@@ -1,19 +1,19 @@
-//! What became of an entry that a pusher sent.
+//! The result of an entry that a pusher sent.
 
 use crate::exit::Exit;
 
 pub enum Outcome {
     Done,
-    /// It was there already.
+    /// The content existed already.
     Same,
-    /// Others may still come.
+    /// This entry failed; the push continues.
     Failed(Exit, String),
 }
 
 impl Outcome {
-    /// Another program took the name since the plan was made.
+    /// Another program created the name after the plan was made.
     pub fn taken_meanwhile() -> Self {
-        let why = "meanwhile it exists already (`dcf-tb receive --force` overwrites)";
+        let why = "another program created it meanwhile (`dcf-tb receive --force` overwrites)";
         Self::Failed(Exit::Exists, why.to_owned())
     }
 }

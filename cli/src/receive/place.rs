@@ -1,4 +1,4 @@
-//! The place of one file: its folder, its name, and the name under which it grows.
+//! The place of one file: its folder, its name, and the name of its unfinished content.
 
 use std::fs::File;
 use std::io;
@@ -25,15 +25,15 @@ const EXISTING: OFlags = OFlags::RDONLY
     .union(OFlags::CLOEXEC)
     .union(OFlags::NONBLOCK);
 const OWNER_WRITES: u16 = 0o200;
-/// How often a name is tried that another program takes meanwhile.
+/// Retries when another program takes a name meanwhile.
 const TRIES: u32 = 16;
 
-/// What is left of permissions when the umask is taken away.
+/// Removes the umask from permissions.
 pub fn granted(mode: u16, withheld: Mode) -> u16 {
     (Mode::from_raw_mode(mode.into()) - withheld).bits() as u16
 }
 
-/// Where a file is to be: its folder, open, and its names in it.
+/// The place of a file: its open folder, and its names there.
 pub struct Place {
     pub(super) folder: Arc<OwnedFd>,
     pub(super) name: PathBuf,
@@ -43,7 +43,7 @@ pub struct Place {
     pub(super) user: u32,
 }
 
-/// What is at a place already.
+/// What exists at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum There {
     Nothing,
@@ -53,9 +53,9 @@ pub enum There {
         mode: u16,
     },
     Folder,
-    /// A link that leads where the announced one does.
+    /// A link with the announced target.
     SameLink,
-    /// Another link, a device, a pipe, a socket.
+    /// Another link, a device, a pipe or a socket.
     Special,
 }
 
@@ -73,13 +73,13 @@ impl There {
     }
 }
 
-/// A file that grows.
+/// An unfinished file.
 pub struct Part {
     pub file: Arc<File>,
     pub name: PathBuf,
-    /// It is what an earlier push left.
+    /// An earlier push left it.
     pub is_kept: bool,
-    /// A later push finds it under this name.
+    /// A later push will find it under this name.
     pub is_found_again: bool,
 }
 
@@ -115,7 +115,7 @@ impl Place {
         self.stat(&self.name)
     }
 
-    /// Opens a file if it is one. A device or a pipe is not opened at all: that alone can do something.
+    /// Opens a regular file. Never opens a device or a pipe, because that alone can have side effects.
     fn open(&self, name: &Path, flags: OFlags) -> io::Result<Option<(OwnedFd, Stat)>> {
         match self.stat(name)? {
             Some(stat) if is_regular(&stat) => {}
@@ -123,7 +123,7 @@ impl Place {
         }
         let file = match openat(&*self.folder, name, flags, Mode::empty()) {
             Ok(file) => file,
-            // It cannot be opened, or another program swapped it just now.
+            // It is not accessible, or another program just replaced it.
             Err(Errno::NOENT | Errno::LOOP | Errno::ACCESS | Errno::PERM | Errno::WOULDBLOCK) => {
                 return Ok(None)
             }
@@ -133,7 +133,7 @@ impl Place {
         Ok(is_regular(&stat).then_some((file, stat)))
     }
 
-    /// What has the file's own name, and whether a push brought it.
+    /// The entry with the final name, and whether a push brought it.
     pub fn there(&self) -> io::Result<(There, Mark)> {
         let Some(stat) = self.stat(&self.name)? else {
             return Ok((There::Nothing, Mark::NotOurs));
@@ -144,18 +144,18 @@ impl Place {
         })
     }
 
-    /// Opens the file that is there, for comparing it, and says whether a push brought it.
+    /// Opens the existing file for a comparison; also returns whether a push brought it.
     pub fn open_existing(&self) -> io::Result<(File, Mark)> {
-        let unreadable = || io::Error::other("what is there already cannot be read");
+        let unreadable = || io::Error::other("the existing file cannot be read");
         let opened = self.open(&self.name, EXISTING)?;
         let (file, stat) = opened.ok_or_else(unreadable)?;
         let brought = mark::is_file(&file, &stat);
         Ok((file.into(), brought))
     }
 
-    /// The unfinished file that an earlier push left, if nobody else can have had a hand in it.
+    /// Opens the unfinished file of an earlier push, if nobody else can have changed it.
     fn open_kept(&self) -> io::Result<Option<(OwnedFd, Stat)>> {
-        // What is not private is not opened.
+        // Never open a file that others can write.
         if !self
             .stat(&self.part)?
             .is_some_and(|stat| self.is_private(&stat))
@@ -168,17 +168,17 @@ impl Place {
         }))
     }
 
-    /// Bytes that an earlier push left.
+    /// The size of the unfinished file of an earlier push.
     pub fn left(&self) -> io::Result<u64> {
         Ok(self.open_kept()?.map_or(0, |(_, stat)| stat.st_size as u64))
     }
 
-    /// Opens the unfinished file, or begins it. Only one process has it at a time.
+    /// Opens the unfinished file or creates it. Only one process can have it.
     pub fn open_part(&self) -> io::Result<Part> {
         for _ in 0..TRIES {
             if let Some((kept, stat)) = self.open_kept()? {
                 lock(&kept)?;
-                // It may have got its place, or gone, before it was locked.
+                // Before the lock was taken, it may have been renamed or removed.
                 let still = self.stat(&self.part)?.is_some_and(|now| {
                     (now.st_dev, now.st_ino) == (stat.st_dev, stat.st_ino) && self.is_private(&now)
                 });
@@ -195,7 +195,7 @@ impl Place {
                 break;
             }
         }
-        // The name is taken by what is not ours to go on with, nor to take away.
+        // The name belongs to something that can neither be resumed nor removed.
         for _ in 0..TRIES {
             let mut random = [0; 8];
             rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())?;
@@ -206,7 +206,7 @@ impl Place {
             }
         }
         Err(io::Error::other(
-            "no name is free for the unfinished file: another program takes them",
+            "cannot create the unfinished file: another program takes every name that is tried",
         ))
     }
 
@@ -219,7 +219,7 @@ impl Place {
         }
     }
 
-    /// A new file, which nobody else has open or can open.
+    /// Creates a file that no other process has open or can open.
     fn begin(&self, name: &Path) -> rustix::io::Result<OwnedFd> {
         let (flags, mode) = (
             PART | OFlags::CREATE | OFlags::EXCL,
@@ -231,8 +231,8 @@ impl Place {
         Ok(file)
     }
 
-    /// Takes away what has the name of the unfinished file and cannot be gone on with, if it is this
-    /// user's. Says whether the name may be free now.
+    /// Removes what has the name of the unfinished file and cannot be resumed, if it is this user's. Returns
+    /// whether the name may be free now.
     fn clear(&self) -> io::Result<bool> {
         let Some(stat) = self.stat(&self.part)? else {
             return Ok(true);
@@ -252,23 +252,22 @@ impl Place {
     }
 
     pub fn remove_part(&self, part: &Part) {
-        // At worst it stays.
+        // On failure it stays.
         let _ = unlinkat(&*self.folder, &part.name, AtFlags::empty());
     }
 
-    /// Has the names in its folder on the disk.
+    /// Writes the folder's names to the disk.
     pub fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::fsync(&*self.folder)?)
     }
 
-    /// Gives a file its permissions and its time, and marks it as one that a push brought. Says whether it
-    /// could be marked.
+    /// Sets the permissions and time of a file and marks it. Returns whether it could be marked.
     pub fn settle(&self, file: &File, mode: u16, modified: (i64, u32)) -> io::Result<bool> {
         let mode = granted(mode, self.withheld);
         metadata::set_time(file, modified)?;
         let mut is_marked = mark::file(file);
         if !is_marked && mode & OWNER_WRITES == 0 {
-            // The kernel asks for the permission to write.
+            // The kernel requires write permission to mark a file.
             metadata::set_mode(file, mode | OWNER_WRITES)?;
             is_marked = mark::file(file);
         }
@@ -276,18 +275,18 @@ impl Place {
         Ok(is_marked)
     }
 
-    /// Gives a file that is there, and is the one that was looked at, its permissions.
+    /// Sets the permissions of an existing file, if it is still the one that was checked.
     pub fn permit(&self, seen: There, mode: u16) -> io::Result<()> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(&*self.folder, &self.name, flags, Mode::empty())?;
         match There::of(&fstat(&file)?) == seen {
             true => metadata::set_mode_of_path(&file, granted(mode, self.withheld)),
-            false => Err(io::Error::other("it changed meanwhile")),
+            false => Err(io::Error::other("the file changed meanwhile")),
         }
     }
 
-    /// Puts the finished file in its place, in one step. Without `force` it never replaces another.
-    /// Says whether the file itself tells from now on that a push brought it.
+    /// Renames the complete file into place. Without `force` it never replaces another. Returns whether the file
+    /// is marked.
     pub fn finish(
         &self,
         part: &Part,
@@ -309,7 +308,7 @@ impl Place {
             return Ok(is_marked);
         }
         match renameat_with(folder, name, folder, &self.name, RenameFlags::NOREPLACE) {
-            // A file system that cannot: then there is a moment between looking and renaming.
+            // Without support for RENAME_NOREPLACE there is a race between the check and the rename.
             Err(Errno::INVAL | Errno::NOSYS) => match self.stat(&self.name)? {
                 None => renameat(folder, name, folder, &self.name)?,
                 Some(_) => return Err(Errno::EXIST.into()),

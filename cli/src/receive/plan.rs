@@ -1,4 +1,4 @@
-//! From what is announced and what is there to what is wanted.
+//! Decides what the receiver needs, from the announcement and the existing files.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -21,25 +21,25 @@ use crate::transfer::message::Want;
 use crate::transfer::sizes::needed;
 use crate::units::bytes;
 
-const READ_ONLY: &str = "the file system of the folder that is received into is read-only";
-/// Names that are given in a refusal; the rest is counted.
+const READ_ONLY: &str = "the receiver's folder is on a read-only file system";
+/// The names that an error lists; the rest is counted.
 const NAMED: usize = 3;
 
-/// What is to be done about the entries of a push.
+/// The plan of a push.
 pub struct Plan {
-    /// What is wanted of each.
+    /// The receiver's need of each entry.
     pub wants: Vec<Want>,
-    /// Those that cannot be taken, and why: nothing is wanted of them.
+    /// Entries that cannot be received, and why. Nothing is needed of them.
     pub refused: Refused,
 }
 
-/// An exit code, and why. All that is in a folder has the folder's.
+/// An exit code and a reason. The content of a folder shares the folder's.
 pub type Refusal = (Exit, Arc<str>);
-/// By index.
+/// By index of the entry.
 pub type Refused = BTreeMap<u32, Refusal>;
 
-/// Makes the plan. Folders are made; nothing else is changed, and nothing is when one of the
-/// files may not be overwritten or there is no room.
+/// Makes the plan and creates the folders. Changes nothing if a file may not be overwritten or the disk space
+/// does not suffice.
 pub fn plan(
     folder: &Folder,
     entries: &[Entry],
@@ -95,7 +95,7 @@ pub fn plan(
         .map_err(|error| failed("the folder", &error))?;
     if needed > free {
         let text = format!(
-            "the disk is too full: {} are needed, and {} are free",
+            "not enough disk space: {} needed, {} free",
             bytes(needed),
             bytes(free)
         );
@@ -114,7 +114,7 @@ pub fn plan(
         let place = folder.place(&entry.path);
         if let Err(error) = place.and_then(|place| place.permit(seen, entry.mode)) {
             notes::note(&format!(
-                "{}: cannot set its permissions: {error}",
+                "{}: cannot set the permissions: {error}",
                 entry.shown()
             ));
         }
@@ -122,7 +122,7 @@ pub fn plan(
     Ok(Plan { wants, refused })
 }
 
-/// The failure of one entry, if it is no more than that.
+/// The refusal of one entry, unless the error affects the whole push.
 fn refusal(fault: Fault) -> Result<Refusal> {
     match fault {
         Fault::Entry(failure) => Ok((failure.exit, failure.text.into())),
@@ -130,21 +130,21 @@ fn refusal(fault: Fault) -> Result<Refusal> {
     }
 }
 
-/// A folder in the place of a file, or something else in the place of a folder, is never replaced.
+/// A folder is never replaced by a file, nor anything else by a folder.
 fn kinds_fit(entry: &Entry, found: Found) -> std::result::Result<Found, Fault> {
     let why = match (entry.kind, found.there) {
         (Kind::File | Kind::Link | Kind::HardLink, There::Folder) => {
-            "a folder of that name is there, and it is not replaced"
+            "a folder has that name, and folders are never replaced"
         }
         (Kind::Folder, There::File { .. } | There::Special) => {
-            "something that is no folder has its name, and it is not replaced"
+            "something other than a folder has that name, and it is not replaced"
         }
         _ => return Ok(found),
     };
     Err(Fault::Entry(Failure::new(Exit::Exists, why)))
 }
 
-/// Makes the folders. Nothing is wanted of what would be in one that cannot be made.
+/// Creates the folders. Refuses the content of a folder that cannot be created.
 fn folders(
     folder: &Folder,
     entries: &[Entry],
@@ -153,7 +153,7 @@ fn folders(
     refused: &mut Refused,
     alive: &mut dyn FnMut() -> Result<()>,
 ) -> Result<()> {
-    // The folders that are not there, with what becomes of their content.
+    // Folders that do not exist, and the refusal of their content.
     let mut absent: HashMap<&Path, Refusal> = HashMap::new();
     for (entry, index) in entries.iter().zip(0_u32..) {
         alive()?;
@@ -163,7 +163,7 @@ fn folders(
             false => above.filter_map(|path| absent.get(path)).next(),
         };
         if let Some(refusal) = within {
-            // What is wrong with the folder says more than what follows from it.
+            // The folder's error explains more than an error that follows from it.
             refused.insert(index, refusal.clone());
             wants[index as usize] = Want::Nothing;
             continue;
@@ -186,12 +186,12 @@ fn of_content(entry: &Entry, (exit, why): &Refusal) -> Refusal {
     (*exit, format!("its folder {}: {why}", entry.shown()).into())
 }
 
-/// Whether a file that is there has other permissions than those that come along.
+/// Whether an existing file has other permissions than announced.
 fn differs(folder: &Folder, entry: &Entry, there: There) -> bool {
     matches!(there, There::File { mode, .. } if mode != folder.granted(entry.mode))
 }
 
-/// Whether two names are of one file.
+/// Whether two names are hard links to the same file.
 fn is_same_file(folder: &Folder, first: &Entry, other: &Entry) -> bool {
     let stat = |entry: &Entry| {
         let stat = folder.place(&entry.path).ok()?.stat_of_name().ok()??;
@@ -209,13 +209,13 @@ fn exists(names: &[String]) -> Failure {
         Exit::Exists,
         format!(
             "{list} exist{} already: nothing was changed (`dcf-tb receive --force` overwrites; \
-             `--compare` compares with what other programs put there)",
+             `--compare` compares with files of other programs)",
             if names.len() == 1 { "s" } else { "" }
         ),
     )
 }
 
-/// What failed before any entry was looked at.
+/// The error of a step before the first entry.
 pub fn failed(what: &str, error: &io::Error) -> TransferError {
     fault::failure(error).during(what).into()
 }

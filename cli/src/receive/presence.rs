@@ -1,5 +1,5 @@
-//! Whether the folder is still what the user named. It stays open, so that files would go on incoming in a
-//! folder that was moved away, or below a file system that was mounted there since.
+//! Checks that the folder is still the one that the user named. Its descriptor stays open, so files would
+//! otherwise arrive in a folder that was moved away, or below a file system that was mounted later.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{fstat, fstatvfs, stat, FileType, Stat, StatVfsMountFlags};
 use rustix::io::Errno;
 
-/// The path of the folder, from the root: the working directory may go, too.
+/// The absolute path of the folder, because the working directory may be removed, too.
 pub struct Presence(PathBuf);
 
 impl Presence {
@@ -16,18 +16,18 @@ impl Presence {
         std::path::absolute(path).map(Self)
     }
 
-    /// Why nothing can be received into the open folder any more. The peer reads it, too: it names no path.
+    /// Why nothing can be received any more. The peer sees the reason, so it contains no path.
     pub fn lost(&self, folder: impl AsFd) -> Option<&'static str> {
         let here = fstat(folder).ok()?;
         if here.st_nlink == 0 {
-            return Some("the folder that is received into was removed");
+            return Some("the receiver's folder was removed");
         }
         match stat(&self.0) {
             Ok(there) => other(&here, &there),
             Err(Errno::NOENT | Errno::NOTDIR) => {
-                Some("the folder that is received into was renamed, or a folder above it was")
+                Some("the receiver's folder, or a folder above it, was renamed")
             }
-            // It cannot be looked at by its name; what is open may work on.
+            // The path cannot be checked; the open folder may still work.
             Err(_) => None,
         }
     }
@@ -39,17 +39,17 @@ fn other(here: &Stat, there: &Stat) -> Option<&'static str> {
     }
     Some(
         if FileType::from_raw_mode(there.st_mode) != FileType::Directory {
-            "something that is no folder is where the folder that is received into was"
+            "the receiver's folder was replaced by something that is not a folder"
         } else if here.st_dev != there.st_dev {
-            "a file system was mounted or unmounted at the folder that is received into; restart \
+            "a file system was mounted or unmounted at the receiver's folder; restart \
              the receiver"
         } else {
-            "the folder that is received into was replaced by another one; restart the receiver"
+            "the receiver's folder was replaced by another one; restart the receiver"
         },
     )
 }
 
-/// Whether nothing can be written at all.
+/// Whether the file system is read-only.
 pub fn is_read_only(folder: impl AsFd) -> bool {
     let about = fstatvfs(folder);
     about.is_ok_and(|about| about.f_flag.contains(StatVfsMountFlags::RDONLY))
@@ -76,7 +76,7 @@ mod tests {
         assert!(lost().contains("replaced"), "{}", lost());
         fs::remove_dir(&path).unwrap();
         fs::write(&path, "").unwrap();
-        assert!(lost().contains("no folder"), "{}", lost());
+        assert!(lost().contains("not a folder"), "{}", lost());
         fs::remove_dir(moved.join("b")).unwrap();
         assert!(lost().contains("removed"), "{}", lost());
     }

@@ -1,4 +1,4 @@
-//! One push at a time, and whose turn it is.
+//! Admits a single push, and gives waiting sources their turn.
 
 use std::cell::Cell;
 use std::net::Ipv6Addr;
@@ -17,12 +17,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|error| error.into_inner())
 }
 
-/// The place for one push at a time.
+/// Admits a single push.
 pub struct PushLock {
     state: Mutex<State>,
-    /// A message for the first push that finished.
+    /// Has a message once a push has finished.
     finished: (Sender<()>, Receiver<()>),
-    /// No stream is served any more, after [`PushLock::close`].
+    /// Happens when no stream is served any more, after [`PushLock::close`].
     idle: Event,
 }
 
@@ -31,20 +31,20 @@ struct State {
     taken: bool,
     session: Option<Arc<Session>>,
     has_finished: bool,
-    /// A push was under way when the program was told to end.
+    /// A push was in progress when the program was interrupted.
     cut: bool,
-    /// Streams that are served hold a clone of it. `None`: none is taken any more.
+    /// Each served stream holds a clone. `None` after [`PushLock::close`].
     serving: Option<Trigger>,
-    /// Who was told to come again, the first one first, and when it asked last.
+    /// Sources that were refused as busy, the first one first, and when each asked last.
     waiting: Vec<(Ipv6Addr, Instant)>,
 }
 
-/// Sources that are remembered while they wait.
+/// The most waiting sources that are remembered.
 const WAITING: usize = 64;
-/// Who has not asked again in this time has given up. Pushers ask four times a second.
+/// A waiting source that has not retried in this time has given up. Pushers retry four times a second.
 const ASKING: Duration = Duration::from_secs(2);
 
-/// Holds the place until it is dropped.
+/// Holds the lock until it is dropped.
 pub struct PushGuard<'a> {
     push_lock: &'a PushLock,
     is_finished: Cell<bool>,
@@ -64,7 +64,7 @@ impl PushLock {
         }
     }
 
-    /// Takes the place, if it is free and no other source has been waiting for longer.
+    /// Takes the lock, if it is free and no other source has waited longer.
     pub fn take(&self, source: Ipv6Addr) -> Option<PushGuard<'_>> {
         let mut state = lock(&self.state);
         let is_turn = turn(&mut state.waiting, source, Instant::now());
@@ -79,7 +79,7 @@ impl PushLock {
         })
     }
 
-    /// The push of that name, if it is under way.
+    /// Returns the push with this identifier, if it is in progress.
     pub fn session(&self, id: &SessionId) -> Option<Arc<Session>> {
         let state = lock(&self.state);
         state.session.clone().filter(|session| session.id == *id)
@@ -98,7 +98,7 @@ impl PushLock {
         &self.finished.1
     }
 
-    /// Whether a signal ended a push before its end.
+    /// Whether a signal ended a push early.
     pub fn is_cut(&self) -> bool {
         lock(&self.state).cut
     }
@@ -107,14 +107,14 @@ impl PushLock {
         lock(&self.state).has_finished
     }
 
-    /// Takes no more streams, and waits until those that are served have ended.
+    /// Refuses further streams, and waits until those that are served have ended.
     pub fn close(&self, limit: Duration) {
         drop(lock(&self.state).serving.take());
         let _ = self.idle.recv_timeout(limit);
     }
 }
 
-/// Whether a source is the first that waits. It waits from now on.
+/// Whether a source is the first in the queue. It joins the queue if it is not in it.
 fn turn(waiting: &mut Vec<(Ipv6Addr, Instant)>, source: Ipv6Addr, now: Instant) -> bool {
     waiting.retain(|(other, asked)| *other == source || now.duration_since(*asked) < ASKING);
     let known = waiting.iter().position(|(other, _)| *other == source);
@@ -127,7 +127,7 @@ fn turn(waiting: &mut Vec<(Ipv6Addr, Instant)>, source: Ipv6Addr, now: Instant) 
 }
 
 impl PushGuard<'_> {
-    /// Lets others join.
+    /// Lets more streams join the push.
     pub fn open(&self, session: &Arc<Session>) {
         service::status(&format!("receiving from {}", session.peer));
         lock(&self.push_lock.state).session = Some(Arc::clone(session));
@@ -136,7 +136,7 @@ impl PushGuard<'_> {
     pub fn finished(&self) {
         self.is_finished.set(true);
         lock(&self.push_lock.state).has_finished = true;
-        // A push that finished earlier left its message there.
+        // The channel is full if an earlier push finished.
         let _ = self.push_lock.finished.0.try_send(());
     }
 }
@@ -170,7 +170,7 @@ mod tests {
         let held = push_lock.take(first).unwrap();
         assert!(push_lock.take(second).is_none() && push_lock.take(first).is_none());
         drop(held);
-        // The one that had it does not get it again before the one that waits.
+        // The previous holder does not get it before one that waits.
         assert!(push_lock.take(first).is_none());
         let held = push_lock.take(second).unwrap();
         drop(held);
@@ -179,7 +179,7 @@ mod tests {
         let (mut waiting, now) = (Vec::new(), Instant::now());
         assert!(turn(&mut waiting, first, now));
         assert!(!turn(&mut waiting, second, now));
-        // Who gave up holds up nobody.
+        // A source that gave up does not block others.
         assert!(turn(&mut waiting, second, now + ASKING));
         for number in 0..2 * WAITING as u16 {
             let source = Ipv6Addr::new(0, 0, 0, 0, 0, 0, 1, number);

@@ -1,10 +1,10 @@
-//! What the user of the receiver allows.
+//! The rules that the receiver's user has set.
 
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Rules {
-    /// Files are overwritten.
+    /// Existing files are overwritten.
     pub force: bool,
-    /// Peers may learn which files have the content that they push, whoever put them there.
+    /// Peers may learn the content of files that other programs put there.
     pub compare: bool,
     /// Each file is on the disk before it gets its name.
     pub sync: bool,

@@ -1,4 +1,4 @@
-//! A stream that somebody opened: a push, or one that helps with it.
+//! Serves the streams of pushers.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ use crate::transfer::frame::{self, Frame};
 use crate::transfer::message::{out_of_turn, Pusher, Receiver, AT_ONCE, BUSY};
 use crate::transfer::PATIENCE;
 
-/// Bytes of results that are gathered before they are written.
+/// Results are gathered up to this many bytes before they are written.
 const RESULTS_AT_ONCE: usize = 256 << 10;
 
 pub struct Receiving {
@@ -37,17 +37,17 @@ pub struct Receiving {
     pub pending: PendingStreams,
 }
 
-/// Streams that are not part of a push yet.
+/// The most streams that are not part of a push yet.
 pub const MOST_PENDING: usize = 64;
-/// For all of an announcement: as much as can be announced, over a slow link.
+/// The time for the largest announcement over a slow link.
 const ANNOUNCING: Duration = Duration::from_secs(300);
-/// A push in which no file is under way ends after this time, whatever the pusher says.
+/// A push without a file in progress ends after this time, whatever the pusher sends.
 const IDLE: Duration = Duration::from_secs(600);
-/// While the plan is made, the pusher is told that often that it is.
+/// How often the pusher gets a sign of life while the plan is made.
 const ALIVE: Duration = Duration::from_secs(5);
 
 impl Receiving {
-    /// To its end, on a thread of its own.
+    /// Serves a stream to its end, on the stream's own thread.
     pub fn stream(&self, stream: &DataStream) {
         self.push_lock.serve(|| {
             let place = self.pending.enter(stream);
@@ -66,7 +66,7 @@ impl Receiving {
         });
     }
 
-    /// Whether it is for us, and which extensions were granted.
+    /// Receives the greeting. Returns the granted extensions if it asks for a push.
     fn greet(
         &self,
         stream: &DataStream,
@@ -81,7 +81,7 @@ impl Receiving {
             Opening::Asked(..) => handshake::answer(stream, Welcome::NotServed, 0)?,
             Opening::Unknown(welcome) => handshake::answer(stream, welcome, 0)?,
             Opening::Other(_) => output::detail(&format!(
-                "a stream from {} is no push: it was ended",
+                "closed a stream from {} that is not a push",
                 stream.peer()
             )),
         }
@@ -97,12 +97,13 @@ impl Receiving {
         if self.own.refuses(stream.peer_address()) {
             return Err(from_this_machine().into());
         }
-        // Whoever was granted a push begins at once.
+        // A pusher starts as soon as it has the answer.
         let deadline = Deadline::after(handshake::PATIENCE);
         let first = Pusher::from_frame(&Frame::read_by(stream, &deadline)?, extensions)?;
         if let Pusher::Join(id) = first {
             let session = self.push_lock.session(&id);
-            let session = session.ok_or_else(|| TransferError::protocol("no such push to join"))?;
+            let session = session
+                .ok_or_else(|| TransferError::protocol("a stream that joins an unknown push"))?;
             session.helps(stream)?;
             drop(place);
             Receiver::Ready(id).frame().write(stream)?;
@@ -136,22 +137,23 @@ impl Receiving {
         Ok(())
     }
 
-    /// Says why a push ends, to whom it concerns.
+    /// Reports why a push ends, to the user and the pusher.
     fn end(&self, stream: &DataStream, error: TransferError) {
         if interrupt::is_interrupted() {
             return;
         }
         match error {
-            TransferError::Broken(Failure { text, .. }) => {
-                notes::note(&format!("the push from {} broke: {text}", stream.peer()))
-            }
+            TransferError::Broken(Failure { text, .. }) => notes::note(&format!(
+                "the push from {} was interrupted: {text}",
+                stream.peer()
+            )),
             TransferError::Busy => {
-                let failure = Failure::new(Exit::Peer, "another push is under way");
+                let failure = Failure::new(Exit::Peer, "another push is in progress");
                 self.refuse(stream, &failure, BUSY);
             }
             TransferError::Fatal(failure) => {
                 notes::note(&format!(
-                    "the push from {} was ended: {}",
+                    "ended the push from {}: {}",
                     stream.peer(),
                     failure.text
                 ));
@@ -160,8 +162,8 @@ impl Receiving {
         }
     }
 
-    /// Says that nothing more is taken, and lets the pusher read it: closing now would take it away. That is
-    /// done at the door, where another stream can have the place.
+    /// Refuses the push and waits until the pusher has read that: closing at once would discard it. The stream is
+    /// pending meanwhile, so that another one can take its place.
     fn refuse(&self, stream: &DataStream, failure: &Failure, code: u8) {
         let _place = self.pending.enter(stream);
         let why = failure.text.clone();
@@ -172,7 +174,7 @@ impl Receiving {
         {
             return;
         }
-        // Nothing more will be said.
+        // Nothing more will be sent.
         let _ = stream.finish();
         let mut rest = [0; 16 << 10];
         let deadline = Deadline::after(handshake::PATIENCE);
@@ -185,7 +187,7 @@ impl Receiving {
     }
 }
 
-/// Tells the pusher that the plan is being made, if it was not told for a while: by a plan of no entries.
+/// Sends a sign of life while the plan is made: an empty plan.
 fn alive(stream: &DataStream, pause: Duration) -> impl FnMut() -> Result<()> + '_ {
     let mut last = Instant::now();
     move || {
@@ -198,11 +200,11 @@ fn alive(stream: &DataStream, pause: Duration) -> impl FnMut() -> Result<()> + '
     }
 }
 
-/// Says what cannot be taken, before the plan.
+/// Sends the refusals of entries, before the plan.
 fn results(session: &Session, stream: &DataStream) -> Result<()> {
     let mut bytes = Vec::new();
     for (index, (exit, why)) in &session.refused {
-        session.say(&session.entries[*index as usize], why);
+        session.report_failure(&session.entries[*index as usize], why);
         let (index, code, why) = (*index, *exit as u8, why.to_string());
         Receiver::Result { index, code, why }
             .frame()
@@ -221,12 +223,12 @@ fn results(session: &Session, stream: &DataStream) -> Result<()> {
 fn from_this_machine() -> Failure {
     Failure::new(
         Exit::Refused,
-        "it comes from this machine, any user of which could write files in the receiver's name \
-         (`dcf-tb receive --allow-local` takes it)",
+        "it comes from this machine, where any user could write files with the receiver's permissions \
+         (use `dcf-tb receive --allow-local` to accept it)",
     )
 }
 
-/// All that the pusher has to say of what it has.
+/// Receives the announcement.
 fn announced(
     stream: &DataStream,
     first: Pusher,
@@ -246,8 +248,9 @@ fn announced(
                 }
                 entries.extend(more);
                 if entries.len() > MOST_ENTRIES || paths > MOST_PATH_BYTES {
-                    let text =
-                        format!("more than {MOST_ENTRIES} files in one push, or 128 MiB of names");
+                    let text = format!(
+                        "a push may have at most {MOST_ENTRIES} files and 128 MiB of names"
+                    );
                     return Err(Failure::new(Exit::Refused, text).into());
                 }
             }
@@ -257,20 +260,20 @@ fn announced(
             } => {
                 if count as usize != entries.len() || bytes != total || total > i64::MAX as u64 {
                     return Err(TransferError::protocol(
-                        "a sum that is not that of its parts",
+                        "an announcement whose totals do not match its entries",
                     ));
                 }
                 return Ok(entries);
             }
             other => return Err(out_of_turn(&other)),
         }
-        deadline.check(|| format!("what {} has to push", stream.peer()))?;
+        deadline.check(|| format!("waiting for the announcement of {}", stream.peer()))?;
         let frame = Frame::read_by(stream, &deadline.or_within(PATIENCE))?;
         message = Pusher::from_frame(&frame, extensions)?;
     }
 }
 
-/// The files that come over one stream.
+/// Receives the files of one stream.
 fn files(
     session: &Session,
     stream: &DataStream,
@@ -283,7 +286,7 @@ fn files(
             Pusher::Skipped { index, why } => {
                 session.skip(index)?;
                 let entry = &session.entries[index as usize];
-                session.say(entry, &output::harmless(why.as_bytes()));
+                session.report_failure(entry, &output::harmless(why.as_bytes()));
             }
             Pusher::Finished => break,
             other => return Err(out_of_turn(&other)),
@@ -296,7 +299,7 @@ fn files(
             .write(stream)?;
     }
     Receiver::Done.frame().write(stream)?;
-    // The pusher closes first, and so knows that it has read all.
+    // The pusher closes first, so it has read everything.
     let _ = stream.finish();
     let _ = handshake::read_exactly(stream, &mut [0], handshake::PATIENCE);
     Ok(())

@@ -1,4 +1,4 @@
-//! One push: what was announced, and who takes part in it.
+//! One push: its announcement, and the streams that take part.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,13 +19,13 @@ use crate::transfer::extensions::Extensions;
 use crate::transfer::message::Want;
 use crate::transfer::progress::Progress;
 use crate::transfer::sizes::missing;
+use crate::transfer::summary::Summary;
 use crate::transfer::{SessionId, MOST_STREAMS};
-use crate::units::{bytes, files_and_links, plural, rate_of};
 
-/// Entries whose failure is shown; the rest is counted.
-const SAID: u64 = 100;
+/// The most failures that are shown; the rest is counted.
+const MOST_REPORTED: u64 = 100;
 
-/// A push under way.
+/// A push in progress.
 pub struct Session {
     pub id: SessionId,
     pub peer: String,
@@ -34,15 +34,15 @@ pub struct Session {
     pub extensions: Extensions,
     pub entries: Vec<Entry>,
     pub wants: Vec<Want>,
-    /// What cannot be taken, and why.
+    /// Entries that cannot be received, and why.
     pub refused: Refused,
-    /// Which files a stream has taken on, and how far they are.
+    /// The state of the files that streams have taken.
     files: Mutex<HashMap<u32, State>>,
-    /// Files under way, and since when there are so many.
+    /// The number of files in progress, and when it last changed.
     busy: Mutex<(usize, Instant)>,
-    /// Lines about entries that failed.
-    said: AtomicU64,
-    /// The streams that help, to be ended with the one that announced it.
+    /// Failures that were shown or counted.
+    reported: AtomicU64,
+    /// Streams that joined. They are closed with the stream that announced the push.
     helpers: Mutex<Vec<DataStream>>,
     pub progress: Progress,
     begin: Instant,
@@ -53,7 +53,7 @@ pub struct Session {
 pub enum State {
     UnderWay,
     Done,
-    /// Its content was there already, as a comparison told.
+    /// A comparison found the same content.
     Same,
     Failed,
 }
@@ -84,7 +84,7 @@ impl Session {
             refused,
             files: Mutex::default(),
             busy: Mutex::new((0, Instant::now())),
-            said: AtomicU64::new(0),
+            reported: AtomicU64::new(0),
             helpers: Mutex::default(),
             progress,
             begin: Instant::now(),
@@ -92,7 +92,7 @@ impl Session {
         })
     }
 
-    /// Takes a file on, if it is one that is wanted and nobody has.
+    /// Takes a file, if it is wanted and no stream has taken it.
     pub fn take(&self, index: u32) -> Result<(&Entry, Want)> {
         let entry = self.entries.get(index as usize);
         let want = self.wants.get(index as usize).copied();
@@ -100,13 +100,14 @@ impl Session {
             entry.kind != Kind::Folder && !matches!(want, Want::Nothing)
         };
         let found = entry.zip(want).filter(wanted);
-        let found = found.ok_or_else(|| TransferError::protocol("a file that is not wanted"))?;
+        let found =
+            found.ok_or_else(|| TransferError::protocol("a file that was not requested"))?;
         match lock(&self.files).insert(index, State::UnderWay) {
             None => {
                 self.count(|files| files + 1);
                 Ok(found)
             }
-            Some(_) => Err(TransferError::protocol("a file comes twice")),
+            Some(_) => Err(TransferError::protocol("a file that was sent twice")),
         }
     }
 
@@ -120,7 +121,7 @@ impl Session {
         *busy = (change(busy.0), Instant::now());
     }
 
-    /// An error if no file is under way, and none was for so long: the pusher only says that it lives.
+    /// Fails if no file has been in progress for this long: the pusher only sends signs of life.
     pub fn still_busy(&self, limit: Duration) -> Result<()> {
         let (files, since) = *lock(&self.busy);
         if files > 0 || since.elapsed() < limit {
@@ -131,7 +132,7 @@ impl Session {
         Err(Failure::new(Exit::Failed, text).into())
     }
 
-    /// Whether a file is in its place, brought by this push or an earlier one.
+    /// Whether a file is complete, by this push or an earlier one.
     pub fn is_there(&self, index: u32) -> bool {
         let state = lock(&self.files).get(&index).copied();
         match self.wants.get(index as usize) {
@@ -140,18 +141,18 @@ impl Session {
         }
     }
 
-    /// A file that the pusher could not read.
+    /// Records a file that the pusher could not read.
     pub fn skip(&self, index: u32) -> Result<()> {
         self.take(index)?;
         self.ended(index, State::Failed);
         Ok(())
     }
 
-    /// Says on this side why an entry failed. A push of very many that fail does not fill the screen.
-    pub fn say(&self, entry: &Entry, why: &str) {
-        match self.said.fetch_add(1, Ordering::Relaxed) {
-            ..SAID => notes::note(&format!("{}: {why}", entry.shown())),
-            SAID => notes::note("more that failed are only counted"),
+    /// Prints why an entry failed, for a limited number of entries.
+    pub fn report_failure(&self, entry: &Entry, why: &str) {
+        match self.reported.fetch_add(1, Ordering::Relaxed) {
+            ..MOST_REPORTED => notes::note(&format!("{}: {why}", entry.shown())),
+            MOST_REPORTED => notes::note("further failures are only counted"),
             _ => {}
         }
     }
@@ -159,14 +160,14 @@ impl Session {
     pub fn helps(&self, stream: &DataStream) -> Result<()> {
         let mut helpers = lock(&self.helpers);
         if helpers.len() + 1 >= MOST_STREAMS.into() {
-            let text = format!("a push has {MOST_STREAMS} streams at most");
+            let text = format!("a push may have at most {MOST_STREAMS} streams");
             return Err(Failure::new(Exit::Refused, text).into());
         }
         helpers.push(stream.clone());
         Ok(())
     }
 
-    /// A stream that helped has ended: another one may come.
+    /// Forgets a stream that ended, so another one may join.
     pub fn has_helped(&self, stream: &DataStream) {
         let address = stream.peer_address();
         lock(&self.helpers).retain(|helper| helper.peer_address() != address);
@@ -183,12 +184,12 @@ impl Session {
         self.progress.add(count);
     }
 
-    /// All files are in their places: the folders get their times and permissions, and the user a word.
-    /// Gives the folders that did not get theirs, and why.
+    /// All files are complete: sets the times and permissions of the folders, and prints a summary. Returns the
+    /// folders for which that failed, and why.
     pub fn finish(&self) -> Vec<(u32, String)> {
         let mut failed = Vec::new();
-        // From within outwards: making a file changes the time of its folder only, and a folder that may not
-        // be entered any more has all that is to be in it.
+        // Innermost folders first: creating a file changes the time of its own folder only, and a folder that
+        // loses permissions is complete by then.
         for (index, entry) in self.entries.iter().enumerate().rev() {
             let index = index as u32;
             if entry.kind == Kind::Folder && !self.refused.contains_key(&index) {
@@ -196,8 +197,8 @@ impl Session {
                     self.folder
                         .settle(&entry.path, entry.mode, entry.modified, self.rules.force);
                 if let Err(error) = settled {
-                    let why = format!("cannot set its time and permissions: {error}");
-                    self.say(entry, &why);
+                    let why = format!("cannot set the time and permissions: {error}");
+                    self.report_failure(entry, &why);
                     failed.push((index, why));
                 }
             }
@@ -223,24 +224,23 @@ impl Session {
         let there = self.entries.iter().zip(&self.wants);
         let there = there.filter(|(entry, want)| entry.is_file() && **want == Want::Nothing);
         let received = self.received.load(Ordering::Relaxed);
-        let time = self.begin.elapsed().max(Duration::from_nanos(1));
-        let mut text = format!(
-            "{} received from {}: {} in {:.2} s, {}",
-            files_and_links(done - links, links),
-            self.peer,
-            bytes(received),
-            time.as_secs_f64(),
-            rate_of(received, time)
-        );
-        let there = there.count() as u64 - refused + same;
-        if there > 0 {
-            text.push_str(&format!("; {} there already", plural(there, "was", "were")));
-        }
-        if missed > 0 {
-            text.push_str(&format!("; {} missing", plural(missed, "is", "are")));
-        }
+        let summary = Summary {
+            files: done - links,
+            links,
+            done: &format!("received from {}", self.peer),
+            bytes: received,
+            time: self.begin.elapsed(),
+            more: &[
+                (
+                    there.count() as u64 - refused + same,
+                    "existed already",
+                    "existed already",
+                ),
+                (missed, "is missing", "are missing"),
+            ],
+        };
         self.progress.clear();
-        notes::note(&text);
+        notes::note(&summary.text());
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is wanted of an entry, by what is at its place.
+//! Decides what is needed of an entry, by what exists at its place.
 
 use std::io;
 
@@ -10,13 +10,13 @@ use crate::transfer::checksums::resumable;
 use crate::transfer::entry::{Entry, Kind};
 use crate::transfer::message::Want;
 
-/// What is at the place of an entry.
+/// What exists at the place of an entry.
 #[derive(Debug, Clone, Copy)]
 pub struct Found {
     pub there: There,
     /// Whether a push brought it.
     pub brought: Mark,
-    /// Bytes of an unfinished file that an earlier push left.
+    /// The size of the unfinished file of an earlier push.
     pub left: u64,
 }
 
@@ -28,7 +28,7 @@ pub fn find(
 ) -> io::Result<Found> {
     let place = match walk.place(&entry.path) {
         Ok(place) => place,
-        // Its folder is one of those to be made.
+        // Its folder will be created.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Ok(Found {
                 there: There::Nothing,
@@ -40,7 +40,7 @@ pub fn find(
     };
     if entry.kind == Kind::Link {
         if let Some(state) = place.link_to(entry.target())? {
-            // The time of another program's link, to the nanosecond, is known to nobody who guesses its target.
+            // The exact time of another program's link cannot be guessed by a peer that guesses its target.
             let is_brought = state.1 == entry.modified || folder.knows_link(&entry.path, state);
             let there = match is_brought || rules.compare {
                 true => There::SameLink,
@@ -65,7 +65,7 @@ pub fn find(
     })
 }
 
-/// `None`: something else is in its place and must stay.
+/// Returns `None` if something else has its name and must stay.
 pub fn wanted(entry: &Entry, found: Found, rules: Rules) -> Option<Want> {
     let content = Want::Content {
         have: resumable(found.left, entry.size),
@@ -79,9 +79,9 @@ pub fn wanted(entry: &Entry, found: Found, rules: Rules) -> Option<Want> {
         }
         (Kind::Folder, There::Nothing | There::Folder) => Some(Want::Nothing),
         (Kind::File, There::File { size, modified, .. }) => {
-            // Of what others put there the pusher learns nothing but that the name is taken.
+            // Of another program's file the pusher learns only that the name exists.
             let may_tell = found.brought == Mark::Ours || rules.compare;
-            // As it was left by an earlier push: it got its time when all of it had been checked.
+            // An earlier push set this time after it had verified the content.
             if may_tell && (size, modified) == (entry.size, entry.modified) {
                 Some(Want::Nothing)
             } else if rules.force {
@@ -95,8 +95,8 @@ pub fn wanted(entry: &Entry, found: Found, rules: Rules) -> Option<Want> {
     }
 }
 
-/// The same of another name of the file `first`. One that a push brought follows `first`, if it `is_same`, and else
-/// becomes another name of it, if the content is the same. One that no push brought stays as it is.
+/// As [`wanted`], for another name of the file `first`. A name that a push brought is kept if it `is_same`, and
+/// otherwise linked again if the content is equal. A file that no push brought stays as it is.
 pub fn name_wanted(
     first: &Entry,
     found: Found,
@@ -113,7 +113,7 @@ pub fn name_wanted(
     let may_tell = is_brought || rules.compare;
     let is_equal = (size, modified) == (first.size, first.modified);
     if rules.force && !(may_tell && is_equal) {
-        // `first` is replaced, or this one is not known to be equal.
+        // `first` is replaced, or is not known to be equal.
         return make;
     }
     if !may_tell || size != first.size {
@@ -122,7 +122,7 @@ pub fn name_wanted(
     match is_brought {
         true if is_same(first) => Some(Want::Nothing),
         false if is_equal => Some(Want::Nothing),
-        // Its content is compared here, when `first` has arrived.
+        // The content is compared after `first` has arrived.
         _ => make,
     }
 }
@@ -193,7 +193,7 @@ mod tests {
     fn of_what_others_put_there_nothing_is_told() {
         for brought in [Mark::NotOurs, Mark::Unsupported] {
             for (size, seconds) in [(10 * PIECE, 100), (10 * PIECE, 99), (PIECE, 100), (0, 0)] {
-                // One answer, whatever the file is like.
+                // The answer does not depend on the file.
                 let found = found(file(size, seconds), brought, 0);
                 assert_eq!(want(found, false), None);
                 assert_eq!(want(found, true), content(0));

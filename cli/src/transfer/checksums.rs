@@ -1,5 +1,5 @@
-//! Checksums of pieces: XXH3 with 128 bits. They find damage, at more than the speed of a cable; nobody is
-//! authenticated on it anyway.
+//! Checksums of pieces: 128-bit XXH3. They detect damage, not tampering, faster than a cable transfers; the link
+//! is not authenticated anyway.
 
 use std::fs::File;
 use std::io;
@@ -12,18 +12,18 @@ use xxhash_rust::xxh3::{xxh3_128, Xxh3Default};
 
 use super::{piece_at, PIECE};
 
-/// Bytes of a checksum.
+/// The size of a checksum in bytes.
 pub const CHECKSUM_SIZE: usize = 16;
 pub type Checksum = [u8; CHECKSUM_SIZE];
 
-/// The checksum of so many zeros.
+/// The checksum of zeros.
 pub fn sum_of_zeros(length: u64) -> Checksum {
     sum(&vec![0; length as usize])
 }
 
-/// Read at a time: what a processor has in its cache when it is to be summed.
+/// Bytes read at once: they stay in the processor's cache until they are hashed.
 pub const STEP: usize = 256 << 10;
-/// Pieces that one thread may be ahead of the other.
+/// How many pieces one thread may be ahead of the other.
 const AHEAD: usize = 4;
 
 pub fn sum(data: &[u8]) -> Checksum {
@@ -43,8 +43,8 @@ pub fn sum_of(file: &File, mut offset: u64, length: u64, buf: &mut [u8]) -> io::
     Ok(hash.digest128().to_be_bytes())
 }
 
-/// The checksums of all pieces of a file from an offset to an end, made by a thread that keeps a few pieces
-/// ahead of who takes them. It reads the file for the one who sends it, too.
+/// The checksums of a range of a file, computed by a thread that stays a few pieces ahead. The thread also brings
+/// the file into the page cache for the sender.
 pub struct ChecksumsAhead(Receiver<io::Result<Checksum>>);
 
 impl ChecksumsAhead {
@@ -58,7 +58,7 @@ impl ChecksumsAhead {
                 let length = piece_at(offset, to);
                 let sum = sum_of(&file, offset, length, &mut buf);
                 let failed = sum.is_err();
-                // Nobody takes it any more: the transfer failed.
+                // The receiver is dropped when the transfer fails.
                 if sender.send(sum).is_err() || failed {
                     break;
                 }
@@ -69,19 +69,19 @@ impl ChecksumsAhead {
     }
 
     pub fn next(&self) -> io::Result<Checksum> {
-        let lost = |_| Err(io::Error::other("the thread that makes checksums ended"));
+        let lost = |_| Err(io::Error::other("the checksum thread ended unexpectedly"));
         self.0.recv().unwrap_or_else(lost)
     }
 }
 
-/// A piece that is in its place, and what it should be.
+/// A piece that was written, and its expected checksum.
 struct Written {
     offset: u64,
     length: u64,
     sum: Checksum,
 }
 
-/// Reads what was written to a file back, on a thread of its own, and compares.
+/// Reads back what was written to a file and compares it, on its own thread.
 pub struct Checker {
     pieces: Option<SyncSender<Written>>,
     thread: JoinHandle<io::Result<Option<u64>>>,
@@ -106,28 +106,28 @@ impl Checker {
         })
     }
 
-    /// Has a piece checked. Says whether all before it were right, as far as that is known.
+    /// Queues a piece. Returns false if a wrong piece is known already.
     pub fn check(&self, offset: u64, length: u64, sum: Checksum) -> bool {
         let piece = Written {
             offset,
             length,
             sum,
         };
-        // The thread ends early when something is wrong.
+        // The thread ends at the first wrong piece.
         self.pieces
             .as_ref()
             .is_some_and(|pieces| pieces.send(piece).is_ok())
     }
 
-    /// Waits for it; gives the offset of the first piece that is wrong, if any is.
+    /// Waits for the thread; returns the offset of the first wrong piece, if any.
     pub fn finish(mut self) -> io::Result<Option<u64>> {
         self.pieces = None;
         let ended = self.thread.join();
-        ended.unwrap_or_else(|_| Err(io::Error::other("the thread that checks ended")))
+        ended.unwrap_or_else(|_| Err(io::Error::other("the checking thread ended unexpectedly")))
     }
 }
 
-/// Whether a file of `size` bytes has so many in whole pieces, or all: what can be gone on from.
+/// How much of an unfinished file of `length` bytes can be resumed: whole pieces, or all of it.
 pub fn resumable(length: u64, size: u64) -> u64 {
     match length.cmp(&size) {
         std::cmp::Ordering::Equal => size,

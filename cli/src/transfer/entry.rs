@@ -1,4 +1,4 @@
-//! A file or folder as it is announced, and the names that are allowed.
+//! An entry of an announcement.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -13,9 +13,9 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::harmless;
 
-/// Entries of one push at most.
+/// The most entries of one push.
 pub const MOST_ENTRIES: usize = 1_000_000;
-/// Bytes of all its paths at most.
+/// The most bytes of all paths of one push.
 pub const MOST_PATH_BYTES: usize = 128 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -24,27 +24,27 @@ pub enum Kind {
     File = 2,
     /// A symbolic link.
     Link = 3,
-    /// Another name of a file that was announced before it.
+    /// Another name of a file that was announced earlier.
     HardLink = 4,
 }
 
-/// What an entry has beyond those of the first version of the protocol.
+/// Fields that extensions add to an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum More {
     #[default]
     Nothing,
-    /// Where a link leads.
+    /// The target of a symbolic link.
     Target(Box<[u8]>),
-    /// How many of the bytes of a file are not in holes.
+    /// The bytes of a file that are not in holes.
     Data(u64),
-    /// The index of the file that a hard link is another name of.
+    /// The index of the file of which a hard link is another name.
     First(u32),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     pub kind: Kind,
-    /// Permissions: nine bits, without set-user-id and its kin.
+    /// The nine permission bits, without set-user-ID, set-group-ID and sticky.
     pub mode: u16,
     pub modified: (i64, u32),
     pub size: u64,
@@ -54,7 +54,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Appends it as the first version of the protocol has it.
+    /// Appends the entry in the format of protocol version 1.
     pub fn append_to(&self, bytes: &mut Vec<u8>) {
         let path = self.path.as_os_str().as_bytes();
         bytes.push(self.kind as u8);
@@ -66,7 +66,7 @@ impl Entry {
         bytes.extend(path);
     }
 
-    /// Appends it with what the extensions need.
+    /// Appends the entry with the fields of the extensions.
     pub fn append_extended_to(&self, bytes: &mut Vec<u8>, extensions: Extensions) {
         self.append_to(bytes);
         if let Some(target) = self.target() {
@@ -81,7 +81,7 @@ impl Entry {
         }
     }
 
-    /// Reads one, and refuses what must never reach a file system.
+    /// Reads an entry and rejects what must never reach a file system.
     pub fn read(fields: &mut Fields<'_>) -> Result<Self> {
         let kind = match fields.u8()? {
             1 => Kind::Folder,
@@ -91,7 +91,7 @@ impl Entry {
         Self::read_rest(kind, fields)
     }
 
-    /// Reads one as [`Entry::append_extended_to`] writes it.
+    /// Reads an entry that [`Entry::append_extended_to`] wrote.
     pub fn read_extended(fields: &mut Fields<'_>, extensions: Extensions) -> Result<Self> {
         let kind = match fields.u8()? {
             1 => Kind::Folder,
@@ -115,14 +115,18 @@ impl Entry {
         if kind == Kind::File && extensions.has(Extensions::HOLES) {
             let data = fields.u64()?;
             if data > entry.size {
-                return Err(TransferError::protocol("more data than a file has bytes"));
+                return Err(TransferError::protocol(
+                    "a file with more data than its size",
+                ));
             }
             if data < entry.size {
                 entry.more = More::Data(data);
             }
         }
         if kind != Kind::File && entry.size != 0 {
-            return Err(TransferError::protocol("a size of what has none"));
+            return Err(TransferError::protocol(
+                "a size of an entry that is not a file",
+            ));
         }
         Ok(entry)
     }
@@ -136,7 +140,9 @@ impl Entry {
         check_path(path)
             .map_err(|why| refused(format!("the name \"{}\" is refused: {why}", harmless(path))))?;
         if mode > 0o777 || modified.1 >= 1_000_000_000 || i64::try_from(size).is_err() {
-            return Err(TransferError::protocol("an entry out of range"));
+            return Err(TransferError::protocol(
+                "an entry with a value out of range",
+            ));
         }
         Ok(Self {
             kind,
@@ -148,7 +154,7 @@ impl Entry {
         })
     }
 
-    /// Where it leads, if it is a link.
+    /// The target, if it is a symbolic link.
     pub fn target(&self) -> Option<&[u8]> {
         match &self.more {
             More::Target(target) => Some(target),
@@ -156,7 +162,7 @@ impl Entry {
         }
     }
 
-    /// The index of the file that it is another name of, if it is a hard link.
+    /// The index of the file of which it is another name, if it is a hard link.
     pub fn first(&self) -> Option<u32> {
         match self.more {
             More::First(first) => Some(first),
@@ -164,12 +170,12 @@ impl Entry {
         }
     }
 
-    /// Whether it is a file in the end, under one name or several.
+    /// Whether it is a file or another name of one.
     pub fn is_file(&self) -> bool {
         matches!(self.kind, Kind::File | Kind::HardLink)
     }
 
-    /// How many of its bytes are not in holes.
+    /// The bytes that are not in holes.
     pub fn data(&self) -> u64 {
         match self.more {
             More::Data(data) => data,
@@ -177,12 +183,12 @@ impl Entry {
         }
     }
 
-    /// Bytes of its names, all of which have to be kept.
+    /// The bytes of its path and target, which the receiver must keep in memory.
     pub fn name_bytes(&self) -> usize {
         self.path.as_os_str().len() + self.target().map_or(0, <[u8]>::len)
     }
 
-    /// Its path for a person.
+    /// Its path, escaped for output.
     pub fn shown(&self) -> String {
         harmless(self.path.as_os_str().as_bytes())
     }
@@ -190,7 +196,7 @@ impl Entry {
 
 fn unknown(kind: u8) -> TransferError {
     refused(format!(
-        "an entry of kind {kind}: only files, folders and links within them are taken"
+        "an entry of kind {kind}: only files, folders and links within them are accepted"
     ))
 }
 

@@ -1,4 +1,4 @@
-//! What stops a transfer, sorted by what can be done about it.
+//! Errors that stop a transfer, by what can be done about them.
 
 use thunderbolt_transport::TransportError;
 
@@ -7,31 +7,28 @@ use crate::failure::Failure;
 
 #[derive(Debug)]
 pub enum TransferError {
-    /// The connection broke: trying again later may help.
+    /// The connection broke. Retry later.
     Broken(Failure),
-    /// The receiver takes files from somebody else: later.
+    /// The receiver is busy with another push. Retry later.
     Busy,
-    /// Nothing helps.
+    /// Retrying does not help.
     Fatal(Failure),
 }
 
 pub type Result<T> = std::result::Result<T, TransferError>;
 
 impl TransferError {
-    /// The other side does not keep to the protocol.
+    /// The peer violated the protocol.
     pub fn protocol(what: impl std::fmt::Display) -> Self {
         Self::Fatal(Failure::new(
             Exit::Peer,
-            format!("the other side does not keep to the protocol: {what}"),
+            format!("the peer violated the protocol: {what}"),
         ))
     }
 
-    /// The stream ended in the middle.
+    /// The stream ended early.
     pub fn ended() -> Self {
-        Self::Broken(Failure::new(
-            Exit::Peer,
-            "the other side ended the connection",
-        ))
+        Self::Broken(Failure::new(Exit::Peer, "the peer closed the connection"))
     }
 }
 
@@ -55,9 +52,7 @@ impl From<Failure> for TransferError {
 impl From<TransferError> for Failure {
     fn from(error: TransferError) -> Self {
         match error {
-            TransferError::Busy => {
-                Self::new(Exit::Peer, "the receiver takes files from somebody else")
-            }
+            TransferError::Busy => Self::new(Exit::Peer, "the receiver is busy with another push"),
             TransferError::Broken(failure) | TransferError::Fatal(failure) => failure,
         }
     }

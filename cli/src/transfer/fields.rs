@@ -1,8 +1,8 @@
-//! Numbers and bytes of a payload, big-endian, one after the other.
+//! The fields of a payload: big-endian numbers and bytes.
 
 use super::error::{Result, TransferError};
 
-/// Reads them. What is not there is an error, never a panic: the payload came from elsewhere.
+/// Reads fields. A missing field is an error and never a panic, because a peer sent the payload.
 pub struct Fields<'a>(pub &'a [u8]);
 
 impl<'a> Fields<'a> {

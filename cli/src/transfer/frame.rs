@@ -1,4 +1,4 @@
-//! Frames: a kind, a length, and a payload that is never long.
+//! Frames: a kind, a length and a bounded payload.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use super::error::{Result, TransferError};
 use super::PATIENCE;
 use crate::deadline::Deadline;
 
-/// Bytes of payload at most.
+/// The longest payload in bytes.
 pub const MOST: usize = 64 << 10;
-/// Kind and length.
+/// The size of the header: kind and length.
 const HEAD: usize = 5;
-/// Memory for the beginning of a payload.
+/// The initial buffer of a payload.
 const FIRST: usize = 2048;
 
 #[derive(Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ impl Frame {
         Self { kind, payload }
     }
 
-    /// Appends it as it goes over the cable.
+    /// Appends the frame in its wire format.
     pub fn append_to(&self, bytes: &mut Vec<u8>) {
         bytes.push(self.kind);
         bytes.extend((self.payload.len() as u32).to_be_bytes());
@@ -40,17 +40,17 @@ impl Frame {
         write(stream, &bytes)
     }
 
-    /// The next frame, and not a byte more: what follows may be the content of a file.
+    /// Reads the next frame, and no byte beyond it: file content may follow.
     pub fn read(stream: &DataStream) -> Result<Self> {
         Self::read_by(stream, &Deadline::after(PATIENCE))
     }
 
-    /// The same until a deadline.
+    /// Reads the next frame before a deadline.
     pub fn read_by(stream: &DataStream, deadline: &Deadline) -> Result<Self> {
         Self::read_on(stream, [0; HEAD], 0, deadline)
     }
 
-    /// The next frame, if it has begun to arrive.
+    /// Reads the next frame, if its first byte has arrived.
     pub fn read_if_there(stream: &DataStream) -> Result<Option<Self>> {
         let mut head = [0; HEAD];
         let deadline = Deadline::after(PATIENCE);
@@ -76,7 +76,7 @@ impl Frame {
                 "a message of {length} bytes"
             )));
         }
-        // What is claimed gets its memory as it comes.
+        // Allocate as the data arrive: the length is only the peer's claim.
         let mut payload = Vec::new();
         while payload.len() < length {
             let have = payload.len();

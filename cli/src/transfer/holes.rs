@@ -1,4 +1,4 @@
-//! Holes of sparse files: ranges that read as zeros and take no room on the disk.
+//! Holes of sparse files: ranges that read as zeros and occupy no disk space.
 
 use std::fs::File;
 use std::io;
@@ -8,18 +8,18 @@ use rustix::io::Errno;
 
 use super::{piece_at, PIECE};
 
-/// Extents of one piece at most. A piece with more is sent as if it had no holes.
+/// The most extents of a piece. A piece with more is sent as if it had no holes.
 pub const MOST_EXTENTS: usize = 4096;
 
-/// A range of a piece that has data, by its offset in the piece.
+/// A range with data, by its offset in the piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
     pub offset: u32,
     pub length: u32,
 }
 
-/// Where the next data is at or behind an offset, up to `end` if there is none. A file system that knows no holes
-/// has data everywhere.
+/// The offset of the first data at or after `offset`, or `end` if there is none. A file system without holes has
+/// data everywhere.
 pub fn next_data(file: &File, offset: u64, end: u64) -> io::Result<u64> {
     match seek(file, SeekFrom::Data(offset)) {
         Ok(at) => Ok(at.clamp(offset, end)),
@@ -29,17 +29,17 @@ pub fn next_data(file: &File, offset: u64, end: u64) -> io::Result<u64> {
     }
 }
 
-/// Where the next hole is at or behind an offset, up to `end`.
+/// The offset of the first hole at or after `offset`, or `end` if there is none.
 fn next_hole(file: &File, offset: u64, end: u64) -> io::Result<u64> {
     match seek(file, SeekFrom::Hole(offset)) {
         Ok(at) => Ok(at.clamp(offset, end)),
-        // The file became shorter; or its file system knows no holes.
+        // The file was truncated, or its file system does not support holes.
         Err(Errno::NXIO | Errno::INVAL | Errno::OPNOTSUPP | Errno::SPIPE) => Ok(end),
         Err(error) => Err(error.into()),
     }
 }
 
-/// The ranges between two offsets that have data.
+/// The ranges with data between two offsets.
 fn ranges(
     file: &File,
     from: u64,
@@ -51,7 +51,7 @@ fn ranges(
             return None;
         }
         let range = next_data(file, at, to).and_then(|start| {
-            // A file that changes meanwhile must not hold this up.
+            // Always advance, even if the file changes at the same time.
             let end = next_hole(file, start, to)?.max((start + 1).min(to));
             Ok((start, end))
         });
@@ -69,7 +69,7 @@ fn ranges(
     })
 }
 
-/// How many of the bytes of a file are not in holes.
+/// The bytes of a file that are not in holes.
 pub fn data(file: &File, size: u64) -> io::Result<u64> {
     ranges(file, 0, size).try_fold(0, |sum, range| {
         let (start, end) = range?;
@@ -77,7 +77,7 @@ pub fn data(file: &File, size: u64) -> io::Result<u64> {
     })
 }
 
-/// What has data between two offsets that are not further apart than a piece. `None`: all, or too many ranges.
+/// The ranges with data in a piece. `None`: all of it has data, or there are too many ranges.
 pub fn extents(file: &File, from: u64, to: u64) -> io::Result<Option<Vec<Extent>>> {
     let mut extents = Vec::new();
     for range in ranges(file, from, to) {
@@ -90,11 +90,11 @@ pub fn extents(file: &File, from: u64, to: u64) -> io::Result<Option<Vec<Extent>
             length: (end - start) as u32,
         });
     }
-    // Between two looks it became a hole.
+    // An empty list means that the range became a hole since it was last checked.
     Ok((!extents.is_empty()).then_some(extents))
 }
 
-/// Up to where a hole goes on from the beginning of a piece: whole pieces of it, or to the end of the file.
+/// The end of a hole that starts at the beginning of a piece: a piece boundary, or the end of the file.
 pub fn hole_end(file: &File, offset: u64, size: u64) -> io::Result<u64> {
     let data = next_data(file, offset, size)?;
     Ok(match data == size {
@@ -103,7 +103,7 @@ pub fn hole_end(file: &File, offset: u64, size: u64) -> io::Result<u64> {
     })
 }
 
-/// Up to where there is no piece that is nothing but a hole, from the beginning of one that is none.
+/// The end of the run of pieces with data that starts at `offset`.
 pub fn run_end(file: &File, offset: u64, size: u64) -> io::Result<u64> {
     let mut at = offset;
     loop {
@@ -117,7 +117,7 @@ pub fn run_end(file: &File, offset: u64, size: u64) -> io::Result<u64> {
     }
 }
 
-/// Whether extents are in order, and within a piece.
+/// Whether extents are sorted, disjoint and within a piece.
 pub fn are_within(extents: &[Extent], length: u64) -> bool {
     let mut end = 0;
     let fits = |extent: &Extent| {
@@ -129,7 +129,7 @@ pub fn are_within(extents: &[Extent], length: u64) -> bool {
     extents.len() <= MOST_EXTENTS && !extents.is_empty() && extents.iter().all(fits)
 }
 
-/// The bytes that extents have together.
+/// The bytes of all extents.
 pub fn total(extents: &[Extent]) -> u64 {
     extents.iter().map(|extent| u64::from(extent.length)).sum()
 }
@@ -184,7 +184,7 @@ mod tests {
         let empty = sparse(&[]);
         assert_eq!(data(&empty, SIZE).unwrap(), 0);
         assert_eq!(hole_end(&empty, 0, SIZE).unwrap(), SIZE);
-        // It became shorter than was said: that is found later.
+        // A file that is shorter than announced is detected later.
         assert_eq!(hole_end(&dense, 2 * PIECE, 3 * PIECE).unwrap(), 3 * PIECE);
     }
 

@@ -1,9 +1,9 @@
-//! Where a symbolic link leads, by its words alone: only links that stay within what is pushed are kept.
+//! Resolves symbolic links by their text alone. Only links that stay within the pushed folders are kept.
 //!
-//! A `..` counts only where it must lead up from a folder: from the one that the link is in, from those around it,
-//! or from a folder of the same push. Behind any other name it could lead up from wherever
-//! a link with that name points. So every link leads to a place below the folder that it is received into, also
-//! through other links that were pushed, then or later.
+//! A `..` is allowed only where it certainly leaves a real folder: the folder of the link, one of its parents, or
+//! a folder of the same push. After any other name it could leave the target of a link with that name. So every
+//! link leads to a place below the receiver's folder, even through other links that were pushed before or are
+//! pushed later.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -11,19 +11,19 @@ use std::path::{Path, PathBuf};
 
 use super::path::{LONGEST_NAME, LONGEST_PATH};
 
-/// What is wrong with a target wherever the link is.
+/// Checks what can be checked without the place of the link.
 pub fn check_target(target: &[u8]) -> Result<(), &'static str> {
     match target {
         [] => Err("its target is empty"),
         [b'/', ..] => Err("its target is absolute"),
         _ if target.len() > LONGEST_PATH => Err("its target is too long"),
-        _ if target.contains(&0) => Err("its target has a zero byte in it"),
+        _ if target.contains(&0) => Err("its target contains a NUL byte"),
         _ => Ok(()),
     }
 }
 
-/// Where a link leads, relative to the folder that the push is received into; empty for that folder itself.
-/// `is_folder` tells the folders of the push.
+/// The place to which a link leads, relative to the receiver's folder; empty for that folder itself. `is_folder`
+/// knows the folders of the push.
 pub fn resolve(
     link: &Path,
     target: &[u8],
@@ -38,13 +38,15 @@ pub fn resolve(
             b".." => {
                 let is_real = from.starts_with(&at) || is_folder(&at);
                 if !is_real {
-                    return Err("its target has .. behind a name that is no folder of the push");
+                    return Err("its target has .. after a name that is not a folder of the push");
                 }
                 if !at.pop() {
-                    return Err("it leads out of what is pushed");
+                    return Err("it leads outside of the pushed folders");
                 }
             }
-            _ if name.len() > LONGEST_NAME => return Err("a part of its target is too long"),
+            _ if name.len() > LONGEST_NAME => {
+                return Err("its target has a component that is too long")
+            }
             _ => at.push(OsStr::from_bytes(name)),
         }
     }

@@ -1,4 +1,4 @@
-//! The messages of both sides, and their bytes.
+//! The messages of both sides and their encoding.
 
 use std::fmt;
 
@@ -11,32 +11,32 @@ use super::frame::{Frame, MOST};
 use super::holes::{are_within, Extent};
 use super::{SessionId, PIECE};
 
-/// What the pusher says.
+/// A message of the pusher.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Pusher {
-    /// It still works.
+    /// A sign of life.
     Alive,
-    /// Part of what it has.
+    /// Some of its entries.
     Entries(Vec<Entry>),
-    /// That was all.
+    /// The end of the announcement, with its totals.
     Announced { entries: u32, bytes: u64 },
-    /// This stream helps with a push that was announced on another.
+    /// This stream joins a push that another one announced.
     Join(SessionId),
-    /// The next file.
+    /// The index of the next file.
     File(u32),
-    /// Up to here the receiver's part of it is right.
+    /// The receiver's content is correct up to this offset.
     Start(u64),
-    /// So many bytes of it follow, with this checksum.
+    /// This many bytes of the file follow, with this checksum.
     Data { length: u64, sum: Checksum },
-    /// It cannot be read, or changed. A file that was begun ends with this.
+    /// The file could not be read, or changed. Ends a file that was started.
     Skipped { index: u32, why: String },
-    /// No more files on this stream.
+    /// No more files follow on this stream.
     Finished,
-    /// Part of what it has, with what the extensions need.
+    /// Some of its entries, with the fields of the extensions.
     Extended(Extensions, Vec<Entry>),
-    /// So many bytes of the file are a hole: whole pieces, or all up to its end.
+    /// This many bytes of the file are a hole: whole pieces, or up to its end.
     Hole(u64),
-    /// So many bytes of it have this checksum; those of the extents follow, the others are holes.
+    /// A piece with holes and its checksum. Only the bytes of the extents follow.
     Sparse {
         length: u64,
         sum: Checksum,
@@ -44,50 +44,50 @@ pub enum Pusher {
     },
 }
 
-/// What the receiver wants of an entry.
+/// The receiver's need of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Want {
-    /// Nothing: it is there.
+    /// Nothing: it exists already.
     Nothing,
-    /// Its content, of which the first `have` bytes may be there.
+    /// Its content, of which the first `have` bytes may exist already.
     Content { have: u64 },
-    /// Only whether the file of that name and size has this content: it is not to be overwritten.
+    /// Only a comparison with the existing file of the same size, which must not be overwritten.
     Comparison,
 }
 
-/// What the receiver says.
+/// A message of the receiver.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Receiver {
-    /// What it wants of the entries from `first` on.
+    /// Its need of the entries from `first` on.
     Plan { first: u32, wants: Vec<Want> },
-    /// Files may come; more streams join with this.
+    /// Ready for files. More streams join with this identifier.
     Ready(SessionId),
     /// Checksums of the pieces that it has of a file.
     Sums(Vec<Checksum>),
-    /// What became of a file: an exit code, and words if it is not 0.
+    /// The result of a file: an exit code, and a reason if it is not 0.
     Result { index: u32, code: u8, why: String },
-    /// It takes nothing more: an exit code, and why.
+    /// The push is refused or ended: an exit code and a reason.
     Refused { code: u8, why: String },
-    /// All files of this stream are in their places.
+    /// All files of this stream are complete.
     Done,
-    /// In place of the checksums of so many pieces: they are nothing but a hole.
+    /// This many pieces are holes. Replaces their checksums.
     Zeros(u64),
 }
 
-/// In place of an exit code: another push is under way.
+/// Replaces an exit code: another push is in progress.
 pub const BUSY: u8 = 100;
-/// Wants in one message, and checksums.
+/// The most wants, and the most checksums, of one message.
 pub const AT_ONCE: usize = 4096;
-/// Entries in one message: with the longest paths they fit, and with the longest targets of links.
+/// The entries of one message, which fit even with the longest paths and link targets.
 pub const ENTRIES_AT_ONCE: usize = 15;
 pub const EXTENDED_AT_ONCE: usize = 7;
 const LONGEST_TEXT: usize = 1024;
 
-/// The error of a message that its sender may not send now.
+/// The error of a message that the protocol does not allow now.
 pub fn out_of_turn(message: &impl fmt::Debug) -> TransferError {
     let text = format!("{message:?}");
     let name: String = text.chars().take_while(|c| c.is_alphanumeric()).collect();
-    TransferError::protocol(format!("{name} out of turn"))
+    TransferError::protocol(format!("unexpected message {name}"))
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -103,7 +103,7 @@ fn with_text(mut payload: Vec<u8>, text: &str) -> Vec<u8> {
     payload
 }
 
-/// The length of a piece.
+/// Reads the length of a piece.
 fn piece(fields: &mut Fields<'_>) -> Result<u64> {
     match fields.u64()? {
         length @ 1..=PIECE => Ok(length),
@@ -158,7 +158,7 @@ impl Pusher {
         Frame::new(kind, payload)
     }
 
-    /// Reads what a pusher says to which these extensions were granted.
+    /// Decodes a message of a pusher to which these extensions were granted.
     pub fn from_frame(frame: &Frame, extensions: Extensions) -> Result<Self> {
         let mut fields = Fields(&frame.payload);
         let message = match frame.kind {
@@ -204,7 +204,7 @@ impl Pusher {
                     extents.push(Extent { offset, length });
                 }
                 if !are_within(&extents, length) {
-                    return Err(TransferError::protocol("data outside of its piece"));
+                    return Err(TransferError::protocol("extents outside of their piece"));
                 }
                 Self::Sparse {
                     length,
@@ -212,7 +212,7 @@ impl Pusher {
                     extents,
                 }
             }
-            other => return Err(TransferError::protocol(format!("message {other}"))),
+            other => return Err(TransferError::protocol(format!("unknown message {other}"))),
         };
         fields.end()?;
         Ok(message)
@@ -235,7 +235,7 @@ impl Want {
             (0, _) => Ok(Self::Nothing),
             (1, have) => Ok(Self::Content { have }),
             (2, _) => Ok(Self::Comparison),
-            (other, _) => Err(TransferError::protocol(format!("wish {other}"))),
+            (other, _) => Err(TransferError::protocol(format!("unknown want {other}"))),
         }
     }
 }
@@ -293,7 +293,7 @@ impl Receiver {
             },
             0x86 => Self::Done,
             0x87 => Self::Zeros(fields.u64()?),
-            other => return Err(TransferError::protocol(format!("message {other}"))),
+            other => return Err(TransferError::protocol(format!("unknown message {other}"))),
         };
         fields.end()?;
         Ok(message)
@@ -349,7 +349,7 @@ mod tests {
         let wants = vec![Want::Nothing, Want::Content { have: 5 }, Want::Comparison];
         for message in [
             Receiver::Plan { first: 3, wants },
-            // What says that the plan is being made.
+            // An empty plan is a sign of life.
             Receiver::Plan {
                 first: 0,
                 wants: Vec::new(),

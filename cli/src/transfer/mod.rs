@@ -1,4 +1,4 @@
-//! What `push` and `receive` say to each other: docs/DCF-TB.md.
+//! The protocol between `push` and `receive`: docs/DCF-TB.md.
 
 pub mod checksums;
 pub mod entry;
@@ -14,22 +14,23 @@ pub mod progress;
 #[cfg(test)]
 mod property_tests;
 pub mod sizes;
+pub mod summary;
 
 use std::time::Duration;
 
-/// Bytes of a file that have a checksum of their own: what a broken cable can cost.
+/// The size of a piece, which has its own checksum: a broken connection costs at most one piece.
 pub const PIECE: u64 = 4 << 20;
-/// Pieces up to this size go through memory: the way through the kernel has its price too.
+/// Smaller pieces are copied through user space, where splicing costs more than it saves.
 pub const SMALL: u64 = 256 << 10;
-/// How long the other side may say nothing. Checking what is there already makes it say that it lives.
+/// The longest silence of the other side. A side that is busy for longer sends a sign of life.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-/// Streams that one push may use.
+/// The most streams of one push.
 pub const MOST_STREAMS: u16 = 16;
 
-/// Names a push among those that join it with more streams.
+/// Identifies a push to the streams that join it.
 pub type SessionId = [u8; 16];
 
-/// How many pieces so many bytes are.
+/// The number of pieces of this many bytes.
 pub fn pieces(bytes: u64) -> u64 {
     bytes.div_ceil(PIECE)
 }

@@ -1,22 +1,22 @@
-//! Paths and names as they may be announced, and the names of unfinished files.
+//! The rules for paths in an announcement, and the names of unfinished files.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-/// Bytes of a path at most (PATH_MAX without its end).
+/// The longest path (PATH_MAX without the terminating NUL).
 pub const LONGEST_PATH: usize = 4095;
-/// Bytes of a name at most (NAME_MAX).
+/// The longest name (NAME_MAX).
 pub const LONGEST_NAME: usize = 255;
-/// Folders in folders at most.
+/// The deepest nesting of folders.
 const DEEPEST: usize = 128;
-/// What the name of an unfinished file ends with.
+/// The suffix of the name of an unfinished file.
 pub const PART: &str = ".dcf-part";
-/// The longest name that fits between a dot and that.
+/// The longest name that fits between a dot and the suffix.
 const LONGEST_IN_PART: usize = LONGEST_NAME - PART.len() - 1;
 
-/// Why a path from elsewhere must not be used, if so. What passes names something below the folder
-/// that it is opened in, one component after the other.
+/// Checks a path from a peer. A path that passes names something below the folder in which it is opened component
+/// by component.
 pub fn check_path(path: &[u8]) -> std::result::Result<(), &'static str> {
     if path.is_empty() {
         return Err("it is empty");
@@ -28,37 +28,37 @@ pub fn check_path(path: &[u8]) -> std::result::Result<(), &'static str> {
         return Err("it is absolute");
     }
     if path.contains(&0) {
-        return Err("it has a zero byte in it");
+        return Err("it contains a NUL byte");
     }
     let mut depth = 0;
     for name in path.split(|byte| *byte == b'/') {
         match name {
-            b"" => return Err("a part of it is empty"),
-            b"." | b".." => return Err("a part of it is . or .."),
-            _ if name.len() > LONGEST_NAME => return Err("a part of it is too long"),
-            _ if is_part_name(name) => return Err("it is that of an unfinished file"),
+            b"" => return Err("it has an empty component"),
+            b"." | b".." => return Err("it has a component . or .."),
+            _ if name.len() > LONGEST_NAME => return Err("it has a component that is too long"),
+            _ if is_part_name(name) => return Err("it is reserved for unfinished files"),
             _ => depth += 1,
         }
     }
     match depth <= DEEPEST {
         true => Ok(()),
-        false => Err("it is too deep"),
+        false => Err("it is nested too deeply"),
     }
 }
 
-/// Whether it is a name that [`part_name`] gives.
+/// Whether [`part_name`] produces such names.
 pub fn is_part_name(name: &[u8]) -> bool {
     name.starts_with(b".") && name.ends_with(PART.as_bytes())
 }
 
-/// The name under which a file grows, beside its place.
+/// The name of the unfinished file, beside its place.
 pub fn part_name(name: &OsStr) -> PathBuf {
     let bytes = name.as_bytes();
     let mut part = vec![b'.'];
     if bytes.len() <= LONGEST_IN_PART {
         part.extend(bytes);
     } else {
-        // No room for all of it: its beginning, and what tells it from others that begin so.
+        // A long name is cut and gets a hash, so that it differs from others with the same beginning.
         let hash = xxhash_rust::xxh3::xxh3_128(bytes);
         part.extend(&bytes[..LONGEST_IN_PART - 33]);
         part.extend(format!("-{hash:032x}").bytes());
@@ -67,7 +67,8 @@ pub fn part_name(name: &OsStr) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(&part))
 }
 
-/// Another name for the same, where another user holds that one: nobody else chooses `number`.
+/// An alternative name, for when another user's file has the usual one. `number` is random, so that nobody can
+/// predict the name.
 pub fn other_part_name(name: &OsStr, number: u64) -> PathBuf {
     let mut other = name.as_bytes().to_vec();
     other.extend(format!("~{number:016x}").bytes());

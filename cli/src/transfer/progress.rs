@@ -1,4 +1,4 @@
-//! The bar of a transfer: how much, how fast, how long yet. On a terminal only.
+//! The progress bar of a transfer, on a terminal only.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output::{self, Verbosity};
 
-/// How often it is drawn without anything happening.
+/// How often the bar is redrawn without progress.
 const TICK: Duration = Duration::from_millis(250);
 
-/// A bar, gone from the screen with this value.
+/// A progress bar, which is removed from the screen when it is dropped.
 pub struct Progress(ProgressBar);
 
 impl Progress {
-    /// A bar of which `done` of `total` bytes are there.
+    /// Creates a bar at `done` of `total` bytes.
     pub fn new(done: u64, total: u64) -> Self {
         let target = if output::wants(Verbosity::Normal) {
             ProgressDrawTarget::stderr()
@@ -29,7 +29,7 @@ impl Progress {
         .progress_chars("█▉▊▋▌▍▎▏ ");
         bar.set_style(style);
         bar.set_position(done);
-        // What was there already says nothing about the rate.
+        // Existing data must not count for the rate.
         bar.reset_eta();
         if !bar.is_hidden() {
             bar.enable_steady_tick(TICK);
@@ -38,7 +38,7 @@ impl Progress {
         Self(bar)
     }
 
-    /// Takes it off the screen, for the last word.
+    /// Removes the bar from the screen.
     pub fn clear(&self) {
         self.0.finish_and_clear();
         output::set_bars(None);
@@ -53,7 +53,7 @@ impl Progress {
         self.0.inc(bytes);
     }
 
-    /// What had been counted as done was not right.
+    /// Subtracts bytes that were counted as done and were wrong.
     pub fn take_back(&self, bytes: u64) {
         self.0.dec(bytes);
     }

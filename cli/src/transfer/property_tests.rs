@@ -1,4 +1,4 @@
-//! Messages of any bytes: they are read or refused, and what is read keeps to the limits.
+//! Messages of arbitrary bytes are decoded or rejected, and decoded values respect the limits.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -12,7 +12,7 @@ use super::message::{Pusher, Receiver};
 use super::path::check_path;
 use super::PIECE;
 
-/// Bytes of a payload, often ones that nearly are something.
+/// A payload, often one that is nearly valid.
 fn payload() -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![Just(0), 0..8_u8, Just(b'.'), Just(b'/'), any::<u8>()];
     vec(byte, 0..120)
@@ -54,7 +54,7 @@ proptest! {
             }
             _ => {}
         }
-        // What is read is what was written.
+        // Encoding a decoded message gives the same bytes.
         if !matches!(message, Pusher::Skipped { .. }) {
             prop_assert_eq!(message.frame(), frame);
         }
@@ -65,7 +65,8 @@ proptest! {
         let _ = Receiver::from_frame(&Frame::new(kind, payload));
     }
 
-    /// The kernel's way through a tree, in which any name that is no folder of the push is a link to the top.
+    /// Resolves like the kernel, in a tree where every name that is not a folder of the push is a link to the
+    /// top.
     #[test]
     fn no_link_leads_out_whatever_other_names_are(
         depth in 0..4_usize,

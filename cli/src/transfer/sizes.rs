@@ -1,9 +1,9 @@
-//! How much of a push is still to come.
+//! The amount of data that a push has yet to transfer.
 
 use super::entry::Entry;
 use super::message::Want;
 
-/// Bytes that the disk will have to take: holes take none.
+/// The disk space that the wanted files need, without their holes.
 pub fn needed(entries: &[Entry], wants: &[Want]) -> u64 {
     entries
         .iter()
@@ -15,7 +15,7 @@ pub fn needed(entries: &[Entry], wants: &[Want]) -> u64 {
         .fold(0, u64::saturating_add)
 }
 
-/// Bytes of files that are to come, with those of holes.
+/// The size of the wanted files, with their holes.
 pub fn missing(entries: &[Entry], wants: &[Want]) -> u64 {
     entries
         .iter()

@@ -1,11 +1,11 @@
-//! What is pushed and where it arrives.
+//! The folders of a pusher and a receiver.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use testkit::Host;
+use testkit::{wait_until, Cable, Host};
 
 use super::{tool, Ended, Tool};
 
@@ -72,6 +72,16 @@ impl Folders {
         tool
     }
 
+    /// Starts a slow push of `out/file` from host A to host B, and waits until more than [`SOME`] has arrived.
+    pub fn push_slowly(&self, cable: &Cable, size: usize, arguments: &[&str]) -> Tool {
+        let file = self.write("out/file", content(size));
+        slow(cable.a());
+        let push = tool(cable.a(), &[&["push", &file], arguments].concat());
+        let pusher = Tool::start(push);
+        wait_until("some of it arrives", LONG, || self.arrived("file") > SOME);
+        pusher
+    }
+
     /// Bytes that have arrived of an unfinished file.
     pub fn arrived(&self, name: &str) -> u64 {
         fs::metadata(self.at(&format!("in/.{name}.dcf-part"))).map_or(0, |part| part.len())
@@ -128,6 +138,9 @@ pub fn slow(host: &Host) {
 pub fn fast(host: &Host) {
     host.traffic_control(&["qdisc", "delete", "dev", "thunderbolt0", "root"]);
 }
+
+/// How much has arrived when a test interrupts a slow push.
+pub const SOME: u64 = 10 << 20;
 
 /// Long enough for a slow transfer on a busy machine.
 pub const LONG: Duration = Duration::from_secs(120);

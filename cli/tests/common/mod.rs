@@ -34,7 +34,7 @@ pub fn local(arguments: &[&str]) -> Command {
     command
 }
 
-/// Without what the environment of the tests may say to it.
+/// Without variables of the tests' environment that affect it.
 pub fn plain(command: &mut Command) -> &mut Command {
     for name in [
         "DCF_TB_INTERFACE",
@@ -130,7 +130,7 @@ impl Tool {
     fn wait(&mut self, text: &str, seen: impl Fn(&Self) -> bool) {
         let mut ended = false;
         wait_until(&format!("it prints {text:?}"), GENEROUS, || {
-            // What it printed last may come after its end is seen.
+            // Its last output may arrive after its end was seen.
             let was_ended = ended;
             ended = self.child.try_wait().expect("our own child").is_some();
             if ended {
@@ -179,7 +179,7 @@ impl Tool {
 
 impl Drop for Tool {
     fn drop(&mut self) {
-        // Both fail when it has ended already, which is well.
+        // Both fail if it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

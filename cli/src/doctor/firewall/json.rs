@@ -1,4 +1,4 @@
-//! Rules as `nft -j list ruleset` prints them (libnftables-json(5)).
+//! Parses the output of `nft -j list ruleset` (libnftables-json(5)).
 
 use std::net::Ipv6Addr;
 
@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::packet::{Field, Way, ICMPV6, IPV6, TCP, UDP};
 use super::rules::{Base, Chain, Rule, Step, Test, Value, Values, Verdict};
 
-/// The chains that IPv6 packets pass. `None`: this is no list of rules.
+/// Parses the chains for IPv6 packets. `None`: this is not a list of rules.
 pub fn read(text: &str) -> Option<Vec<Chain>> {
     let all: Json = serde_json::from_str(text).ok()?;
     let all = all.get("nftables")?.as_array()?;
@@ -28,7 +28,7 @@ pub fn read(text: &str) -> Option<Vec<Chain>> {
         let table = key(entry, "table")?;
         let flags = flags(&table);
         let is_asleep = flags.iter().any(|flag| flag == "dormant");
-        // Version 1.0.6 prints something else in place of a flag.
+        // Version 1.0.6 prints something else instead of a flag.
         let is_known = |flag: &String| ["owner", "persist"].contains(&flag.as_str());
         let may_sleep = !flags.iter().all(is_known);
         let base = entry.get("hook").filter(|_| !is_asleep);
@@ -68,7 +68,7 @@ pub fn read(text: &str) -> Option<Vec<Chain>> {
     Some(chains)
 }
 
-/// Which way packets go at a hook. Those that are forwarded are not this host's.
+/// The direction of packets at a hook. Forwarded packets are not this host's.
 pub fn way(hook: &str) -> Option<Way> {
     match hook {
         "ingress" | "prerouting" | "input" => Some(Way::In),
@@ -85,7 +85,7 @@ fn word<'a>(entry: &'a Json, key: &str) -> &'a str {
     entry.get(key).and_then(Json::as_str).unwrap_or_default()
 }
 
-/// A name with its family in front, which belongs to it.
+/// A name prefixed by its family.
 fn key(entry: &Json, name: &str) -> Option<String> {
     Some(format!(
         "{} {}",
@@ -105,7 +105,7 @@ fn words(list: Option<&Json>) -> Vec<String> {
         .collect()
 }
 
-/// The tables that iptables-nft made: nft shows what it does not know of their rules as `xt`.
+/// The tables of iptables-nft: nft prints the matches that it does not know as `xt`.
 pub fn of_iptables(text: &str) -> Vec<String> {
     let all: Json = serde_json::from_str(text).unwrap_or_default();
     let all = all.get("nftables").and_then(Json::as_array);
@@ -134,7 +134,7 @@ fn has_word(list: Option<&Json>, word: &str) -> bool {
     }
 }
 
-/// Statements that let the packet go on as it is.
+/// Statements that do not affect the packet.
 const HARMLESS: [&str; 12] = [
     "counter",
     "log",
@@ -169,7 +169,7 @@ impl Reader<'_> {
             "match" => vec![Step::Test(self.test(content))],
             "vmap" => self.map(content),
             "notrack" => vec![Step::Untrack],
-            // As often as that, and no more.
+            // Match only up to a limit.
             "limit" | "quota" | "ct count" | "meter" => vec![Step::Test(Test::unknown())],
             "set" if content.get("stmt").is_none() => Vec::new(),
             "set" => vec![Step::Test(Test::unknown())],
@@ -215,7 +215,7 @@ impl Reader<'_> {
         };
         let Some(entries) = entries.and_then(Json::as_array) else {
             return match named {
-                // Without elements it says nothing.
+                // A map without elements has no effect.
                 Some(_) => Vec::new(),
                 None => unknown(),
             };
@@ -264,13 +264,13 @@ impl Reader<'_> {
     }
 }
 
-/// Whether rules, or time, change what is in a set.
+/// Whether rules or timeouts can change the elements of a set.
 fn changes(set: &Json) -> bool {
     let flags = set.get("flags");
     has_word(flags, "dynamic") || has_word(flags, "timeout") || set.get("size").is_some()
 }
 
-/// Marks and the like: nothing of the packet that the other host sees, nor where it goes.
+/// Whether only a mark or the like is changed, not the packet's content or destination.
 fn is_mark(content: &Json) -> bool {
     let key = content.get("key");
     ["meta", "ct", "tcp option"]
@@ -332,7 +332,7 @@ pub fn header(protocol: &str, field: &str) -> Field {
     }
 }
 
-/// Below some numbers, or above them.
+/// The range below or above a number.
 fn beside(values: &Values, above: bool, with: bool) -> Values {
     let one = |value: &Value| match (value, above, with) {
         (Value::Range(number, _), true, true) => Some(Value::Range(*number, u128::MAX)),
@@ -378,7 +378,7 @@ fn single(field: &Field, value: &Json) -> Option<Value> {
     }
 }
 
-/// Addresses that begin alike.
+/// The range of addresses with a prefix.
 pub fn prefix(address: &str, bits: u32) -> Option<Value> {
     let address = u128::from(address.parse::<Ipv6Addr>().ok()?);
     let rest = match bits {
@@ -397,7 +397,7 @@ pub fn named(field: &Field, text: &str) -> Option<Value> {
             "tcp" => number(TCP.into()),
             "udp" => number(UDP.into()),
             "ipv6-icmp" | "icmpv6" | "icmp6" => number(ICMPV6.into()),
-            // Those of other protocols are none of these three.
+            // Other protocols differ from these three.
             "icmp" => number(1),
             "udplite" => number(136),
             "esp" => number(50),

@@ -1,4 +1,4 @@
-//! Whether a packet filter of this host stands between: what its rules do with the packets of this transport.
+//! Checks whether a packet filter of this host drops packets of this transport.
 
 mod json;
 mod packet;
@@ -12,11 +12,11 @@ use packet::{Packet, Ports, Way};
 use rules::{Chain, Judge, Outcomes};
 
 const CHECK: &str = "firewall";
-/// The tables that the kernel has beside nftables, and who reads and writes them.
+/// The legacy tables of the kernel, and the programs that read and write them.
 const LEGACY: &str = "ip6tables-legacy";
 const LEGACY_SAVE: &str = "ip6tables-legacy-save";
-/// What no finding here covers.
-const LIMITS: &str = "XDP, tc and BPF programs are not judged";
+/// The limits of this check.
+const LIMITS: &str = "XDP, tc and BPF programs are not checked";
 
 pub fn all(sys: &SysRoot, interface: Option<&str>, (control, data): (u16, u16)) -> Finding {
     let range = sys.read("proc/sys/net/ipv4/ip_local_port_range");
@@ -35,14 +35,14 @@ pub fn all(sys: &SysRoot, interface: Option<&str>, (control, data): (u16, u16)) 
     }
 }
 
-/// All chains that IPv6 packets pass, or why they are not known.
+/// All chains for IPv6 packets, or why they are unknown.
 fn read(sys: &SysRoot) -> Result<Vec<Chain>, String> {
     let mut chains = nftables(sys)?;
-    // The older tables of the kernel, beside nftables. Only root can read which there are.
+    // The legacy tables exist besides nftables. Only root can list them.
     const NAMES: &str = "proc/net/ip6_tables_names";
     if sys.exists(NAMES) {
         let names = sys.read(NAMES);
-        let names = names.ok_or_else(|| format!("/{NAMES} cannot be read"))?;
+        let names = names.ok_or_else(|| format!("cannot read /{NAMES}"))?;
         if !names.is_empty() {
             chains.extend(save::read(&sys.ask(&[LEGACY_SAVE])?, LEGACY));
         }
@@ -56,15 +56,15 @@ fn nftables(sys: &SysRoot) -> Result<Vec<Chain>, String> {
     let why = match answer {
         Ok(text) => match json::read(&text) {
             Some(chains) => return Ok(with_iptables(sys, chains, &json::of_iptables(&text))),
-            None => "what `nft -j list ruleset` prints is not understood".to_owned(),
+            None => "cannot parse the output of `nft -j list ruleset`".to_owned(),
         },
         Err(why) => why,
     };
     if let Ok(text) = sys.ask(&["nft", "list", "ruleset"]) {
-        let unread = || "what `nft list ruleset` prints is not understood".to_owned();
+        let unread = || "cannot parse the output of `nft list ruleset`".to_owned();
         return text::read(&text).ok_or_else(unread);
     }
-    // Those that manage rules have made some.
+    // A manager of rules has certainly made some.
     let is_managed = has_ufw(sys) || sys.exists("run/firewalld");
     match has_no_nftables(sys) && !is_managed && !has_answered {
         true => Ok(Vec::new()),
@@ -72,7 +72,7 @@ fn nftables(sys: &SysRoot) -> Result<Vec<Chain>, String> {
     }
 }
 
-/// Tables of iptables-nft as ip6tables-save tells them, which knows all of their matches.
+/// Replaces the tables of iptables-nft by the output of ip6tables-save, which knows all of their matches.
 fn with_iptables(sys: &SysRoot, mut chains: Vec<Chain>, tables: &[String]) -> Vec<Chain> {
     if tables.is_empty() {
         return chains;
@@ -91,8 +91,8 @@ fn with_iptables(sys: &SysRoot, mut chains: Vec<Chain>, tables: &[String]) -> Ve
     chains
 }
 
-/// Whether the kernel has no nfnetlink here, without which nobody can have made rules of nftables: its socket
-/// would be listed (NETLINK_NETFILTER is 12).
+/// Whether the kernel has no nfnetlink, without which there can be no nftables rules: its socket would be listed
+/// (NETLINK_NETFILTER is 12).
 fn has_no_nftables(sys: &SysRoot) -> bool {
     !sys.exists("sys/module/nf_tables")
         && sys.read("proc/net/netlink").is_some_and(|table| {
@@ -102,7 +102,7 @@ fn has_no_nftables(sys: &SysRoot) -> bool {
         })
 }
 
-/// What all chains together do with a packet, and the chain that does the worst.
+/// The outcome of a packet in all chains, and the chain with the worst outcome.
 fn outcome<'a>(chains: &'a [Chain], packet: &Packet<'a>) -> (Outcomes, Option<&'a Chain>) {
     let mut judge = Judge::new(chains, packet.clone());
     let mut worst = (
@@ -132,7 +132,7 @@ fn judged(sys: &SysRoot, chains: &[Chain], interface: Option<&str>, ports: Ports
     if chains.iter().all(does_nothing) {
         return Finding::good(
             CHECK,
-            format!("neither nftables nor ip6tables has a rule for IPv6 ({LIMITS})"),
+            format!("no nftables or ip6tables rules for IPv6 ({LIMITS})"),
         );
     }
     let packets = packet::all(interface, ports);
@@ -145,10 +145,10 @@ fn judged(sys: &SysRoot, chains: &[Chain], interface: Option<&str>, ports: Ports
         .collect();
     let Some(name) = interface else {
         return match outcomes.iter().any(|(_, outcomes, _)| outcomes.drop) {
-            true => Finding::unknown(CHECK, "there are rules, and no interface to judge them for"),
+            true => Finding::unknown(CHECK, "there are rules, but no interface to check them for"),
             false => Finding::good(
                 CHECK,
-                format!("the rules accept what the cable needs on every interface ({LIMITS})"),
+                format!("the rules accept all required packets on every interface ({LIMITS})"),
             ),
         };
     };
@@ -156,7 +156,7 @@ fn judged(sys: &SysRoot, chains: &[Chain], interface: Option<&str>, ports: Ports
         .iter()
         .filter(|(_, outcomes, _)| outcomes.drop && !outcomes.accept)
         .collect();
-    // What only searches need is worth a word when all else arrives.
+    // Packets that only discovery needs are reported only if everything else passes.
     let is_for_searches = |packet: &Packet| packet.is_answer_to_a_search;
     let only_searches = dropped.iter().all(|(packet, ..)| is_for_searches(packet));
     if !only_searches {
@@ -170,12 +170,12 @@ fn judged(sys: &SysRoot, chains: &[Chain], interface: Option<&str>, ports: Ports
             Some((packet, _, chain)) => Finding::unknown(
                 CHECK,
                 format!(
-                    "whether {} passes {} on {name} cannot be told from its rules",
+                    "cannot determine from the rules whether {} passes {} on {name}",
                     packet.what,
                     chain.map_or_else(String::new, place)
                 ),
             )
-            .advise("try it: `dcf-tb ping` and `dcf-tb discover` with `dcf-tb listen` over there"),
+            .advise("test it: run `dcf-tb listen` on the other host, and `dcf-tb ping` and `dcf-tb discover` here"),
             None => Finding::good(
                 CHECK,
                 format!(
@@ -202,8 +202,9 @@ fn judged(sys: &SysRoot, chains: &[Chain], interface: Option<&str>, ports: Ports
         whats.join(", ")
     );
     let finding = match only_searches {
-        true => Finding::warning(CHECK, text)
-            .advise("`dcf-tb discover` finds nobody from here; a peer that is named is reached:"),
+        true => Finding::warning(CHECK, text).advise(
+            "`dcf-tb discover` finds no peers from here; a peer given by address is reached:",
+        ),
         false => Finding::problem(CHECK, text),
     };
     mend(sys, &places, name)
@@ -215,7 +216,7 @@ fn place(chain: &Chain) -> String {
     format!("the chain {} of table {}", chain.name, chain.table)
 }
 
-/// Commands that let everything pass that comes and goes on the interface, by the means of who made the rules.
+/// Commands that accept all packets on the interface, by the tool that made the rules.
 fn mend(sys: &SysRoot, places: &[&Chain], name: &str) -> Vec<Fix> {
     if has_ufw(sys) {
         return vec![
@@ -262,14 +263,14 @@ fn has_ufw(sys: &SysRoot) -> bool {
         .is_some_and(|text| text.lines().any(|line| line.trim() == "ENABLED=yes"))
 }
 
-/// What can be said when the rules in the kernel are not known: only what managers of them were told.
+/// The finding without the kernel's rules: it relies on what managers of rules have recorded.
 fn unread(sys: &SysRoot, why: &str, interface: Option<&str>, ports: Ports) -> Finding {
     let unknown = || {
         Finding::unknown(
             CHECK,
-            format!("the rules of the kernel's packet filter are not known: {why}"),
+            format!("the kernel's packet filter rules are unknown: {why}"),
         )
-        .advise("as root, with nft installed, doctor reads them")
+        .advise("run doctor as root, with nft installed, to read them")
     };
     let Some(name) = interface else {
         return unknown();
@@ -279,7 +280,7 @@ fn unread(sys: &SysRoot, why: &str, interface: Option<&str>, ports: Ports) -> Fi
         return match dropped.is_empty() {
             false => Finding::problem(
                 CHECK,
-                format!("ufw is on, and drops on {name}: {}", dropped.join(", ")),
+                format!("ufw is active and drops on {name}: {}", dropped.join(", ")),
             )
             .fixed_by(Fix::new(["ufw", "allow", "in", "on"]).names([name])),
             true => unknown(),
@@ -290,11 +291,13 @@ fn unread(sys: &SysRoot, why: &str, interface: Option<&str>, ports: Ports) -> Fi
         return match zones {
             Ok(zones) if is_trusted(&zones, name) => Finding::note(
                 CHECK,
-                format!("firewalld has {name} in its zone \"trusted\"; what other rules there are is not known: {why}"),
+                format!(
+                    "firewalld has {name} in its zone \"trusted\"; other rules are unknown: {why}"
+                ),
             ),
             Ok(_) => Finding::warning(
                 CHECK,
-                format!("firewalld is on, and {name} is not in its zone \"trusted\""),
+                format!("firewalld is active, and {name} is not in its zone \"trusted\""),
             )
             .fixed_by(trust(name)),
             Err(_) => unknown(),
@@ -303,14 +306,14 @@ fn unread(sys: &SysRoot, why: &str, interface: Option<&str>, ports: Ports) -> Fi
     unknown()
 }
 
-/// What ufw's own list surely drops of the packets that begin something and come in.
+/// The packets that ufw's own list certainly drops, of those that start something and arrive here.
 fn ufw_drops(sys: &SysRoot, name: &str, ports: Ports) -> Vec<String> {
     let rules = sys.read("etc/ufw/user6.rules").unwrap_or_default();
     let accepts = sys.read("etc/default/ufw").is_some_and(|text| {
         let policy = |line: &str| line.trim() == "DEFAULT_INPUT_POLICY=\"ACCEPT\"";
         text.lines().any(policy)
     });
-    // The list lies in chains that ufw's others jump to; its policy is what remains.
+    // Other chains of ufw jump to this list; its policy applies at the end.
     let rules = format!("*filter\n:ufw6-user-input -\n{rules}");
     let mut chains = save::read(&rules, "ip6");
     let list = chains
@@ -333,7 +336,7 @@ fn ufw_drops(sys: &SysRoot, name: &str, ports: Ports) -> Vec<String> {
     dropped.map(|packet| packet.what.clone()).collect()
 }
 
-/// Whether a zone "trusted" is followed by a line with this interface.
+/// Whether the zone "trusted" has this interface.
 fn is_trusted(zones: &str, name: &str) -> bool {
     let mut trusted = false;
     for line in zones.lines() {

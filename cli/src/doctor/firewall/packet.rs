@@ -1,18 +1,18 @@
-//! The packets that this transport lives on, and what rules may ask of them.
+//! The packets that this transport needs, and their fields.
 
-/// Which way the packets go that a chain sees.
+/// The direction of the packets of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     In,
     Out,
 }
 
-/// What a rule looks at.
+/// A field that a rule tests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Field {
     InInterface,
     OutInterface,
-    /// That of the transport layer.
+    /// The transport protocol.
     Protocol,
     /// IPv4 or IPv6.
     Family,
@@ -20,13 +20,13 @@ pub enum Field {
     SourcePort(Option<u8>),
     DestinationPort(Option<u8>),
     IcmpType,
-    /// What connection tracking makes of it.
+    /// The state of connection tracking.
     State,
     Source,
     Destination,
-    /// Whether there is a way back to its source.
+    /// Whether there is a route back to the source.
     RouteBack,
-    /// Something of IPv4.
+    /// A field of IPv4.
     Ipv4,
     Unknown,
 }
@@ -35,43 +35,43 @@ pub const TCP: u8 = 6;
 pub const UDP: u8 = 17;
 pub const ICMPV6: u8 = 58;
 
-/// The family, as the readers of rules call it.
+/// The family, as the parsers of rules name it.
 pub const IPV6: &str = "ip6";
-/// fe80::/64, where every source is, and every destination that is no group.
+/// fe80::/64: every source, and every unicast destination.
 const LINK_LOCAL: u128 = 0xfe80 << 112;
-/// ff02::/16: neighbour discovery and a search go to groups of the link.
+/// ff02::/16: the multicast groups of neighbour discovery and peer discovery.
 const GROUPS: u128 = 0xff02 << 112;
 
-/// One value that a field may have.
+/// A value or range that a field may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
     Between(u128, u128),
     Text(String),
 }
 
-/// A packet on the interface that is judged.
+/// A packet on the checked interface.
 #[derive(Debug, Clone)]
 pub struct Packet<'a> {
-    /// What it is, for a person.
+    /// Its description.
     pub what: String,
     pub way: Way,
     pub interface: Option<&'a str>,
     pub protocol: u8,
-    /// From one to another, both of its source and of its destination.
+    /// The ranges of its source port and its destination port.
     pub ports: (Range, Range),
     pub icmp: Option<u8>,
     pub state: &'static str,
-    /// Whether only searches need it.
+    /// Whether only discovery needs it.
     pub is_answer_to_a_search: bool,
     pub is_tracked: bool,
 }
 
 pub type Range = (u16, u16);
 
-/// What an unbound socket gets, if `ip_local_port_range` does not say.
+/// The ports of unbound sockets, if `ip_local_port_range` is unknown.
 pub const CHOSEN: Range = (32_768, 60_999);
 
-/// The ports of a transport, and those that the kernel chooses for others.
+/// The ports of a transport, and the range of ports that the kernel chooses.
 #[derive(Debug, Clone, Copy)]
 pub struct Ports {
     pub control: u16,
@@ -79,11 +79,11 @@ pub struct Ports {
     pub chosen: Range,
 }
 
-/// Types of ICMPv6 (RFC 4861): without these two no host is found by its address.
+/// ICMPv6 types of neighbour discovery (RFC 4861), which resolves addresses.
 const SOLICITATION: u8 = 135;
 const ADVERTISEMENT: u8 = 136;
 
-/// All kinds that come, and that go.
+/// All kinds of packets, in both directions.
 pub fn all(interface: Option<&str>, ports: Ports) -> Vec<Packet<'_>> {
     let Ports {
         control,
@@ -107,7 +107,7 @@ pub fn all(interface: Option<&str>, ports: Ports) -> Vec<Packet<'_>> {
         for kind in [SOLICITATION, ADVERTISEMENT] {
             packets.push(Packet {
                 icmp: Some(kind),
-                // The kernel leaves neighbour discovery alone.
+                // The kernel does not track neighbour discovery.
                 ..packet(
                     "ICMPv6 neighbour discovery",
                     ICMPV6,
@@ -121,20 +121,20 @@ pub fn all(interface: Option<&str>, ports: Ports) -> Vec<Packet<'_>> {
         packets.push(packet(&udp, UDP, (chosen, control_port), "new"));
         packets.push(packet(&tcp, TCP, (chosen, data_port), "new"));
         packets.push(packet(&tcp, TCP, (chosen, data_port), "established"));
-        let answers = "answers from the ports of the other side";
+        let answers = "answers from the peer's ports";
         packets.push(packet(answers, UDP, (control_port, chosen), "established"));
         packets.push(packet(answers, TCP, (data_port, chosen), "established"));
         packets.push(Packet {
             is_answer_to_a_search: true,
-            // What was asked was a group: connection tracking knows of no such answer.
-            ..packet("answers to a search", UDP, (control_port, chosen), "new")
+            // The request went to a multicast group, so connection tracking has no entry for the answer.
+            ..packet("answers to discovery", UDP, (control_port, chosen), "new")
         });
     }
     packets
 }
 
 impl Packet<'_> {
-    /// Whether it has the field at all: a rule for something else does not match.
+    /// Whether the packet has the field. A rule for a missing field does not match.
     pub fn has(&self, field: &Field) -> bool {
         match field {
             Field::SourcePort(of) | Field::DestinationPort(of) => {
@@ -146,19 +146,19 @@ impl Packet<'_> {
         }
     }
 
-    /// Whether it goes to one host only, and to no group.
+    /// Whether the destination is unicast only.
     fn is_to_one(&self) -> bool {
         self.protocol == TCP || self.is_answer_to_a_search || self.state == "established"
     }
 
-    /// What the field may be; nothing, if that is not known.
+    /// The possible values of a field; none if unknown.
     pub fn facts(&self, field: &Field) -> Vec<Fact> {
         let number = |number: u128| Fact::Between(number, number);
         let text = |text: &str| Fact::Text(text.to_owned());
         let net = |begin: u128, bits: u32| Fact::Between(begin, begin | (u128::MAX >> bits));
         let name = |way| match (self.way == way, self.interface) {
             (true, Some(name)) => vec![text(name)],
-            // A packet that comes has no interface that it leaves by.
+            // An incoming packet has no output interface, and vice versa.
             (false, _) => vec![text("")],
             (true, None) => Vec::new(),
         };
@@ -179,7 +179,7 @@ impl Packet<'_> {
             Field::Source => vec![net(LINK_LOCAL, 64)],
             Field::Destination if self.is_to_one() => vec![net(LINK_LOCAL, 64)],
             Field::Destination => vec![net(LINK_LOCAL, 64), net(GROUPS, 16)],
-            // The route to fe80::/64 is that of the interface itself.
+            // The route to fe80::/64 is through the interface itself.
             Field::RouteBack => vec![number(1)],
             Field::State | Field::Ipv4 | Field::Unknown => Vec::new(),
         }

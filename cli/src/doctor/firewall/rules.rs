@@ -1,7 +1,7 @@
-//! Rules of a packet filter, whatever they were read from, and what they do with a packet.
+//! The rules of a packet filter, from any source, and their effect on a packet.
 //!
-//! Where a rule cannot be evaluated, both outcomes are followed: "accept" is said only of a packet that no way
-//! through the rules drops.
+//! Where a rule cannot be evaluated, both outcomes are followed. A packet counts as accepted only if no path
+//! through the rules drops it.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ pub struct Chain {
     /// Family and name, as nft writes them.
     pub table: String,
     pub name: String,
-    /// Of a chain that the kernel enters by itself.
+    /// Set for a base chain, which the kernel enters itself.
     pub base: Option<Base>,
     pub rules: Vec<Rule>,
 }
@@ -21,22 +21,22 @@ pub struct Chain {
 pub struct Base {
     pub way: Way,
     pub drops: bool,
-    /// The devices that it belongs to; none, if these are not known. `None` for those chains that all packets pass.
+    /// The devices of the chain; empty if unknown. `None` for a chain of all packets.
     pub devices: Option<Vec<String>>,
 }
 
-/// What is done one after the other, until a test fails or a verdict ends it.
+/// Steps in sequence, until a test fails or a verdict ends them.
 pub type Rule = Vec<Step>;
 
 #[derive(Debug, Clone)]
 pub enum Step {
     Test(Test),
     End(Verdict),
-    /// A verdict for each of some values.
+    /// A verdict map.
     Map(Field, Vec<(Values, Verdict)>),
-    /// May drop the packet, or send it elsewhere.
+    /// May drop or redirect the packet.
     Unknown,
-    /// Connections are no longer followed.
+    /// Connection tracking is disabled.
     Untrack,
 }
 
@@ -56,19 +56,19 @@ pub struct Test {
     pub negated: bool,
 }
 
-/// Values that are compared with a field.
+/// Values that a field is compared with.
 #[derive(Debug, Clone, Default)]
 pub struct Values {
     pub each: Vec<Value>,
-    /// There are others, or they change.
+    /// There are other values, or they change.
     pub more: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// From one to another.
+    /// An inclusive range.
     Range(u128, u128),
-    /// A trailing `*` stands for anything.
+    /// A trailing `*` matches anything.
     Text(String),
 }
 
@@ -103,7 +103,7 @@ impl Values {
                 None if text == fact => Answer::Yes,
                 _ => Answer::No,
             },
-            // A name for a number, or the other way round.
+            // A name and a number cannot be compared.
             _ => Answer::Maybe,
         };
         let answers: Vec<Answer> = self.each.iter().map(one).collect();
@@ -118,7 +118,7 @@ impl Values {
 }
 
 impl Test {
-    /// One that nothing is known of.
+    /// A test with an unknown result.
     pub fn unknown() -> Self {
         Self {
             field: Field::Unknown,
@@ -128,7 +128,7 @@ impl Test {
     }
 
     fn ask(&self, packet: &Packet) -> Answer {
-        // Asking for a TCP port asks for TCP first, also where it is negated.
+        // A test of a TCP port implies a test for TCP, even if negated.
         if !packet.has(&self.field) {
             return Answer::No;
         }
@@ -143,12 +143,12 @@ impl Test {
     }
 }
 
-/// What may become of a packet.
+/// The possible outcomes of a packet.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Outcomes {
     pub accept: bool,
     pub drop: bool,
-    /// It comes to the end of the chain.
+    /// It reaches the end of the chain.
     pub falls: bool,
 }
 
@@ -166,7 +166,7 @@ impl Outcomes {
     }
 }
 
-/// Jumps in jumps: the kernel allows 16. A recording may say anything.
+/// The deepest nesting of jumps: the kernel allows 16, but a recording may have more.
 const DEEPEST: usize = 16;
 
 pub struct Judge<'a> {
@@ -187,11 +187,11 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// What a chain that the kernel enters does with the packet.
+    /// The outcome of the packet in a base chain.
     pub fn base(&mut self, chain: &'a Chain, base: &Base) -> Outcomes {
         let is_ours = |name: &String| Some(name.as_str()) == self.packet.interface;
         let reach = match &base.devices {
-            // Older versions of nft do not tell the device.
+            // Older versions of nft do not print the device.
             Some(devices) if devices.is_empty() => Answer::Maybe,
             Some(devices) if !devices.iter().any(is_ours) => Answer::No,
             _ => Answer::Yes,
@@ -226,7 +226,7 @@ impl<'a> Judge<'a> {
         if let Some(known) = self.known.get(&key) {
             return *known;
         }
-        // The kernel refuses chains that come back to themselves; a recording may have them.
+        // The kernel rejects loops of chains, but a recording may have them.
         self.known.insert(key, Outcomes::ANY);
         let mut outcomes = Outcomes::default();
         let ended = chain
@@ -238,7 +238,7 @@ impl<'a> Judge<'a> {
         outcomes
     }
 
-    /// Adds what a rule may do, and says whether no packet goes on behind it.
+    /// Adds the possible outcomes of a rule. Returns whether no packet continues after it.
     fn rule(
         &mut self,
         table: &'a str,
@@ -286,7 +286,7 @@ impl<'a> Judge<'a> {
         false
     }
 
-    /// Adds what a verdict does, and says whether no packet comes back from it.
+    /// Adds the outcome of a verdict. Returns whether no packet continues after it.
     fn end(
         &mut self,
         table: &'a str,

@@ -1,10 +1,10 @@
-//! Rules as ip6tables-save(8) prints them, and ufw keeps them.
+//! Parses the format of ip6tables-save(8), which ufw uses, too.
 
 use super::json::{named, prefix};
 use super::packet::{Field, Way, TCP, UDP};
 use super::rules::{Base, Chain, Rule, Step, Test, Value, Values, Verdict};
 
-/// The chains of all tables, whose names get `family` in front. The kernel enters those in capitals.
+/// Parses the chains of all tables, whose names are prefixed by `family`. Base chains have names in capitals.
 pub fn read(text: &str, family: &str) -> Vec<Chain> {
     let mut chains: Vec<Chain> = Vec::new();
     let mut table = String::new();
@@ -44,7 +44,7 @@ pub fn read(text: &str, family: &str) -> Vec<Chain> {
     chains
 }
 
-/// Words, of which those in quotes are one each.
+/// Splits a line into words; a quoted string is one word.
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut word) = (Vec::new(), None::<String>);
     let (mut is_quoted, mut is_escaped) = (false, false);
@@ -64,7 +64,7 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// Targets that let the packet go on as it is.
+/// Targets that do not affect the packet.
 const HARMLESS: [&str; 9] = [
     "LOG", "NFLOG", "MARK", "CONNMARK", "TRACE", "AUDIT", "TCPMSS", "CLASSIFY", "SECMARK",
 ];
@@ -80,7 +80,7 @@ fn rule(words: &[String]) -> Rule {
             continue;
         }
         let value = match option.starts_with('-') {
-            // Each option of another module: its values are skipped below.
+            // The values of unknown options are skipped below.
             true => words.next_if(|next| !next.starts_with('-') && *next != "!"),
             false => None,
         };
@@ -103,7 +103,7 @@ fn rule(words: &[String]) -> Rule {
             "--comment" => continue,
             "-j" | "--jump" | "-g" | "--goto" => {
                 rule.extend(target(option, value));
-                // What follows belongs to the target.
+                // The remaining words belong to the target.
                 return rule;
             }
             _ => Field::Unknown,
@@ -124,7 +124,7 @@ fn rule(words: &[String]) -> Rule {
     rule
 }
 
-/// Matches that say nothing beside their options.
+/// Matches that have no effect except through their options.
 const KNOWN: [&str; 9] = [
     "tcp",
     "udp",
@@ -144,7 +144,7 @@ fn target(option: &str, name: &str) -> Vec<Step> {
         "RETURN" => Verdict::Return,
         "CT" => return vec![Step::Untrack],
         name if HARMLESS.contains(&name) => return Vec::new(),
-        // A chain that is not there is known to the kernel: it may do anything.
+        // An unknown target may be a module of the kernel with any effect.
         name if option == "-g" || option == "--goto" => Verdict::Goto(name.to_owned()),
         name => Verdict::Jump(name.to_owned()),
     };
@@ -189,7 +189,7 @@ fn value(field: &Field, text: &str) -> Option<Value> {
                 None => text.to_owned(),
             }))
         }
-        // A type may have a code behind it.
+        // A type may be followed by a code.
         Field::IcmpType if text.contains('/') => None,
         Field::State => Some(Value::Text(text.to_lowercase())),
         Field::Protocol if text == "all" || text == "0" => Some(Value::Range(0, 255)),

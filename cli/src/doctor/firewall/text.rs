@@ -1,11 +1,11 @@
-//! Rules as `nft list ruleset` prints them, for an nft without JSON, and for older recordings. Only what is common
-//! is understood; of other rules it is known that they may match, and how they end.
+//! Parses the output of `nft list ruleset`, for an nft without JSON support and for older recordings. Only common
+//! rules are understood. Other rules are assumed to match possibly, with the verdicts that they name.
 
 use super::json::{header, named, prefix, way};
 use super::packet::Field;
 use super::rules::{Base, Chain, Rule, Step, Test, Value, Values, Verdict};
 
-/// The chains that IPv6 packets pass. `None`: it is not laid out as nft does.
+/// Parses the chains for IPv6 packets. `None`: this is not the layout of nft.
 pub fn read(text: &str) -> Option<Vec<Chain>> {
     let mut chains: Vec<Chain> = Vec::new();
     let (mut table, mut is_chain, mut is_asleep) = (String::new(), false, false);
@@ -14,7 +14,7 @@ pub fn read(text: &str) -> Option<Vec<Chain>> {
         let words = words(line);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         match words[..] {
-            // All of it on a line is not how nft prints.
+            // nft never prints a table or chain on one line.
             ["table", _, _, "{", next, ..] if !next.starts_with('#') => return None,
             ["chain", _, "{", next, ..] if !next.starts_with('#') => return None,
             ["table", family, name, ..] if depth == 0 => {
@@ -69,7 +69,7 @@ pub fn read(text: &str) -> Option<Vec<Chain>> {
     Some(chains)
 }
 
-/// Words, of which those in quotes are one each. Commas and semicolons belong to none.
+/// Splits a line into words; a quoted string is one word. Semicolons are separators, commas are kept.
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut is_quoted) = (Vec::new(), None::<String>, false);
     for letter in line.chars() {
@@ -99,14 +99,14 @@ fn rule(words: &[&str]) -> Rule {
     rule
 }
 
-/// What the next words are, and how many.
+/// Parses the next step. Returns its number of words.
 fn step(words: &[&str]) -> (Vec<Step>, usize) {
     let end = |verdict, used| (vec![Step::End(verdict)], used);
     let test = |field, at| test(field, words, at);
     match *words {
         ["accept", ..] => end(Verdict::Accept, 1),
         ["drop", ..] => end(Verdict::Drop, 1),
-        // How it is refused does not matter.
+        // The kind of rejection does not matter.
         ["reject", ..] => end(Verdict::Drop, words.len()),
         ["return", ..] => end(Verdict::Return, 1),
         ["jump", name, ..] => end(Verdict::Jump(name.to_owned()), 2),
@@ -126,7 +126,7 @@ fn step(words: &[&str]) -> (Vec<Step>, usize) {
         [protocol, name, ..] if header(protocol, name) != Field::Unknown => {
             test(header(protocol, name), 2)
         }
-        // It is not understood, and neither is what its words mean: only verdicts count from here on.
+        // Unknown words: from here on only verdicts count.
         _ => {
             let rest = words
                 .iter()

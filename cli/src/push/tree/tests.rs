@@ -41,7 +41,7 @@ fn names_are_those_of_cp() {
     assert_eq!(names(&read("d/empty/..", false))[0], "d");
 }
 
-/// Whether an entry can be opened, and why not.
+/// Whether an entry can be opened, or why not.
 fn opens(tree: &Tree, name: &str) -> Result<String, String> {
     let at = |entry: &Entry| entry.path == Path::new(name);
     let index = tree.entries.iter().position(at).unwrap();
@@ -51,7 +51,7 @@ fn opens(tree: &Tree, name: &str) -> Result<String, String> {
     Ok(text)
 }
 
-/// A folder to be pushed, and one that must not be read through it.
+/// A folder to push, and one that must not be read through it.
 fn with_secret() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
@@ -69,7 +69,7 @@ fn with_secret() -> (tempfile::TempDir, PathBuf) {
     (directory, path)
 }
 
-/// Changes what is below a folder.
+/// Changes something below a folder.
 type Take = fn(&Path);
 
 #[test]
@@ -112,7 +112,7 @@ fn what_took_the_place_of_a_file_is_not_opened() {
             let opened = opens(&tree, "d/in/ner/file");
             let why = opened.expect_err(what);
             assert!(
-                why.contains("changed since") || why.contains("a link took its place"),
+                why.contains("changed after") || why.contains("it was replaced by a link"),
                 "{what}: {why}"
             );
         }
@@ -130,7 +130,7 @@ fn a_named_file_is_the_one_that_was_seen() {
     assert_eq!(opens(&tree, "named").unwrap(), "open");
     fs::remove_file(at.join("named")).unwrap();
     symlink("secret/ner/file", at.join("named")).unwrap();
-    assert!(opens(&tree, "named").unwrap_err().contains("changed since"));
+    assert!(opens(&tree, "named").unwrap_err().contains("changed after"));
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn links_are_followed_when_the_user_says_so() {
     fs::remove_file(at.join("d/link")).unwrap();
     symlink("in/ner", at.join("d/link")).unwrap();
     let why = opens(&tree, "d/link/file").unwrap_err();
-    assert!(why.contains("changed since"), "{why}");
+    assert!(why.contains("changed after"), "{why}");
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn a_walk_does_not_leave_the_folder_while_others_swap_it() {
     let (_directory, at) = with_secret();
     fs::write(at.join("secret/ner/of root"), "SECR").unwrap();
     symlink("../secret", at.join("d/swapped")).unwrap();
-    // What is left out of each walk is of no interest.
+    // The skipped entries of each walk do not matter.
     output::set_verbosity(output::Verbosity::Quiet);
     let (ended, swaps) = (AtomicBool::new(false), std::sync::Barrier::new(2));
     std::thread::scope(|scope| {
@@ -205,7 +205,7 @@ fn two_of_one_name_are_a_mistake() {
     assert_eq!(nothing.exit, Exit::Failed);
 }
 
-/// The links that are kept of those that are found below some paths.
+/// The links that are kept of those below some paths.
 fn kept(directory: &Path, paths: &[&str]) -> Vec<String> {
     let paths: Vec<_> = paths.iter().map(|path| directory.join(path)).collect();
     let tree = Tree::read(&paths, false).unwrap();
@@ -253,9 +253,9 @@ fn links_are_kept_that_stay_within_what_is_pushed() {
     };
     assert_eq!(sorted(&["hub"]), with("hub/", &["round", "self"]));
     assert_eq!(sorted(&["hub/."]), with("", &["self"]));
-    // The name over there is another one than here.
+    // The name at the receiver differs.
     assert_eq!(sorted(&["named"]), with("named/", &["self"]));
-    // What lies beside each other here does so over there.
+    // Folders that are beside each other here are so at the receiver.
     assert_eq!(
         sorted(&["hub", "other"]),
         with("hub/", &["beside", "round", "self"])

@@ -1,4 +1,4 @@
-//! The folder, its places, and what other programs and users put into their way.
+//! The folder and its places, and obstacles of other programs and users.
 
 use super::*;
 use crate::receive::mark;
@@ -86,7 +86,7 @@ fn only_what_a_push_left_is_gone_on_with() {
     assert_eq!(place.left().unwrap(), 4);
     assert!(opened(&place).1);
 
-    // Others can write it; another program's; a copy of one.
+    // Writable by others; another program's; a copy.
     let mode = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
     for wrong in [0o620, 0o602] {
         mode(wrong);
@@ -145,7 +145,7 @@ fn pipes_and_folders_in_the_way_hold_up_nobody() {
     assert!(place.open_existing().is_err());
 }
 
-/// All that is there now belongs to another user, for `folder`.
+/// Makes everything that exists belong to another user, for `folder`.
 fn as_another_user(folder: &mut Folder) {
     folder.user += 1;
     folder.trusted = [folder.user; 3];

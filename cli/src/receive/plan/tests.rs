@@ -40,7 +40,7 @@ fn while_it_is_made_the_pusher_can_be_told() {
     });
     assert_eq!(made.unwrap().wants.len(), entries.len());
     assert!(told >= entries.len(), "{told}");
-    // A pusher that is gone ends it.
+    // A pusher that disconnects ends the planning.
     let gone = plan(&folder, &entries, Rules::default(), &mut || {
         Err(TransferError::ended())
     });
