@@ -8,11 +8,12 @@ use serde::Serialize;
 use thunderbolt_transport::{ThunderboltTransport, TransportError};
 
 use crate::common::{seconds, Common};
-use crate::connect::{self, Peer};
+use crate::connect;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::output;
+use crate::peer::Peer;
 use crate::units::{microseconds, short_time};
 
 /// List the peers on the cable, one address per line.

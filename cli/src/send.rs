@@ -7,11 +7,12 @@ use clap::{ArgGroup, Args};
 use thunderbolt_transport::{TransportError, MAX_MESSAGE_SIZE};
 
 use crate::common::Common;
-use crate::connect::{self, Peer};
+use crate::connect;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::output;
+use crate::peer::Peer;
 use crate::units::plural;
 
 /// Send one message of at most 65507 bytes.

@@ -9,9 +9,9 @@ use thunderbolt_transport::{ThunderboltTransport, TransportError};
 
 use super::progress::Progress;
 use super::throughput::{Directions, Load};
-use crate::connect::Peer;
 use crate::failure::Failure;
 use crate::histogram::{Bin, Summary, Times, BINS};
+use crate::peer::Peer;
 
 /// A ping without an answer after this time is lost.
 const LOST: Duration = Duration::from_secs(1);

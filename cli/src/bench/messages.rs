@@ -6,10 +6,10 @@ use serde::Serialize;
 use thunderbolt_transport::{Datagram, ThunderboltTransport, TransportError};
 
 use super::serve::{Token, MARK};
-use crate::connect::Peer;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::handshake::{self, Service};
+use crate::peer::Peer;
 use crate::transfer::error::TransferError;
 
 /// The size of a message in bytes.

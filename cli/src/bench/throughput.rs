@@ -10,10 +10,10 @@ use thunderbolt_transport::{DataStream, ThunderboltTransport};
 
 use super::pattern::{Pattern, PIECE};
 use super::progress::Progress;
-use crate::connect::Peer;
 use crate::event::{event, Event};
 use crate::failure::Failure;
 use crate::handshake::{self, Service};
+use crate::peer::Peer;
 use crate::transfer::error::TransferError;
 use crate::units::rate;
 

@@ -5,8 +5,8 @@ use std::fmt;
 use anstyle::{AnsiColor, Style};
 use serde::{Serialize, Serializer};
 
-use crate::connect::is_plain;
 use crate::exit::Exit;
+use crate::interface::is_plain;
 use crate::output;
 
 /// Verdicts, from good to bad.

@@ -19,10 +19,11 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::common::Common;
-use crate::connect;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::interface::is_plain;
 use crate::output;
+use crate::peer::check_peer;
 use finding::{Finding, Verdict};
 use sysroot::SysRoot;
 
@@ -62,7 +63,7 @@ struct Report<'a> {
 }
 
 pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
-    connect::check_peer(options.peer.as_deref())?;
+    check_peer(options.peer.as_deref())?;
     let sys = SysRoot::new(&options.root);
     let (interface, findings) = examine(&sys, common, options);
     if options.json {
@@ -98,7 +99,7 @@ fn examine(sys: &SysRoot, common: &Common, options: &Options) -> (Option<String>
     findings.extend(ports::all(sys, common.control_port, common.data_port));
     let ports = (common.control_port, common.data_port);
     findings.push(firewall::all(sys, found.as_deref(), ports));
-    if !found.as_deref().is_none_or(connect::is_plain) {
+    if !found.as_deref().is_none_or(is_plain) {
         findings.iter_mut().for_each(|finding| finding.fix.clear());
     }
     findings.extend(settings::all(sys));

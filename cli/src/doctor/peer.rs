@@ -5,8 +5,9 @@ use thunderbolt_transport::TransportError;
 use super::finding::Finding;
 use super::sysroot::SysRoot;
 use crate::common::Common;
-use crate::connect::{self, Peer, DISCOVERY};
+use crate::connect::{self, DISCOVERY};
 use crate::failure::Failure;
+use crate::peer::Peer;
 use crate::units::short_time;
 
 /// The headers of a segment: IPv6, TCP, and the timestamp option.

@@ -9,8 +9,10 @@ use crate::common::Common;
 use crate::connect;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::interface::is_plain;
 use crate::interrupt;
 use crate::output;
+use crate::peer::check_peer;
 use addresses::Addresses;
 use engines::Engine;
 
@@ -32,7 +34,7 @@ pub struct Options {
 
 pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     interrupt::take_signals();
-    connect::check_peer(options.peer.as_deref())?;
+    check_peer(options.peer.as_deref())?;
     let transport = connect::client(common, options.peer.as_deref())?;
     let peer = match connect::peer(&transport, common, options.peer.as_deref()) {
         Ok(peer) => Some(peer.name),
@@ -46,7 +48,7 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         Err(failure) => return Err(failure),
     };
     let interface = transport.interface();
-    if !connect::is_plain(&interface) {
+    if !is_plain(&interface) {
         let text = format!(
             "the interface name {interface:?} is not safe in a shell command: rename the interface"
         );

@@ -3,8 +3,9 @@
 use thunderbolt_transport::ThunderboltTransport;
 
 use crate::common::Common;
-use crate::connect::{self, Peer};
+use crate::connect;
 use crate::output;
+use crate::peer::Peer;
 
 /// Search for other peers after this many lost pings: one may be lost or late.
 const MISSES: u32 = 3;

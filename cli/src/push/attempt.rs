@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{select, select_biased, tick};
 use thunderbolt_transport::DataStream;
 
+use super::announce::announce;
 use super::connection::Connection;
 use super::file;
 use super::job::Job;
@@ -18,10 +19,9 @@ use super::tally::Tally;
 use super::tree::Tree;
 use crate::event::{event, Event, Trigger};
 use crate::output;
-use crate::transfer::entry::{Entry, Kind};
+use crate::transfer::entry::Kind;
 use crate::transfer::error::{Result, TransferError};
-use crate::transfer::extensions::Extensions;
-use crate::transfer::message::{Pusher, Receiver, Want, ENTRIES_AT_ONCE, EXTENDED_AT_ONCE};
+use crate::transfer::message::{Pusher, Receiver, Want};
 use crate::transfer::progress::Progress;
 use crate::transfer::sizes::missing;
 use crate::transfer::{SessionId, PATIENCE};
@@ -106,49 +106,6 @@ pub fn run(
     };
     attempt.all(connection, streams)?;
     tally.finish()
-}
-
-/// Announces the entries and receives the plan.
-fn announce(
-    connection: &mut Connection<'_>,
-    entries: &[Entry],
-    extensions: Extensions,
-) -> Result<(Vec<Want>, SessionId)> {
-    if extensions.any() {
-        for some in entries.chunks(EXTENDED_AT_ONCE) {
-            connection.send(&Pusher::Extended(extensions, some.to_vec()))?;
-        }
-    } else {
-        for some in entries.chunks(ENTRIES_AT_ONCE) {
-            connection.send(&Pusher::Entries(some.to_vec()))?;
-        }
-    }
-    connection.send(&Pusher::Announced {
-        entries: entries.len() as u32,
-        bytes: entries.iter().map(|entry| entry.size).sum(),
-    })?;
-    let mut wants = Vec::with_capacity(entries.len());
-    loop {
-        match connection.plan()? {
-            Receiver::Plan { first, wants: more } if first as usize == wants.len() => {
-                wants.extend(more);
-            }
-            Receiver::Ready(id) => {
-                let fits = |(want, entry): (&Want, &Entry)| match want {
-                    Want::Content { have } => *have <= entry.size,
-                    _ => true,
-                };
-                let all = wants.len() == entries.len();
-                if !all || !wants.iter().zip(entries).all(fits) {
-                    return Err(TransferError::protocol(
-                        "a plan that does not match the announcement",
-                    ));
-                }
-                return Ok((wants, id));
-            }
-            _ => return Err(TransferError::protocol("a plan message out of order")),
-        }
-    }
 }
 
 impl Attempt<'_> {

@@ -1,5 +1,6 @@
 //! `dcf-tb push`: copies files and folders to the other machine.
 
+mod announce;
 mod attempt;
 mod common_prefix;
 mod connection;
@@ -23,11 +24,12 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use crate::common::{seconds, Common};
-use crate::connect::{self, looks_like_peer};
+use crate::connect;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::output;
+use crate::peer::looks_like_peer;
 use crate::transfer::error::TransferError;
 use crate::transfer::MOST_STREAMS;
 use route::Route;

@@ -8,11 +8,12 @@ use std::sync::{Mutex, MutexGuard};
 use thunderbolt_transport::{DataStream, ThunderboltTransport};
 
 use crate::common::Common;
-use crate::connect::{self, Peer};
+use crate::connect;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::handshake::{self, Identity, Service};
 use crate::output;
+use crate::peer::Peer;
 use crate::transfer::error::{Result, TransferError};
 use crate::transfer::extensions::Extensions;
 

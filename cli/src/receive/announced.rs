@@ -1,13 +1,65 @@
-//! Checks that an announcement is consistent, whatever is in the folder.
+//! Receives announcements, and checks that they are consistent, whatever is in the folder.
 
 use std::collections::HashSet;
 
+use thunderbolt_transport::DataStream;
+
+use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
-use crate::transfer::entry::{Entry, Kind};
+use crate::transfer::entry::{Entry, Kind, MOST_ENTRIES, MOST_PATH_BYTES};
 use crate::transfer::error::{Result, TransferError};
+use crate::transfer::extensions::Extensions;
+use crate::transfer::frame::Frame;
 use crate::transfer::link::resolve;
+use crate::transfer::message::{out_of_turn, Pusher};
+use crate::transfer::PATIENCE;
+
+/// Receives the announcement.
+pub fn receive(
+    stream: &DataStream,
+    first: Pusher,
+    extensions: Extensions,
+    deadline: Deadline,
+) -> Result<Vec<Entry>> {
+    let mut entries: Vec<Entry> = Vec::new();
+    let (mut paths, mut total) = (0, 0_u64);
+    let mut message = first;
+    loop {
+        match message {
+            Pusher::Alive => {}
+            Pusher::Entries(more) | Pusher::Extended(_, more) => {
+                for entry in &more {
+                    paths += entry.name_bytes();
+                    total = total.saturating_add(entry.size);
+                }
+                entries.extend(more);
+                if entries.len() > MOST_ENTRIES || paths > MOST_PATH_BYTES {
+                    let text = format!(
+                        "a push may have at most {MOST_ENTRIES} files and 128 MiB of names"
+                    );
+                    return Err(Failure::new(Exit::Refused, text).into());
+                }
+            }
+            Pusher::Announced {
+                entries: count,
+                bytes,
+            } => {
+                if count as usize != entries.len() || bytes != total || total > i64::MAX as u64 {
+                    return Err(TransferError::protocol(
+                        "an announcement whose totals do not match its entries",
+                    ));
+                }
+                return Ok(entries);
+            }
+            other => return Err(out_of_turn(&other)),
+        }
+        deadline.check(|| format!("waiting for the announcement of {}", stream.peer()))?;
+        let frame = Frame::read_by(stream, &deadline.or_within(PATIENCE))?;
+        message = Pusher::from_frame(&frame, extensions)?;
+    }
+}
 
 /// Checks all entries of a push.
 pub fn check(entries: &[Entry]) -> Result<()> {

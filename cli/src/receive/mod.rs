@@ -14,6 +14,7 @@ mod mark;
 mod metadata;
 mod notes;
 mod outcome;
+mod part;
 mod place;
 mod plan;
 mod presence;

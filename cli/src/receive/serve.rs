@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use thunderbolt_transport::{DataStream, TransportError};
 
+use super::announced;
 use super::file;
 use super::folder::Folder;
 use super::notes;
@@ -19,12 +20,10 @@ use crate::interrupt;
 use crate::output;
 use crate::own_addresses::OwnAddresses;
 use crate::pending_streams::{PendingStream, PendingStreams};
-use crate::transfer::entry::{Entry, MOST_ENTRIES, MOST_PATH_BYTES};
 use crate::transfer::error::{Result, TransferError};
 use crate::transfer::extensions::Extensions;
 use crate::transfer::frame::{self, Frame};
 use crate::transfer::message::{out_of_turn, Pusher, Receiver, AT_ONCE, BUSY};
-use crate::transfer::PATIENCE;
 
 /// Results are gathered up to this many bytes before they are written.
 const RESULTS_AT_ONCE: usize = 256 << 10;
@@ -114,7 +113,7 @@ impl Receiving {
         let source = *stream.peer_address().ip();
         let guard = self.push_lock.take(source).ok_or(TransferError::Busy)?;
         drop(place);
-        let entries = announced(stream, first, extensions, Deadline::after(ANNOUNCING))?;
+        let entries = announced::receive(stream, first, extensions, Deadline::after(ANNOUNCING))?;
         let session = Session::new(
             stream.peer(),
             &self.folder,
@@ -226,51 +225,6 @@ fn from_this_machine() -> Failure {
         "it comes from this machine, where any user could write files with the receiver's permissions \
          (use `dcf-tb receive --allow-local` to accept it)",
     )
-}
-
-/// Receives the announcement.
-fn announced(
-    stream: &DataStream,
-    first: Pusher,
-    extensions: Extensions,
-    deadline: Deadline,
-) -> Result<Vec<Entry>> {
-    let mut entries: Vec<Entry> = Vec::new();
-    let (mut paths, mut total) = (0, 0_u64);
-    let mut message = first;
-    loop {
-        match message {
-            Pusher::Alive => {}
-            Pusher::Entries(more) | Pusher::Extended(_, more) => {
-                for entry in &more {
-                    paths += entry.name_bytes();
-                    total = total.saturating_add(entry.size);
-                }
-                entries.extend(more);
-                if entries.len() > MOST_ENTRIES || paths > MOST_PATH_BYTES {
-                    let text = format!(
-                        "a push may have at most {MOST_ENTRIES} files and 128 MiB of names"
-                    );
-                    return Err(Failure::new(Exit::Refused, text).into());
-                }
-            }
-            Pusher::Announced {
-                entries: count,
-                bytes,
-            } => {
-                if count as usize != entries.len() || bytes != total || total > i64::MAX as u64 {
-                    return Err(TransferError::protocol(
-                        "an announcement whose totals do not match its entries",
-                    ));
-                }
-                return Ok(entries);
-            }
-            other => return Err(out_of_turn(&other)),
-        }
-        deadline.check(|| format!("waiting for the announcement of {}", stream.peer()))?;
-        let frame = Frame::read_by(stream, &deadline.or_within(PATIENCE))?;
-        message = Pusher::from_frame(&frame, extensions)?;
-    }
 }
 
 /// Receives the files of one stream.

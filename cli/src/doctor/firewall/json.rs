@@ -1,11 +1,11 @@
 //! Parses the output of `nft -j list ruleset` (libnftables-json(5)).
 
-use std::net::Ipv6Addr;
-
 use serde_json::Value as Json;
 
-use super::packet::{Field, Way, ICMPV6, IPV6, TCP, UDP};
-use super::rules::{Base, Chain, Rule, Step, Test, Value, Values, Verdict};
+use super::json_values::{beside, field, has_word, value, word};
+use super::names::way;
+use super::packet::Field;
+use super::rules::{Base, Chain, Rule, Step, Test, Values, Verdict};
 
 /// Parses the chains for IPv6 packets. `None`: this is not a list of rules.
 pub fn read(text: &str) -> Option<Vec<Chain>> {
@@ -68,21 +68,8 @@ pub fn read(text: &str) -> Option<Vec<Chain>> {
     Some(chains)
 }
 
-/// The direction of packets at a hook. Forwarded packets are not this host's.
-pub fn way(hook: &str) -> Option<Way> {
-    match hook {
-        "ingress" | "prerouting" | "input" => Some(Way::In),
-        "egress" | "output" | "postrouting" => Some(Way::Out),
-        _ => None,
-    }
-}
-
 fn unknown() -> Rule {
     vec![Step::Test(Test::unknown()), Step::Unknown]
-}
-
-fn word<'a>(entry: &'a Json, key: &str) -> &'a str {
-    entry.get(key).and_then(Json::as_str).unwrap_or_default()
 }
 
 /// A name prefixed by its family.
@@ -124,14 +111,6 @@ pub fn of_iptables(text: &str) -> Vec<String> {
     tables.sort();
     tables.dedup();
     tables
-}
-
-fn has_word(list: Option<&Json>, word: &str) -> bool {
-    match list {
-        Some(Json::Array(words)) => words.iter().any(|each| each == word),
-        Some(other) => other == word,
-        None => false,
-    }
 }
 
 /// Statements that do not affect the packet.
@@ -287,161 +266,5 @@ fn verdict(name: &str, content: &Json) -> Option<Verdict> {
         "jump" => Verdict::Jump(target()?),
         "goto" => Verdict::Goto(target()?),
         _ => return None,
-    })
-}
-
-fn field(left: &Json) -> Field {
-    let Some((kind, content)) = left.as_object().and_then(|left| left.iter().next()) else {
-        return Field::Unknown;
-    };
-    match (kind.as_str(), word(content, "key")) {
-        ("meta", "iif" | "iifname") => Field::InInterface,
-        ("meta", "oif" | "oifname") => Field::OutInterface,
-        ("meta", "l4proto") => Field::Protocol,
-        ("meta", "nfproto" | "protocol") => Field::Family,
-        ("ct", "state") => Field::State,
-        ("payload", _) => header(word(content, "protocol"), word(content, "field")),
-        ("fib", _) if word(content, "result") == "oif" => {
-            let flags = content.get("flags");
-            match has_word(flags, "saddr") && has_word(flags, "iif") {
-                true => Field::RouteBack,
-                false => Field::Unknown,
-            }
-        }
-        _ => Field::Unknown,
-    }
-}
-
-/// A field of a header, by its names in nft.
-pub fn header(protocol: &str, field: &str) -> Field {
-    let of = match protocol {
-        "tcp" => Some(TCP),
-        "udp" => Some(UDP),
-        _ => None,
-    };
-    match (protocol, field) {
-        ("tcp" | "udp" | "th", "sport") => Field::SourcePort(of),
-        ("tcp" | "udp" | "th", "dport") => Field::DestinationPort(of),
-        ("icmpv6", "type") => Field::IcmpType,
-        ("ip6", "saddr") => Field::Source,
-        ("ip6", "daddr") => Field::Destination,
-        ("ip6", "nexthdr") => Field::Protocol,
-        ("ether", "type") => Field::Family,
-        ("ip" | "icmp" | "igmp" | "arp", _) => Field::Ipv4,
-        _ => Field::Unknown,
-    }
-}
-
-/// The range below or above a number.
-fn beside(values: &Values, above: bool, with: bool) -> Values {
-    let one = |value: &Value| match (value, above, with) {
-        (Value::Range(number, _), true, true) => Some(Value::Range(*number, u128::MAX)),
-        (Value::Range(number, _), true, false) => Some(Value::Range(number + 1, u128::MAX)),
-        (Value::Range(number, _), false, true) => Some(Value::Range(0, *number)),
-        (Value::Range(number, _), false, false) => Some(Value::Range(0, number.checked_sub(1)?)),
-        (Value::Text(_), ..) => None,
-    };
-    let each: Option<Vec<Value>> = values.each.iter().map(one).collect();
-    match each {
-        Some(each) if values.each.len() == 1 && !values.more => Values { each, more: false },
-        _ => Values::unknown(),
-    }
-}
-
-fn value(field: &Field, value: &Json) -> Option<Value> {
-    if let Some(inner) = value.get("elem") {
-        return self::value(field, inner.get("val")?);
-    }
-    if let Some(range) = value.get("range") {
-        let end = |at| match single(field, range.get(at)?)? {
-            Value::Range(low, high) => Some((low, high)),
-            Value::Text(_) => None,
-        };
-        return Some(Value::Range(end(0)?.0, end(1)?.1));
-    }
-    if let Some(prefix) = value.get("prefix") {
-        let bits = u32::try_from(prefix.get("len")?.as_u64()?).ok()?;
-        return self::prefix(word(prefix, "addr"), bits);
-    }
-    single(field, value)
-}
-
-fn single(field: &Field, value: &Json) -> Option<Value> {
-    match value {
-        Json::Number(number) => {
-            let number = number.as_u64()?.into();
-            Some(Value::Range(number, number))
-        }
-        Json::Bool(value) => Some(Value::Range((*value).into(), (*value).into())),
-        Json::String(text) => named(field, text),
-        _ => None,
-    }
-}
-
-/// The range of addresses with a prefix.
-pub fn prefix(address: &str, bits: u32) -> Option<Value> {
-    let address = u128::from(address.parse::<Ipv6Addr>().ok()?);
-    let rest = match bits {
-        128 => 0,
-        0..128 => u128::MAX >> bits,
-        _ => return None,
-    };
-    Some(Value::Range(address & !rest, address | rest))
-}
-
-/// A value by its name.
-pub fn named(field: &Field, text: &str) -> Option<Value> {
-    let number = |number: u128| Some(Value::Range(number, number));
-    match field {
-        Field::Protocol => match text {
-            "tcp" => number(TCP.into()),
-            "udp" => number(UDP.into()),
-            "ipv6-icmp" | "icmpv6" | "icmp6" => number(ICMPV6.into()),
-            // Other protocols differ from these three.
-            "icmp" => number(1),
-            "udplite" => number(136),
-            "esp" => number(50),
-            "ah" => number(51),
-            "sctp" => number(132),
-            "dccp" => number(33),
-            _ => number(text.parse::<u8>().ok()?.into()),
-        },
-        Field::IcmpType => number(icmp_type(text)?.into()),
-        Field::Family => Some(Value::Text(match text {
-            "ip6" | "ipv6" => IPV6.to_owned(),
-            other => other.to_owned(),
-        })),
-        Field::Source | Field::Destination => prefix(text, 128),
-        Field::SourcePort(_) | Field::DestinationPort(_) => {
-            number(text.parse::<u16>().ok()?.into())
-        }
-        Field::InInterface | Field::OutInterface | Field::State => {
-            Some(Value::Text(text.to_owned()))
-        }
-        Field::RouteBack | Field::Ipv4 | Field::Unknown => None,
-    }
-}
-
-fn icmp_type(text: &str) -> Option<u8> {
-    Some(match text {
-        "destination-unreachable" => 1,
-        "packet-too-big" => 2,
-        "time-exceeded" | "ttl-exceeded" => 3,
-        "parameter-problem" => 4,
-        "echo-request" => 128,
-        "echo-reply" => 129,
-        "mld-listener-query" => 130,
-        "mld-listener-report" => 131,
-        "mld-listener-done" | "mld-listener-reduction" => 132,
-        "nd-router-solicit" | "router-solicitation" => 133,
-        "nd-router-advert" | "router-advertisement" => 134,
-        "nd-neighbor-solicit" | "neighbour-solicitation" | "neighbor-solicitation" => 135,
-        "nd-neighbor-advert" | "neighbour-advertisement" | "neighbor-advertisement" => 136,
-        "nd-redirect" | "redirect" => 137,
-        "router-renumbering" => 138,
-        "ind-neighbor-solicit" => 141,
-        "ind-neighbor-advert" => 142,
-        "mld2-listener-report" => 143,
-        other => other.parse().ok()?,
     })
 }

@@ -1,6 +1,6 @@
 //! Parses the format of ip6tables-save(8), which ufw uses, too.
 
-use super::json::{named, prefix};
+use super::names::{named, prefix};
 use super::packet::{Field, Way, TCP, UDP};
 use super::rules::{Base, Chain, Rule, Step, Test, Value, Values, Verdict};
 

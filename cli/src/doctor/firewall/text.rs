@@ -1,7 +1,7 @@
 //! Parses the output of `nft list ruleset`, for an nft without JSON support and for older recordings. Only common
 //! rules are understood. Other rules are assumed to match possibly, with the verdicts that they name.
 
-use super::json::{header, named, prefix, way};
+use super::names::{header, named, prefix, way};
 use super::packet::Field;
 use super::rules::{Base, Chain, Rule, Step, Test, Value, Values, Verdict};
 
