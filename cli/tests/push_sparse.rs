@@ -150,7 +150,11 @@ fn a_difference_in_a_hole_is_found() {
         fs::remove_file(&path).unwrap();
         sparse(&folders, "out/file", HUGE, data);
         let other = push(cable.a(), &[&path]);
-        assert!(other.err.contains("it exists with different content"), "{}", other.err);
+        assert!(
+            other.err.contains("it exists with different content"),
+            "{}",
+            other.err
+        );
         other.with(5);
     }
     // Zeros that are no hole are the same as a hole.

@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod folders;
+pub mod pusher;
 pub mod recording;
 pub mod terminal;
 
