@@ -74,15 +74,20 @@ proptest! {
         folders in vec(vec(component(), 1..4), 0..4),
     ) {
         let link = "f/".repeat(depth) + "link";
+        let from = std::path::Path::new(&link).parent().unwrap();
+        // A folder can only be created in a folder.
         let is_folder = |path: &std::path::Path| {
-            folders.iter().any(|folder| path == std::path::Path::new(&folder.join("/")))
+            let is_one = |path: &std::path::Path| {
+                let is_pushed = |folder: &Vec<&str>| path == std::path::Path::new(&folder.join("/"));
+                from.starts_with(path) || folders.iter().any(is_pushed)
+            };
+            path.ancestors().all(is_one)
         };
         let text = target.join("/");
         let Ok(to) = resolve(std::path::Path::new(&link), text.as_bytes(), is_folder) else {
             return Ok(());
         };
         prop_assert!(to.components().all(|part| part.as_os_str() != ".."));
-        let from = std::path::Path::new(&link).parent().unwrap();
         let mut at = from.to_owned();
         for name in target {
             match name {
