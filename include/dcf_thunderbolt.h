@@ -200,8 +200,8 @@
 
 /**
  * The interface is down or gone, or has no carrier or address, or it was so when the stream ended.
- * `dcf_tb_last_error` says which, why, and what to do. Wait for `on_link`, which reports when it
- * is up again.
+ * `dcf_tb_last_error` says which, why, and what to do. Wait with `dcf_tb_wait_link`, or for
+ * `on_link`, which reports when it is up again.
  */
 #define DCF_TB_ERR_LINK_DOWN 0x030F
 
@@ -357,7 +357,15 @@ typedef void (*dcf_tb_log_callback)(int32_t level, const char *message, void *us
  * between two looks and that no call noticed, such as an interface that is switched off and on at
  * once. (A replugged cable makes a new interface, and both changes are reported.)
  *
- * Runs on the thread that accepts streams and watches the link: they wait for it.
+ * The order of a change: first `link_up` and `link_changes` in the statistics, and with them
+ * `dcf_tb_wait_link`; then the calls and streams that the change ends, with `DCF_TB_ERR_LINK_DOWN`; then
+ * the log; then this callback, which does not delay them and may be later than a call that reports
+ * the outage. So after `DCF_TB_ERR_LINK_DOWN` the statistics never say that the link is still up: it is
+ * down, or has come back meanwhile.
+ *
+ * Runs on a thread of its own, in the order of the changes, and never two at once. While it runs the
+ * next changes wait for it, and nothing else does. Beyond 64 a change and the one back are left out
+ * together.
  */
 typedef void (*dcf_tb_link_callback)(int32_t up, const char *interface_name, void *user_data);
 
@@ -944,6 +952,32 @@ dcf_tb_status dcf_tb_interface(dcf_tb_transport transport, char *buf, size_t cap
  *   DCF_TB_ERR_NULL_POINTER     one of the two is NULL
  */
 dcf_tb_status dcf_tb_ports(dcf_tb_transport transport, uint16_t *control_port, uint16_t *data_port);
+
+/**
+ * Waits until the link is up, or down. Returns at once if it is so already. It is told before any call
+ * or stream reports the change, and before the link callback is called.
+ *
+ * A link that changes and changes back while the call waits ends the wait too, so that no outage is
+ * missed because it was short. What is so by the time that it returns the next call tells.
+ *
+ * - `transport`: the handle.
+ * - `up`: 1 waits for a link that can carry traffic, 0 for one that cannot.
+ * - `timeout_ms`: milliseconds; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
+ *
+ * Ownership: nothing changes hands.
+ * Blocks: up to `timeout_ms`. It sleeps until the link changes, and does not poll.
+ * In callbacks: allowed, in the link callback too: the state changes while that runs.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_WOULD_BLOCK          it is not so, and `timeout_ms` is 0
+ *   DCF_TB_CANCELLED            the transport was closed meanwhile
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_OUT_OF_RANGE     `up` is neither 0 nor 1; the text quotes it
+ *   DCF_TB_ERR_TIMEOUT          the text says why the link is down still
+ */
+dcf_tb_status dcf_tb_wait_link(dcf_tb_transport transport,
+                               int32_t up,
+                               uint32_t timeout_ms);
 
 /**
  * Sets, replaces or (NULL) removes the message callback.

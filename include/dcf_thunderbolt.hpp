@@ -254,6 +254,10 @@ public:
     /** The ports that it really has. */
     std::uint16_t control_port() const { return ports().first; }
     std::uint16_t data_port() const { return ports().second; }
+    /** Waits until the link is up, or down; whether it was in time. */
+    bool wait_link(bool up, milliseconds wait = forever) const {
+        return detail::came(dcf_tb_wait_link(handle_, up ? 1 : 0, detail::timeout(wait)));
+    }
 
     /** One datagram, whole or an error. */
     void send(peer_string peer, const void *data, std::size_t size) const {

@@ -54,7 +54,15 @@ pub type dcf_tb_log_callback =
 /// between two looks and that no call noticed, such as an interface that is switched off and on at
 /// once. (A replugged cable makes a new interface, and both changes are reported.)
 ///
-/// Runs on the thread that accepts streams and watches the link: they wait for it.
+/// The order of a change: first `link_up` and `link_changes` in the statistics, and with them
+/// `dcf_tb_wait_link`; then the calls and streams that the change ends, with `DCF_TB_ERR_LINK_DOWN`; then
+/// the log; then this callback, which does not delay them and may be later than a call that reports
+/// the outage. So after `DCF_TB_ERR_LINK_DOWN` the statistics never say that the link is still up: it is
+/// down, or has come back meanwhile.
+///
+/// Runs on a thread of its own, in the order of the changes, and never two at once. While it runs the
+/// next changes wait for it, and nothing else does. Beyond 64 a change and the one back are left out
+/// together.
 #[allow(non_camel_case_types)]
 pub type dcf_tb_link_callback = Option<
     unsafe extern "C-unwind" fn(up: i32, interface_name: *const c_char, user_data: *mut c_void),

@@ -10,7 +10,7 @@ use crate::config::dcf_tb_config;
 use crate::failure::Failure;
 use crate::fork::Busy;
 use crate::live::{self, StreamSet};
-use crate::pointers::{apart, buffer, copy_text, Out, Region};
+use crate::pointers::{apart, buffer, copy_text, timeout, Out, Region};
 use crate::status::{dcf_tb_status, DCF_TB_ERR_CONFIG_INVALID};
 use crate::symbol_versions::exported_since;
 use crate::types::dcf_tb_transport;
@@ -211,6 +211,45 @@ pub unsafe extern "C" fn dcf_tb_ports(
     })
 }
 
+/// Waits until the link is up, or down. Returns at once if it is so already. It is told before any call
+/// or stream reports the change, and before the link callback is called.
+///
+/// A link that changes and changes back while the call waits ends the wait too, so that no outage is
+/// missed because it was short. What is so by the time that it returns the next call tells.
+///
+/// - `transport`: the handle.
+/// - `up`: 1 waits for a link that can carry traffic, 0 for one that cannot.
+/// - `timeout_ms`: milliseconds; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
+///
+/// Ownership: nothing changes hands.
+/// Blocks: up to `timeout_ms`. It sleeps until the link changes, and does not poll.
+/// In callbacks: allowed, in the link callback too: the state changes while that runs.
+/// Returns:
+///   DCF_TB_OK
+///   DCF_TB_WOULD_BLOCK          it is not so, and `timeout_ms` is 0
+///   DCF_TB_CANCELLED            the transport was closed meanwhile
+///   DCF_TB_ERR_INVALID_HANDLE
+///   DCF_TB_ERR_OUT_OF_RANGE     `up` is neither 0 nor 1; the text quotes it
+///   DCF_TB_ERR_TIMEOUT          the text says why the link is down still
+#[no_mangle]
+pub extern "C" fn dcf_tb_wait_link(
+    transport: dcf_tb_transport,
+    up: i32,
+    timeout_ms: u32,
+) -> dcf_tb_status {
+    boundary::on_transport("dcf_tb_wait_link", transport, |owner| {
+        let up = match up {
+            0 => false,
+            1 => true,
+            other => {
+                let allowed = "give 1 to wait for a link that is up, 0 for one that is down";
+                return Err(Failure::out_of_range("up", other, allowed));
+            }
+        };
+        Ok(owner.transport.wait_link(up, timeout(timeout_ms))?)
+    })
+}
+
 exported_since! {
     "DCF_TB_1.0":
     dcf_tb_init,
@@ -218,4 +257,5 @@ exported_since! {
     dcf_tb_is_running,
     dcf_tb_interface,
     dcf_tb_ports,
+    dcf_tb_wait_link,
 }

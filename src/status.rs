@@ -38,8 +38,8 @@ pub const DCF_TB_ERR_CONNECTION_RESET: i32 = 0x030D;
 /// link does not help: use the peer's link-local address, or discover the peer again.
 pub const DCF_TB_ERR_HOST_UNREACHABLE: i32 = 0x030E;
 /// The interface is down or gone, or has no carrier or address, or it was so when the stream ended.
-/// `dcf_tb_last_error` says which, why, and what to do. Wait for `on_link`, which reports when it
-/// is up again.
+/// `dcf_tb_last_error` says which, why, and what to do. Wait with `dcf_tb_wait_link`, or for
+/// `on_link`, which reports when it is up again.
 pub const DCF_TB_ERR_LINK_DOWN: i32 = 0x030F;
 /// The peer stopped answering, or the connection was ended on our side. Open a new stream when the
 /// peer is back.

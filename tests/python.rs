@@ -229,6 +229,46 @@ with tb.Transport(interface_name='lo', control_port=0, data_port=0) as transport
     assert_eq!(printed.lines().collect::<Vec<_>>(), ["counted", "3 0"]);
 }
 
+/// The loopback interface goes down and comes back, and a thread waits for each.
+#[test]
+fn waits_for_the_link() {
+    let program = "
+import subprocess, threading, dcf_thunderbolt as tb
+def change(what):
+    subprocess.run(['ip', 'link', 'set', 'lo', what], check=True)
+with tb.Transport(interface_name='lo', control_port=0, data_port=0) as transport:
+    transport.wait_link()
+    try:
+        transport.wait_link(up=False, timeout_ms=10)
+    except tb.Timeout as error:
+        print('within 10 ms' in str(error))
+    for up in (False, True):
+        waiting = threading.Thread(target=transport.wait_link, args=[up])
+        waiting.start()
+        change('up' if up else 'down')
+        waiting.join()
+        transport.wait_link(up, 0)
+    waits = []
+    def wait():
+        try:
+            transport.wait_link(False)
+        except tb.Error as error:
+            waits.append(error.status)
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    transport.close()
+    waiting.join()
+print(waits)
+";
+    let printed = python(&Host::alone(), &["-c", program]).finish();
+    // Closed before it waited, or while it did.
+    let printed: Vec<&str> = printed.lines().collect();
+    assert!(
+        [["True", "[3]"], ["True", "[2053]"]].contains(&[printed[0], printed[1]]),
+        "{printed:?}"
+    );
+}
+
 /// Threads that receive at once get their own messages, unmixed.
 #[test]
 fn threads_may_receive_at_once() {

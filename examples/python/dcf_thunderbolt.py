@@ -157,6 +157,7 @@ def _load():
         "init": [POINTER(Config), POINTER(c_uint64)],
         "close": [c_uint64],
         "ports": [c_uint64, POINTER(c_uint16), POINTER(c_uint16)],
+        "wait_link": [c_uint64, c_int32, _timeout_ms],
         "send": [c_uint64, _Peer, c_void_p, c_size_t],
         "recv": [c_uint64, c_char_p, c_size_t, POINTER(c_size_t), c_char_p, c_size_t, _timeout_ms],
         "recv_batch": [c_uint64, c_void_p, c_size_t, POINTER(Received), c_size_t, POINTER(c_size_t), _timeout_ms],
@@ -271,6 +272,10 @@ class Transport:
         control, data = c_uint16(), c_uint16()
         _call("ports", self._handle, byref(control), byref(data))
         return control.value, data.value
+
+    def wait_link(self, up=True, timeout_ms=WAIT_FOREVER):
+        """Waits until the link is up, or with `up=False` until it is down."""
+        _call("wait_link", self._handle, bool(up), timeout_ms)
 
     def send(self, peer, message):
         """Sends one message: a datagram, which may be lost."""

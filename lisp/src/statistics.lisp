@@ -28,6 +28,14 @@ list: :LINK-UP is T or NIL; the others are numbers named as in docs/REFERENCE.md
 LINK-DOWN-ERROR; when the cable is back the same transport works on."
   (getf (statistics transport) :link-up))
 
+(defun wait-link (transport &key (up t) timeout)
+  "Waits until the link of TRANSPORT is up, or with UP NIL until it is down. Returns T, or NIL when it
+was not so within TIMEOUT seconds."
+  (in-slices (slice timeout)
+    (calling ((%wait-link (handle transport) (if up 1 0) slice))
+      (+ok+ t)
+      ((+err-timeout+ +would-block+) nil))))
+
 (defun library-version ()
   "The version of the library that is loaded, for example \"1.0.0\"."
   (load-library)

@@ -59,6 +59,7 @@
 (test close-wakes-who-waits
   (closing-wakes (receive-message transport))
   (closing-wakes (accept-data-stream transport))
+  (closing-wakes (wait-link transport :up nil))
   (closing-wakes (loop (discover transport)))
   (closing-wakes (with-data-stream (stream transport (data-peer transport))
                    (read-byte stream)))

@@ -45,6 +45,7 @@ const PAGES: [(&str, &str, &[&str]); 9] = [
             "dcf_tb_is_running",
             "dcf_tb_interface",
             "dcf_tb_ports",
+            "dcf_tb_wait_link",
             "dcf_tb_config",
         ],
     ),

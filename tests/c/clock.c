@@ -86,6 +86,7 @@ int main(void)
     for (int i = 0; i < 4; i++) {
         WAITS(dcf_tb_recv(a, &byte, 1, &count, NULL, 0, TIMEOUT_MS));
         WAITS(dcf_tb_accept(a, TIMEOUT_MS, &stream));
+        WAITS(dcf_tb_wait_link(a, 0, TIMEOUT_MS));
         WAITS(dcf_tb_stream_read(pair.near_end, &byte, 1, TIMEOUT_MS, &count));
         WAITS(dcf_tb_measure_rtt(a, silent, TIMEOUT_MS, &rtt));
         WAITS(dcf_tb_ping(a, silent, 3, 0, TIMEOUT_MS / 3 + 1, &summary));

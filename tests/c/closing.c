@@ -70,6 +70,11 @@ static dcf_tb_status in_discover_first(void)
     return dcf_tb_discover_first(t, DCF_TB_WAIT_FOREVER, &found, 1, &count);
 }
 
+static dcf_tb_status in_wait_link(void)
+{
+    return dcf_tb_wait_link(t, 0, DCF_TB_WAIT_FOREVER);
+}
+
 static dcf_tb_status in_read(void)
 {
     uint8_t byte;
@@ -185,7 +190,7 @@ static void all_calls(void)
         {"read", in_read, 0, 0},           {"write", in_write, 0, 0},
         {"receive_file", in_receive_file, 0, 0}, {"recv_batch", in_recv_batch, 0, 0},
         {"read_exact", in_read_exact, 0, 0}, {"writev", in_writev, 0, 0},
-        {"discover_first", in_discover_first, 0, 0},
+        {"discover_first", in_discover_first, 0, 0}, {"wait_link", in_wait_link, 0, 0},
     };
     waiting on_streams[] = {
         {"read", in_read, 0, 0},           {"read_exact", in_read_exact, 0, 0},

@@ -61,6 +61,8 @@ static inline void every_call(dcf_tb_transport t, dcf_tb_transport other,
     OK(dcf_tb_interface(t, text, sizeof text, &n));
     OK(dcf_tb_ports(t, &control, &data));
     OK(dcf_tb_event_fd(t, &fd));
+    OK(dcf_tb_wait_link(t, 1, GENEROUS_MS));
+    ACCEPTABLE(dcf_tb_wait_link(t, 0, 1));
     OK(dcf_tb_get_stats(t, &stats));
     OK(dcf_tb_reset_stats(t));
     ACCEPTABLE(dcf_tb_send(t, to.control, buffer, 4));

@@ -52,6 +52,8 @@ static inline void in_the_child(dcf_tb_transport t, dcf_tb_stream s)
     FORKED(dcf_tb_is_running(t, &byte));
     FORKED(dcf_tb_interface(t, text, sizeof text, &n));
     FORKED(dcf_tb_ports(t, &control, &data));
+    FORKED(dcf_tb_wait_link(t, 0, DCF_TB_WAIT_FOREVER));
+    FORKED(dcf_tb_wait_link(t, 2, 0));
     FORKED(dcf_tb_set_message_callback(t, on_message, NULL));
     FORKED(dcf_tb_set_stream_callback(t, on_stream, NULL));
     FORKED(dcf_tb_set_log_callback(t, on_log, NULL));

@@ -25,6 +25,7 @@ static void no_transport(dcf_tb_transport t)
     REFUSED(dcf_tb_is_running(t, &running));
     REFUSED(dcf_tb_interface(t, text, sizeof text, &count));
     REFUSED(dcf_tb_ports(t, &control, &data));
+    REFUSED(dcf_tb_wait_link(t, 1, 10));
     REFUSED(dcf_tb_set_message_callback(t, on_message, NULL));
     REFUSED(dcf_tb_set_stream_callback(t, on_stream, NULL));
     REFUSED(dcf_tb_set_log_callback(t, on_log, NULL));

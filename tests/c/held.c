@@ -110,7 +110,7 @@ static const struct kind {
     {"message", send_one, remove_message, 1},
     {"stream", open_one, remove_stream, 1},
     {"log", open_one, remove_log, 0},
-    {"link", change_link, remove_link, 0},
+    {"link", change_link, remove_link, 1},
 };
 
 static void starts_with(int kind)

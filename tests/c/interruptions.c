@@ -220,6 +220,20 @@ static void discovery(void)
     CHECK(discovering[0].took >= TIMEOUT_MS - 1);
 }
 
+static dcf_tb_status in_wait_link(uint32_t timeout)
+{
+    return dcf_tb_wait_link(t, 0, timeout);
+}
+
+/* The link of these transports stays up. */
+static void the_link(void)
+{
+    static waiting for_link[] = {CALL("wait_link", in_wait_link)};
+    begin_calls(for_link, 1, 1);
+    end_calls(for_link, 1, DCF_TB_ERR_TIMEOUT);
+    CHECK(for_link[0].took >= TIMEOUT_MS - 1);
+}
+
 static uint64_t last_send;
 
 /* Sends until there is no room, and for as long as a send waits for some. */
@@ -255,6 +269,7 @@ int main(void)
     set_up();
     while_time_is_left();
     discovery();
+    the_link();
     until_they_have_what_they_wait_for();
     full_queue();
     end_storm();

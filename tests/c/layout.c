@@ -166,6 +166,7 @@ dcf_tb_status dcf_tb_close(dcf_tb_transport transport);
 dcf_tb_status dcf_tb_is_running(dcf_tb_transport transport, uint8_t *running);
 dcf_tb_status dcf_tb_interface(dcf_tb_transport transport, char *buf, size_t cap, size_t *len);
 dcf_tb_status dcf_tb_ports(dcf_tb_transport transport, uint16_t *control_port, uint16_t *data_port);
+dcf_tb_status dcf_tb_wait_link(dcf_tb_transport transport, int32_t up, uint32_t timeout_ms);
 dcf_tb_status dcf_tb_set_message_callback(dcf_tb_transport, dcf_tb_message_callback,
     void *user_data);
 dcf_tb_status dcf_tb_set_stream_callback(dcf_tb_transport, dcf_tb_stream_callback, void *user_data);

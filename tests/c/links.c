@@ -94,6 +94,9 @@ static void *wait_in_read(void *argument)
     size_t count;
     set(&w->thread, gettid());
     w->status = dcf_tb_stream_read(w->stream, &byte, 1, DCF_TB_WAIT_FOREVER, &count);
+    /* The state is down before a stream says so. */
+    if (w->status == DCF_TB_ERR_LINK_DOWN)
+        OK(dcf_tb_wait_link(w->transport, 0, 0));
     return NULL;
 }
 
@@ -102,6 +105,15 @@ static void *wait_for_connection(void *argument)
     waiter *w = (waiter *)argument;
     set(&w->thread, gettid());
     w->status = dcf_tb_open_stream(w->transport, NOBODY, DCF_TB_WAIT_FOREVER, &w->stream);
+    return NULL;
+}
+
+static void *wait_for_no_link(void *argument)
+{
+    waiter *w = (waiter *)argument;
+    set(&w->thread, gettid());
+    w->status = dcf_tb_wait_link(w->transport, 0, DCF_TB_WAIT_FOREVER);
+    CHECK(stats_of(w->transport).link_up == 0);
     return NULL;
 }
 
@@ -181,16 +193,30 @@ static void unplugged(void)
     link_state state;
     dcf_tb_transport t = start_watching(&state, 0);
     waiter reader = {t, 0, 0, DCF_TB_OK}, pinger = {t, 0, 0, DCF_TB_OK};
-    waiter opener = {t, 0, 0, DCF_TB_OK};
+    waiter opener = {t, 0, 0, DCF_TB_OK}, watcher = {t, 0, 0, DCF_TB_OK};
+    OK(dcf_tb_wait_link(t, 1, 0));
+    GIVES(DCF_TB_WOULD_BLOCK, dcf_tb_wait_link(t, 0, 0));
+    GIVES(DCF_TB_ERR_TIMEOUT, dcf_tb_wait_link(t, 0, 10));
+    CHECK(error_says("thunderbolt0"));
+    GIVES(DCF_TB_ERR_OUT_OF_RANGE, dcf_tb_wait_link(t, 2, 0));
+    CHECK(error_says("up is 2"));
+    GIVES(DCF_TB_ERR_OUT_OF_RANGE, dcf_tb_wait_link(t, -1, DCF_TB_WAIT_FOREVER));
+    CHECK(error_says("up is -1"));
     OK(dcf_tb_open_stream(t, peer, GENEROUS_MS, &reader.stream));
     stream_echoes(reader.stream);
     pthread_t reading = start_thread(wait_in_read, &reader);
     pthread_t pinging = start_thread(wait_for_pong, &pinger);
+    pthread_t watching = start_thread(wait_for_no_link, &watcher);
     EVENTUALLY(asleep(value(&reader.thread)));
+    EVENTUALLY(asleep(value(&watcher.thread)));
     pthread_t opening = start_thread(wait_for_connection, &opener);
     EVENTUALLY(asleep(value(&pinger.thread)));
     EVENTUALLY(asleep(value(&opener.thread)));
     request("unplug");
+    join(watching);
+    CHECK(watcher.status == DCF_TB_OK);
+    GIVES(DCF_TB_ERR_TIMEOUT, dcf_tb_wait_link(t, 1, 10));
+    CHECK(error_says("the interface is gone"));
     join(reading);
     join(pinging);
     join(opening);
@@ -221,7 +247,8 @@ static void unplugged(void)
         request("unplug");
         EVENTUALLY(stats_of(t).link_up == 0);
         request("plug");
-        EVENTUALLY(stats_of(t).link_up == 1);
+        OK(dcf_tb_wait_link(t, 1, GENEROUS_MS));
+        CHECK(stats_of(t).link_up == 1);
         works(t);
         EVENTUALLY(value(&state.up) == i + 1 && value(&state.down) == i + 1);
     }

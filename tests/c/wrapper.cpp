@@ -190,6 +190,7 @@ void round_trips()
     auto summary = transport.ping(peer, 3, std::chrono::microseconds(0), generous);
     CHECK(summary.sent == 3 && summary.received == 3);
     CHECK(transport.discover(ms(1)).empty());
+    CHECK(transport.wait_link(true) && !transport.wait_link(false, ms(1)));
     /* A socket that is bound, and answers nothing. */
     int mute = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     sockaddr_in6 address{};

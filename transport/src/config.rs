@@ -357,6 +357,13 @@ impl ThunderboltTransportBuilder {
     ///
     /// [`LinkEvent::transport`] lends the transport: do not capture a reference to it, which would keep it
     /// open for ever.
+    ///
+    /// The state ([`link_up`](crate::Stats::link_up), [`wait_link`]) changes first, then streams and
+    /// calls end that have to, then this is called: on a thread of its own, never two at once, in
+    /// the order of the changes. While it runs the next changes wait for it, and nothing else does;
+    /// beyond 64 a change and the one back are left out together.
+    ///
+    /// [`wait_link`]: crate::ThunderboltTransport::wait_link
     pub fn on_link<F>(mut self, handler: F) -> Self
     where
         F: Fn(&LinkEvent<'_>) + Send + Sync + 'static,

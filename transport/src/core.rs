@@ -18,6 +18,7 @@ use crate::handlers::{
     StreamHandler,
 };
 use crate::heard::Heard;
+use crate::link::events::LinkEvents;
 use crate::link::watch::Watcher;
 use crate::link::Link;
 use crate::log::{log, Logger};
@@ -40,6 +41,7 @@ pub(crate) struct Core {
     pub on_message: Slot<MessageHandler>,
     pub on_stream: Slot<StreamHandler>,
     pub on_link: Slot<LinkHandler>,
+    pub link_events: LinkEvents,
     on_closed: Mutex<Option<ClosedHandler>>,
     pub counters: Counters,
     pub baseline: Baseline,
@@ -120,6 +122,7 @@ impl Core {
             on_message: Slot::new(on_message),
             on_stream: Slot::new(on_stream),
             on_link: Slot::new(on_link),
+            link_events: LinkEvents::default(),
             on_closed: Mutex::new(on_closed),
             counters: Counters::default(),
             baseline: Baseline::new(),
@@ -283,6 +286,7 @@ impl Core {
         // Those that wait in the inbox, too.
         self.streams.end_all(End::TransportClosed);
         self.inbox.close();
+        self.link.close();
         self.rtt.wake_all();
         self.control.wake.signal();
         self.accept_wake.signal();
@@ -366,6 +370,7 @@ impl Core {
             stream_bytes_received: counters.stream_bytes_received.sum(|bytes| bytes),
             streams_open: self.streams.open() as u64,
             last_rtt_ns: rare.last_rtt_ns.get(),
+            link_changes: self.link.changes(),
             callback_failures: failures.iter().sum(),
             udp_send_buffer: self.control.send_buffer.get(),
             udp_receive_buffer: self.control.receive_buffer.get(),

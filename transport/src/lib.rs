@@ -57,7 +57,7 @@
 //!
 //! Every method may be called from any thread, and from inside any handler. A transport has two
 //! threads of its own, `dcf-tb-recv` and `dcf-tb-accept`, and one `dcf-tb-stream` for each stream
-//! handler that runs. None of them polls: an idle transport uses no CPU. No lock is held while a
+//! handler that runs, and `dcf-tb-link` while the link handler runs. None of them polls: an idle transport uses no CPU. No lock is held while a
 //! handler runs.
 //!
 //! # Handlers

@@ -199,8 +199,6 @@ statistics! {
         /// Pings that were not answered because too many came from addresses that were not answered
         /// within the last minute: somebody on the link makes them up.
         pings_limited,
-        /// How often the link came up or went down.
-        link_changes,
     }
     // The same, in `Rejected`: the reason there, and its name in `Stats`.
     rejected {
@@ -219,6 +217,8 @@ statistics! {
     // Put together by `Core::totals`, from several counters or from the kernel's; a reset sets them
     // to 0.
     sums {
+        /// How often the link came up or went down.
+        link_changes,
         /// Control messages sent; pings and pongs do not count as messages.
         messages_sent,
         /// Control messages received, including those that were then dropped.

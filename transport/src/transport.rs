@@ -12,6 +12,7 @@ use crate::control::receiver::count_dropped;
 use crate::core::Core;
 use crate::error::{expired, Result, TransportError};
 use crate::handlers::{LinkHandler, LogHandler, MessageHandler, Sender, StreamHandler};
+use crate::link::LinkWait;
 use crate::log::LogLevel;
 use crate::message::{DropReason, MessageData, MessageType};
 use crate::rtt::{check_port, DiscoveredPeer, PingOptions, RttSummary};
@@ -257,6 +258,21 @@ impl ThunderboltTransport {
         let accepted = self.core.inbox.accept(Deadline::after(timeout));
         self.core
             .count(accepted.map_err(|error| waited("accept", timeout, error)))
+    }
+
+    /// Waits until the link is up (`true`) or down (`false`), for up to `timeout`: `None` without
+    /// limit, zero not at all. Returns at once if it is so already.
+    ///
+    /// A link that changes and changes back meanwhile ends the wait too, so a short outage is not
+    /// missed. What is true when it returns the next call tells.
+    ///
+    /// # Errors
+    ///
+    /// [`Timeout`](TransportError::Timeout), [`WouldBlock`](TransportError::WouldBlock),
+    /// [`Shutdown`](TransportError::Shutdown).
+    pub fn wait_link(&self, up: bool, timeout: Option<Duration>) -> Result<()> {
+        let waited = LinkWait::new(&self.core.link, up).run(timeout);
+        self.core.count(waited)
     }
 
     /// Measures one round trip, in seconds; `None` when no answer came in time.

@@ -31,6 +31,8 @@
 (define-function %ports status
     ((transport handle) (control-port :pointer) (data-port :pointer))
   "The ports that the transport really has.")
+(define-function %wait-link status ((transport handle) (up :int32) (timeout-ms :uint32))
+  "Waits until the link is up, or down.")
 
 ;;; callbacks: for the sake of completeness, the binding pulls
 

@@ -10,6 +10,7 @@ use crate::config::ThunderboltTransportBuilder;
 use crate::control::send::PATIENCE;
 use crate::error::{Result, TransportError};
 use crate::handlers::Sender;
+use crate::link::LinkWait;
 use crate::rtt::{
     check_port, DiscoveredPeer, Discovery, PingOptions, RoundTrip, RttSummary, Series,
 };
@@ -132,6 +133,19 @@ impl AsyncTransport {
         let inbox = &self.transport.core().inbox;
         let accepted = inbox.until(|| self.transport.accept(Some(Duration::ZERO)));
         AsyncDataStream::new(accepted.await?)
+    }
+
+    /// Waits until the link is up (`true`) or down (`false`), as
+    /// [`ThunderboltTransport::wait_link`]; at once if it is so already.
+    ///
+    /// Cancelled, it has changed nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Shutdown`](TransportError::Shutdown).
+    pub async fn wait_link(&self, up: bool) -> Result<()> {
+        let core = self.transport.core();
+        core.count(LinkWait::new(&core.link, up).run_async().await)
     }
 
     /// Opens a data stream to a peer's data port, within the configured connect timeout.

@@ -104,8 +104,9 @@ impl Control {
             .map(|sockets| Arc::clone(&sockets.outbound))
     }
 
-    fn replace(&self, new: Option<Sockets>) -> Option<Sockets> {
+    fn replace(&self, new: Option<Sockets>, before: impl FnOnce()) -> Option<Sockets> {
         let mut sockets = self.sockets.write().unwrap_or_else(PoisonError::into_inner);
+        before();
         let old = std::mem::replace(&mut *sockets, new);
         drop(sockets);
         self.wake.signal();
@@ -140,9 +141,9 @@ impl Control {
         })
     }
 
-    /// Takes sockets into use.
-    pub fn open(&self, sockets: Sockets) {
-        self.replace(Some(sockets));
+    /// Takes sockets into use. Nobody finds them before `link_is_up` has run, nor finds none after that.
+    pub fn open(&self, sockets: Sockets, link_is_up: impl FnOnce()) {
+        self.replace(Some(sockets), link_is_up);
     }
 
     /// The interface changed, and perhaps its MTU did.
@@ -188,7 +189,7 @@ impl Control {
     /// each is woken by this, or does not wait.
     pub fn close(&self, counters: &Counters) -> Vec<Arc<Socket>> {
         let drops = self.kernel_drops();
-        let old = self.replace(None);
+        let old = self.replace(None, || {});
         if old.is_some() {
             counters.rare.kernel_drops_before.add(drops);
         }

@@ -3,6 +3,7 @@ use super::*;
 use crate::models::{check, core, Presence};
 use loom::thread::spawn;
 use std::net::{Ipv6Addr, SocketAddrV6};
+use std::os::unix::net::UnixDatagram;
 
 /// A send over the control socket, and one over a lane that is made for it, while the sockets are
 /// taken out of use: when that has returned no send uses any of them, and the port is free.
@@ -11,7 +12,7 @@ fn when_closing_returns_no_socket_is_in_use_and_none_is_made() {
     check(Some(3), || {
         let core = core(|settings| settings.control_port(0));
         let sockets = core.control.bind("lo", &core.settings).unwrap();
-        core.control.open(sockets);
+        core.control.open(sockets, || {});
         let sending = Arc::new(Presence::default());
         let threads = [false, true].map(|over_lane| {
             let (core, sending) = (Arc::clone(&core), Arc::clone(&sending));
@@ -38,5 +39,36 @@ fn when_closing_returns_no_socket_is_in_use_and_none_is_made() {
         }
         let port = core.control.port();
         socket::bind_port(&socket::udp("lo").unwrap(), port).expect("the port is free");
+    });
+}
+
+/// Whoever finds the socket finds the link up, so a handler can answer the first message; and whoever
+/// finds the link up finds a socket to send from.
+#[test]
+fn the_link_is_up_when_the_control_socket_is_used() {
+    check(None, || {
+        let core = core(|settings| settings);
+        let receiving = {
+            let core = Arc::clone(&core);
+            spawn(move || {
+                if core.control.socket().is_some() {
+                    core.link.check().unwrap();
+                }
+            })
+        };
+        let sending = {
+            let core = Arc::clone(&core);
+            spawn(move || {
+                if core.link.check().is_ok() {
+                    assert!(core.control.outbound().is_some());
+                }
+            })
+        };
+        let (near, _far) = UnixDatagram::pair().unwrap();
+        let up = crate::models::link(crate::link::LinkState::Up, 1);
+        let sockets = crate::models::sockets(near);
+        core.control.open(sockets, || core.link.set(up));
+        receiving.join().unwrap();
+        sending.join().unwrap();
     });
 }

@@ -39,6 +39,7 @@ impl Link {
         let outages = self.outages.load(Ordering::SeqCst);
         let (name, index, mut state) =
             self.with(|now| (now.name.clone(), now.index, now.state.clone()));
+        let mut asked = false;
         if state == LinkState::Up && depends_on_link(&source) {
             // The news of a change may be on its way to the accepting thread.
             state = match attempt {
@@ -48,7 +49,10 @@ impl Link {
                 }
                 // It was renamed.
                 Attempt::Bind(tried) if tried != name => LinkState::Absent(Absence::Gone),
-                _ => self.present_state().unwrap_or(state),
+                _ => {
+                    asked = true;
+                    self.present_state().unwrap_or(state)
+                }
             };
         }
         let error = sort(attempt, action, source, &name, &state, any_source);
@@ -59,8 +63,9 @@ impl Link {
                 errno,
                 ..
             } => {
+                let found = asked && state != LinkState::Up && self.found_down(index, state);
                 let back = self.is_up();
-                if back {
+                if back && !found {
                     self.doubt(outages);
                 }
                 TransportError::LinkDown {

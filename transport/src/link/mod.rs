@@ -5,8 +5,10 @@
 //! the interface; the watcher (`watch`) opens new ones for the next.
 
 mod detect;
+pub(crate) mod events;
 mod failure;
 mod state;
+mod waiting;
 pub(crate) mod watch;
 
 use std::net::Ipv6Addr;
@@ -14,18 +16,22 @@ use std::sync::PoisonError;
 
 use crate::error::{Result, TransportError};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::sync::RwLock;
+use crate::sync::{Mutex, RwLock};
 use crate::sys::netlink::{Kernel, Which};
 
 pub(crate) use failure::Attempt;
 #[cfg(all(loom, test))]
 pub(crate) use state::Silence;
 pub(crate) use state::{Absence, LinkState};
+pub(crate) use waiting::LinkWait;
+use waiting::Waiters;
 
 /// The interface as it is now, for the threads that use it.
 pub(crate) struct Link {
     /// Mirrors `current.state == Up` for the hot path.
     up: AtomicBool,
+    /// How often it went down or came up since the transport started.
+    changes: AtomicU64,
     epoch: AtomicU64,
     /// How often it went down.
     outages: AtomicU64,
@@ -33,6 +39,9 @@ pub(crate) struct Link {
     /// not been announced. 0: none was.
     doubted: AtomicU64,
     current: RwLock<Current>,
+    /// The state that the log and the link handler were told last, and the addresses at that time.
+    told: Mutex<(LinkState, Vec<Ipv6Addr>)>,
+    waiters: Waiters,
     kernel: Kernel,
 }
 
@@ -54,6 +63,7 @@ impl Link {
     pub fn absent(name: &str) -> Self {
         Self {
             up: AtomicBool::new(false),
+            changes: AtomicU64::new(0),
             epoch: AtomicU64::new(next_epoch()),
             outages: AtomicU64::new(0),
             doubted: AtomicU64::new(0),
@@ -64,6 +74,8 @@ impl Link {
                 multicast: false,
                 addresses: Vec::new(),
             }),
+            told: Mutex::new((LinkState::Absent(Absence::NotThere), Vec::new())),
+            waiters: Waiters::default(),
             kernel: Kernel::new(),
         }
     }
@@ -165,19 +177,69 @@ impl Link {
         self.with(|current| current.name.clone())
     }
 
+    /// The state when the transport starts, which is no change.
+    pub fn begin(&self, new: Current) {
+        self.tell(&new);
+        self.set(new);
+        self.changes.store(0, Ordering::SeqCst);
+    }
+
     pub fn set(&self, new: Current) {
-        let up = new.state == LinkState::Up;
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         // Most news are of other interfaces, and what was concluded still holds.
         if *current == new {
             return;
         }
+        let up = new.state == LinkState::Up;
         *current = new;
+        self.note_change(up);
         drop(current);
+        self.waiters.wake();
+    }
+
+    /// A call found out from the kernel that this incarnation of the interface is down, before the
+    /// accepting thread did. The state says so before the call does. False if it had changed already.
+    fn found_down(&self, index: Option<u32>, state: LinkState) -> bool {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if current.state != LinkState::Up || current.index != index {
+            return false;
+        }
+        current.state = state;
+        self.note_change(false);
+        // The accepting thread looks again, and tells of this outage whatever it sees.
+        self.doubt(self.outages.load(Ordering::SeqCst));
+        drop(current);
+        self.waiters.wake();
+        true
+    }
+
+    /// Called with `current` locked, so that the numbers follow each other as the states do.
+    fn note_change(&self, up: bool) {
         self.epoch.store(next_epoch(), Ordering::Release);
-        if self.up.swap(up, Ordering::SeqCst) && !up {
+        let was_up = self.up.swap(up, Ordering::SeqCst);
+        if was_up != up {
+            self.changes.fetch_add(1, Ordering::SeqCst);
+        }
+        if was_up && !up {
             self.outages.fetch_add(1, Ordering::SeqCst);
         }
+    }
+
+    /// How often it went down or came up since the transport started.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::SeqCst)
+    }
+
+    /// What is told from now on; gives the state that was told before, and whether the addresses are
+    /// the same.
+    fn tell(&self, new: &Current) -> (LinkState, bool) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = std::mem::replace(&mut told.0, new.state.clone());
+        let same_addresses = told.1 == new.addresses;
+        if !same_addresses {
+            told.1.clone_from(&new.addresses);
+        }
+        (state, same_addresses)
     }
 }
 

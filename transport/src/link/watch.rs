@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use socket2::Socket;
 
 use super::detect::{by_index, not_found, resolve, several, Resolved};
-use super::{Absence, Current, LinkState};
+use super::{Absence, Current, Link, LinkState};
 use crate::control::intake::{pump, StandIn};
 use crate::core::Core;
 use crate::error::{Result, TransportError};
@@ -30,6 +30,8 @@ pub(crate) struct Watcher {
     news: LinkWatch,
     /// What a look that failed did not get round to.
     unheeded: News,
+    /// A call found the link down, and that is to be told.
+    doubted: bool,
     /// Of the interface that we are bound to.
     hardware: Vec<u8>,
     listener: Option<Socket>,
@@ -54,6 +56,7 @@ impl Watcher {
         let mut watcher = Self {
             news,
             unheeded: News::default(),
+            doubted: false,
             hardware: Vec::new(),
             listener: None,
             reserved: Vec::new(),
@@ -68,10 +71,8 @@ impl Watcher {
         let found = resolve(core.link.kernel(), &config.interface)?;
         match &found {
             Resolved::Interface(interface) => {
-                watcher.bind(core, interface)?;
-                let interface = described(interface, LinkState::of(interface));
+                watcher.bind(core, interface, Link::begin)?;
                 core.control.set_addresses(interface.addresses.len());
-                core.link.set(interface);
                 if let Err(error) = core.link.check() {
                     log!(core.log, Warn, "{error}");
                 }
@@ -176,7 +177,7 @@ impl Watcher {
 
     fn try_refresh(&mut self, core: &Arc<Core>, news: &mut News) -> Result<()> {
         let kernel = core.link.kernel();
-        let doubted = core.link.take_doubt();
+        self.doubted |= core.link.take_doubt();
         let (bound, name) = core.link.with(|now| (now.index, now.name.clone()));
         if let Some(index) = bound {
             let interface = by_index(kernel, index, &name)?;
@@ -184,7 +185,7 @@ impl Watcher {
                 Some(interface) => {
                     self.hardware.clone_from(&interface.hardware);
                     let state = LinkState::of(&interface);
-                    if doubted && state == LinkState::Up {
+                    if std::mem::take(&mut self.doubted) && state == LinkState::Up {
                         announce(core, described(&interface, LinkState::Interrupted));
                     }
                     announce(core, described(&interface, state));
@@ -207,7 +208,8 @@ impl Watcher {
             announce(core, unbound(core, &found, absence));
             return Ok(());
         };
-        let bound = self.bind(core, &interface);
+        self.doubted = false;
+        let bound = self.bind(core, &interface, Link::set);
         let state = match &bound {
             Ok(()) => LinkState::of(&interface),
             Err(TransportError::LinkDown { reason, .. }) => LinkState::Unbound(reason.clone()),
@@ -229,12 +231,14 @@ impl Watcher {
     }
 
     /// Opens the sockets on this incarnation of the interface. The control socket is used last: a
-    /// peer whose message was answered may open a stream next.
-    fn bind(&mut self, core: &Core, interface: &Interface) -> Result<()> {
+    /// peer whose message was answered may open a stream next. The link is up when it is used, so that
+    /// a handler can answer the first message.
+    fn bind(&mut self, core: &Core, interface: &Interface, set: fn(&Link, Current)) -> Result<()> {
         let name = &interface.name;
         let control = core.control.bind(name, &core.settings)?;
         self.listener = Some(listener::open(core, name)?);
-        core.control.open(control);
+        let now = described(interface, LinkState::of(interface));
+        core.control.open(control, || set(&core.link, now));
         self.reserved.clear();
         self.hardware.clone_from(&interface.hardware);
         // The name may have gone over to another interface in between: then the news of that is
@@ -244,12 +248,19 @@ impl Watcher {
 
     /// The interface is gone: its sockets can never carry anything again.
     fn unbind(&mut self, core: &Arc<Core>, absence: Absence) {
+        let now = unbound(core, &Resolved::Nothing, absence);
+        lose(core, &now);
         self.listener = None;
-        core.control.close(&core.counters);
-        core.streams.end_all(End::LinkGone);
-        core.inbox.drop_ended_streams();
-        announce(core, unbound(core, &Resolved::Nothing, absence));
+        announce(core, now);
     }
+}
+
+/// Ends everything that belonged to an interface that is gone. The state says so before any call does.
+fn lose(core: &Core, now: &Current) {
+    core.link.set(now.clone());
+    core.control.close(&core.counters);
+    core.streams.end_all(End::LinkGone);
+    core.inbox.drop_ended_streams();
 }
 
 /// The state while there is no interface that could be bound to.
@@ -276,11 +287,10 @@ fn described(interface: &Interface, state: LinkState) -> Current {
     }
 }
 
-/// Makes a new state known: to calls, to waiting threads, in the log, to the link handler.
+/// Makes a new state known, in this order: to calls and to those that wait for the link, to waiting
+/// threads and streams that are being opened, in the log, to the link handler.
 fn announce(core: &Arc<Core>, new: Current) {
-    let (was, same_addresses) = core
-        .link
-        .with(|now| (now.state.clone(), now.addresses == new.addresses));
+    let (was, same_addresses) = core.link.tell(&new);
     let (name, state) = (new.name.clone(), new.state.clone());
     core.control.set_addresses(new.addresses.len());
     core.control.allow_segments();
@@ -301,14 +311,29 @@ fn announce(core: &Arc<Core>, new: Current) {
         let reason = state.reason(&name);
         log!(core.log, Warn, "link \"{name}\" is down: {reason}");
     }
-    if up == (was == LinkState::Up) {
+    if up != (was == LinkState::Up) {
+        tell(core, up, name);
+    }
+}
+
+/// Tells the link handler, if there is one, that the link is up or down. The state says so already.
+fn tell(core: &Arc<Core>, up: bool, interface: String) {
+    if !core.on_link.is_set() || !core.link_events.push(up, interface) {
         return;
     }
-    core.counters.rare.link_changes.increment();
-    if let Some(running) = core.on_link.enter() {
-        let transport = ThunderboltTransport::lend(core);
-        let event = LinkEvent::new(up, &name, &transport);
-        core.call(&running, |handler| handler(&event));
+    // Where no thread can be started this one does it, as the transport closes too.
+    if core.spawn("dcf-tb-link", tell_all).is_err() {
+        tell_all(core);
+    }
+}
+
+fn tell_all(core: &Arc<Core>) {
+    while let Some((up, interface)) = core.link_events.next() {
+        if let Some(running) = core.on_link.enter() {
+            let transport = ThunderboltTransport::lend(core);
+            let event = LinkEvent::new(up, &interface, &transport);
+            core.call(&running, |handler| handler(&event));
+        }
     }
 }
 

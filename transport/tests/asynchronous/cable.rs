@@ -56,7 +56,14 @@ fn a_pulled_cable_wakes_the_tasks_and_a_plugged_one_serves_them_again() {
             assert_waits(&mut reading).await;
             assert_waits(&mut measuring).await;
             assert_waits(&mut searching).await;
+            soon(a.wait_link(true)).await.unwrap();
+            // Cancelled, it has taken nothing from the next one.
+            assert!(give_up_at_once(a.wait_link(false)).await.is_none());
+            let mut waiting = pin!(a.wait_link(false));
+            assert_waits(&mut waiting).await;
             cable.unplug();
+            soon(waiting).await.unwrap();
+            assert!(!a.transport().get_stats().link_up);
             let read = soon(reading).await.unwrap_err().downcast().unwrap();
             assert!(is_link_down(&read), "{read}");
             let measured = soon(measuring).await.unwrap_err();

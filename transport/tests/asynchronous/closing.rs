@@ -15,12 +15,13 @@ use crate::{assert_waits, data_of, give_up_at_once, loopback, soon, transport};
 async fn waiters(a: &AsyncTransport) -> Vec<JoinHandle<Result<()>>> {
     let far = transport();
     let mut stream = a.open_data_stream(&data_of(&far)).await.unwrap();
-    let [one, two, three, four] = [(); 4].map(|()| a.clone());
+    let [one, two, three, four, five] = [(); 5].map(|()| a.clone());
     vec![
         tokio::spawn(async move { one.recv(&mut [0; 8]).await.map(drop) }),
         tokio::spawn(async move { two.accept().await.map(drop) }),
         tokio::spawn(async move { three.round_trip("[::1]:1", None).await.map(drop) }),
         tokio::spawn(async move { four.discover(None).await.map(drop) }),
+        tokio::spawn(async move { five.wait_link(false).await }),
         tokio::spawn(async move {
             let _far = far;
             let error = stream.read(&mut [0; 8]).await.unwrap_err();

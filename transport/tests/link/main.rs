@@ -2,6 +2,7 @@
 
 mod hints;
 mod namespaces;
+mod order;
 mod states;
 mod unroutable;
 

@@ -47,7 +47,7 @@ fn messages_stay_in_order_and_none_is_left_behind_whoever_reads_them() {
         for message in [1, 2, 3] {
             far.send(&[message]).unwrap();
         }
-        core.control.open(crate::models::sockets(near));
+        core.control.open(crate::models::sockets(near), || {});
         let batch = receiver::buffers().unwrap();
         core.spawn("dcf-tb-recv", |core| receiver::run(core, batch))
             .unwrap();

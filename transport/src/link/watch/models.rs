@@ -1,5 +1,6 @@
 use super::*;
 use crate::error::TransportError;
+use crate::link::LinkWait;
 use crate::link::Silence;
 use crate::models::{check, core, link as state};
 use crate::stream::DataStream;
@@ -35,5 +36,74 @@ fn a_stream_that_is_being_opened_does_not_miss_that_the_link_goes_down() {
             "{opened:?}"
         );
         assert_eq!(core.streams.open(), 0);
+    });
+}
+
+/// A stream to a peer that says nothing, and the peer's end of it.
+fn silent_stream(core: &Arc<Core>) -> (DataStream, TcpStream) {
+    let listener = std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).unwrap();
+    let far = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (near, _) = listener.accept().unwrap();
+    near.set_nonblocking(true).unwrap();
+    let id = core.streams.reserve().unwrap();
+    let peer = std::net::SocketAddrV6::new(Ipv6Addr::LOCALHOST, 1, 0, 1);
+    let stream = DataStream::accepted(core, id, near.into(), &peer).unwrap();
+    (stream, far)
+}
+
+/// Whoever learns from a stream that the link is down finds it down: in the state, in the statistics,
+/// and as one who waits for it.
+#[test]
+fn the_state_is_down_before_a_stream_says_so() {
+    check(Some(2), || {
+        let core = core(|settings| settings);
+        announce(&core, state(LinkState::Up, 1));
+        let (stream, _far) = silent_stream(&core);
+        let reading = {
+            let core = Arc::clone(&core);
+            spawn(move || {
+                let read = stream.read_timeout(&mut [0], None);
+                assert!(
+                    matches!(read, Err(TransportError::LinkDown { back: false, .. })),
+                    "{read:?}"
+                );
+                let totals = core.totals();
+                assert!(!totals.link_up && totals.link_changes == 2);
+                LinkWait::new(&core.link, false)
+                    .run(Some(Duration::ZERO))
+                    .unwrap();
+            })
+        };
+        lose(&core, &unbound(&core, &Resolved::Nothing, Absence::Gone));
+        reading.join().unwrap();
+    });
+}
+
+/// Nobody who waits for a change misses it, however short it is, nor the end of the transport.
+#[test]
+fn a_change_wakes_whoever_waits_for_it() {
+    check(Some(3), || {
+        let core = core(|settings| settings);
+        announce(&core, state(LinkState::Up, 1));
+        let waiting = {
+            let core = Arc::clone(&core);
+            spawn(move || {
+                LinkWait::new(&core.link, false).run(None).unwrap();
+            })
+        };
+        core.link.set(state(LinkState::Down, 1));
+        core.link.set(state(LinkState::Up, 1));
+        // Whoever began to wait after both changes waits for the next one.
+        core.link.set(state(LinkState::Down, 1));
+        waiting.join().unwrap();
+        let closing = {
+            let core = Arc::clone(&core);
+            spawn(move || LinkWait::new(&core.link, true).run(None))
+        };
+        core.close();
+        assert!(matches!(
+            closing.join().unwrap(),
+            Err(TransportError::Shutdown)
+        ));
     });
 }

@@ -17,7 +17,7 @@ fn a_round_trip_does_not_sleep_through_the_receivers_absence() {
             Session::begin(&core, SocketAddrV6::new([0; 16].into(), 0, 0, 0), None).unwrap();
         session.port.expect(7).unwrap();
         far.send(&wire::pong(7)).unwrap();
-        core.control.open(crate::models::sockets(near));
+        core.control.open(crate::models::sockets(near), || {});
         let handling = {
             let core = Arc::clone(&core);
             spawn(move || core.intake.begin(&core))

@@ -1,0 +1,117 @@
+//! Waiting until the link is up, or down.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use super::Link;
+use crate::error::{expired, Result, TransportError};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::sys::poll::Deadline;
+use crate::tasks::Tasks;
+
+/// Those that wait for a change of the link.
+#[derive(Default)]
+pub(super) struct Waiters {
+    /// Threads. Held while one looks at the state before it sleeps.
+    threads: Mutex<usize>,
+    changed: Condvar,
+    tasks: Tasks,
+    /// The transport closes, and nothing is waited for any more.
+    closed: AtomicBool,
+}
+
+impl Waiters {
+    /// Called after the change.
+    pub(super) fn wake(&self) {
+        if *self.threads() > 0 {
+            self.changed.notify_all();
+        }
+        self.tasks.wake();
+    }
+
+    fn threads(&self) -> MutexGuard<'_, usize> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Link {
+    /// Ends every wait: the transport closes.
+    pub fn close(&self) {
+        self.waiters.closed.store(true, Ordering::SeqCst);
+        self.waiters.wake();
+    }
+
+    /// Whether it is up, and how often that changed.
+    fn position(&self) -> (bool, u64) {
+        self.with(|_| (self.is_up(), self.changes()))
+    }
+}
+
+/// A call that waits for the link.
+pub(crate) struct LinkWait<'a> {
+    link: &'a Link,
+    up: bool,
+    /// How often the link had changed when the call began.
+    changes: u64,
+}
+
+impl<'a> LinkWait<'a> {
+    pub fn new(link: &'a Link, up: bool) -> Self {
+        let (_, changes) = link.position();
+        Self { link, up, changes }
+    }
+
+    /// `None`: the link has been the other way since the call began. If it was what is waited for only
+    /// for a moment, that is enough: the call would else miss it by chance.
+    fn look(&self) -> Option<Result<()>> {
+        if self.link.waiters.closed.load(Ordering::SeqCst) {
+            return Some(Err(TransportError::Shutdown));
+        }
+        let (up, changes) = self.link.position();
+        (up == self.up || changes != self.changes).then_some(Ok(()))
+    }
+
+    /// Waits on this thread.
+    pub fn run(self, timeout: Option<Duration>) -> Result<()> {
+        let deadline = Deadline::after(timeout);
+        let waiters = &self.link.waiters;
+        let mut threads = waiters.threads();
+        loop {
+            if let Some(outcome) = self.look() {
+                return outcome;
+            }
+            let remaining = deadline.remaining();
+            if remaining.is_some_and(|time| time.is_zero()) {
+                return Err(self.late(timeout));
+            }
+            *threads += 1;
+            threads = match remaining {
+                None => waiters
+                    .changed
+                    .wait(threads)
+                    .unwrap_or_else(PoisonError::into_inner),
+                Some(time) => {
+                    let waited = waiters.changed.wait_timeout(threads, time);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+            *threads -= 1;
+        }
+    }
+
+    /// Waits in a task.
+    #[cfg(feature = "async")]
+    pub async fn run_async(self) -> Result<()> {
+        self.link.waiters.tasks.until(|| self.look()).await
+    }
+
+    fn late(&self, timeout: Option<Duration>) -> TransportError {
+        let (name, state) = self.link.with(|now| (now.name.clone(), now.state.clone()));
+        let still = match self.up {
+            true => format!("link \"{name}\" did not come up: {}", state.reason(&name)),
+            false => format!("link \"{name}\" did not go down"),
+        };
+        expired(still, timeout)
+    }
+}
