@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::{symlink, PermissionsExt};
 use std::process::Command;
 
-use common::folders::{content, push, slow, Folders};
+use common::folders::{content, push, slow, Disk, Folders};
 use common::{plain, Tool, TOOL};
 use testkit::{Cable, Host};
 
@@ -31,27 +31,6 @@ fn receive(folders: &Folders, host: &Host, arguments: &[&str]) -> Tool {
 
 fn mode(path: &str, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-}
-
-/// A file system of its own, as long as it lives.
-struct Mounted(String);
-
-impl Mounted {
-    fn at(path: String, options: &str) -> Self {
-        let mount = ["-t", "tmpfs", "-o", options, "dcf-tb-test", &path];
-        let status = Command::new("mount").args(mount).status().unwrap();
-        assert!(
-            status.success(),
-            "this test mounts a small tmpfs: run it as root, or by `make test`"
-        );
-        Self(path)
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").args(["--lazy", &self.0]).status();
-    }
 }
 
 /// Pushes `out/d` twice: each time `failing` fail, with these words and this code, and all else arrives.
@@ -147,8 +126,8 @@ fn other_disks_below_the_folder() {
     for name in ["in/d/full", "in/d/read only"] {
         fs::create_dir_all(folders.at(name)).unwrap();
     }
-    let _full = Mounted::at(folders.at("in/d/full"), "size=100k");
-    let _read_only = Mounted::at(folders.at("in/d/read only"), "ro");
+    let _full = Disk::at(folders.at("in/d/full"), "tmpfs", "size=100k");
+    let _read_only = Disk::at(folders.at("in/d/read only"), "tmpfs", "ro");
     let _receiver = receive(&folders, cable.b(), &[]);
     let full = "the disk is full";
     let failing = [
@@ -240,7 +219,7 @@ fn the_folder_itself_fails() {
     let (cable, folders) = (Cable::new(), Folders::new());
     folders.write("out/d/a", "1");
     folders.write("out/d/b", "2");
-    let mounted = Mounted::at(folders.at("in"), "ro");
+    let mounted = Disk::of(&folders, "tmpfs", "ro");
     let read_only = receive(&folders, cable.b(), &[]);
     let pushed = push(cable.a(), &[&folders.at("out/d")]);
     assert!(

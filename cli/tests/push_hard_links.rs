@@ -4,10 +4,9 @@ mod common;
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::process::Command;
 use std::time::{Duration, UNIX_EPOCH};
 
-use common::folders::{content, push, Folders};
+use common::folders::{content, push, Disk, Folders};
 use testkit::Cable;
 
 const LARGE: usize = 5 << 20;
@@ -174,27 +173,12 @@ fn a_name_of_a_file_that_did_not_arrive() {
     are_one(&folders, &["in/d/small", "in/d/sub/small"]);
 }
 
-/// A file system of its own at a folder.
-struct Mounted(String);
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").args(["--lazy", &self.0]).status();
-    }
-}
-
 #[test]
 fn where_there_can_be_no_hard_link_there_is_a_copy() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let folder = names(&folders);
     fs::create_dir_all(folders.at("in/d/sub")).unwrap();
-    let mounted = Mounted(folders.at("in/d/sub"));
-    let mount = ["-t", "tmpfs", "dcf-tb-test", &mounted.0];
-    let status = Command::new("mount").args(mount).status().unwrap();
-    assert!(
-        status.success(),
-        "this test mounts a tmpfs: run it as root, or by `make test`"
-    );
+    let _disk = Disk::at(folders.at("in/d/sub"), "tmpfs", "mode=1777");
     let _receiver = folders.receive(cable.b(), &[]);
     for _ in 0..2 {
         push(cable.a(), &[&folder]).with(0);

@@ -117,11 +117,8 @@ mod tests {
     fn entry(kind: Kind, more: More) -> Entry {
         Entry {
             kind,
-            mode: 0o644,
-            modified: (0, 0),
-            size: 0,
-            path: "x".into(),
             more,
+            ..Entry::of_size(0)
         }
     }
 

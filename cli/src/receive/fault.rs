@@ -100,21 +100,10 @@ mod tests {
         (directory, folder)
     }
 
-    fn entry() -> Entry {
-        Entry {
-            kind: crate::transfer::entry::Kind::File,
-            mode: 0o644,
-            modified: (0, 0),
-            size: 0,
-            path: "x".into(),
-            more: Default::default(),
-        }
-    }
-
     #[test]
     fn only_faults_of_the_whole_disk_end_a_push() {
         let (_directory, folder) = folder();
-        let sort = |errno: Errno| Fault::of(&folder, &entry(), &errno.into());
+        let sort = |errno: Errno| Fault::of(&folder, &Entry::of_size(0), &errno.into());
         for (errno, exit) in [
             (Errno::ACCESS, Exit::Failed),
             (Errno::PERM, Exit::Failed),

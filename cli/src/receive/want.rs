@@ -130,19 +130,7 @@ pub fn name_wanted(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transfer::entry::More;
     use crate::transfer::PIECE;
-
-    fn entry(size: u64) -> Entry {
-        Entry {
-            kind: Kind::File,
-            mode: 0o644,
-            modified: (100, 0),
-            size,
-            path: "x".into(),
-            more: More::Nothing,
-        }
-    }
 
     fn found(there: There, brought: Mark, left: u64) -> Found {
         Found {
@@ -165,7 +153,7 @@ mod tests {
             force,
             ..Rules::default()
         };
-        wanted(&entry(10 * PIECE), found, rules)
+        wanted(&Entry::of_size(10 * PIECE), found, rules)
     }
 
     fn content(have: u64) -> Option<Want> {
@@ -202,7 +190,7 @@ mod tests {
                 compare: true,
                 ..Rules::default()
             };
-            let want = |there| wanted(&entry(10 * PIECE), found(there, brought, 0), rules);
+            let want = |there| wanted(&Entry::of_size(10 * PIECE), found(there, brought, 0), rules);
             assert_eq!(want(file(10 * PIECE, 100)), Some(Want::Nothing));
             assert_eq!(want(file(10 * PIECE, 99)), Some(Want::Comparison));
             assert_eq!(want(file(PIECE, 99)), None);

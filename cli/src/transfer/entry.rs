@@ -205,6 +205,21 @@ fn refused(text: String) -> TransferError {
 }
 
 #[cfg(test)]
+impl Entry {
+    /// A file, for tests.
+    pub fn of_size(size: u64) -> Self {
+        Self {
+            kind: Kind::File,
+            mode: 0o644,
+            modified: (100, 0),
+            size,
+            path: "x".into(),
+            more: More::Nothing,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

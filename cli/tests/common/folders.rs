@@ -88,12 +88,16 @@ impl Folders {
     }
 }
 
-/// A file system of its own for `in`, as long as it lives.
+/// A separate file system at a folder, as long as it lives.
 pub struct Disk(String);
 
 impl Disk {
+    /// At `in`.
     pub fn of(folders: &Folders, kind: &str, options: &str) -> Self {
-        let folder = folders.at("in");
+        Self::at(folders.at("in"), kind, options)
+    }
+
+    pub fn at(folder: String, kind: &str, options: &str) -> Self {
         let mount = ["-t", kind, "-o", options, "dcf-tb-test", &folder];
         let status = Command::new("mount").args(mount).status().unwrap();
         assert!(

@@ -1,18 +1,6 @@
 //! The plan of a push.
 
 use super::*;
-use crate::transfer::entry::More;
-
-fn entry(size: u64) -> Entry {
-    Entry {
-        kind: Kind::File,
-        mode: 0o644,
-        modified: (100, 0),
-        size,
-        path: "x".into(),
-        more: More::Nothing,
-    }
-}
 
 #[test]
 fn names_in_the_way_are_counted() {
@@ -30,7 +18,7 @@ fn while_it_is_made_the_pusher_can_be_told() {
     let entries: Vec<Entry> = (0..100)
         .map(|number| Entry {
             path: format!("d{}/f{number}", number % 3).into(),
-            ..entry(1)
+            ..Entry::of_size(1)
         })
         .collect();
     let mut told = 0;
