@@ -5,7 +5,13 @@ typedef struct log_seen {
     int records[5];
     int below;
     int32_t lowest;
+    /* Records that begin with the words of `starts`. */
+    int began[4];
 } log_seen;
+
+/* Programs look for records that begin like this, each once in a transport's life. */
+static const char *const starts[4] = {"Initialized interface lo", "UDP socket bound to port ",
+                                      "TCP listener bound to port ", "Transport closed"};
 
 static void on_log(int32_t level, const char *message, void *data)
 {
@@ -16,6 +22,12 @@ static void on_log(int32_t level, const char *message, void *data)
     if (level < seen->lowest)
         add(&seen->below, 1);
     add(&seen->records[level], 1);
+    for (int i = 0; i < 4; i++) {
+        if (strncmp(message, starts[i], strlen(starts[i])) == 0) {
+            CHECK(level == DCF_TB_LOG_INFO);
+            add(&seen->began[i], 1);
+        }
+    }
 }
 
 static int total(log_seen *seen)
@@ -56,6 +68,10 @@ int main(void)
     CHECK(total(&debug) >= total(&info));
     CHECK(total(&info) > total(&warn));
     CHECK(total(&warn) >= total(&error));
+
+    TOPIC("the records of starting and closing begin with the words that programs look for");
+    for (int i = 0; i < 4; i++)
+        CHECK(info.began[i] == 1 && debug.began[i] == 1 && warn.began[i] == 0);
 
     TOPIC("a log callback can be set, replaced and unregistered");
     log_seen first, second;

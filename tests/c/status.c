@@ -1,5 +1,5 @@
 /* Status texts, and the thread's last error. */
-#include "check.h"
+#include "raw.h"
 
 static const dcf_tb_status all[] = {
     DCF_TB_OK, DCF_TB_WOULD_BLOCK, DCF_TB_CANCELLED, DCF_TB_EOF,
@@ -92,9 +92,48 @@ static void last_error(void)
     OK(dcf_tb_close(other));
 }
 
+/* What a call waited for, and how long, is said by the thread that made it. */
+static void time_outs(void)
+{
+    TOPIC("a time-out says what was waited for and how long");
+    dcf_tb_transport t = start_on_loopback();
+    stream_pair pair = connect_streams(t, t);
+    uint8_t in[64];
+    size_t length = 0;
+    GIVES(DCF_TB_ERR_TIMEOUT, dcf_tb_recv(t, in, sizeof in, &length, NULL, 0, 21));
+    CHECK(error_says("nothing within 21 ms"));
+    dcf_tb_stream stream = 0;
+    GIVES(DCF_TB_ERR_TIMEOUT, dcf_tb_accept(t, 22, &stream));
+    CHECK(error_says("nothing within 22 ms"));
+    GIVES(DCF_TB_ERR_TIMEOUT, dcf_tb_stream_read(pair.near_end, in, sizeof in, 23, &length));
+    CHECK(error_says("stream with ::1%lo") && error_says("within 23 ms"));
+
+    TOPIC("a socket that never answers is named by the time-out");
+    int silent = raw_socket(SOCK_DGRAM, "::1", 0);
+    char peer[80];
+    snprintf(peer, sizeof peer, "[::1%%lo]:%u", raw_port(silent));
+    uint64_t rtt = 0;
+    GIVES(DCF_TB_ERR_TIMEOUT, dcf_tb_measure_rtt(t, peer, 24, &rtt));
+    CHECK(error_says(peer) && error_says("nothing within 24 ms"));
+    close(silent);
+
+    TOPIC("other failures in between do not lend a time-out their words");
+    GIVES(DCF_TB_ERR_TIMEOUT, dcf_tb_recv(t, in, sizeof in, &length, NULL, 0, 25));
+    GIVES(DCF_TB_ERR_INVALID_ADDRESS, dcf_tb_send(t, "elsewhere", NULL, 0));
+    CHECK(error_says("elsewhere") && !error_says("within"));
+    GIVES(DCF_TB_WOULD_BLOCK, dcf_tb_recv(t, in, sizeof in, &length, NULL, 0, 0));
+    CHECK(!error_says("within"));
+    GIVES(DCF_TB_ERR_TIMEOUT, dcf_tb_recv(t, in, sizeof in, &length, NULL, 0, 26));
+    CHECK(error_says("nothing within 26 ms"));
+    OK(dcf_tb_close(t));
+    GIVES(DCF_TB_ERR_INVALID_HANDLE, dcf_tb_recv(t, in, sizeof in, &length, NULL, 0, 27));
+    CHECK(!error_says("within"));
+}
+
 int main(void)
 {
     texts();
     last_error();
+    time_outs();
     return 0;
 }

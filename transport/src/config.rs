@@ -20,6 +20,8 @@ pub const DEFAULT_INTERFACE: &str = "thunderbolt0";
 pub const DEFAULT_CONTROL_PORT: u16 = 5000;
 /// TCP port of data streams.
 pub const DEFAULT_DATA_PORT: u16 = 5001;
+/// Bytes of socket buffer asked of the kernel: 64 MiB.
+pub const DEFAULT_BUFFER_SIZE: usize = 64 << 20;
 
 /// The six settings that every peer of this protocol knows.
 ///
@@ -49,7 +51,7 @@ impl Default for ThunderboltConfig {
             interface: DEFAULT_INTERFACE.to_owned(),
             control_port: DEFAULT_CONTROL_PORT,
             data_port: DEFAULT_DATA_PORT,
-            buffer_size: 64 << 20,
+            buffer_size: DEFAULT_BUFFER_SIZE,
             tcp_nodelay: true,
             tcp_keepalive: true,
         }

@@ -92,7 +92,10 @@ impl Core {
             self.close();
         } else {
             *lock(&self.on_closed) = on_closed;
-            self.log_started();
+            let (name, index) = self.link.with(|now| (now.name.clone(), now.index));
+            if let Some(index) = index {
+                self.log_bound(&name, index);
+            }
         }
         started
     }
@@ -145,22 +148,32 @@ impl Core {
         }))
     }
 
-    fn log_started(&self) {
+    /// Tells that the sockets are bound to this interface, and what the kernel granted. Programs look for
+    /// the first words of these records.
+    pub fn log_bound(&self, interface: &str, index: u32) {
         let (control, streams) = (&self.control, &self.streams);
         log!(
             self.log,
             Info,
-            "started on {} with control port {} and data port {}; socket buffers: {} bytes asked, \
-             UDP granted {} to send and {} to receive, TCP {}",
-            self.link.name(),
+            "Initialized interface {interface} (index {index})"
+        );
+        log!(
+            self.log,
+            Info,
+            "UDP socket bound to port {}; buffers: {} bytes asked, {} granted to send and {} to receive",
             control.port(),
-            streams.port(),
             self.settings.config.buffer_size,
             control.send_buffer.get(),
             control.receive_buffer.get(),
+        );
+        log!(
+            self.log,
+            Info,
+            "TCP listener bound to port {}; buffers: {}",
+            streams.port(),
             match streams.send_buffer.get() {
                 0 => "tuned by the kernel".to_owned(),
-                bytes => format!("{bytes} to send, receiving tuned by the kernel"),
+                bytes => format!("{bytes} bytes granted to send, receiving tuned by the kernel"),
             },
         );
     }
@@ -301,7 +314,7 @@ impl Core {
         self.on_message.close();
         self.on_stream.close();
         self.on_link.close();
-        log!(self.log, Info, "closed");
+        log!(self.log, Info, "Transport closed");
         self.log.slot.close();
         if let Some(on_closed) = lock(&self.on_closed).take() {
             // There is nobody left to tell of a panic.

@@ -1,5 +1,6 @@
 //! What can go wrong, with the offending value in every message.
 
+mod attempted;
 mod conversion;
 mod detail;
 
@@ -270,7 +271,7 @@ impl TransportError {
     /// any thread.
     pub fn errno(&self) -> Option<i32> {
         match self {
-            Self::Io(error) => conversion::errno(error),
+            Self::Io(error) => attempted::errno(error),
             Self::ConnectionFailed(text) | Self::SocketOption(text) => detail::errno(text),
             Self::AddressInUse { source, .. }
             | Self::PermissionDenied { source, .. }
@@ -329,7 +330,7 @@ impl TransportError {
 
     /// The operating system's answer, with what was attempted.
     pub(crate) fn io(action: impl Into<String>, source: io::Error) -> Self {
-        Self::Io(conversion::attempted(action.into(), source))
+        Self::Io(attempted::attempted(action.into(), source))
     }
 
     /// Sorts an errno into the variant that a caller can act on. What it says of the link only the

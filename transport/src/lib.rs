@@ -164,6 +164,7 @@ mod log;
 mod message;
 #[cfg(all(loom, test))]
 mod models;
+mod published;
 mod recent;
 mod replacing;
 mod rtt;
@@ -182,8 +183,8 @@ pub use address::MAX_PEER_TEXT;
 #[cfg(feature = "async")]
 pub use asynchronous::{AsyncDataStream, AsyncTransport};
 pub use config::{
-    ThunderboltConfig, ThunderboltTransportBuilder, DEFAULT_CONTROL_PORT, DEFAULT_DATA_PORT,
-    DEFAULT_INTERFACE,
+    ThunderboltConfig, ThunderboltTransportBuilder, DEFAULT_BUFFER_SIZE, DEFAULT_CONTROL_PORT,
+    DEFAULT_DATA_PORT, DEFAULT_INTERFACE,
 };
 pub use error::{Result, TransportError};
 pub use handlers::{
@@ -191,13 +192,11 @@ pub use handlers::{
 };
 pub use log::LogLevel;
 pub use message::{DropReason, MessageData, MessageType};
+pub use published::{make_thunderbolt_transport, LoggerFn, MessageHandlerFn, MAX_UDP_PAYLOAD};
 pub use rtt::{DiscoveredPeer, PingOptions, RttSummary, MAX_DISCOVERED_PEERS};
 pub use stats::Stats;
 pub use stream::DataStream;
 pub use sys::memory::ReserveAllocator;
-pub use transport::{make_thunderbolt_transport, Counted, Datagram, ThunderboltTransport};
+pub use transport::{Counted, Datagram, ThunderboltTransport};
 pub use weak::WeakTransport;
-
-/// Bytes of payload in one control message at most: a UDP datagram as every peer of this protocol
-/// can receive it (wire format, RFC 768 over IPv4's limit).
-pub const MAX_MESSAGE_SIZE: usize = 65_507;
+pub use wire::MAX_MESSAGE_SIZE;

@@ -14,7 +14,7 @@ use crate::error::{expired, Result, TransportError};
 use crate::handlers::{LinkHandler, LogHandler, MessageHandler, Sender, StreamHandler};
 use crate::link::LinkWait;
 use crate::log::LogLevel;
-use crate::message::{DropReason, MessageData, MessageType};
+use crate::message::DropReason;
 use crate::rtt::{check_port, DiscoveredPeer, PingOptions, RttSummary};
 use crate::stats::Stats;
 use crate::stream::DataStream;
@@ -560,29 +560,4 @@ impl fmt::Debug for ThunderboltTransport {
             .field("running", &self.is_running())
             .finish()
     }
-}
-
-/// Starts a transport with the arguments that users of this protocol's other implementations know.
-///
-/// # Errors
-///
-/// Those of [`ThunderboltTransportBuilder::build`].
-pub fn make_thunderbolt_transport<M, L>(
-    interface: &str,
-    control_port: u16,
-    data_port: u16,
-    message_handler: M,
-    logger: L,
-) -> Result<Arc<ThunderboltTransport>>
-where
-    M: Fn(MessageType, MessageData) + Send + Sync + 'static,
-    L: Fn(LogLevel, &str) + Send + Sync + 'static,
-{
-    ThunderboltTransportBuilder::new()
-        .interface(interface)
-        .control_port(control_port)
-        .data_port(data_port)
-        .message_handler(message_handler)
-        .logger(logger)
-        .build()
 }

@@ -4,6 +4,10 @@
 //! pong carries the other magic and the same timestamp. Everything else on the control port is the
 //! application's.
 
+/// Bytes of payload in one control message at most: a UDP datagram as every peer of this protocol
+/// can receive it (wire format, RFC 768 over IPv4's limit).
+pub const MAX_MESSAGE_SIZE: usize = 65_507;
+
 /// Bytes of a ping and of a pong.
 pub(crate) const PING_SIZE: usize = 16;
 

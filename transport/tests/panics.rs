@@ -110,7 +110,7 @@ fn in_the_closed_handler_when_everything_is_over() {
     let again = loopback().control_port(control).data_port(data).build();
     again.expect("the ports are free").close();
     let last = records.lock().unwrap().last().cloned();
-    assert_eq!(last, Some((LogLevel::Info, "closed".to_owned())));
+    assert_eq!(last, Some((LogLevel::Info, "Transport closed".to_owned())));
 }
 
 /// Whoever waits for a handler to leave is not left waiting when it panics.

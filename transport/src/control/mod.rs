@@ -29,7 +29,7 @@ use crate::sys::event::Wake;
 use crate::sys::socket;
 use crate::sys::socket::{BufferOption, SocketError};
 use crate::sys::thread::wait_until;
-use crate::MAX_MESSAGE_SIZE;
+use crate::wire::MAX_MESSAGE_SIZE;
 use lanes::Lanes;
 
 /// For how long messages leave singly after the interface's own queue had no room.

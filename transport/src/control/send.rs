@@ -14,11 +14,13 @@ use crate::address::{self, OwnPort, Scope};
 use crate::core::Core;
 use crate::error::{Result, TransportError};
 use crate::link::Attempt;
+use crate::recent;
 use crate::sys::poll::{wait, Deadline, Interest};
 use crate::sys::send::{self, Outgoing, SEND_BATCH};
 use crate::sys::socket::SocketError;
 use crate::sys::{socket, would_block};
-use crate::{recent, Counted, Datagram, MAX_MESSAGE_SIZE};
+use crate::transport::{Counted, Datagram};
+use crate::wire::MAX_MESSAGE_SIZE;
 
 /// How long a send waits for room in the kernel's queue. It is there within microseconds while the
 /// link works.

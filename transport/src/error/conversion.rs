@@ -1,18 +1,8 @@
 //! Between this crate's errors and those of `std::io`.
 
-use std::error::Error;
 use std::io;
 
 use super::{detail, TransportError};
-
-/// An answer of the operating system, with what was attempted: what this crate puts into
-/// [`TransportError::Io`].
-#[derive(Debug, thiserror::Error)]
-#[error("{action}: {source}")]
-struct Attempted {
-    action: String,
-    source: io::Error,
-}
 
 /// A time-out with its text, which the variant has no room for.
 #[derive(Debug, thiserror::Error)]
@@ -20,29 +10,6 @@ struct Attempted {
 struct Explained {
     text: String,
     source: TransportError,
-}
-
-pub(super) fn attempted(action: String, source: io::Error) -> io::Error {
-    io::Error::new(source.kind(), Attempted { action, source })
-}
-
-/// The errno in an error, however deep.
-pub(super) fn errno(error: &io::Error) -> Option<i32> {
-    if let Some(errno) = error.raw_os_error() {
-        return Some(errno);
-    }
-    let mut inside: Option<&(dyn Error + 'static)> = error.get_ref().map(|inner| inner as _);
-    while let Some(inner) = inside {
-        if let Some(error) = inner.downcast_ref::<TransportError>() {
-            return error.errno();
-        }
-        let os = inner.downcast_ref::<io::Error>();
-        if let Some(errno) = os.and_then(io::Error::raw_os_error) {
-            return Some(errno);
-        }
-        inside = inner.source();
-    }
-    None
 }
 
 impl TransportError {
@@ -128,6 +95,7 @@ impl From<io::Error> for TransportError {
 mod tests {
     use super::super::expired;
     use super::*;
+    use std::error::Error;
     use std::time::Duration;
 
     fn os(errno: i32) -> io::Error {

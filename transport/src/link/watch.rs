@@ -83,7 +83,13 @@ impl Watcher {
             missing => {
                 watcher.reserved = reserve_ports(core)?;
                 let interface = &config.interface;
-                log!(core.log, Info, "waiting for interface \"{interface}\"");
+                log!(
+                    core.log,
+                    Info,
+                    "waiting for interface \"{interface}\" with control port {} and data port {}",
+                    core.control.port(),
+                    core.streams.port(),
+                );
                 announce(core, unbound(core, missing, Absence::NotThere));
             }
         }
@@ -216,8 +222,9 @@ impl Watcher {
             Err(error) => LinkState::Unbound(error.to_string()),
         };
         let mut now = described(&interface, state);
-        if bound.is_err() {
-            now.index = None;
+        match bound {
+            Ok(()) => core.log_bound(&interface.name, interface.index),
+            Err(_) => now.index = None,
         }
         announce(core, now);
         bound

@@ -62,7 +62,7 @@ const PACKETS: usize = 64;
 /// take more).
 const MOST_SEGMENTS: usize = 64;
 /// Bytes of one packet that is to be cut, at most.
-const MOST_BYTES: usize = crate::MAX_MESSAGE_SIZE;
+const MOST_BYTES: usize = crate::wire::MAX_MESSAGE_SIZE;
 
 /// A datagram to be sent, and to which of the peers beside it.
 #[derive(Debug, Clone, Copy)]

@@ -1,0 +1,85 @@
+//! The names that this protocol's first implementation in Rust published, for the programs that use
+//! them. Those that the builder and the transport have anyway stand there.
+
+use std::sync::Arc;
+
+use crate::config::{ThunderboltConfig, ThunderboltTransportBuilder};
+use crate::error::Result;
+use crate::handlers::LogHandler;
+use crate::message::{MessageData, MessageType};
+use crate::transport::ThunderboltTransport;
+
+/// [`MAX_MESSAGE_SIZE`](crate::MAX_MESSAGE_SIZE), by its published name.
+pub const MAX_UDP_PAYLOAD: usize = crate::wire::MAX_MESSAGE_SIZE;
+
+/// One handler for messages and streams, as
+/// [`message_handler`](ThunderboltTransportBuilder::message_handler) takes it.
+pub type MessageHandlerFn = Box<dyn Fn(MessageType, MessageData) + Send + Sync>;
+/// [`LogHandler`], by its published name.
+pub type LoggerFn = LogHandler;
+
+impl ThunderboltTransport {
+    /// Starts a transport with the six settings of [`ThunderboltConfig`] and the defaults of all
+    /// others, which [`ThunderboltTransportBuilder`] can set.
+    ///
+    /// Without a message handler, messages and streams are queued for [`recv`](Self::recv) and
+    /// [`accept`](Self::accept). Without a logger, nothing is logged.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ThunderboltTransportBuilder::build`].
+    pub fn new(
+        config: ThunderboltConfig,
+        message_handler: Option<MessageHandlerFn>,
+        logger: Option<LoggerFn>,
+    ) -> Result<Arc<Self>> {
+        let mut builder = ThunderboltTransportBuilder::new().config(config);
+        if let Some(handler) = message_handler {
+            builder = builder.message_handler(handler);
+        }
+        if let Some(logger) = logger {
+            builder = builder.logger(logger);
+        }
+        builder.build()
+    }
+}
+
+/// [`ThunderboltTransport::new`] with an interface, two ports, and the defaults of all other
+/// settings.
+///
+/// ```
+/// use thunderbolt_transport::{make_thunderbolt_transport, MessageData};
+///
+/// let transport = make_thunderbolt_transport(
+///     "lo",
+///     0,
+///     0,
+///     Some(Box::new(|kind, data| {
+///         if let MessageData::Bytes(bytes) = data {
+///             println!("{kind:?}: {} bytes", bytes.len());
+///         }
+///     })),
+///     None,
+/// )?;
+/// assert!(transport.is_running());
+/// # Ok::<(), thunderbolt_transport::TransportError>(())
+/// ```
+///
+/// # Errors
+///
+/// Those of [`ThunderboltTransportBuilder::build`].
+pub fn make_thunderbolt_transport(
+    interface: &str,
+    control_port: u16,
+    data_port: u16,
+    message_handler: Option<MessageHandlerFn>,
+    logger: Option<LoggerFn>,
+) -> Result<Arc<ThunderboltTransport>> {
+    let config = ThunderboltConfig {
+        interface: interface.to_owned(),
+        control_port,
+        data_port,
+        ..ThunderboltConfig::default()
+    };
+    ThunderboltTransport::new(config, message_handler, logger)
+}
