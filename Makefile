@@ -28,6 +28,10 @@ SOAK := $(TARGET)/soak
 SOAK_SECONDS ?= 3600
 # Random, unless it is given.
 SOAK_SEED ?=
+# The driver of the soak, and that of bench-check, are not measured. Debug builds with the features of the tests share
+# most crates with those, and take no link-time optimization.
+TEST_BUILD = $(CARGO) build --locked --quiet --workspace --features thunderbolt_transport/async
+DEBUG := $(TARGET)/debug
 REPORTS = --html $(BENCH)/report.html --markdown $(BENCH)/report.md --json $(BENCH)/report.json
 WARNINGS := -Wall -Wextra -Wpedantic -Werror
 
@@ -38,6 +42,7 @@ TEST_NEEDS := $(DEMO_NEEDS) lld nftables procps g++ binutils valgrind cmake pkg-
 LINT_NEEDS := gcc libc6-dev rust rustfmt clippy shellcheck
 DOCS_NEEDS := mandoc
 DEB_NEEDS := gcc libc6-dev rust lld dpkg-dev debhelper
+DEB_TEST_NEEDS := mmdebstrap iproute2 util-linux
 BENCH_NEEDS := gcc libc6-dev iproute2 util-linux valgrind rust
 SOAK_NEEDS := gcc libc6-dev iproute2 util-linux rust
 # libFuzzer is C++.
@@ -48,18 +53,18 @@ FUZZ_TARGET ?= all
 BENCH_PEERS := $(shell cat bench/peers/packages)
 
 # What `make help` lists.
-.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
+.PHONY: bench-contestants $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
+# In one call, because cargo chooses features for all packages of a call: in two, most crates would be compiled twice.
 build: ## the library, shared and static, in target/release, and its man pages (the default)
-	$(CARGO) build --locked --release
-	$(if $(wildcard cli),$(CARGO) build --locked --release --workspace --bin dcf-tb)
+	$(CARGO) build --locked --release --package dcf_thunderbolt --package dcf_thunderbolt_static $(if $(wildcard cli),--package dcf_tb)
 	@ln -sf $(LIB).so $(RELEASE)/$(LIB).so.$(MAJOR)
 	@$(MAKE) --no-print-directory man
 
 man: $(MAN3)/dcf_thunderbolt.3 ## the man pages of the C API, in target/man
 
 $(MAN3)/dcf_thunderbolt.3: include/dcf_thunderbolt.h $(wildcard reference/src/*.rs)
-	$(CARGO) run --locked --quiet --package dcf_reference -- include/dcf_thunderbolt.h $(MAN3)
+	$(CARGO) run --locked --quiet --release --package dcf_reference -- include/dcf_thunderbolt.h $(MAN3)
 
 examples: build ## the C examples, in target/examples
 	@$(MAKE) --no-print-directory $(PROGRAMS)
@@ -108,20 +113,23 @@ bench-quick: bench-programs ## the same rows in two minutes: without the other t
 	@for name in iperf3 jq; do scripts/require-packages $$name || true; done
 	@scripts/bench $(TARGET) $(REPORTS) --quick $(BENCH_ARGS)
 
-bench-check: bench-programs ## whether the benchmark works: one short round, for CI
-	@scripts/bench $(TARGET) --check $(BENCH_ARGS)
+bench-check: bench-contestants ## whether the benchmark works: one short round, for CI
+	@$(TEST_BUILD) --bin dcf-bench --bin rust-send
+	@RUNNER=$(DEBUG)/dcf-bench scripts/bench $(TARGET) --check $(BENCH_ARGS)
 
 bench-peers: ## the other tools, as far as they can be had
 	@for name in $(BENCH_PEERS); do scripts/require-packages $$name || true; done
 
-bench-programs: ## what competes in the benchmark, in target/bench (installs what it needs)
+bench-programs: bench-contestants ## what runs and competes in the benchmark, in target/bench (installs what it needs)
+	@$(CARGO) build --locked --quiet --release --package dcf_bench
+
+bench-contestants:
 	@scripts/require-packages $(BENCH_NEEDS)
 	@$(MAKE) --no-print-directory --silent build
 	@$(MAKE) --no-print-directory --silent $(BENCH_PROGRAMS)
 	@bench/peers/build $(BENCH)
 	@if scripts/require-packages $(LISP_NEEDS); then bench/lisp/build $(BENCH); \
 	else echo 'the rows of Common Lisp are left out' >&2; fi
-	@$(CARGO) build --locked --quiet --release --package dcf_bench
 
 # Yardsticks do not load the library.
 $(BENCH)/%: bench/c/%.c $(wildcard bench/c/*.h) $(HEADERS)
@@ -139,7 +147,7 @@ soak-program: ## the two hosts of the soak, and who handles their cable (install
 	@scripts/require-packages $(SOAK_NEEDS)
 	@$(MAKE) --no-print-directory --silent build
 	@$(MAKE) --no-print-directory --silent $(SOAK)/soak_host
-	@$(CARGO) build --locked --quiet --release --package dcf_soak
+	@$(TEST_BUILD) --bin dcf-soak
 
 $(SOAK)/soak_host: $(wildcard soak/c/*.c) $(wildcard soak/c/*.h) tests/c/check.h include/dcf_thunderbolt.h
 	@mkdir -p $(SOAK)
@@ -152,7 +160,7 @@ lint: ## formatting, clippy with and without async, the C examples as C99, shell
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --locked --package thunderbolt_transport --all-targets --features async -- -D warnings
 	for f in c_examples/*.c; do $(CC) -std=c99 $(WARNINGS) -Iinclude -fsyntax-only $$f || exit 1; done
-	shellcheck -x $(wildcard scripts/*) .ci/run bench/instructions bench/lisp/build bench/peers/build bench/peers/peer
+	shellcheck -x $(filter-out scripts/test-pool,$(wildcard scripts/*)) .ci/run bench/instructions bench/lisp/build bench/peers/build bench/peers/peer
 
 docs: $(MAN3)/dcf_thunderbolt.3 ## the book, in target/doc/book; the Rust documentation and the C reference beside it
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --features thunderbolt_transport/async --no-deps
@@ -171,7 +179,8 @@ abi-baseline: ## abi/dcf_thunderbolt-MAJOR.MINOR.abi, what abidiff compares with
 	abidw --no-show-locs --no-comp-dir-path --no-corpus-path --out-file abi/dcf_thunderbolt-$(basename $(VERSION)).abi $(TARGET)/abi-witness.so
 
 deps: ## whatever make can need
-	@scripts/require-packages $(TEST_NEEDS) $(LINT_NEEDS) $(DOCS_NEEDS)
+	@scripts/require-packages $(sort $(TEST_NEEDS) $(LINT_NEEDS) $(DOCS_NEEDS) $(DEB_NEEDS) $(BENCH_NEEDS) $(SOAK_NEEDS) $(FUZZ_NEEDS) \
+		$(if $(filter 0,$(shell id -u)),$(DEB_TEST_NEEDS)))
 
 # Builds only what is not there, so that `make && sudo make install` builds nothing as root.
 $(RELEASE)/$(LIB).so $(RELEASE)/$(LIB).a:
@@ -179,10 +188,10 @@ $(RELEASE)/$(LIB).so $(RELEASE)/$(LIB).a:
 
 deb: ## Debian packages, in target/deb (installs what it needs)
 	@scripts/require-packages $(DEB_NEEDS)
-	@scripts/deb $(TARGET)/deb
+	@scripts/deb $(TARGET)/deb $(TARGET)
 
 deb-test: ## the packages in a clean Debian: installed, used, purged (needs root)
-	@scripts/require-packages mmdebstrap iproute2 util-linux
+	@scripts/require-packages $(DEB_TEST_NEEDS)
 	@scripts/deb-test $(TARGET)/deb
 
 INSTALL = DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" BINDIR="$(BINDIR)" LIBDIR="$(LIBDIR)" \

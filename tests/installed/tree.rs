@@ -121,8 +121,12 @@ fn profile() -> PathBuf {
     parent(&library).to_owned()
 }
 
-/// Builds dcf-tb, which `cargo test` of the library alone does not.
+/// Builds dcf-tb, which `cargo test` of the library alone does not. Under `scripts/test-pool` it is built already,
+/// with the features of the whole workspace, and other tests run it: replacing it would break them.
 fn build_tool() {
+    if env::var_os("TEST_POOL_BUILT").is_some() {
+        return;
+    }
     let profile = profile();
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args([
