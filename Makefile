@@ -164,6 +164,10 @@ lint: ## formatting, clippy with and without async, the C examples as C99, shell
 
 docs: $(MAN3)/dcf_thunderbolt.3 ## the book, in target/doc/book; the Rust documentation and the C reference beside it
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --features thunderbolt_transport/async --no-deps
+	@# The types for tokio are behind a feature.
+	@for type in AsyncTransport AsyncDataStream; do \
+		test -s $(TARGET)/doc/thunderbolt_transport/struct.$$type.html || { echo "the documentation lacks $$type" >&2; exit 1; }; \
+	done
 	@scripts/require-packages $(DOCS_NEEDS)
 	@mkdir -p $(TARGET)/doc/c
 	@for page in $$(cd $(MAN3) && find . -type f -name '*.3'); do \
