@@ -333,6 +333,21 @@ mod tests {
         matches!(error, TransportError::InvalidAddress(reason) if reason.starts_with(&start))
     }
 
+    /// Whether an error says which interface of the peer string was not found.
+    fn names_the_zone(error: &str, text: &str) -> bool {
+        let named = error.strip_prefix("network interface \"");
+        let zone = named.and_then(|rest| rest.split_once("\" not found: "));
+        zone.is_some_and(|(zone, _)| text.contains(&format!("%{zone}")))
+    }
+
+    #[test]
+    fn an_interface_with_brackets_in_its_name_is_named() {
+        for text in ["::1%a]b", "[::1%a]b]:5000", "[::1%]]:5000"] {
+            let error = parse(text, lo(), OWN).unwrap_err();
+            assert!(names_the_zone(&error.to_string(), text), "{text}: {error}");
+        }
+    }
+
     /// Pieces of peer strings, and what does not belong there.
     fn piece() -> impl Strategy<Value = String> {
         let known = [
@@ -374,9 +389,7 @@ mod tests {
                     prop_assert_eq!(parse(&written, lo(), OWN).ok(), Some(address));
                 }
                 Err(error @ TransportError::InterfaceNotFound(_)) => {
-                    let zone = text.split('%').nth(1).unwrap().split(']').next().unwrap();
-                    let found = format!("network interface \"{zone}\" not found: ");
-                    prop_assert!(error.to_string().starts_with(&found), "{error}");
+                    prop_assert!(names_the_zone(&error.to_string(), &text), "{error}");
                 }
                 Err(error) => prop_assert!(quotes(&error, &text), "{error:?}"),
             }
