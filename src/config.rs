@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void, CStr};
 use std::mem::{offset_of, size_of};
 use std::time::Duration;
 
-use thunderbolt_transport::{LogLevel, ThunderboltTransportBuilder};
+use thunderbolt_transport::{address_in, LogLevel, ThunderboltTransportBuilder};
 
 use crate::boundary;
 use crate::callbacks::*;
@@ -273,10 +273,18 @@ unsafe fn interface<'a>(name: *const c_char) -> Result<&'a str, Failure> {
     let name = unsafe { CStr::from_ptr(name) };
     match name.to_str() {
         Ok(text) if (1..libc::IFNAMSIZ).contains(&text.len()) => Ok(text),
-        Ok(_) => Err(invalid(format!(
-            "interface_name is {name:?}: the name of an interface has 1 to {} bytes",
-            libc::IFNAMSIZ - 1
-        ))),
+        Ok(text) => {
+            let address = address_in(text);
+            let interface = address.as_ref().and_then(|address| address.split_once('%'));
+            let hint = match interface {
+                Some((_, interface)) => format!("; did you mean \"{interface}\"?"),
+                None => String::new(),
+            };
+            Err(invalid(format!(
+                "interface_name is {name:?}: the name of an interface has 1 to {} bytes{hint}",
+                libc::IFNAMSIZ - 1
+            )))
+        }
         Err(_) => Err(invalid(format!("interface_name is {name:?}: not UTF-8"))),
     }
 }

@@ -232,9 +232,9 @@ pub unsafe extern "C" fn dcf_tb_recv(
             .transport
             .recv_with(timeout(timeout_ms), |message, from| {
                 len.set(message.len());
-                require(buf, message.len())?;
+                require("buf", buf, message.len())?;
                 if wanted {
-                    require(sender, from.as_str().len() + 1)?;
+                    require("sender", sender, from.as_str().len() + 1)?;
                     write_text(from.as_str(), sender);
                 }
                 buf[..message.len()].copy_from_slice(message);
@@ -319,7 +319,7 @@ pub unsafe extern "C" fn dcf_tb_recv_batch(
                         len: message.len(),
                         sender: [0; DCF_TB_PEER_SIZE],
                     };
-                    let room = require(rest, message.len());
+                    let room = require("buf", rest, message.len());
                     let target = places.next();
                     if room.is_ok() {
                         let (now, later) = std::mem::take(&mut rest).split_at_mut(message.len());
@@ -337,10 +337,14 @@ pub unsafe extern "C" fn dcf_tb_recv_batch(
     })
 }
 
-fn require(buf: &[u8], needed: usize) -> Result<(), TransportError> {
+fn require(name: &'static str, buf: &[u8], needed: usize) -> Result<(), TransportError> {
     let size = buf.len();
     if size < needed {
-        return Err(TransportError::BufferTooSmall { size, needed });
+        return Err(TransportError::BufferTooSmall {
+            buffer: name,
+            size,
+            needed,
+        });
     }
     Ok(())
 }

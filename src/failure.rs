@@ -81,7 +81,7 @@ impl From<TransportError> for Failure {
             text: match error {
                 // Answers that a caller who polls gets all the time cost no allocation.
                 TransportError::WouldBlock => {
-                    "nothing is ready, and the call was not to wait".into()
+                    "the call would have to wait, and its timeout is 0".into()
                 }
                 error => error.last_error_text().into(),
             },
@@ -185,7 +185,7 @@ mod tests {
             (TransportError::Shutdown, DCF_TB_CANCELLED),
             (TransportError::NotInitialized, DCF_TB_ERR_NOT_INITIALIZED),
             (
-                TransportError::timed_out("stream with fe80::1%lo: nothing within 5 ms"),
+                TransportError::timed_out("no data came from fe80::1%lo within 5 ms"),
                 DCF_TB_ERR_TIMEOUT,
             ),
             (
@@ -208,7 +208,11 @@ mod tests {
                 DCF_TB_ERR_MESSAGE_TOO_LARGE,
             ),
             (
-                TransportError::BufferTooSmall { size: 1, needed: 2 },
+                TransportError::BufferTooSmall {
+                    buffer: "buf",
+                    size: 1,
+                    needed: 2,
+                },
                 DCF_TB_ERR_BUFFER_TOO_SMALL,
             ),
             (

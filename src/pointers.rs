@@ -4,10 +4,10 @@
 use std::ffi::{c_char, CStr, CString};
 use std::time::Duration;
 
+use thunderbolt_transport::TransportError;
+
 use crate::failure::{Failure, Outcome};
-use crate::status::{
-    DCF_TB_ERR_BUFFER_TOO_SMALL, DCF_TB_ERR_INVALID_ADDRESS, DCF_TB_ERR_OUT_OF_RANGE,
-};
+use crate::status::{DCF_TB_ERR_INVALID_ADDRESS, DCF_TB_ERR_OUT_OF_RANGE};
 use crate::types::{DCF_TB_PEER_SIZE, DCF_TB_WAIT_FOREVER};
 
 /// An out-pointer that is not NULL.
@@ -234,7 +234,14 @@ pub(crate) fn copy_text(text: &str, buf: &mut [u8], len: &Out<usize>) -> Outcome
     let needed = text.len() + 1;
     if buf.len() < needed {
         len.set(needed);
-        return Err(too_small("buf", buf.len(), needed));
+        let size = buf.len();
+        let buffer = "buf";
+        return Err(TransportError::BufferTooSmall {
+            buffer,
+            size,
+            needed,
+        }
+        .into());
     }
     write_text(text, buf);
     len.set(text.len());
@@ -253,14 +260,6 @@ pub(crate) fn peer_member(text: &str) -> [c_char; DCF_TB_PEER_SIZE] {
     let mut member = [0; DCF_TB_PEER_SIZE];
     write_text(text, &mut member);
     member.map(|byte| byte as c_char)
-}
-
-#[cold]
-pub(crate) fn too_small(name: &str, size: usize, needed: usize) -> Failure {
-    Failure::new(
-        DCF_TB_ERR_BUFFER_TOO_SMALL,
-        format!("{name} of {size} bytes is too small: {needed} are needed"),
-    )
 }
 
 /// A text for a callback.

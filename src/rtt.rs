@@ -12,10 +12,11 @@ use crate::boundary;
 use crate::failure::Failure;
 use crate::output::{Output, SizedOut};
 use crate::pointers::{
-    apart, buffer, nanoseconds, peer as peer_text, peer_member, start_count, timeout, too_small,
-    Out, Region,
+    apart, buffer, nanoseconds, peer as peer_text, peer_member, start_count, timeout, Out, Region,
 };
-use crate::status::{dcf_tb_status, DCF_TB_ERR_TIMEOUT, DCF_TB_WOULD_BLOCK};
+use crate::status::{
+    dcf_tb_status, DCF_TB_ERR_BUFFER_TOO_SMALL, DCF_TB_ERR_TIMEOUT, DCF_TB_WOULD_BLOCK,
+};
 use crate::symbol_versions::exported_since;
 use crate::types::{dcf_tb_transport, DCF_TB_PEER_SIZE};
 
@@ -334,7 +335,11 @@ unsafe fn find(
         }
         count.set(found.len());
         if found.len() > cap {
-            return Err(too_small("peers (elements)", cap, found.len()));
+            let text = format!(
+                "peers is too small: it has room for {cap} peers, and {} answered",
+                found.len()
+            );
+            return Err(Failure::new(DCF_TB_ERR_BUFFER_TOO_SMALL, text));
         }
         Ok(())
     })

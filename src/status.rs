@@ -97,7 +97,7 @@ pub type dcf_tb_status = i32;
 fn text(status: dcf_tb_status) -> &'static CStr {
     match status {
         DCF_TB_OK => c"success",
-        DCF_TB_WOULD_BLOCK => c"nothing is ready, and the call was not to wait",
+        DCF_TB_WOULD_BLOCK => c"the call would have to wait, and its timeout is 0",
         DCF_TB_CANCELLED => c"cancelled by a close",
         DCF_TB_EOF => c"end of stream or file",
         DCF_TB_ERR_NULL_POINTER => c"NULL where a pointer is needed",

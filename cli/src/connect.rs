@@ -12,7 +12,7 @@ use crate::hints::in_tool;
 use crate::interface::interface;
 use crate::interrupt;
 use crate::output::{self, Verbosity};
-use crate::peer::Peer;
+use crate::peer::{check_form, Peer};
 use crate::service;
 use crate::units::plural;
 
@@ -57,6 +57,7 @@ pub fn client_with(
     peer: Option<&str>,
     more: impl FnOnce(ThunderboltTransportBuilder) -> ThunderboltTransportBuilder,
 ) -> Result<Arc<ThunderboltTransport>, Failure> {
+    peer.map_or(Ok(()), check_form)?;
     let builder = builder(interface(common, peer))
         .control_port(0)
         .data_port(0);

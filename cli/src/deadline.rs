@@ -12,7 +12,7 @@ const LEAST: Duration = Duration::from_millis(1);
 /// The error of an operation that took too long.
 pub fn late(what: impl fmt::Display, after: Duration) -> TransportError {
     let after = after.as_millis();
-    TransportError::timed_out(format_args!("{what}: nothing within {after} ms"))
+    TransportError::timed_out(format_args!("{what} within {after} ms"))
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -70,13 +70,15 @@ impl Deadline {
                 Ok(read) => have += read,
                 // The error names the remaining time of this call; report the whole limit instead.
                 Err(TransportError::Timeout) => {
-                    let what = format_args!("stream with {}", stream.peer());
+                    let (all, peer) = (buf.len(), stream.peer());
+                    let what = format_args!("read {have} of {all} bytes from {peer}");
                     return Err(late(what, self.after));
                 }
                 Err(error) => return Err(error),
             }
             if have < buf.len() {
-                self.check(|| format!("reading from {}", stream.peer()))?;
+                let (all, peer) = (buf.len(), stream.peer());
+                self.check(|| format!("read {have} of {all} bytes from {peer}"))?;
             }
         }
         Ok(have)

@@ -73,8 +73,12 @@ impl<'a> PacedReader<'a> {
 
     fn late(&self) -> TransportError {
         let what = match self.came {
-            0 => "the next bytes of the stream".to_owned(),
-            _ => format!("the rest of {} bytes of the stream", self.pace.bytes),
+            0 => format!("no data came from {}", self.stream.peer()),
+            came => format!(
+                "{came} of {} bytes came from {}",
+                self.pace.bytes,
+                self.stream.peer()
+            ),
         };
         late(what, self.pace.period)
     }

@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use thunderbolt_transport::DiscoveredPeer;
+use thunderbolt_transport::{suggest_peer, DiscoveredPeer};
 
 use crate::common::Common;
 use crate::exit::Exit;
@@ -60,7 +60,7 @@ pub fn without_port(address: &str) -> &str {
 /// Whether a word on the command line is a peer: an IPv6 address, optionally with an interface, in brackets if it
 /// has a port.
 pub fn looks_like_peer(text: &str) -> bool {
-    address(text).is_some()
+    address(text).is_some() || suggest_peer(text).is_some()
 }
 
 /// Parses the address of a peer, without its interface and port.
@@ -80,13 +80,42 @@ pub fn check_peer(named: Option<&str>) -> Result<(), Failure> {
             ),
         )
         .advise("use an IPv6 address as `dcf-tb discover` prints it")),
-        _ => Ok(()),
+        Some(text) => check_form(text),
+        None => Ok(()),
     }
+}
+
+/// Rejects a peer whose port is outside of brackets, where it would become part of the interface's name.
+pub fn check_form(text: &str) -> Result<(), Failure> {
+    let Some(meant) = suggest_peer(text) else {
+        return Ok(());
+    };
+    let shown = |text: &str| output::harmless(text.as_bytes());
+    let error = format!("\"{}\" is not a peer address", shown(text));
+    Err(Failure::new(Exit::Usage, error).advise(format!("did you mean \"{}\"?", shown(&meant))))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_without_brackets_is_rejected_with_the_form_that_was_meant() {
+        for (text, meant) in [
+            ("::1%lo:5000", "[::1%lo]:5000"),
+            ("fe80::1%thunderbolt0:5001", "[fe80::1%thunderbolt0]:5001"),
+            ("fe80:0:0:0:0:0:0:1:5001", "[fe80:0:0:0:0:0:0:1]:5001"),
+        ] {
+            assert!(looks_like_peer(text), "{text}");
+            for error in [check_peer(Some(text)), check_form(text)] {
+                let error = format!("{:?}", error.unwrap_err());
+                assert!(error.contains(text) && error.contains(meant), "{error}");
+            }
+        }
+        for text in ["fe80::1%tb0", "[fe80::1%tb0]:5001", "fe80::1:5001"] {
+            assert!(check_peer(Some(text)).is_ok(), "{text}");
+        }
+    }
 
     fn common() -> Common {
         Common {

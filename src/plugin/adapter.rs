@@ -104,7 +104,11 @@ impl Adapter {
             true => running.send_datagram(data, recipient, limit),
             false => running.send_large(data, recipient, limit),
         };
-        sent.map_err(|error| failure(error, limit))
+        sent.map_err(|error| {
+            let size = data.len();
+            let nothing = || format!("the message of {size} bytes to {recipient} was not sent");
+            failure(error, limit, nothing)
+        })
     }
 
     /// Takes the oldest message that has come.
@@ -113,7 +117,7 @@ impl Adapter {
         let limit = Limit::after(timeout);
         queue.take(limit).map_err(|nothing| match nothing {
             Nothing::Closed => shut_down(),
-            Nothing::InTime => limit.expired(|| "receive".to_owned()).into(),
+            Nothing::InTime => limit.expired(|| "no message came".to_owned()).into(),
         })
     }
 
@@ -147,7 +151,12 @@ impl Adapter {
         for _ in 0..QUESTIONS {
             match transport.round_trip(peer, Some(ANSWER)) {
                 Err(TransportError::Timeout) => {}
-                answer => return answer.map_err(|error| failure(error, Limit::after(None))),
+                answer => {
+                    return answer.map_err(|error| {
+                        let nothing = || format!("no answer from {peer} to a ping");
+                        failure(error, Limit::after(None), nothing)
+                    })
+                }
             }
         }
         Err(Failure::new(
@@ -215,10 +224,10 @@ fn shut_down() -> Failure {
 }
 
 /// The contracts tell a shutdown from a cancelled call, and a time that is up from one that was 0.
-fn failure(error: TransportError, limit: Limit) -> Failure {
+fn failure(error: TransportError, limit: Limit, nothing: impl FnOnce() -> String) -> Failure {
     match error {
         TransportError::Shutdown => shut_down(),
-        TransportError::WouldBlock => limit.expired(|| "send".to_owned()).into(),
+        TransportError::WouldBlock => limit.expired(nothing).into(),
         error => error.into(),
     }
 }

@@ -3,6 +3,8 @@
 use std::ffi::{CStr, CString};
 use std::net::Ipv6Addr;
 
+use thunderbolt_transport::address_in;
+
 use super::params::is_interface_name;
 
 /// What a host string says.
@@ -17,6 +19,12 @@ impl Host {
     /// One of our own IPv6 addresses with its scope (`fe80::1%thunderbolt0`, `::1%lo`), or the name of
     /// an interface.
     pub(super) fn parse(host: &str) -> Result<Self, String> {
+        if let Some(own) = address_in(host).filter(|own| own != host) {
+            return Err(format!(
+                "host \"{host}\" is more than an address with its interface; did you mean \"{own}\"? \
+                 Ports are settings of their own"
+            ));
+        }
         let Some((address, zone)) = host.split_once('%') else {
             return Self::named(host);
         };
@@ -158,9 +166,18 @@ mod tests {
             "%lo",
             "a-name-of-sixteen",
             "lo\0",
+            "::1%lo:5000",
+            "[::1%lo]:5000",
+            "[::1%lo]",
         ] {
             let error = Host::parse(host).unwrap_err();
             assert!(error.contains(host), "{error}");
+            let hint = error.contains("did you mean \"::1%lo\"?");
+            assert_eq!(
+                hint,
+                host.contains("%lo") && host.len() > "::1%lo".len() && !host.starts_with("127"),
+                "{error}"
+            );
         }
     }
 }

@@ -36,7 +36,7 @@ impl Limit {
     pub(super) fn expired(self, what: impl FnOnce() -> String) -> TransportError {
         match self.given {
             Some(after) if !after.is_zero() => TransportError::timed_out(format_args!(
-                "{}: nothing within {} ms",
+                "{} within {} ms",
                 what(),
                 after.as_millis()
             )),
@@ -68,13 +68,13 @@ mod tests {
     #[test]
     fn a_call_that_was_not_to_wait_would_have_had_to() {
         let expired = |time| {
-            let error = Limit::after(time).expired(|| "it".to_owned());
+            let error = Limit::after(time).expired(|| "it was not done".to_owned());
             error.last_error_text()
         };
         assert_eq!(
             expired(Some(Duration::from_millis(7))),
-            "it: nothing within 7 ms"
+            "it was not done within 7 ms"
         );
-        assert!(expired(Some(Duration::ZERO)).contains("not to wait"));
+        assert!(expired(Some(Duration::ZERO)).contains("its timeout is 0"));
     }
 }

@@ -95,9 +95,10 @@ impl Running {
             .send_message_timeout(data, recipient, Some(room));
         match sent {
             // It was not the queue that had its time, but the caller's that was up.
-            Err(TransportError::QueueFull { .. }) if room < ROOM => {
-                Err(limit.expired(|| format!("room for a message to {recipient}")))
-            }
+            Err(TransportError::QueueFull { .. }) if room < ROOM => Err(limit.expired(|| {
+                let size = data.len();
+                format!("no room in the send queue for a message of {size} bytes to {recipient}")
+            })),
             sent => sent.map(drop),
         }
     }

@@ -53,6 +53,13 @@ static void messages(dcf_tb_transport t)
     OK(dcf_tb_send(t, "::1%lo", buffer, 5));
     GIVES(DCF_TB_ERR_BUFFER_TOO_SMALL, dcf_tb_recv(t, NULL, 0, &length, NULL, 0, GENEROUS_MS));
     CHECK(length == 5);
+    CHECK(error_says("buf is too small: it has 0 bytes, and 5 are needed"));
+    GIVES(DCF_TB_ERR_BUFFER_TOO_SMALL, dcf_tb_recv(t, buffer, 5, &length, sender, 3, GENEROUS_MS));
+    CHECK(error_says("sender is too small: it has 3 bytes, and "));
+    GIVES(DCF_TB_ERR_BUFFER_TOO_SMALL, dcf_tb_interface(t, sender, 2, &length));
+    CHECK(error_says("buf is too small: it has 2 bytes, and 3 are needed"));
+    GIVES(DCF_TB_ERR_INVALID_ADDRESS, dcf_tb_send(t, "::1%lo:5000", NULL, 0));
+    CHECK(error_says("did you mean \"[::1%lo]:5000\"?"));
     OK(dcf_tb_recv(t, buffer, sizeof buffer, &length, NULL, 0, 0));
 }
 

@@ -1,7 +1,12 @@
 //! Peer strings: `fe80::1%thunderbolt0`, and `[fe80::1%thunderbolt0]:6000` for another port.
 
+mod hint;
+
 use std::fmt::Write as _;
-use std::net::{Ipv6Addr, SocketAddrV6};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
+
+pub(crate) use hint::perhaps_a_port;
+pub use hint::{address_in, suggest_peer};
 
 use crate::error::{Result, TransportError};
 use crate::sys::netlink::{Kernel, Which};
@@ -65,7 +70,13 @@ impl OwnPort {
 
 /// Reads a peer string. Without a port of its own it means `own_port`, if a peer can have that.
 pub(crate) fn parse(text: &str, scope: Scope<'_>, own_port: OwnPort) -> Result<SocketAddrV6> {
-    let invalid = |reason: String| TransportError::invalid_address(text, reason);
+    let invalid = |reason: String| {
+        let suggestion = match suggest_peer(text) {
+            Some(peer) => format!("; did you mean \"{peer}\"?"),
+            None => String::new(),
+        };
+        TransportError::invalid_address(text, format_args!("{reason}{suggestion}"))
+    };
     let (host, port) = split_port(text).map_err(|reason| invalid(reason.to_owned()))?;
     let (address, zone) = match host.split_once('%') {
         Some((address, zone)) => (address, Some(zone)),
@@ -90,8 +101,9 @@ pub(crate) fn parse(text: &str, scope: Scope<'_>, own_port: OwnPort) -> Result<S
         (None, OwnPort::AnyFree { setting, .. }) if !own_port.is_meant_at(&ip) => {
             return Err(invalid(format!(
                 "it names no port, and no other host has our own one, which the kernel chose \
-                 ({setting} is 0): write [{ip}%{}]:PORT, with the peer's {setting}",
-                scope.interface
+                 ({setting} is 0): write [{ip}%{}]:PORT, with the peer's {setting}{}",
+                scope.interface,
+                perhaps_a_port(&SocketAddrV6::new(ip, 0, 0, 0), scope.interface)
             )));
         }
         (None, own_port) => own_port.number(),
@@ -106,7 +118,7 @@ fn split_port(text: &str) -> std::result::Result<(&str, Option<u16>), &'static s
     };
     let (host, port) = inner
         .rsplit_once("]:")
-        .ok_or("a bracketed address ends in \"]:PORT\"")?;
+        .ok_or("an address in brackets ends in \"]:PORT\"")?;
     let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     match port.parse() {
         Ok(port) if digits && port != 0 => Ok((host, Some(port))),
@@ -118,7 +130,7 @@ fn not_an_address(text: &str, scope: Scope<'_>) -> String {
     let example = format!("give an IPv6 address such as fe80::1%{}", scope.interface);
     if text.is_empty() {
         format!("it is empty; {example}")
-    } else if text.parse::<std::net::Ipv4Addr>().is_ok() {
+    } else if text.parse::<Ipv4Addr>().is_ok() || text.parse::<SocketAddrV4>().is_ok() {
         format!("it is an IPv4 address; {example}")
     } else {
         format!("it is not an IPv6 address (host names are not looked up); {example}")
@@ -271,6 +283,31 @@ mod tests {
         for text in wrong {
             let error = parse(text, lo(), OWN).unwrap_err();
             assert!(quotes(&error, text), "{text:?}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn a_port_without_brackets_is_refused_with_the_form_that_was_meant() {
+        for (text, words) in [
+            (
+                "::1%lo:5000",
+                ["\"lo:5000\" cannot be", "did you mean \"[::1%lo]:5000\"?"],
+            ),
+            (
+                "[::1%lo]",
+                ["ends in \"]:PORT\"", "did you mean \"::1%lo\"?"],
+            ),
+            (
+                "::1%lo:70000",
+                ["::1%lo:70000", "did you mean \"[::1%lo]:PORT\"?"],
+            ),
+            (
+                "127.0.0.1:5000",
+                ["it is an IPv4 address", "127.0.0.1:5000"],
+            ),
+        ] {
+            let error = parse(text, lo(), OWN).unwrap_err().to_string();
+            assert!(words.iter().all(|words| error.contains(words)), "{error}");
         }
     }
 

@@ -114,7 +114,7 @@ pub enum TransportError {
     SocketOption(String),
 
     /// A timeout of zero was given, and the call would have had to wait.
-    #[error("nothing is ready, and the call was not to wait")]
+    #[error("the call would have to wait, and its timeout is 0")]
     WouldBlock,
 
     /// The stream was closed or detached while the call waited on it.
@@ -122,8 +122,10 @@ pub enum TransportError {
     Cancelled,
 
     /// The caller's buffer is too small. The message is kept.
-    #[error("buffer of {size} bytes is too small: {needed} are needed")]
+    #[error("{buffer} is too small: it has {size} bytes, and {needed} are needed")]
     BufferTooSmall {
+        /// The argument's name.
+        buffer: &'static str,
         /// Its size in bytes.
         size: usize,
         /// The size needed in bytes.
@@ -363,12 +365,17 @@ impl TransportError {
     }
 }
 
-/// The error of a wait that found nothing: a timeout of zero asked not to wait at all.
-pub(crate) fn expired(what: impl fmt::Display, timeout: Option<Duration>) -> TransportError {
+/// The error of a call whose time was up: `done` says what it did get done, `why` what held it up. A
+/// timeout of zero asked not to wait at all.
+pub(crate) fn expired(
+    done: impl fmt::Display,
+    timeout: Option<Duration>,
+    why: impl fmt::Display,
+) -> TransportError {
     match timeout {
         Some(after) if !after.is_zero() => {
             let after = Milliseconds(after);
-            TransportError::timed_out(format_args!("{what}: nothing within {after}"))
+            TransportError::timed_out(format_args!("{done} within {after}{why}"))
         }
         _ => TransportError::WouldBlock,
     }

@@ -154,6 +154,7 @@ impl ThunderboltTransport {
             let target = buf
                 .get_mut(..data.len())
                 .ok_or(TransportError::BufferTooSmall {
+                    buffer: "buf",
                     size,
                     needed: data.len(),
                 })?;
@@ -175,7 +176,7 @@ impl ThunderboltTransport {
             .receive(Deadline::after(timeout), |data, name, from| {
                 take(data, &Sender::new(name, from, self))
             });
-        core.count(received.map_err(|error| waited("receive", timeout, error)))
+        core.count(received.map_err(|error| self.no_message(timeout, error)))
     }
 
     /// Takes up to `most` messages out of the queue under one lock, lending each to `take`; gives their
@@ -206,7 +207,13 @@ impl ThunderboltTransport {
             .receive_batch(deadline, most, |data, name, from| {
                 take(data, &Sender::new(name, from, self))
             });
-        core.count(received.map_err(|error| waited("receive", timeout, error)))
+        core.count(received.map_err(|error| self.no_message(timeout, error)))
+    }
+
+    fn no_message(&self, timeout: Option<Duration>, error: TransportError) -> TransportError {
+        let port = self.control_port();
+        let nothing = || format!("no message came to control port {port}");
+        waited(nothing, timeout, error)
     }
 
     /// A descriptor for poll(2) that is readable exactly while [`recv`](Self::recv) or
@@ -256,8 +263,10 @@ impl ThunderboltTransport {
     /// [`Shutdown`](TransportError::Shutdown).
     pub fn accept(&self, timeout: Option<Duration>) -> Result<DataStream> {
         let accepted = self.core.inbox.accept(Deadline::after(timeout));
+        let port = self.data_port();
+        let nothing = || format!("no stream was opened to data port {port}");
         self.core
-            .count(accepted.map_err(|error| waited("accept", timeout, error)))
+            .count(accepted.map_err(|error| waited(nothing, timeout, error)))
     }
 
     /// Waits until the link is up (`true`) or down (`false`), for up to `timeout`: `None` without
@@ -535,9 +544,14 @@ impl ThunderboltTransport {
 }
 
 /// The queues only know that the time was up; the user asked for something.
-fn waited(what: &str, timeout: Option<Duration>, error: TransportError) -> TransportError {
+fn waited(
+    nothing: impl FnOnce() -> String,
+    timeout: Option<Duration>,
+    error: TransportError,
+) -> TransportError {
     match error {
-        TransportError::WouldBlock => expired(what, timeout),
+        TransportError::WouldBlock if timeout.is_none_or(|time| time.is_zero()) => error,
+        TransportError::WouldBlock => expired(nothing(), timeout, ""),
         other => other,
     }
 }

@@ -215,7 +215,11 @@ fn a_batch_is_received_in_order_and_keeps_what_is_refused() {
         b.get_stats().messages_received == 6
     });
     let mut got = Vec::new();
-    let refuse = || TransportError::BufferTooSmall { size: 0, needed: 1 };
+    let refuse = || TransportError::BufferTooSmall {
+        buffer: "buf",
+        size: 0,
+        needed: 1,
+    };
     let mut take = |limit: u8, most: usize| {
         b.recv_batch_with(most, Some(Duration::ZERO), |data, from| {
             assert!(from.as_str().contains("::1%lo"), "{from:?}");

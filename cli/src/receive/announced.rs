@@ -55,7 +55,7 @@ pub fn receive(
             }
             other => return Err(out_of_turn(&other)),
         }
-        deadline.check(|| format!("waiting for the announcement of {}", stream.peer()))?;
+        deadline.check(|| format!("no announcement came from {}", stream.peer()))?;
         let frame = Frame::read_by(stream, &deadline.or_within(PATIENCE))?;
         message = Pusher::from_frame(&frame, extensions)?;
     }

@@ -211,7 +211,13 @@ impl<'a> Exchange<'a> {
     }
 
     fn receive(&self, deadline: &Deadline) -> Result<Pusher> {
-        deadline.check(|| format!("{} of {}", self.entry.shown(), self.stream.peer()))?;
+        deadline.check(|| {
+            format!(
+                "{} did not come from {}",
+                self.entry.shown(),
+                self.stream.peer()
+            )
+        })?;
         let frame = Frame::read_by(self.stream, &deadline.or_within(PATIENCE))?;
         Pusher::from_frame(&frame, self.extensions)
     }

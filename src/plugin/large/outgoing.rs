@@ -98,7 +98,13 @@ impl Outgoing {
         limit: Limit,
     ) -> Result<(), TransportError> {
         let Some(_held) = line.turn.take(limit) else {
-            return Err(limit.expired(|| format!("waiting for other messages to {}", to.0)));
+            return Err(limit.expired(|| {
+                let (ip, port) = to;
+                format!(
+                    "sent 0 of {} bytes of a message to [{ip}]:{port}, behind other messages,",
+                    data.len()
+                )
+            }));
         };
         if let Some(stream) = line.ready(limit)? {
             match line.write(&stream, data, limit) {
@@ -245,7 +251,7 @@ impl Line {
         };
         match stream.read_timeout(&mut [0], wait) {
             Err(TransportError::WouldBlock | TransportError::Timeout) if cut => {
-                Err(limit.expired(|| format!("{} does not read", stream.peer())))
+                Err(limit.expired(|| format!("{} did not read the message before", stream.peer())))
             }
             Err(TransportError::WouldBlock) => Ok(Some(stream)),
             // It has ended, or says what it must not.
@@ -279,7 +285,15 @@ impl Line {
             }
             Err(_) => self.drop_connection(stream),
         }
-        written.outcome
+        written.outcome.map_err(|error| match error {
+            // It names the time that was left, and the header is no part of the message.
+            TransportError::Timeout | TransportError::WouldBlock => limit.expired(|| {
+                let sent = written.count.saturating_sub(header.len() as u64);
+                let (all, peer) = (data.len(), stream.peer());
+                format!("sent {sent} of {all} bytes of a message to {peer}")
+            }),
+            error => error,
+        })
     }
 
     /// Ends the connection after what was sent.

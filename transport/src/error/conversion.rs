@@ -108,7 +108,7 @@ mod tests {
         let dead = TransportError::from_os("cannot read", os(libc::ETIMEDOUT));
         assert_eq!(dead.errno(), Some(libc::ETIMEDOUT));
         assert_eq!(kind(dead), io::ErrorKind::ConnectionAborted);
-        let late = expired("stream", Some(Duration::from_millis(5)));
+        let late = expired("no data came", Some(Duration::from_millis(5)), "");
         assert_eq!(kind(late), io::ErrorKind::TimedOut);
         let reset = TransportError::from_os("cannot read", os(libc::ECONNRESET));
         assert_eq!(kind(reset), io::ErrorKind::ConnectionReset);
@@ -159,9 +159,9 @@ mod tests {
 
     #[test]
     fn a_time_out_takes_its_text_to_another_thread() {
-        let late = expired("stream with ::1", Some(Duration::from_millis(5)));
+        let late = expired("no data came from ::1", Some(Duration::from_millis(5)), "");
         assert_eq!(late.to_string(), "timed out");
-        let text = "stream with ::1: nothing within 5 ms";
+        let text = "no data came from ::1 within 5 ms";
         assert_eq!(late.last_error_text(), text);
         let error = io::Error::from(late);
         assert_eq!(error.to_string(), text);

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use crate::address::address_in;
 use crate::error::{Result, TransportError};
 use crate::sys::netlink::{Interface, Kernel, Named, Which};
 
@@ -101,6 +102,11 @@ pub(crate) fn not_found(kernel: &Kernel, configured: &str, found: &Resolved) -> 
              (modprobe {DRIVER})"
         ),
         _ => format!("connect the cable, load the driver (modprobe {DRIVER}), or name another one"),
+    };
+    let address = address_in(configured);
+    let what = match address.as_ref().and_then(|address| address.split_once('%')) {
+        Some((_, interface)) => format!("it is an address; did you mean \"{interface}\"?"),
+        None => what,
     };
     let all = kernel.ask().and_then(|mut kernel| kernel.all());
     let all = all.unwrap_or_default();

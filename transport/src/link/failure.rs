@@ -8,6 +8,7 @@ use std::net::{Ipv6Addr, SocketAddrV6};
 
 use super::state::word;
 use super::{Absence, Link, LinkState};
+use crate::address::perhaps_a_port;
 use crate::error::TransportError;
 use crate::sync::atomic::Ordering;
 
@@ -19,7 +20,7 @@ pub(crate) enum Attempt<'a> {
     /// Beginning to connect.
     Connect(&'a SocketAddrV6),
     /// Connecting: the kernel tells what came of it.
-    Opening,
+    Opening(&'a SocketAddrV6),
     /// A connection that was there.
     Connection,
     /// Tying another socket to the interface of this name.
@@ -136,19 +137,21 @@ fn sort(
         {
             link_down(with_state(&source))
         }
-        (libc::ENETUNREACH, Send(to) | Connect(to)) => TransportError::connection_failed(because(&no_route(to.ip(), interface, any_source)), &source),
+        (libc::ENETUNREACH, Send(to) | Connect(to)) => TransportError::connection_failed(because(&(no_route(to.ip(), interface, any_source) + &perhaps_a_port(to, interface))), &source),
         (libc::EHOSTUNREACH | libc::EHOSTDOWN, _) if !up => TransportError::connection_failed(
             because(&format!("the link is down: {}", state.reason(interface))),
             &source,
         ),
-        (libc::EHOSTUNREACH | libc::EHOSTDOWN, Send(_) | Connect(_) | Opening) => {
-            TransportError::connection_failed(because("the link is up, but no host answers for this address"), &source)
+        (libc::EHOSTUNREACH | libc::EHOSTDOWN, Send(to) | Connect(to) | Opening(to)) => {
+            let hint = perhaps_a_port(to, interface);
+            let why = format!("the link is up, but no host answers for this address{hint}");
+            TransportError::connection_failed(because(&why), &source)
         }
-        (libc::ENETUNREACH, Opening) => TransportError::connection_failed(because("the link is up, but a router on the way has no route to this address"), &source),
+        (libc::ENETUNREACH, Opening(to)) => TransportError::connection_failed(because(&format!("the link is up, but a router on the way has no route to this address{}", perhaps_a_port(to, interface))), &source),
         (libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EHOSTDOWN | libc::EPROTO, _) => {
             TransportError::connection_failed(action, &source)
         }
-        (libc::ECONNREFUSED, Connect(_) | Opening) => TransportError::connection_failed(because("the host is there, but nothing listens on this port"), &source),
+        (libc::ECONNREFUSED, Connect(_) | Opening(_)) => TransportError::connection_failed(because("the host is there, but nothing listens on this port"), &source),
         (libc::EADDRNOTAVAIL, Connect(_)) => TransportError::io(because(
                 "all local ports are in use or wait for the end of earlier connections to it: \
                  net.ipv4.ip_local_port_range",
@@ -166,7 +169,7 @@ fn sort(
             source,
         },
         // ICMPv6 "administratively prohibited": this host has nothing to do with it.
-        (libc::EACCES, Opening) => TransportError::connection_failed(because("a firewall of the peer, or on the way to it, rejects it"), &source),
+        (libc::EACCES, Opening(_)) => TransportError::connection_failed(because("a firewall of the peer, or on the way to it, rejects it"), &source),
         (libc::EACCES, Connection) => TransportError::connection_failed(action, &source),
         _ => TransportError::from_os(action, source),
     }

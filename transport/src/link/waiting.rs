@@ -108,10 +108,10 @@ impl<'a> LinkWait<'a> {
 
     fn late(&self, timeout: Option<Duration>) -> TransportError {
         let (name, state) = self.link.with(|now| (now.name.clone(), now.state.clone()));
-        let still = match self.up {
-            true => format!("link \"{name}\" did not come up: {}", state.reason(&name)),
-            false => format!("link \"{name}\" did not go down"),
+        let (way, why) = match self.up {
+            true => ("come up", format!(": {}", state.reason(&name))),
+            false => ("go down", String::new()),
         };
-        expired(still, timeout)
+        expired(format_args!("link \"{name}\" did not {way}"), timeout, why)
     }
 }

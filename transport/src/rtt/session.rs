@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::next_token;
 use super::port::{Pong, Port};
-use crate::address;
+use crate::address::{self, perhaps_a_port};
 use crate::control::intake::pump;
 use crate::core::Core;
 use crate::error::{Result, TransportError};
@@ -74,6 +74,15 @@ impl<'a> Session<'a> {
             to,
             unread: false,
         })
+    }
+
+    /// Who is pinged, with the port, and a hint if that may be part of the address.
+    pub fn peer(&self) -> (String, String) {
+        let core = self.core;
+        (
+            core.endpoint(&self.to),
+            perhaps_a_port(&self.to, &core.link.name()),
+        )
     }
 
     /// What an event loop has to watch.

@@ -11,23 +11,21 @@ use crate::error::{expired, Result};
 use crate::sys::poll::Deadline;
 
 /// One ping and its pong.
-pub(crate) struct RoundTrip<'a> {
-    peer: &'a str,
+pub(crate) struct RoundTrip {
     timeout: Option<Duration>,
     /// Its token, and when it left.
     ping: Option<(u64, Instant)>,
     time: Option<Duration>,
 }
 
-impl<'a> RoundTrip<'a> {
+impl RoundTrip {
     pub fn begin<'c>(
         core: &'c Arc<Core>,
-        peer: &'a str,
+        peer: &str,
         timeout: Option<Duration>,
     ) -> Result<(Session<'c>, Self)> {
         let session = Session::with_peer(core, peer)?;
         let round_trip = Self {
-            peer,
             timeout,
             ping: None,
             time: None,
@@ -36,7 +34,7 @@ impl<'a> RoundTrip<'a> {
     }
 }
 
-impl Measurement for RoundTrip<'_> {
+impl Measurement for RoundTrip {
     type Outcome = Duration;
 
     fn next(&mut self, session: &mut Session<'_>) -> Result<Next<Duration>> {
@@ -53,10 +51,9 @@ impl Measurement for RoundTrip<'_> {
             Some(time) => sent.checked_add(time).map_or(Deadline::Never, Deadline::At),
         };
         if waited && deadline.passed() {
-            return Err(expired(
-                format_args!("round trip to {}", self.peer),
-                self.timeout,
-            ));
+            let (peer, hint) = session.peer();
+            let nothing = format_args!("no answer from {peer} to a ping");
+            return Err(expired(nothing, self.timeout, hint));
         }
         Ok(Next::Wait(deadline))
     }

@@ -10,6 +10,7 @@ use socket2::SockAddr;
 use super::options;
 use super::shared::{Shared, Using};
 use super::waited::Waited;
+use crate::address::perhaps_a_port;
 use crate::error::{expired, Result, TransportError};
 use crate::link::Attempt;
 use crate::sync::atomic::Ordering;
@@ -85,7 +86,9 @@ impl Connecting<'_> {
             }
             Ok(Some(_)) | Err(_) if stream.ended().is_some() => Err(stream.end_error()),
             Ok(Some(error)) | Err(error) => {
-                Err(stream.core.failed(Attempt::Opening, self.action(), error))
+                Err(stream
+                    .core
+                    .failed(Attempt::Opening(&stream.address), self.action(), error))
             }
         }
     }
@@ -97,7 +100,10 @@ impl Connecting<'_> {
 
     /// The error when it took too long.
     pub fn too_long(&self, after: Option<Duration>) -> TransportError {
-        expired(self.action(), after)
+        let core = &self.stream.core;
+        let hint = perhaps_a_port(&self.stream.address, &core.link.name());
+        let text = format!("{}: no answer", self.action());
+        expired(text, after, hint)
     }
 }
 

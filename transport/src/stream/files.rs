@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::listener;
 use super::registry::End;
 use super::shared::Shared;
-use super::waited::Waited;
+use super::waited::{Waited, Work};
 use crate::error::{Result, TransportError};
 use crate::sys::file::{self, FileKind, Pipe};
 use crate::sys::poll::Interest;
@@ -34,7 +34,6 @@ pub(super) struct Transfer<'a> {
     offset: u64,
     rest: u64,
     waited: Waited,
-    done: u64,
 }
 
 /// What a step of a transfer came to.
@@ -68,14 +67,14 @@ impl<'a> Transfer<'a> {
         offset: u64,
         count: u64,
         timeout: Option<Duration>,
+        work: fn(u64) -> Work,
     ) -> Self {
         Self {
             stream,
             file,
             offset,
             rest: count,
-            waited: Waited::new(timeout),
-            done: 0,
+            waited: Waited::new(timeout, work(count)),
         }
     }
 
@@ -127,7 +126,7 @@ impl<'a> Transfer<'a> {
     }
 
     fn counted(&self, outcome: Result<()>) -> Counted {
-        let count = self.done;
+        let count = self.waited.done;
         Counted { count, outcome }.counted_in(&self.stream.core)
     }
 
@@ -136,7 +135,7 @@ impl<'a> Transfer<'a> {
     }
 
     fn moved(&mut self, count: usize) {
-        self.done += count as u64;
+        self.waited.done += count as u64;
         self.offset += count as u64;
         self.rest -= count as u64;
     }
@@ -159,7 +158,7 @@ impl<'a> Transfer<'a> {
     }
 
     fn wait_file(&mut self, interest: Interest<'_>) -> Result<()> {
-        self.stream.wait(interest, &mut self.waited)
+        self.stream.wait_file(interest, &mut self.waited)
     }
 
     /// Runs one system call that moves bytes between the stream and something else. `None`: it
@@ -263,9 +262,12 @@ impl<'a> Transfer<'a> {
                 Ok(0) => return Ok(()),
                 Ok(count) => {
                     let mut sent = 0;
+                    let done = self.waited.done;
                     let outcome =
                         self.stream
                             .write_entered(&buf[..count], &mut self.waited, &mut sent);
+                    // It counted them too.
+                    self.waited.done = done;
                     self.moved(sent as usize);
                     outcome?;
                 }

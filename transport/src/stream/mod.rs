@@ -38,6 +38,7 @@ use registry::End;
 use shared::Shared;
 #[cfg(feature = "async")]
 pub(crate) use tasks::Direction;
+use waited::Work;
 
 /// A bidirectional stream of bytes to a peer.
 ///
@@ -240,7 +241,7 @@ impl DataStream {
         count: u64,
         timeout: Option<Duration>,
     ) -> Counted {
-        Transfer::new(&self.shared, file, offset, count, timeout).send()
+        Transfer::new(&self.shared, file, offset, count, timeout, Work::SendFile).send()
     }
 
     /// Receives `count` bytes into `file` at `offset`, in the kernel where that is possible. A
@@ -255,7 +256,15 @@ impl DataStream {
         count: u64,
         timeout: Option<Duration>,
     ) -> Counted {
-        Transfer::new(&self.shared, file, offset, count, timeout).receive()
+        Transfer::new(
+            &self.shared,
+            file,
+            offset,
+            count,
+            timeout,
+            Work::ReceiveFile,
+        )
+        .receive()
     }
 
     /// Ends our direction: the peer reads the end of the stream, and we may go on reading.

@@ -14,10 +14,10 @@ use super::listener;
 use super::registry::End;
 use super::silent::MayBeSilent;
 use super::tasks::StreamTasks;
-use super::waited::Waited;
+use super::waited::{Waited, Work};
 use crate::address::{self, OwnPort};
 use crate::core::Core;
-use crate::error::{expired, Result, TransportError};
+use crate::error::{Result, TransportError};
 use crate::link::Attempt;
 use crate::spin::Spinning;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU8, Ordering};
@@ -168,7 +168,7 @@ impl Shared {
     pub(super) fn end_error(&self) -> TransportError {
         match self.ended() {
             Some(End::LinkGone) => {
-                let reason = format!("the stream with {} ended with the link", self.peer);
+                let reason = format!("the stream with {} ended with the link", self.other_end());
                 self.core.link.down(&reason)
             }
             Some(End::TransportClosed) => TransportError::Shutdown,
@@ -176,7 +176,7 @@ impl Shared {
                 format_args!(
                     "the stream with {} was silent, and gave way to another one \
                      (max_silent_streams, silent_after_ms)",
-                    self.peer
+                    self.other_end()
                 ),
                 &io::Error::from_raw_os_error(libc::ECONNABORTED),
             ),
@@ -191,8 +191,13 @@ impl Shared {
             return self.end_error();
         }
         let error = self.breakage.explain(error, &self.socket, || self.users());
-        let action = format!("{action} {}", self.peer);
+        let action = format!("{action} {}", self.other_end());
         self.core.failed(Attempt::Connection, action, error)
+    }
+
+    /// The peer with its port, for texts.
+    fn other_end(&self) -> String {
+        self.core.endpoint(&self.address)
     }
 
     /// Whether nothing goes in either direction any more.
@@ -212,16 +217,25 @@ impl Shared {
         }
     }
 
-    /// Waits until the socket, or a file beside it, is ready, or the stream has ended.
+    /// Waits until the socket is ready, or the stream has ended.
     pub(super) fn wait(&self, interest: Interest<'_>, waited: &mut Waited) -> Result<()> {
+        self.wait_for(interest, waited, "")
+    }
+
+    /// The same for a file beside it.
+    pub(super) fn wait_file(&self, interest: Interest<'_>, waited: &mut Waited) -> Result<()> {
+        self.wait_for(interest, waited, ": the file was waited for, not the peer")
+    }
+
+    fn wait_for(&self, interest: Interest<'_>, waited: &mut Waited, why: &str) -> Result<()> {
         // Counted before looking: who ends the stream looks the other way round.
         self.sleepers.fetch_add(1, Ordering::SeqCst);
-        let waited = self.wait_counted(interest, waited);
+        let waited = self.wait_counted(interest, waited, why);
         self.sleepers.fetch_sub(1, Ordering::SeqCst);
         waited
     }
 
-    fn wait_counted(&self, interest: Interest<'_>, waited: &mut Waited) -> Result<()> {
+    fn wait_counted(&self, interest: Interest<'_>, waited: &mut Waited, why: &str) -> Result<()> {
         let deadline = waited.deadline();
         loop {
             if self.ended().is_some() {
@@ -233,12 +247,7 @@ impl Shared {
                 Ok(true) if interests[0].is_ready() => return Ok(()),
                 // Another stream's nudge. Sleeping lets its thread go on, whatever our priority.
                 Ok(true) => thread::sleep(Duration::from_micros(50)),
-                Ok(false) => {
-                    return Err(expired(
-                        format_args!("stream with {}", self.peer),
-                        waited.timeout(),
-                    ))
-                }
+                Ok(false) => return Err(waited.expired(&self.other_end(), why)),
                 Err(error) => return Err(self.failed("cannot wait for", error)),
             }
         }
@@ -251,7 +260,7 @@ impl Shared {
         timeout: Option<Duration>,
     ) -> Result<usize> {
         let _using = self.enter_to_read()?;
-        let mut waited = Waited::new(timeout);
+        let mut waited = Waited::new(timeout, Work::Read);
         let mut waiting: Option<Spinning<'_>> = None;
         loop {
             if let Some(count) = self.read_entered(buf)? {
@@ -276,11 +285,11 @@ impl Shared {
         timeout: Option<Duration>,
     ) -> Result<()> {
         let _using = self.enter_to_read()?;
-        let mut waited = Waited::new(timeout);
+        let mut waited = Waited::new(timeout, Work::ReadExact(buf.size() as u64));
         while !buf.is_full() {
             match self.read_entered(buf)? {
                 Some(0) => return Ok(()),
-                Some(_) => {}
+                Some(count) => waited.done += count as u64,
                 None => self.wait(Interest::readable(self.socket.as_fd()), &mut waited)?,
             }
         }
@@ -323,7 +332,8 @@ impl Shared {
     ) -> Result<()> {
         let _using = self.enter()?;
         self.writes(data.len());
-        self.write_entered(data, &mut Waited::new(timeout), count)
+        let mut waited = Waited::new(timeout, Work::Write(data.len() as u64));
+        self.write_entered(data, &mut waited, count)
     }
 
     pub(super) fn write_vectored(
@@ -335,8 +345,9 @@ impl Shared {
         let _using = self.enter()?;
         // Pieces may share their memory, so the sum may exceed what memory can hold.
         let size = pieces.iter().map(|piece| piece.len());
-        self.writes(size.fold(0, usize::saturating_add));
-        let mut waited = Waited::new(timeout);
+        let size = size.fold(0, usize::saturating_add);
+        self.writes(size);
+        let mut waited = Waited::new(timeout, Work::Write(size as u64));
         // What is empty would otherwise be sent.
         IoSlice::advance_slices(&mut pieces, 0);
         while !pieces.is_empty() {
@@ -344,6 +355,7 @@ impl Shared {
                 socket::send_vectored(self.socket.as_fd(), pieces)
             })?;
             *count += sent as u64;
+            waited.done += sent as u64;
             IoSlice::advance_slices(&mut pieces, sent);
         }
         Ok(())
@@ -366,6 +378,7 @@ impl Shared {
         while !rest.is_empty() {
             let sent = self.send(waited, || socket::send(self.socket.as_fd(), rest))?;
             *count += sent as u64;
+            waited.done += sent as u64;
             rest = &rest[sent..];
         }
         Ok(())

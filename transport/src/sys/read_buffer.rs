@@ -32,6 +32,11 @@ impl<'a> ReadBuffer<'a> {
         self.filled == self.memory.len()
     }
 
+    /// Bytes that it can hold.
+    pub fn size(&self) -> usize {
+        self.memory.len()
+    }
+
     /// Bytes that were read.
     pub fn filled(&self) -> usize {
         self.filled

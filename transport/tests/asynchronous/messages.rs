@@ -135,7 +135,11 @@ async fn a_buffer_that_is_too_small_keeps_the_message() {
     let small = soon(b.recv(&mut [0; 4])).await.unwrap_err();
     assert!(matches!(
         small,
-        TransportError::BufferTooSmall { size: 4, needed: 5 }
+        TransportError::BufferTooSmall {
+            buffer: "buf",
+            size: 4,
+            needed: 5
+        }
     ));
     assert_eq!(soon(b.recv(&mut [0; 5])).await.unwrap().0, 5);
 }

@@ -46,7 +46,7 @@ fn expected(errno: i32, attempt: Attempt<'_>) -> (Is, Is) {
         libc::ENETUNREACH => (Is::Connection, Is::LinkDown),
         libc::EADDRNOTAVAIL => (Is::Io, Is::LinkDown),
         libc::EINVAL if begins => (Is::Io, Is::LinkDown),
-        libc::EACCES if matches!(attempt, Opening | Connection) => both(Is::Connection),
+        libc::EACCES if matches!(attempt, Opening(_) | Connection) => both(Is::Connection),
         libc::EACCES | libc::EPERM => both(Is::Permission),
         libc::EMFILE | libc::ENFILE => both(Is::Files),
         libc::ENOMEM => both(Is::Memory),
@@ -85,7 +85,7 @@ fn every_errno_means_what_the_state_of_the_link_allows() {
     let attempts = [
         Attempt::Send(&peer),
         Attempt::Connect(&peer),
-        Attempt::Opening,
+        Attempt::Opening(&peer),
         Attempt::Connection,
         Attempt::Bind("tb0"),
     ];
