@@ -6,13 +6,14 @@ use std::process::{Command, Stdio};
 use std::{env, fs};
 
 /// What the header is made of, in its order.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 13] = [
     "types",
     "status",
     "last_error",
     "config",
     "life",
     "callbacks",
+    "to_socket",
     "control",
     "stream",
     "stream_io",

@@ -1059,6 +1059,46 @@ dcf_tb_status dcf_tb_set_link_callback(dcf_tb_transport transport,
                                        void *user_data);
 
 /**
+ * A log callback that is ready-made: it sends each record as one datagram to a socket, for programs in
+ * languages that a thread of the library must not call.
+ *
+ * The datagram is text without a NUL: `log`, a space, the level, a space, the record. It is sent without
+ * waiting and without a SIGPIPE: where the socket has no room, the record is lost. Close the socket when
+ * `dcf_tb_close` has returned.
+ *
+ * - `level`, `message`: the record, as any log callback gets it.
+ * - `user_data`: the descriptor of a connected socket that keeps datagrams apart, such as one of
+ *   `socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair)`, cast to a pointer: `(void *)(intptr_t)pair[0]`.
+ *
+ * Ownership: the descriptor stays the caller's.
+ * Blocks: never.
+ * In callbacks: it is one. Called by the program itself, it does the same.
+ * Returns: nothing.
+ */
+void dcf_tb_log_to_socket(int32_t level,
+                          const char *message,
+                          void *user_data);
+
+/**
+ * A link callback that is ready-made: it sends each change as one datagram to a socket, for programs in
+ * languages that a thread of the library must not call.
+ *
+ * The datagram is text without a NUL: `link`, a space, `up`, a space, the interface's name. It may be the
+ * socket of `dcf_tb_log_to_socket`: what happens first comes first. All that is said there holds.
+ *
+ * - `up`, `interface_name`: the change, as any link callback gets it.
+ * - `user_data`: the descriptor, as in `dcf_tb_log_to_socket`.
+ *
+ * Ownership: the descriptor stays the caller's.
+ * Blocks: never.
+ * In callbacks: it is one. Called by the program itself, it does the same.
+ * Returns: nothing.
+ */
+void dcf_tb_link_to_socket(int32_t up,
+                           const char *interface_name,
+                           void *user_data);
+
+/**
  * Sends one control message: one UDP datagram, whole or an error. There is no guarantee that it
  * arrives.
  *

@@ -32,6 +32,7 @@ mod stream_file;
 mod stream_io;
 mod symbol_versions;
 mod sync;
+mod to_socket;
 mod types;
 
 /// What C sees, for the fuzz targets in `fuzz/`, which are Rust. It is there under `cfg(fuzzing)`

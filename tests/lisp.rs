@@ -56,6 +56,8 @@ suites! {
     round_trips;
     /// Handlers on threads of Lisp's, and their errors.
     handlers;
+    /// Log records on a thread of Lisp's, and their levels.
+    events;
     /// Codes, errno, words, restarts.
     failures;
     /// Interrupted waits leave the library usable.

@@ -4,11 +4,9 @@
 
 (eval-when (:compile-toplevel :load-toplevel :execute)
   (defun settings ()
-    "Slots of struct dcf_tb_config that a program can set. The others are pointers, or of no use
-without a log callback."
+    "Slots of struct dcf_tb_config that a program can set. The others are pointers."
     (loop for slot in (slots 'config)
-          unless (or (eq (slot-type 'config slot) :pointer)
-                     (member slot '(:struct-size :log-level)))
+          unless (or (eq (slot-type 'config slot) :pointer) (eq slot :struct-size))
             collect slot)))
 
 (defun fill-config (config settings)
@@ -18,47 +16,70 @@ without a log callback."
           do (let ((boolean (eq (slot-type 'config slot) :uint8)))
                (when (or boolean value)
                  (setf (cffi:foreign-slot-value config '(:struct config) slot)
-                       (cond ((not boolean) value)
+                       (cond ((eq slot :log-level) (level-number value))
+                             ((not boolean) value)
                              (value 1)
                              (t 0)))))))
 
-(defun wrap-transport (handle interface)
+(defun fill-callbacks (config events log-handler link-handler)
+  "Lets the library send to EVENTS what there are handlers for."
+  (flet ((use (slot name)
+           (setf (cffi:foreign-slot-value config '(:struct config) slot)
+                 (cffi:foreign-symbol-pointer name))))
+    (when log-handler
+      (use :on-log "dcf_tb_log_to_socket"))
+    (when link-handler
+      (use :on-link "dcf_tb_link_to_socket"))
+    (when events
+      (setf (cffi:foreign-slot-value config '(:struct config) :user-data)
+            (cffi:make-pointer (events-input events))))))
+
+(defun wrap-transport (handle interface events)
   "A Lisp object for a fresh HANDLE. Should it get lost, the garbage collector closes it."
-  (let* ((hold (make-hold handle))
+  (let* ((hold (make-hold handle nil events))
          (name (multiple-value-call #'format nil "~A ~D/~D" interface (ports handle)))
          (transport (make-instance 'transport :hold hold :name name)))
     (register hold)
     (trivial-garbage:finalize transport (finalizer hold))))
 
-(defun start-transport (interface settings)
-  "A transport without handlers."
+(defun start-transport (interface settings events log-handler link-handler)
+  "A transport without threads."
   (load-library)
   (cffi:with-foreign-objects ((config '(:struct config)) (handle :uint64))
     (call (%config-init config (cffi:foreign-type-size '(:struct config))))
     (fill-config config settings)
+    (fill-callbacks config events log-handler link-handler)
     (with-c-string (name interface)
       (setf (cffi:foreign-slot-value config '(:struct config) :interface-name) name)
       (calling ((%init config handle))
-        (+ok+ (wrap-transport (cffi:mem-ref handle :uint64) interface))))))
+        (+ok+ (wrap-transport (cffi:mem-ref handle :uint64) interface events))))))
 
 (macrolet
     ((define (documentation)
        (let ((settings (loop for slot in (settings) collect (intern (symbol-name slot)))))
          `(defun open-transport (&rest settings
                                  &key (interface "thunderbolt0") message-handler stream-handler
+                                   log-handler link-handler
                                    (error-handler #'report-error) stream-timeout
                                    ,@settings)
             ,documentation
             (declare (ignore ,@settings))
-            (let ((transport (start-transport interface settings))
-                  (started nil))
+            (let ((events nil) (transport nil) (started nil))
               (unwind-protect
                    (progn
+                     (when (or log-handler link-handler)
+                       (without-interrupts (setf events (open-events))))
+                     (setf transport (start-transport interface settings events log-handler
+                                                      link-handler))
                      (start-handlers (hold transport) message-handler stream-handler
-                                     error-handler stream-timeout)
+                                     log-handler link-handler error-handler stream-timeout)
                      (setf started t))
                 (unless started
-                  (close-transport transport)))
+                  (cond (transport
+                         (close-transport transport))
+                        (t
+                         (close-input events)
+                         (close-output events)))))
               transport)))))
   (define
     "Opens a transport on INTERFACE, \"thunderbolt0\" by default; \"auto\" is the only one whose
@@ -71,7 +92,12 @@ STREAM-HANDLER is called with each data stream that a peer opens, and the peer's
 thread of its own; the stream is closed when it returns. STREAM-TIMEOUT becomes the stream's
 DATA-STREAM-TIMEOUT. Without it streams wait for ACCEPT-DATA-STREAM.
 
-ERROR-HANDLER is called with each error in one of the two, before that is left; the default prints
+LOG-HANDLER is called with the level and the text of each log record from LOG-LEVEL up: :DEBUG, :INFO
+(the default), :WARN or :ERROR. LINK-HANDLER is called with T when the interface can carry traffic
+again and with NIL when it cannot, and the interface's name. Both run on one thread, which has them in
+the order in which they happened; what happens while some hundred wait is lost.
+
+ERROR-HANDLER is called with each error in one of these, before that is left; the default prints
 a line. GIVE-UP is a restart there.
 
 The other arguments are the members of struct dcf_tb_config, under their names and in their units;

@@ -5,9 +5,10 @@
 ;;; A handle of the library, apart from the object that the program knows: finalizers and threads
 ;;; hold it without holding that. 0 is never a live one, and the library refuses it.
 
-(defstruct (hold (:constructor make-hold (value &optional owner)))
+(defstruct (hold (:constructor make-hold (value &optional owner events)))
   (value 0 :type (unsigned-byte 64))
   (owner nil :type (or null hold))      ; of a stream: its transport's
+  (events nil :type (or null events))   ; of a transport: its log records and link changes
   ;; Of a transport with handlers: the threads that call them.
   (threads '() :type list)
   (lock (bordeaux-threads:make-lock "dcf-thunderbolt threads")))
@@ -71,7 +72,8 @@ It is the library's: never read or close it."
   (without-interrupts
     (let ((handle (shiftf (hold-value hold) 0)))
       (and (/= handle 0)
-           (= +ok+ (%close handle))))))
+           (unwind-protect (= +ok+ (%close handle))
+             (close-input (hold-events hold)))))))
 
 (defun finalizer (hold)
   "A function that closes the transport of HOLD, and holds nothing else."

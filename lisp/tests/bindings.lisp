@@ -64,7 +64,9 @@
           for (nil . types) = (assoc (ffi::c-name name) functions :test #'string=)
           do (is (equal types
                         (loop for type in (cons result (mapcar #'second arguments))
-                              collect (list (kind type) (cffi:foreign-type-size type))))
+                              collect (if (eq type :void)
+                                          (list :nothing 0)
+                                          (list (kind type) (cffi:foreign-type-size type)))))
                  "~A: ~S" name types))))
 
 (test settings

@@ -119,7 +119,9 @@ structures and functions."
                (format out "puts(\")\");~%"))
       (format out "puts(\")(\");~%")
       (loop for (name . types) in (header-functions declarations)
-            do (format out "puts(\"(\\\"~A\\\"\");~%~{TYPE(~A)~%~}puts(\")\");~%" name types))
+            do (format out "puts(\"(\\\"~A\\\"\");~%~:[~;puts(\"(:NOTHING 0)\");~%~]~
+                            ~{TYPE(~A)~%~}puts(\")\");~%"
+                       name (string= "void" (first types)) (remove "void" types :test #'string=)))
       (format out "puts(\"))\");~%return 0;~%}~%"))))
 
 (defun compiled-header ()

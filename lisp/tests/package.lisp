@@ -19,6 +19,7 @@
 (def-suite files :in loopback :description "Files over data streams.")
 (def-suite round-trips :in loopback :description "Round trips and statistics.")
 (def-suite handlers :in loopback :description "Handlers and their threads.")
+(def-suite events :in loopback :description "Log records and link changes.")
 (def-suite failures :in loopback :description "Conditions and restarts.")
 (def-suite interrupts :in loopback :description "Interrupted waits leave all as it was.")
 (def-suite image :in loopback :description "Saved images.")

@@ -89,6 +89,62 @@
                     (ignore-errors (send-message transport (octets 1 2 3) peer))
                     (equalp (octets 1 2 3) (receive-message transport :timeout 0.1)))))))
 
+(test link-changes-are-told
+  "In order, on a thread of Lisp's; errors go no further; after a close nothing is told."
+  (let ((box (make-instance 'box))
+        (errors (make-instance 'box)))
+    (with-transport (transport :link-handler (lambda (up name)
+                                               (put (list up name) box)
+                                               (unless up
+                                                 (error "down")))
+                               :error-handler (lambda (condition)
+                                                (put (princ-to-string condition) errors)))
+      (dotimes (i 2)
+        (ask "unplug")
+        (eventually (= (+ 1 (* 2 i)) (length (contents box))))
+        (is-false (transport-link-up-p transport))
+        (ask "plug")
+        (eventually (= (+ 2 (* 2 i)) (length (contents box))))
+        (is-true (transport-link-up-p transport)))
+      (is (equal '((nil "thunderbolt0") (t "thunderbolt0") (nil "thunderbolt0") (t "thunderbolt0"))
+                 (contents box)))
+      (is (equal '("down" "down") (contents errors))))
+    (ask "unplug")
+    (ask "plug")
+    (is (= 4 (length (contents box))))))
+
+(test records-and-link-changes-keep-their-order
+  (let ((box (make-instance 'box)))
+    (with-transport (transport :log-handler (lambda (level text)
+                                              (when (eq level :warn)
+                                                (put (if (search "is down" text) :said :other) box)))
+                               :link-handler (lambda (up name)
+                                               (declare (ignore name))
+                                               (put up box)))
+      (ask "unplug")
+      (eventually (not (transport-link-up-p transport)))
+      (ask "plug")
+      (eventually (transport-link-up-p transport))
+      (eventually (find t (contents box))))
+    ;; On the way back up there may be other reasons for being down.
+    (is (equal '(:said nil t)
+               (remove-duplicates (remove :other (contents box)) :from-end t)))))
+
+(test a-link-handler-may-close-its-transport
+  (let ((closed (make-instance 'box))
+        (transport nil))
+    (setf transport (open-transport :link-handler (lambda (up name)
+                                                    (declare (ignore up name))
+                                                    (put (close-transport transport) closed))))
+    (ask "unplug")
+    (eventually (contents closed))
+    (is (equal '(t) (contents closed)))
+    (is-false (transport-open-p transport))
+    (is (null (close-transport transport)))
+    (ask "plug")
+    (with-transport (again)
+      (eventually (transport-link-up-p again)))))
+
 ;;; Plain sockets on the other host, and docs/WIRE.md between the two
 
 (in-suite wire)

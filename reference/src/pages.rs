@@ -57,6 +57,8 @@ const PAGES: [(&str, &str, &[&str]); 9] = [
             "dcf_tb_set_stream_callback",
             "dcf_tb_set_log_callback",
             "dcf_tb_set_link_callback",
+            "dcf_tb_log_to_socket",
+            "dcf_tb_link_to_socket",
             "dcf_tb_message_callback",
             "dcf_tb_stream_callback",
             "dcf_tb_log_callback",

@@ -172,6 +172,8 @@ dcf_tb_status dcf_tb_set_message_callback(dcf_tb_transport, dcf_tb_message_callb
 dcf_tb_status dcf_tb_set_stream_callback(dcf_tb_transport, dcf_tb_stream_callback, void *user_data);
 dcf_tb_status dcf_tb_set_log_callback(dcf_tb_transport, dcf_tb_log_callback, void *user_data);
 dcf_tb_status dcf_tb_set_link_callback(dcf_tb_transport, dcf_tb_link_callback, void *user_data);
+void dcf_tb_log_to_socket(int32_t level, const char *message, void *user_data);
+void dcf_tb_link_to_socket(int32_t up, const char *interface_name, void *user_data);
 dcf_tb_status dcf_tb_send(dcf_tb_transport, const char *peer, const uint8_t *data, size_t len);
 dcf_tb_status dcf_tb_send_batch(dcf_tb_transport, const dcf_tb_datagram *datagrams, size_t count,
     size_t *sent);

@@ -59,6 +59,46 @@ static log_seen live(int32_t level)
     return seen;
 }
 
+/* Whether the next datagram in the socket is this text, or begins with it. */
+static int comes(int socket, const char *text, int whole)
+{
+    char event[1024];
+    ssize_t length = recv(socket, event, sizeof event - 1, MSG_DONTWAIT);
+    if (length < 0)
+        return 0;
+    event[length] = '\0';
+    return strncmp(event, text, strlen(text)) == 0 && (!whole || strlen(text) == (size_t)length);
+}
+
+static void to_socket(void)
+{
+    TOPIC("ready-made callbacks send records and changes to a socket, in order");
+    int pair[2];
+    CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
+    dcf_tb_config config = loopback_config();
+    config.on_log = dcf_tb_log_to_socket;
+    config.on_link = dcf_tb_link_to_socket;
+    config.user_data = (void *)(intptr_t)pair[0];
+    dcf_tb_transport t = start(&config);
+    CHECK(comes(pair[1], "log 2 ", 0));
+    CHECK(!comes(pair[1], "", 0));
+    dcf_tb_link_to_socket(0, "lo", config.user_data);
+    dcf_tb_log_to_socket(DCF_TB_LOG_ERROR, "", config.user_data);
+    OK(dcf_tb_close(t));
+    CHECK(comes(pair[1], "link 0 lo", 1) && comes(pair[1], "log 4 ", 1));
+    CHECK(comes(pair[1], "log 2 ", 0));
+
+    TOPIC("a full socket, one whose reader is gone, and none at all hold nobody up");
+    for (int i = 0; i < 100000; i++)
+        dcf_tb_log_to_socket(DCF_TB_LOG_DEBUG, "more than fits", config.user_data);
+    close(pair[1]);
+    dcf_tb_log_to_socket(DCF_TB_LOG_DEBUG, "nobody is there", config.user_data);
+    close(pair[0]);
+    dcf_tb_log_to_socket(DCF_TB_LOG_DEBUG, "it is closed", config.user_data);
+    dcf_tb_link_to_socket(1, NULL, (void *)(intptr_t)-1);
+    dcf_tb_log_to_socket(DCF_TB_LOG_DEBUG, NULL, (void *)-1);
+}
+
 int main(void)
 {
     TOPIC("start and granted buffers are told at level info, and levels filter");
@@ -89,5 +129,6 @@ int main(void)
     int between = total(&second);
     OK(dcf_tb_close(t));
     CHECK(total(&first) == before && total(&second) == between);
+    to_socket();
     return 0;
 }

@@ -48,6 +48,12 @@
 (define-function %set-link-callback status
     ((transport handle) (callback :pointer) (user-data :pointer))
   "Sets or removes the link callback, which must not be a Lisp function.")
+(define-function %log-to-socket :void
+    ((level :int32) (message :pointer) (user-data :pointer))
+  "A log callback that sends each record to a socket.")
+(define-function %link-to-socket :void
+    ((up :int32) (interface-name :pointer) (user-data :pointer))
+  "A link callback that sends each change to a socket.")
 
 ;;; control messages
 

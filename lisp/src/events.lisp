@@ -1,0 +1,104 @@
+;;;; Log records and link changes. The library must not call Lisp, so its own callbacks send them to a
+;;;; socket, and a thread of Lisp's takes them from there.
+
+(in-package #:dcf-thunderbolt)
+
+(defstruct (events (:constructor make-events (input output)))
+  "The two ends of a socket that keeps datagrams apart; -1 when closed."
+  (input -1 :type (signed-byte 32))     ; for the library
+  (output -1 :type (signed-byte 32)))   ; for the thread
+
+;;; From the headers of Linux.
+(defconstant +af-unix+ 1)
+(defconstant +sock-seqpacket-cloexec+ (logior 5 #o2000000))
+(defconstant +msg-dontwait+ #x40)
+(defconstant +pollin+ 1)
+
+(defconstant +event-size+ 8192
+  "Octets of the longest event that is taken whole.")
+
+(defun open-events ()
+  "Fresh events. Not to be interrupted before somebody has them."
+  (cffi:with-foreign-object (pair :int 2)
+    (if (zerop (cffi:foreign-funcall "socketpair" :int +af-unix+ :int +sock-seqpacket-cloexec+
+                                                  :int 0 :pointer pair :int))
+        (make-events (cffi:mem-aref pair :int 0) (cffi:mem-aref pair :int 1))
+        (error (make-error +err-too-many-files+
+                           "cannot make a socket for log records and link changes")))))
+
+(defun close-descriptor (descriptor)
+  (unless (minusp descriptor)
+    (cffi:foreign-funcall "close" :int descriptor :int)))
+
+(defun close-input (events)
+  "Ends what the library sends; called when it sends no more. Takes no lock: finalizers call it."
+  (when events
+    (close-descriptor (shiftf (events-input events) -1))))
+
+(defun close-output (events)
+  (when events
+    (close-descriptor (shiftf (events-output events) -1))))
+
+;;; Levels
+
+(defparameter *log-levels*
+  `((:debug . ,+log-debug+) (:info . ,+log-info+) (:warn . ,+log-warn+) (:error . ,+log-error+))
+  "The levels of log records, from the lowest up, and their numbers.")
+
+(defun level-number (level)
+  "The number of the LEVEL that has this name. A number stays: the library knows which are right."
+  (etypecase level
+    (integer level)
+    (symbol (or (cdr (assoc level *log-levels*))
+                (error (make-error +err-config-invalid+
+                                   (format nil "the log level is ~S: it is one of ~{~S~^, ~}"
+                                           level (mapcar #'car *log-levels*))))))))
+
+(defun level-name (number)
+  (or (car (rassoc number *log-levels*)) number))
+
+;;; Taking events
+
+(defun take-event (events buffer timeout)
+  "The next event as a text, which is waited for up to TIMEOUT milliseconds; NIL when there is none."
+  (without-interrupts
+    (cffi:with-foreign-object (poll :int32 2)
+      (setf (cffi:mem-aref poll :int32 0) (events-output events)
+            ;; Two numbers of 16 bits: what is asked for, and room for what is so.
+            (cffi:mem-aref poll :int16 2) +pollin+
+            (cffi:mem-aref poll :int16 3) 0)
+      (cffi:foreign-funcall "poll" :pointer poll :ulong 1 :int timeout :int)
+      (let ((size (cffi:foreign-funcall "recv" :int (events-output events) :pointer buffer
+                                               :size +event-size+ :int +msg-dontwait+ :long)))
+        (when (plusp size)
+          (handler-case (cffi:foreign-string-to-lisp buffer :count size :encoding :utf-8)
+            ;; It was longer than the buffer, and was cut inside of a character.
+            (error ()
+              (cffi:foreign-string-to-lisp buffer :count size :encoding :latin-1))))))))
+
+(defun handle-event (hold event log-handler link-handler)
+  "Calls the handler of EVENT, a text such as \"log 2 started\" or \"link 1 thunderbolt0\"."
+  (let ((value (digit-char-p (char event (1+ (position #\Space event)))))
+        (text (subseq event (+ 3 (position #\Space event)))))
+    (cond ((char= (char event 1) #\o)
+           (when log-handler
+             (funcall log-handler (level-name value) text)))
+          ;; A program that closed its transport wants to hear of no link any more.
+          ((and link-handler (/= 0 (live hold)))
+           (funcall link-handler (= 1 value) text)))))
+
+(defun event-loop (hold log-handler link-handler report)
+  "Takes events until the library sends no more, and there are none left."
+  (let ((events (hold-events hold)))
+    (unwind-protect
+         (cffi:with-foreign-object (buffer :uint8 +event-size+)
+           (loop
+             ;; Looked at before: what came until then is still taken.
+             (let* ((last (minusp (events-input events)))
+                    (event (take-event events buffer (if last 0 +slice+))))
+               (cond (event
+                      (guarded hold report
+                               (lambda ()
+                                 (handle-event hold event log-handler link-handler))))
+                     (last (return))))))
+      (close-output events))))
