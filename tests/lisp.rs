@@ -73,6 +73,8 @@ suites! {
 /// Lisp on host a; on host b a C program that echoes.
 fn with_c_on_the_other_host(lisp: Lisp, more: &[&str]) {
     let cable = Cable::new();
+    // The other host's time limit begins with its start.
+    lisp.compile(cable.a());
     let mut far = CProgram::new("far_host", Dialect::C11)
         .on(cable.b())
         .start();
@@ -94,6 +96,7 @@ fn with_c_on_the_other_host(lisp: Lisp, more: &[&str]) {
 /// Lisp on host a; on host b plain sockets in Lisp, which answer pings by hand.
 fn with_plain_sockets_on_the_other_host(lisp: Lisp, more: &[&str]) {
     let cable = Cable::new();
+    lisp.compile(cable.a());
     let mut far = Lisp::Sbcl.start(cable.b(), "tests/plain-peer/run.lisp", &[]);
     assert_eq!(far.question(), "ready");
     let names = [more, &["wire"]].concat();

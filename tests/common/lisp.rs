@@ -44,7 +44,7 @@ impl Lisp {
 
     /// Compiles the systems and those that they need, once, so that no suite waits for it or finds
     /// half a file.
-    fn compile(self, host: &Host) {
+    pub fn compile(self, host: &Host) {
         // One for each, so that neither waits for the other.
         static COMPILED: [Mutex<bool>; 2] = [Mutex::new(false), Mutex::new(false)];
         let mut compiled = COMPILED[self as usize]
