@@ -739,7 +739,7 @@ typedef struct dcf_tb_stats {
      */
     uint64_t dropped_memory;
     /**
-     * Pongs without a waiting ping: late, doubled or forged.
+     * Pongs without a waiting ping, and ICMP errors about no waiting ping: late, doubled or forged.
      */
     uint64_t pongs_ignored;
     /**
@@ -765,6 +765,11 @@ typedef struct dcf_tb_stats {
      * Of `messages_dropped`: large messages to a DCF plugin host that came too slowly.
      */
     uint64_t dropped_slow;
+    /**
+     * Pings that did not reach the peer, as an ICMP error said that quotes them: nothing listens on that
+     * port there, or no host has the address.
+     */
+    uint64_t pings_undelivered;
 } dcf_tb_stats;
 
 #ifdef __cplusplus
@@ -1102,6 +1107,10 @@ void dcf_tb_link_to_socket(int32_t up,
  * Sends one control message: one UDP datagram, whole or an error. There is no guarantee that it
  * arrives.
  *
+ * `DCF_TB_OK` says that the kernel took it, and nothing of the peer. An ICMP error that comes back, because
+ * nothing listens there for example, fails no later message: anybody on the link can make one up, and it
+ * names no message. `dcf_tb_measure_rtt` tells whether a program with a transport runs there.
+ *
  * To the multicast group of all nodes, `ff02::1`, it goes to every other host on the link that has a
  * transport with this control port, and not to our own. Streams and round trips need one peer and
  * refuse groups.
@@ -1123,8 +1132,7 @@ void dcf_tb_link_to_socket(int32_t up,
  *   DCF_TB_ERR_MESSAGE_TOO_LARGE
  *   DCF_TB_ERR_OUT_OF_RANGE            `len` is more than any buffer has
  *   DCF_TB_ERR_LINK_DOWN
- *   DCF_TB_ERR_HOST_UNREACHABLE
- *   DCF_TB_ERR_CONNECTION_REFUSED      nothing listens on that port there
+ *   DCF_TB_ERR_HOST_UNREACHABLE        no route of this host leads there
  *   DCF_TB_ERR_QUEUE_FULL
  *   DCF_TB_ERR_PERMISSION_DENIED
  *   DCF_TB_ERR_OUT_OF_MEMORY
@@ -1138,7 +1146,8 @@ dcf_tb_status dcf_tb_send(dcf_tb_transport transport,
 /**
  * Sends several control messages, in order, in as few system calls as possible.
  *
- * It stops at the first one that fails; what came before it was sent.
+ * It stops at the first one that fails; what came before it was sent. ICMP errors fail none of them,
+ * as with `dcf_tb_send`.
  *
  * - `transport`: the handle.
  * - `datagrams`, `count`: the messages. `(NULL, 0)` is none.
@@ -1158,8 +1167,7 @@ dcf_tb_status dcf_tb_send(dcf_tb_transport transport,
  *   DCF_TB_ERR_MESSAGE_TOO_LARGE
  *   DCF_TB_ERR_OUT_OF_RANGE            a size is more than any buffer has
  *   DCF_TB_ERR_LINK_DOWN
- *   DCF_TB_ERR_HOST_UNREACHABLE
- *   DCF_TB_ERR_CONNECTION_REFUSED      nothing listens on that port there
+ *   DCF_TB_ERR_HOST_UNREACHABLE        no route of this host leads there
  *   DCF_TB_ERR_QUEUE_FULL
  *   DCF_TB_ERR_PERMISSION_DENIED
  *   DCF_TB_ERR_OUT_OF_MEMORY
@@ -1651,7 +1659,16 @@ dcf_tb_status dcf_tb_stream_receive_file(dcf_tb_stream stream,
                                          uint64_t *received);
 
 /**
- * Measures one round trip to a peer.
+ * Measures one round trip to a peer. This tells whether a program with a transport runs there:
+ * `DCF_TB_OK`: it does. `DCF_TB_ERR_CONNECTION_REFUSED`, at once: the host is there, but nothing listens on
+ * that port. `DCF_TB_ERR_HOST_UNREACHABLE`: no host has the address. The kernel takes about three
+ * seconds to find that out; a call with a shorter timeout gives `DCF_TB_ERR_TIMEOUT`, and later ones say
+ * it. `DCF_TB_ERR_TIMEOUT`: neither an answer nor an error came back; a firewall may drop them.
+ *
+ * The errors are ICMP errors of the peer's kernel and of ours. One counts only if it quotes the ping. The
+ * peer's kernel sends about one a second when many are asked for: a call that gets neither answer nor error
+ * gives the error of an earlier one, if that came within the last four seconds and no answer came since.
+ * They are counted in `pings_undelivered`.
  *
  * - `transport`: the handle.
  * - `peer`: whom to ask; the strings are described at the top of this header.
@@ -1671,8 +1688,8 @@ dcf_tb_status dcf_tb_stream_receive_file(dcf_tb_stream stream,
  *   DCF_TB_ERR_INTERFACE_NOT_FOUND     `peer` names an interface that does not exist
  *   DCF_TB_ERR_TIMEOUT                 no answer
  *   DCF_TB_ERR_LINK_DOWN
- *   DCF_TB_ERR_HOST_UNREACHABLE
- *   DCF_TB_ERR_CONNECTION_REFUSED      nothing listens on that port there
+ *   DCF_TB_ERR_HOST_UNREACHABLE        no route leads there, or no host has the address
+ *   DCF_TB_ERR_CONNECTION_REFUSED      the host is there, but nothing listens on that port
  *   DCF_TB_ERR_QUEUE_FULL
  *   DCF_TB_ERR_TOO_MANY_FILES
  *   DCF_TB_ERR_SOCKET_OPTION
@@ -1688,13 +1705,16 @@ dcf_tb_status dcf_tb_measure_rtt(dcf_tb_transport transport,
 /**
  * Measures a series of round trips, one after another.
  *
+ * A ping that an ICMP error came back for (see `dcf_tb_measure_rtt`) ends the series, if none was answered
+ * before it; else it counts as lost.
+ *
  * - `transport`: the handle.
  * - `peer`: whom to ask; the strings are described at the top of this header.
  * - `count`: how many pings, at least 1.
  * - `interval_us`: microseconds from one ping to the next; 0 = at once after the answer.
  * - `timeout_ms`: milliseconds to wait for each answer; `DCF_TB_WAIT_FOREVER` = no limit.
  * - `summary`: gets the figures. The caller sets `struct_size`, which stays. It is written if
- *   there was no answer at all, too.
+ *   there was no answer at all, too, whatever the reason.
  *
  * Ownership: `peer` is used during the call only.
  * Blocks: for the whole series.
@@ -1710,8 +1730,8 @@ dcf_tb_status dcf_tb_measure_rtt(dcf_tb_transport transport,
  *   DCF_TB_ERR_INTERFACE_NOT_FOUND     `peer` names an interface that does not exist
  *   DCF_TB_ERR_TIMEOUT                 no answer at all
  *   DCF_TB_ERR_LINK_DOWN
- *   DCF_TB_ERR_HOST_UNREACHABLE
- *   DCF_TB_ERR_CONNECTION_REFUSED      nothing listens on that port there
+ *   DCF_TB_ERR_HOST_UNREACHABLE        no route leads there, or no host has the address
+ *   DCF_TB_ERR_CONNECTION_REFUSED      the host is there, but nothing listens on that port
  *   DCF_TB_ERR_QUEUE_FULL
  *   DCF_TB_ERR_TOO_MANY_FILES
  *   DCF_TB_ERR_SOCKET_OPTION

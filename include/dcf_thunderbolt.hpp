@@ -320,13 +320,13 @@ public:
         return stream(accepted);
     }
 
-    /** One round trip; nothing if no answer came in time. */
+    /** One round trip; nothing if no answer came in time. An error if nothing listens there, or no host has the address. */
     std::optional<nanoseconds> measure_rtt(peer_string peer, milliseconds wait) const {
         std::uint64_t rtt = 0;
         if (!detail::came(dcf_tb_measure_rtt(handle_, peer.c_str(), detail::timeout(wait), &rtt))) return std::nullopt;
         return nanoseconds(rtt);
     }
-    /** A series. No answer at all is an error with DCF_TB_ERR_TIMEOUT. */
+    /** A series. No answer at all is an error: DCF_TB_ERR_TIMEOUT, or why the pings did not reach the peer. */
     dcf_tb_rtt ping(peer_string peer, std::uint32_t count, std::chrono::microseconds interval,
                     milliseconds wait) const {
         dcf_tb_rtt summary{};

@@ -36,6 +36,10 @@ const _: () = assert!(size_of::<dcf_tb_datagram>() == 24);
 /// Sends one control message: one UDP datagram, whole or an error. There is no guarantee that it
 /// arrives.
 ///
+/// `DCF_TB_OK` says that the kernel took it, and nothing of the peer. An ICMP error that comes back, because
+/// nothing listens there for example, fails no later message: anybody on the link can make one up, and it
+/// names no message. `dcf_tb_measure_rtt` tells whether a program with a transport runs there.
+///
 /// To the multicast group of all nodes, `ff02::1`, it goes to every other host on the link that has a
 /// transport with this control port, and not to our own. Streams and round trips need one peer and
 /// refuse groups.
@@ -57,8 +61,7 @@ const _: () = assert!(size_of::<dcf_tb_datagram>() == 24);
 ///   DCF_TB_ERR_MESSAGE_TOO_LARGE
 ///   DCF_TB_ERR_OUT_OF_RANGE            `len` is more than any buffer has
 ///   DCF_TB_ERR_LINK_DOWN
-///   DCF_TB_ERR_HOST_UNREACHABLE
-///   DCF_TB_ERR_CONNECTION_REFUSED      nothing listens on that port there
+///   DCF_TB_ERR_HOST_UNREACHABLE        no route of this host leads there
 ///   DCF_TB_ERR_QUEUE_FULL
 ///   DCF_TB_ERR_PERMISSION_DENIED
 ///   DCF_TB_ERR_OUT_OF_MEMORY
@@ -82,7 +85,8 @@ pub unsafe extern "C" fn dcf_tb_send(
 
 /// Sends several control messages, in order, in as few system calls as possible.
 ///
-/// It stops at the first one that fails; what came before it was sent.
+/// It stops at the first one that fails; what came before it was sent. ICMP errors fail none of them,
+/// as with `dcf_tb_send`.
 ///
 /// - `transport`: the handle.
 /// - `datagrams`, `count`: the messages. `(NULL, 0)` is none.
@@ -102,8 +106,7 @@ pub unsafe extern "C" fn dcf_tb_send(
 ///   DCF_TB_ERR_MESSAGE_TOO_LARGE
 ///   DCF_TB_ERR_OUT_OF_RANGE            a size is more than any buffer has
 ///   DCF_TB_ERR_LINK_DOWN
-///   DCF_TB_ERR_HOST_UNREACHABLE
-///   DCF_TB_ERR_CONNECTION_REFUSED      nothing listens on that port there
+///   DCF_TB_ERR_HOST_UNREACHABLE        no route of this host leads there
 ///   DCF_TB_ERR_QUEUE_FULL
 ///   DCF_TB_ERR_PERMISSION_DENIED
 ///   DCF_TB_ERR_OUT_OF_MEMORY

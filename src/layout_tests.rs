@@ -53,7 +53,7 @@ same_in_c! {
         udp_receive_buffer rejected_source rejected_max_streams rejected_silent
         rejected_resources dropped_memory pongs_ignored rejected_malformed
         discovery_dropped send_drops pings_limited
-        dropped_slow
+        dropped_slow pings_undelivered
     }
     dcf_tb_rtt {
         struct_size sent received reserved min_ns mean_ns p50_ns p90_ns p99_ns p999_ns max_ns

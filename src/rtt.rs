@@ -66,7 +66,16 @@ const _: () = assert!(size_of::<dcf_tb_peer>() == DCF_TB_PEER_SIZE + 8);
 // SAFETY: C layout, a u32 first, and by the assertion above no padding.
 unsafe impl Output for dcf_tb_rtt {}
 
-/// Measures one round trip to a peer.
+/// Measures one round trip to a peer. This tells whether a program with a transport runs there:
+/// `DCF_TB_OK`: it does. `DCF_TB_ERR_CONNECTION_REFUSED`, at once: the host is there, but nothing listens on
+/// that port. `DCF_TB_ERR_HOST_UNREACHABLE`: no host has the address. The kernel takes about three
+/// seconds to find that out; a call with a shorter timeout gives `DCF_TB_ERR_TIMEOUT`, and later ones say
+/// it. `DCF_TB_ERR_TIMEOUT`: neither an answer nor an error came back; a firewall may drop them.
+///
+/// The errors are ICMP errors of the peer's kernel and of ours. One counts only if it quotes the ping. The
+/// peer's kernel sends about one a second when many are asked for: a call that gets neither answer nor error
+/// gives the error of an earlier one, if that came within the last four seconds and no answer came since.
+/// They are counted in `pings_undelivered`.
 ///
 /// - `transport`: the handle.
 /// - `peer`: whom to ask; the strings are described at the top of this header.
@@ -86,8 +95,8 @@ unsafe impl Output for dcf_tb_rtt {}
 ///   DCF_TB_ERR_INTERFACE_NOT_FOUND     `peer` names an interface that does not exist
 ///   DCF_TB_ERR_TIMEOUT                 no answer
 ///   DCF_TB_ERR_LINK_DOWN
-///   DCF_TB_ERR_HOST_UNREACHABLE
-///   DCF_TB_ERR_CONNECTION_REFUSED      nothing listens on that port there
+///   DCF_TB_ERR_HOST_UNREACHABLE        no route leads there, or no host has the address
+///   DCF_TB_ERR_CONNECTION_REFUSED      the host is there, but nothing listens on that port
 ///   DCF_TB_ERR_QUEUE_FULL
 ///   DCF_TB_ERR_TOO_MANY_FILES
 ///   DCF_TB_ERR_SOCKET_OPTION
@@ -118,13 +127,16 @@ pub unsafe extern "C" fn dcf_tb_measure_rtt(
 
 /// Measures a series of round trips, one after another.
 ///
+/// A ping that an ICMP error came back for (see `dcf_tb_measure_rtt`) ends the series, if none was answered
+/// before it; else it counts as lost.
+///
 /// - `transport`: the handle.
 /// - `peer`: whom to ask; the strings are described at the top of this header.
 /// - `count`: how many pings, at least 1.
 /// - `interval_us`: microseconds from one ping to the next; 0 = at once after the answer.
 /// - `timeout_ms`: milliseconds to wait for each answer; `DCF_TB_WAIT_FOREVER` = no limit.
 /// - `summary`: gets the figures. The caller sets `struct_size`, which stays. It is written if
-///   there was no answer at all, too.
+///   there was no answer at all, too, whatever the reason.
 ///
 /// Ownership: `peer` is used during the call only.
 /// Blocks: for the whole series.
@@ -140,8 +152,8 @@ pub unsafe extern "C" fn dcf_tb_measure_rtt(
 ///   DCF_TB_ERR_INTERFACE_NOT_FOUND     `peer` names an interface that does not exist
 ///   DCF_TB_ERR_TIMEOUT                 no answer at all
 ///   DCF_TB_ERR_LINK_DOWN
-///   DCF_TB_ERR_HOST_UNREACHABLE
-///   DCF_TB_ERR_CONNECTION_REFUSED      nothing listens on that port there
+///   DCF_TB_ERR_HOST_UNREACHABLE        no route leads there, or no host has the address
+///   DCF_TB_ERR_CONNECTION_REFUSED      the host is there, but nothing listens on that port
 ///   DCF_TB_ERR_QUEUE_FULL
 ///   DCF_TB_ERR_TOO_MANY_FILES
 ///   DCF_TB_ERR_SOCKET_OPTION
@@ -171,8 +183,11 @@ pub unsafe extern "C" fn dcf_tb_ping(
             interval: Duration::from_micros(interval_us.into()),
             timeout: timeout(timeout_ms),
         };
-        let summary = owner.transport.ping(peer, &options)?;
+        let (summary, error) = owner.transport.ping_counting(peer, &options)?;
         out.set(&summary_for_c(&summary));
+        if let Some(error) = error {
+            return Err(error.into());
+        }
         match (summary.received, timeout_ms) {
             (1.., _) => Ok(()),
             (0, 0) => Err(Failure::new(

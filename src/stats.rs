@@ -77,7 +77,7 @@ pub struct dcf_tb_stats {
     pub rejected_resources: u64,
     /// Of `messages_dropped`: there was no memory for them (`receive_queue_bytes`, or none at all).
     pub dropped_memory: u64,
-    /// Pongs without a waiting ping: late, doubled or forged.
+    /// Pongs without a waiting ping, and ICMP errors about no waiting ping: late, doubled or forged.
     pub pongs_ignored: u64,
     /// Of `rejected`: a connection that did not follow the protocol between DCF plugin hosts.
     pub rejected_malformed: u64,
@@ -92,9 +92,12 @@ pub struct dcf_tb_stats {
     pub pings_limited: u64,
     /// Of `messages_dropped`: large messages to a DCF plugin host that came too slowly.
     pub dropped_slow: u64,
+    /// Pings that did not reach the peer, as an ICMP error said that quotes them: nothing listens on that
+    /// port there, or no host has the address.
+    pub pings_undelivered: u64,
 }
 
-const _: () = assert!(size_of::<dcf_tb_stats>() == 2 * 4 + 33 * 8);
+const _: () = assert!(size_of::<dcf_tb_stats>() == 2 * 4 + 34 * 8);
 
 // SAFETY: C layout, a u32 first, and by the assertion above no padding.
 unsafe impl Output for dcf_tb_stats {}

@@ -224,9 +224,18 @@ with tb.Transport(interface_name='lo', control_port=0, data_port=0) as transport
             transport.ping(f'[::1%lo]:{silent.getsockname()[1]}', 3, interval_us=0, timeout_ms=50)
         except tb.Timeout as error:
             print(error.summary.sent, error.summary.received)
+        closed = f'[::1%lo]:{silent.getsockname()[1]}'
+    for call in lambda: transport.measure_rtt(closed, 10000), lambda: transport.ping(closed, 2, timeout_ms=10000):
+        try:
+            call()
+        except tb.Error as error:
+            print(hex(error.status), 'UDP port' in str(error))
 ";
     let printed = python(&Host::alone(), &["-c", program]).finish();
-    assert_eq!(printed.lines().collect::<Vec<_>>(), ["counted", "3 0"]);
+    assert_eq!(
+        printed.lines().collect::<Vec<_>>(),
+        ["counted", "3 0", "0x302 True", "0x302 True"]
+    );
 }
 
 /// The loopback interface goes down and comes back, and a thread waits for each.

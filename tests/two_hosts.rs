@@ -26,6 +26,15 @@ fn messages_streams_round_trips_and_discovery_as_cpp17() {
 }
 
 #[test]
+fn a_peer_without_the_program_and_one_that_is_not_there() {
+    let cable = Cable::new();
+    CProgram::new("refused", Dialect::C11)
+        .arg(cable.b().address())
+        .on(cable.a())
+        .run();
+}
+
+#[test]
 fn every_form_of_a_peer_string() {
     let cable = Cable::new();
     CProgram::new("addresses", Dialect::C11)

@@ -126,6 +126,21 @@ fn nobody_and_several() {
     );
 }
 
+/// `ping` says what is missing over there, and goes on until it is there.
+#[test]
+fn a_ping_names_the_port_that_nothing_listens_on() {
+    let cable = Cable::new();
+    let peer = cable.b().address();
+    let mut ping = Tool::start(tool(cable.a(), &["ping", "-i", "0.1", "-W", "0.5", peer]));
+    ping.wait_out(&format!("nothing listens on UDP port 5000 of {peer}"));
+    ping.wait_out("compare --control-port");
+    let mut listener = Tool::start(tool(cable.b(), &["listen"]));
+    listener.wait_err("listening");
+    ping.wait_out("time=");
+    ping.interrupt();
+    ping.end().with(0);
+}
+
 /// A third host on the link: host a's interface becomes a port of a bridge with its name.
 struct Third(Host);
 

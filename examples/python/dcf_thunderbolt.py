@@ -144,7 +144,7 @@ class Stats(ctypes.Structure):
             "streams_open pings_sent pongs_received pings_answered last_rtt_ns link_changes callback_failures "
             "udp_send_buffer udp_receive_buffer rejected_source rejected_max_streams rejected_silent "
             "rejected_resources dropped_memory pongs_ignored rejected_malformed discovery_dropped "
-            "send_drops pings_limited dropped_slow"
+            "send_drops pings_limited dropped_slow pings_undelivered"
         ).split()
     ]
 
@@ -311,7 +311,7 @@ class Transport:
         return fd.value
 
     def measure_rtt(self, peer, timeout_ms):
-        """One round trip, in seconds."""
+        """One round trip, in seconds. ERR_CONNECTION_REFUSED: the host is there, but no transport listens."""
         rtt = c_uint64()
         _call("measure_rtt", self._handle, peer, timeout_ms, byref(rtt))
         return rtt.value / 1e9

@@ -7,7 +7,8 @@
 
 (defun measure-rtt (transport peer &key (timeout 1))
   "Measures one round trip to PEER. Returns its seconds, a double-float, or NIL when no answer came
-within TIMEOUT seconds."
+within TIMEOUT seconds. When nothing listens on that port of the peer, or no host has the address, that is
+an error."
   (cffi:with-foreign-object (time :uint64)
     (with-peer (pointer peer)
       (in-slices (slice timeout :growing t)
@@ -36,7 +37,8 @@ within TIMEOUT seconds."
   "Measures COUNT round trips to PEER, one after another: the next INTERVAL seconds after the last,
 at once when that is 0. Each waits at most TIMEOUT seconds. Returns a property list: :SENT and
 :RECEIVED are numbers; :MIN, :MEAN, :P50, :P90, :P99, :P999 and :MAX are seconds, or NIL when no
-answer came at all."
+answer came at all. A peer on which nothing listens, or that is not there, is an error, unless it
+answered before: then it counts as no answer."
   (check-type count (integer 1))
   (check-type interval (real 0))
   (flet ((wait-for-turn (number start)
@@ -44,11 +46,16 @@ answer came at all."
              (sleep (max 0 (/ (- (+ start (* 1000 number interval)) (clock)) 1000))))))
     (summary count
              (loop with start = (clock)
+                   with answered = nil
                    for number from 0 below count
                    for time = (progn
                                 (wait-for-turn number start)
-                                (measure-rtt transport peer :timeout timeout))
-                   when time collect time))))
+                                (handler-case (measure-rtt transport peer :timeout timeout)
+                                  ((or connection-refused-error host-unreachable-error) (condition)
+                                    (unless answered (error condition)))))
+                   when time
+                     do (setf answered t)
+                     and collect time))))
 
 ;;; Discovery
 

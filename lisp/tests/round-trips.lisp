@@ -29,6 +29,18 @@
          (is (= 0 (getf summary :received)))
          (is (null (getf summary :p50))))))))
 
+(test nothing-listens
+  (with-loopback (transport)
+    (let (closed)
+      (call-with-silent-peer (lambda (peer) (setf closed peer)))
+      (handler-case (progn (measure-rtt transport closed :timeout +generous+)
+                           (fail "nothing listens there"))
+        (connection-refused-error (condition)
+          (is (= 111 (error-errno condition)))
+          (is-true (search "UDP port" (error-message condition)))))
+      (signals connection-refused-error
+        (ping transport closed :count 2 :timeout +generous+)))))
+
 (test a-series
   (with-pair (here there)
     (let ((summary (ping here (control-peer there) :count 50 :timeout +generous+)))

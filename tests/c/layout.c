@@ -84,7 +84,7 @@ AT(dcf_tb_config, receive_queue_bytes, 104);
 AT(dcf_tb_config, max_silent_streams, 112);
 AT(dcf_tb_config, silent_after_ms, 116);
 
-ASSERT(sizeof(dcf_tb_stats) == 272);
+ASSERT(sizeof(dcf_tb_stats) == 280);
 AT(dcf_tb_stats, struct_size, 0);
 AT(dcf_tb_stats, link_up, 4);
 AT(dcf_tb_stats, messages_sent, 8);
@@ -120,6 +120,7 @@ AT(dcf_tb_stats, discovery_dropped, 240);
 AT(dcf_tb_stats, send_drops, 248);
 AT(dcf_tb_stats, pings_limited, 256);
 AT(dcf_tb_stats, dropped_slow, 264);
+AT(dcf_tb_stats, pings_undelivered, 272);
 
 ASSERT(sizeof(dcf_tb_rtt) == 72);
 AT(dcf_tb_rtt, struct_size, 0);

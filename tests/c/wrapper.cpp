@@ -203,6 +203,9 @@ void round_trips()
     CHECK(!transport.measure_rtt(peer, ms(20)));
     fails(DCF_TB_ERR_TIMEOUT, [&] { transport.ping(peer, 1, std::chrono::microseconds(0), ms(20)); });
     close(mute);
+    /* Nobody has the port any more. */
+    fails(DCF_TB_ERR_CONNECTION_REFUSED, [&] { transport.measure_rtt(peer, generous); });
+    fails(DCF_TB_ERR_CONNECTION_REFUSED, [&] { transport.ping(peer, 2, std::chrono::microseconds(0), generous); });
 }
 
 void streams()

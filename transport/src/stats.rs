@@ -181,7 +181,7 @@ statistics! {
         /// Those of `messages_dropped` that came in pieces and too slowly
         /// ([`DropReason::Slow`](crate::DropReason::Slow)).
         dropped_slow,
-        /// Pongs that nobody waited for: late, doubled or made up.
+        /// Pongs that nobody waited for, and ICMP errors about pings: late, doubled or made up.
         pongs_ignored,
         /// Answers to discovery that were left out: of hosts beyond
         /// [`MAX_DISCOVERED_PEERS`](crate::MAX_DISCOVERED_PEERS).
@@ -199,6 +199,9 @@ statistics! {
         /// Pings that were not answered because too many came from addresses that were not answered
         /// within the last minute: somebody on the link makes them up.
         pings_limited,
+        /// Pings that did not reach the peer, as an ICMP error said that quotes them: nothing listens on
+        /// that port there, or no host has the address.
+        pings_undelivered,
     }
     // The same, in `Rejected`: the reason there, and its name in `Stats`.
     rejected {

@@ -302,6 +302,9 @@ impl ThunderboltTransport {
     ///
     /// # Errors
     ///
+    /// [`ConnectionFailed`](TransportError::ConnectionFailed) when the ping did not reach the peer: its
+    /// [`errno`](TransportError::errno) is `ECONNREFUSED` when nothing listens on that port there, at once, and `EHOSTUNREACH`
+    /// when no host has the address, which the kernel takes about three seconds to find out.
     /// [`Timeout`](TransportError::Timeout), [`WouldBlock`](TransportError::WouldBlock),
     /// [`InvalidAddress`](TransportError::InvalidAddress),
     /// [`InterfaceNotFound`](TransportError::InterfaceNotFound) (of the address),
@@ -310,14 +313,26 @@ impl ThunderboltTransport {
         self.core.round_trip(peer, timeout)
     }
 
-    /// Measures a series of round trips. No answer at all is not an error here.
+    /// Measures a series of round trips. No answer at all is not an error here, unless the reason is known:
+    /// the series then ends at once. When some were answered, one that did not reach the peer counts as lost.
     ///
     /// # Errors
     ///
     /// Those of [`round_trip`](Self::round_trip) without the timeouts, and
     /// [`OutOfRange`](TransportError::OutOfRange) for a count of zero.
     pub fn ping(&self, peer: &str, options: &PingOptions) -> Result<RttSummary> {
-        self.core.ping(peer, options)
+        self.core.ping(peer, options)?.answered()
+    }
+
+    /// The same, with the figures of a series that has no answer for a reason that is known.
+    #[doc(hidden)]
+    pub fn ping_counting(
+        &self,
+        peer: &str,
+        options: &PingOptions,
+    ) -> Result<(RttSummary, Option<TransportError>)> {
+        let pinged = self.core.ping(peer, options)?;
+        Ok((pinged.summary, pinged.error))
     }
 
     /// Lists the other hosts on the link that answer a ping to everybody, sorted by address. Waits

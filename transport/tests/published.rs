@@ -372,6 +372,8 @@ fn the_ten_errors_in_their_shapes() {
 #[test]
 fn each_failure_is_the_variant_that_describes_it() {
     let cable = cable();
+    let silent = cable.b().run(|| std::net::UdpSocket::bind("[::]:6000"));
+    let _silent = silent.unwrap();
     cable.a().run(|| {
         let none = ThunderboltTransportBuilder::new()
             .interface("none0")
@@ -401,10 +403,13 @@ fn each_failure_is_the_variant_that_describes_it() {
         let said = error.last_error_text();
         assert_eq!(explained(error), "Timeout");
         assert!(said.ends_with(": nothing within 20 ms"), "{said}");
+        let silent = format!("[{PEER}]:6000");
         let rtt = transport
-            .measure_rtt(PEER, Duration::from_millis(20))
+            .measure_rtt(&silent, Duration::from_millis(20))
             .unwrap();
         assert!(rtt.is_none(), "nobody answers");
+        let error = transport.round_trip(PEER, None).unwrap_err();
+        assert_eq!(error.errno(), Some(libc::ECONNREFUSED), "{error}");
 
         transport.close();
         let error = transport.send_message(b"late", PEER).unwrap_err();

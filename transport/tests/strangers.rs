@@ -22,6 +22,7 @@ fn start(host: &Host) -> Arc<ThunderboltTransport> {
 const MADE_UP: std::ops::Range<u16> = 20_000..20_000 + MAX_DISCOVERED_PEERS as u16 + 500;
 
 /// How a pong begins (docs/WIRE.md).
+const PING: [u8; 8] = 0x52_5454_5054_u64.to_be_bytes();
 const PONG: [u8; 8] = 0x52_5454_5053_u64.to_be_bytes();
 
 /// Answers each ping to everybody from the control port, and then in made-up names until `done`.
@@ -183,12 +184,14 @@ fn nobody(number: u16) -> Ipv6Addr {
 /// the checksum.
 fn made_up_error(kind: u8, code: u8, from: SocketAddrV6, to: SocketAddrV6) -> Vec<u8> {
     let mut error = vec![kind, code, 0, 0, 0, 0, 0x05, 0];
-    error.extend([0x60, 0, 0, 0, 0, 16, 17, 64]);
+    error.extend([0x60, 0, 0, 0, 0, 24, 17, 64]);
     error.extend(from.ip().octets());
     error.extend(to.ip().octets());
     error.extend(from.port().to_be_bytes());
     error.extend(to.port().to_be_bytes());
-    error.extend([0, 16, 0, 0]);
+    error.extend([0, 24, 0, 0]);
+    // A ping, with a token that nobody sent.
+    error.extend(PING);
     error.extend([0; 8]);
     error
 }
@@ -262,6 +265,8 @@ fn made_up_errors_fail_no_send_and_no_round_trip() {
             wait_until("the stranger answers", GENEROUS, || {
                 a.round_trip(peer, Some(Duration::from_millis(100))).is_ok()
             });
+            // Until it listens, its kernel's errors are real.
+            a.reset_stats();
             let series = PingOptions {
                 count: 500,
                 interval: Duration::ZERO,
@@ -284,6 +289,8 @@ fn made_up_errors_fail_no_send_and_no_round_trip() {
     });
     let stats = a.get_stats();
     assert_eq!((stats.messages_sent, stats.errors), (5000 + 6400, 0));
+    assert!(stats.pongs_ignored > 0, "the errors came and were ignored");
+    assert_eq!(stats.pings_undelivered, 0);
     assert_eq!(stats.send_drops, 0);
 }
 

@@ -3,6 +3,7 @@
 mod report;
 mod target;
 
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -68,12 +69,11 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     } else {
         series.lines().iter().for_each(|line| output::line(line));
     }
-    outcome?;
-    Ok(if series.received() > 0 {
-        Exit::Done
-    } else {
-        Exit::Failed
-    })
+    match outcome? {
+        _ if series.received() > 0 => Ok(Exit::Done),
+        None => Ok(Exit::Failed),
+        Some(reason) => Err(Failure::new(Exit::Failed, reason)),
+    }
 }
 
 fn measure(
@@ -82,7 +82,9 @@ fn measure(
     options: &Options,
     live: bool,
     series: &mut Series,
-) -> Result<(), Failure> {
+) -> Result<Option<String>, Failure> {
+    // Why the last ping did not reach the peer.
+    let mut reason = None;
     // Before the first answer, a wrong address or a link that is down is an error, not a lost ping.
     let mut answered_before = false;
     let begin = Instant::now();
@@ -94,6 +96,10 @@ fn measure(
         let number = series.sent() + 1;
         let time = match transport.round_trip(&target.peer.control, Some(options.timeout)) {
             Ok(time) => Some(time),
+            Err(error) if is_undelivered(&error) => {
+                reason = Some(in_tool(&error.last_error_text()));
+                None
+            }
             Err(TransportError::Timeout | TransportError::WouldBlock) => None,
             Err(TransportError::Shutdown | TransportError::Cancelled) => break,
             Err(
@@ -104,7 +110,9 @@ fn measure(
             }
             Err(error) => return Err(error.into()),
         };
-        answered_before |= time.is_some();
+        if time.is_some() {
+            (answered_before, reason) = (true, None);
+        }
         series.add(time);
         if live {
             output::line(&match time {
@@ -113,7 +121,10 @@ fn measure(
                     series.peer,
                     short_time(time)
                 ),
-                None => format!("no answer from {}: seq={number}", series.peer),
+                None => match &reason {
+                    None => format!("no answer from {}: seq={number}", series.peer),
+                    Some(why) => format!("no answer from {}: seq={number}: {why}", series.peer),
+                },
             });
         }
         match time {
@@ -122,7 +133,17 @@ fn measure(
         }
         if series.peer != target.peer.name {
             series.peer.clone_from(&target.peer.name);
+            reason = None;
         }
     }
-    Ok(())
+    Ok(reason)
+}
+
+/// Whether an ICMP error came back instead of an answer. The peer may be there the next time.
+fn is_undelivered(error: &TransportError) -> bool {
+    matches!(error, TransportError::ConnectionFailed(_))
+        && matches!(
+            error.kind(),
+            ErrorKind::ConnectionRefused | ErrorKind::HostUnreachable
+        )
 }

@@ -65,7 +65,8 @@
   (:discovery-dropped :uint64)
   (:send-drops :uint64)
   (:pings-limited :uint64)
-  (:dropped-slow :uint64))
+  (:dropped-slow :uint64)
+  (:pings-undelivered :uint64))
 
 (define-structure rtt
     "What a series of pings came to."

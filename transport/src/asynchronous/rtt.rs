@@ -1,20 +1,20 @@
 //! Round trips of tasks: the same measurements, on the same sockets.
 
-use std::future::poll_fn;
+use std::future::{poll_fn, Future};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{ready, Context, Poll};
+use std::task::Poll;
 
 use tokio::io::unix::AsyncFd;
 use tokio::io::Interest as Readiness;
 
 use super::within;
 use crate::error::{Result, TransportError};
-use crate::rtt::{Measurement, Next, Pong, Port, Session};
+use crate::rtt::{Answer, Measurement, Next, Port, Session};
 use crate::sys::poll::{wait, Deadline, Interest};
 use crate::sys::reactor::{self, Held, Steady};
-use crate::sys::socket;
 
 /// Measures in this task. When it is cancelled, the answers to pings that are out are ignored.
 pub(super) async fn run<M: Measurement>(
@@ -27,30 +27,32 @@ pub(super) async fn run<M: Measurement>(
         match measurement.next(&mut session)? {
             Next::Done(outcome) => return Ok(outcome),
             Next::Wait(deadline) => {
-                if let Some(pong) = next_pong(&mut session, &watched, deadline).await? {
-                    measurement.take(&mut session, &pong)?;
+                if let Some(answer) = next_answer(&mut session, &watched, deadline).await? {
+                    measurement.take(&mut session, &answer)?;
                 }
             }
         }
     }
 }
 
-/// Waits for the next pong of a token that is outstanding; `None` when the time is up.
-async fn next_pong(
+/// Waits for the next answer to a ping that is outstanding; `None` when the time is up.
+async fn next_answer(
     session: &mut Session<'_>,
     watched: &Watched,
     deadline: Deadline,
-) -> Result<Option<Pong>> {
+) -> Result<Option<Answer>> {
     loop {
-        if let Some(pong) = session.look()? {
-            return Ok(Some(pong));
+        if let Some(answer) = session.look()? {
+            return Ok(Some(answer));
         }
         if deadline.passed() {
             return Ok(None);
         }
         if let Some(ready) = within(deadline, watched.ready()).await {
-            if ready.map_err(cannot_wait)? == Ready::Woken {
-                session.woken();
+            match ready.map_err(cannot_wait)? {
+                Ready::Socket => {}
+                Ready::Reports => session.read_reports(),
+                Ready::Woken => session.woken(),
             }
         }
     }
@@ -63,10 +65,11 @@ struct Watched {
 }
 
 /// What there is to look at.
-#[derive(PartialEq, Eq)]
 enum Ready {
     /// A datagram has come.
     Socket,
+    /// An ICMP error has come.
+    Reports,
     /// A pong was left, or the state of the transport changed.
     Woken,
 }
@@ -87,43 +90,44 @@ impl Steady for Descriptor {}
 
 impl Watched {
     fn new(port: &Arc<Port>) -> Result<Self> {
-        let watch = |of| {
+        let watch = |of, interest| {
             let port = Arc::clone(port);
-            reactor::watch(Descriptor { port, of }, Readiness::READABLE)
+            reactor::watch(Descriptor { port, of }, interest)
                 .map_err(|(_, source)| cannot_wait(source))
         };
         Ok(Self {
-            socket: watch(|port| port.socket.as_fd())?,
-            wake: watch(|port| port.wake.as_fd())?,
+            socket: watch(|port| port.socket.as_fd(), READABLE_OR_ERROR)?,
+            wake: watch(|port| port.wake.as_fd(), Readiness::READABLE)?,
         })
     }
 
     async fn ready(&self) -> io::Result<Ready> {
+        let mut woken = pin!(readable(&self.wake, Readiness::READABLE));
+        let mut socket = pin!(readable(&self.socket, READABLE_OR_ERROR));
         poll_fn(|cx| {
-            if let Poll::Ready(woken) = poll_readable(&self.wake, cx) {
-                return Poll::Ready(woken.map(|()| Ready::Woken));
+            if let Poll::Ready(woken) = woken.as_mut().poll(cx) {
+                return Poll::Ready(woken.map(|_| Ready::Woken));
             }
-            poll_readable(&self.socket, cx).map_ok(|()| Ready::Socket)
+            socket.as_mut().poll(cx)
         })
         .await
     }
 }
 
-/// Whether it is readable, as poll(2) says. The reactor says when that began; who has read since then
-/// may have left something, or nothing.
-fn poll_readable(
-    watched: &AsyncFd<Held<Descriptor>>,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<()>> {
+/// Reports make a socket fail, but not readable.
+const READABLE_OR_ERROR: Readiness = Readiness::READABLE.add(Readiness::ERROR);
+
+/// Waits until it is readable or in error, as poll(2) says. The reactor says when that began; who has
+/// read since then may have left something, or nothing.
+async fn readable(watched: &AsyncFd<Held<Descriptor>>, interest: Readiness) -> io::Result<Ready> {
     loop {
-        let mut ready = ready!(watched.poll_read_ready(cx))?;
-        let descriptor = watched.get_ref().as_fd();
-        let mut interests = [Interest::readable(descriptor)];
+        let mut ready = watched.ready(interest).await?;
+        let mut interests = [Interest::readable(watched.get_ref().as_fd())];
         if wait(&mut interests, Deadline::Now)? {
-            if interests[0].is_in_error() {
-                socket::discard_reports(descriptor);
-            }
-            return Poll::Ready(Ok(()));
+            return Ok(match interests[0].is_in_error() {
+                true => Ready::Reports,
+                false => Ready::Socket,
+            });
         }
         ready.clear_ready();
     }

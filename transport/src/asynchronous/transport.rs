@@ -213,7 +213,10 @@ impl AsyncTransport {
     pub async fn ping(&self, peer: &str, options: &PingOptions) -> Result<RttSummary> {
         let core = self.transport.core();
         core.count(match Series::begin(core, peer, options) {
-            Ok((session, series)) => run(session, series).await,
+            Ok((session, series)) => match run(session, series).await {
+                Ok(pinged) => pinged.answered(),
+                Err(error) => Err(error),
+            },
             Err(error) => Err(error),
         })
     }

@@ -21,6 +21,7 @@ use socket2::{SockAddr, Socket};
 use super::enlarge_buffer;
 use crate::handlers::lock;
 use crate::sync::Mutex;
+use crate::sys::report;
 use crate::sys::socket::{self, BufferOption};
 
 /// Lanes at most to peers that the application sends to. The oldest makes room for another, so that
@@ -137,7 +138,7 @@ pub(super) fn outbound(main: &Socket, interface: &str) -> std::io::Result<Socket
     bound?;
     lane.set_reuse_port(false)?;
     // Where the kernel does not know it, drops of its queue are not told; nothing else changes.
-    let _ = socket::report_drops(&lane);
+    let _ = report::tell(&lane);
     // Room for nothing but a report or two: whatever else should come here is made up.
     lane.set_recv_buffer_size(0)?;
     enlarge_buffer(&lane, BufferOption::Send, main.send_buffer_size()? / 2);

@@ -24,7 +24,7 @@ use crate::spin::Spinning;
 use crate::sys::memory;
 use crate::sys::poll::{wait, Deadline, Interest};
 use crate::sys::receive::{ReceiveBatch, Received};
-use crate::sys::send;
+use crate::sys::{report, send};
 use crate::sys::{socket, would_block};
 use crate::transport::ThunderboltTransport;
 use crate::wire::{self, Kind, PING_SIZE};
@@ -301,7 +301,7 @@ fn answer(core: &Core, outbound: &Socket, token: u64, ping: &Received<'_>, pinge
     let own = ping.to.filter(|address| !address.is_multicast());
     let send = |socket: &Socket| {
         let socket = socket.as_fd();
-        socket::send_despite_reports(socket, || match own {
+        report::send_despite(socket, || match own {
             Some(own) => send::send_from(socket, &pong, own, &ping.from),
             None => socket::send_to(socket, &pong, &ping.from),
         })
@@ -322,7 +322,7 @@ fn answer(core: &Core, outbound: &Socket, token: u64, ping: &Received<'_>, pinge
     if let Err(error) = sent {
         core.counters.rare.pings_answered.decrement();
         // No room is a lost pong, as the network may lose one.
-        if would_block(&error) || socket::is_drop(&error) {
+        if would_block(&error) || report::is_drop(&error) {
             core.counters.rare.send_drops.increment();
         } else {
             core.counters.rare.errors.increment();

@@ -16,6 +16,7 @@ use crate::error::{Result, TransportError};
 use crate::link::Attempt;
 use crate::recent;
 use crate::sys::poll::{wait, Deadline, Interest};
+use crate::sys::report;
 use crate::sys::send::{self, Outgoing, SEND_BATCH};
 use crate::sys::socket::SocketError;
 use crate::sys::{socket, would_block};
@@ -156,7 +157,7 @@ impl Core {
             let to = self.destination(peer, 1)?.address;
             let send = |socket: &Socket| {
                 let socket = socket.as_fd();
-                socket::send_despite_reports(socket, || socket::send_to(socket, data, &to))
+                report::send_despite(socket, || socket::send_to(socket, data, &to))
             };
             self.send_while_room(&to, patience, send)?;
         }
@@ -239,7 +240,7 @@ impl Core {
             if error.kind() == io::ErrorKind::Interrupted {
                 continue;
             }
-            let dropped = socket::is_drop(&error);
+            let dropped = report::is_drop(&error);
             if dropped {
                 self.control.send_singly();
             }
@@ -271,7 +272,7 @@ impl Core {
             waited
                 .map_err(|error| TransportError::from_os("cannot wait for room to send", error))?;
             if interests[1].is_in_error() {
-                socket::discard_reports(socket.as_fd());
+                report::discard(socket.as_fd());
             }
             if deadline.passed() && !interests[1].is_met() {
                 return Err(match patience {
@@ -373,7 +374,7 @@ impl Core {
         let largest = self.control.largest_segment();
         let socket_fd = socket.as_fd();
         let send = || send::send(socket_fd, peers, datagrams, largest);
-        match socket::send_despite_reports(socket_fd, send) {
+        match report::send_despite(socket_fd, send) {
             // The first of them is refused as it is, not because there is no room for it.
             Err(error) if send::is_refused(&error) => {
                 let size = datagrams[0].data.len();

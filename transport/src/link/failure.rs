@@ -17,6 +17,8 @@ use crate::sync::atomic::Ordering;
 pub(crate) enum Attempt<'a> {
     /// Handing a datagram to the kernel.
     Send(&'a SocketAddrV6),
+    /// Waiting for the answer to one: an ICMP error came back.
+    Ping(&'a SocketAddrV6),
     /// Beginning to connect.
     Connect(&'a SocketAddrV6),
     /// Connecting: the kernel tells what came of it.
@@ -45,7 +47,9 @@ impl Link {
             // The news of a change may be on its way to the accepting thread.
             state = match attempt {
                 // The socket or the address is of an interface that was replaced during the call.
-                Attempt::Send(to) | Attempt::Connect(to) if Some(to.scope_id()) != index => {
+                Attempt::Send(to) | Attempt::Ping(to) | Attempt::Connect(to)
+                    if Some(to.scope_id()) != index =>
+                {
                     LinkState::Absent(Absence::Gone)
                 }
                 // It was renamed.
@@ -107,7 +111,7 @@ fn sort(
     state: &LinkState,
     any_source: bool,
 ) -> TransportError {
-    use Attempt::{Bind, Connect, Connection, Opening, Send};
+    use Attempt::{Bind, Connect, Connection, Opening, Ping, Send};
     let Some(errno) = source.raw_os_error() else {
         return TransportError::from_os(action, source);
     };
@@ -142,15 +146,24 @@ fn sort(
             because(&format!("the link is down: {}", state.reason(interface))),
             &source,
         ),
-        (libc::EHOSTUNREACH | libc::EHOSTDOWN, Send(to) | Connect(to) | Opening(to)) => {
+        (libc::EHOSTUNREACH | libc::EHOSTDOWN, Send(to) | Ping(to) | Connect(to) | Opening(to)) => {
             let hint = perhaps_a_port(to, interface);
             let why = format!("the link is up, but no host answers for this address{hint}");
             TransportError::connection_failed(because(&why), &source)
         }
-        (libc::ENETUNREACH, Opening(to)) => TransportError::connection_failed(because(&format!("the link is up, but a router on the way has no route to this address{}", perhaps_a_port(to, interface))), &source),
+        (libc::ENETUNREACH, Opening(to) | Ping(to)) => TransportError::connection_failed(because(&format!("the link is up, but a router on the way has no route to this address{}", perhaps_a_port(to, interface))), &source),
         (libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EHOSTDOWN | libc::EPROTO, _) => {
             TransportError::connection_failed(action, &source)
         }
+        (libc::ECONNREFUSED, Ping(to)) => TransportError::connection_failed(
+            format_args!(
+                "nothing listens on UDP port {} of {}%{interface} (start the program there, or \
+                 compare control_port; a firewall there may reject it, too)",
+                to.port(),
+                to.ip()
+            ),
+            &source,
+        ),
         (libc::ECONNREFUSED, Connect(_) | Opening(_)) => TransportError::connection_failed(because("the host is there, but nothing listens on this port"), &source),
         (libc::EADDRNOTAVAIL, Connect(_)) => TransportError::io(because(
                 "all local ports are in use or wait for the end of earlier connections to it: \
@@ -169,7 +182,7 @@ fn sort(
             source,
         },
         // ICMPv6 "administratively prohibited": this host has nothing to do with it.
-        (libc::EACCES, Opening(_)) => TransportError::connection_failed(because("a firewall of the peer, or on the way to it, rejects it"), &source),
+        (libc::EACCES, Opening(_) | Ping(_)) => TransportError::connection_failed(because("a firewall of the peer, or on the way to it, rejects it"), &source),
         (libc::EACCES, Connection) => TransportError::connection_failed(action, &source),
         _ => TransportError::from_os(action, source),
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::measure::{Measurement, Next};
-use super::port::Pong;
+use super::port::Answer;
 use super::session::Session;
 use crate::address::OwnPort;
 use crate::core::Core;
@@ -169,7 +169,10 @@ impl Measurement for Discovery<'_> {
         Ok(Next::Wait(self.deadline.min(Deadline::At(self.next))))
     }
 
-    fn take(&mut self, _: &mut Session<'_>, pong: &Pong) -> Result<()> {
+    fn take(&mut self, _: &mut Session<'_>, answer: &Answer) -> Result<()> {
+        let Answer::Pong(pong) = answer else {
+            return Ok(());
+        };
         let core = self.core;
         let ours = core.link.with(|now| now.addresses.contains(pong.from.ip()));
         let Some(left) = self.left(pong.token).filter(|_| !ours) else {
@@ -235,6 +238,7 @@ impl Core {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rtt::port::Pong;
     use crate::ThunderboltTransportBuilder;
     use std::net::Ipv6Addr;
 
@@ -268,7 +272,7 @@ mod tests {
         let mut discovery = discovery(&core);
         let mut answer = |from, micros| {
             let at = discovery.sent[0].1 + Duration::from_micros(micros);
-            let pong = Pong { token: 7, from, at };
+            let pong = Answer::Pong(Pong { token: 7, from, at });
             discovery.take(&mut session, &pong).unwrap();
         };
         answer(host(0), 90);
@@ -295,7 +299,7 @@ mod tests {
             let at = discovery.sent[0].1 + Duration::from_micros(50);
             let (token, from) = (7, host(n));
             discovery
-                .take(&mut session, &Pong { token, from, at })
+                .take(&mut session, &Answer::Pong(Pong { token, from, at }))
                 .unwrap();
             let enough = discovery.found.len() >= discovery.enough;
             assert_eq!(enough, ends, "after {n}");

@@ -1,7 +1,7 @@
 //! What single round trips, series and discovery have in common: they send pings when it is time to, and
 //! make something of the pongs. How one waits in between is left to who runs them.
 
-use super::port::Pong;
+use super::port::Answer;
 use super::session::Session;
 use crate::error::Result;
 use crate::sys::poll::Deadline;
@@ -13,13 +13,13 @@ pub(crate) trait Measurement {
     /// Sends what is due, and says what to do next.
     fn next(&mut self, session: &mut Session<'_>) -> Result<Next<Self::Outcome>>;
 
-    /// A pong has come of a ping that is outstanding.
-    fn take(&mut self, session: &mut Session<'_>, pong: &Pong) -> Result<()>;
+    /// An answer has come to a ping that is outstanding.
+    fn take(&mut self, session: &mut Session<'_>, answer: &Answer) -> Result<()>;
 }
 
 /// What a measurement does next.
 pub(crate) enum Next<T> {
-    /// It waits for a pong, up to this moment.
+    /// It waits for an answer, up to this moment.
     Wait(Deadline),
     /// It is over.
     Done(T),
@@ -32,8 +32,8 @@ impl Session<'_> {
             match measurement.next(&mut self)? {
                 Next::Done(outcome) => return Ok(outcome),
                 Next::Wait(deadline) => {
-                    if let Some(pong) = self.pong(deadline)? {
-                        measurement.take(&mut self, &pong)?;
+                    if let Some(answer) = self.answer(deadline)? {
+                        measurement.take(&mut self, &answer)?;
                     }
                 }
             }

@@ -15,8 +15,7 @@ use std::net::SocketAddrV6;
 use std::time::{Instant, SystemTime};
 
 use crate::sync::atomic::{AtomicUsize, Ordering};
-pub(crate) use port::Pong;
-use port::Ports;
+use port::{Pong, Ports};
 
 pub(crate) use discover::check_port;
 pub use discover::{DiscoveredPeer, MAX_DISCOVERED_PEERS};
@@ -25,7 +24,7 @@ pub use series::{PingOptions, RttSummary};
 pub(crate) use {
     discover::Discovery,
     measure::{Measurement, Next},
-    port::Port,
+    port::{Answer, Port},
     series::Series,
     session::Session,
     single::RoundTrip,

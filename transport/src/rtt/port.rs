@@ -1,18 +1,21 @@
 //! Sockets for round trips, kept for the next one, and the pings that are out on each.
 
+use std::collections::VecDeque;
 use std::net::{Ipv6Addr, SocketAddrV6};
+use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use socket2::{SockAddr, Socket};
 
 use crate::core::Core;
 use crate::error::{Result, TransportError};
 use crate::handlers::lock;
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::Mutex;
 use crate::sys::event::Wake;
-use crate::sys::{memory, socket};
+use crate::sys::{memory, report, socket};
+use crate::wire::{self, Kind};
 
 /// Sockets that are kept at most.
 const KEPT: usize = 8;
@@ -28,6 +31,25 @@ pub(crate) struct Pong {
     pub at: Instant,
 }
 
+/// What came of a ping.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Answer {
+    Pong(Pong),
+    /// It did not reach the peer, as an ICMP error says that quotes it.
+    Undelivered {
+        token: u64,
+        errno: i32,
+    },
+}
+
+/// Pings that are remembered after they were given up.
+const GIVEN_UP: usize = 16;
+
+/// For how long an ICMP error explains that later pings are not answered. The kernel takes three seconds
+/// to find out that an address does not resolve, one for each question (ndisc), and begins anew with the
+/// next ping; a peer's kernel sends few errors a second (net.ipv6.icmp.ratelimit).
+const UNREACHABLE_FOR: Duration = Duration::from_secs(4);
+
 /// A socket of its own for the round trips of one thread, or task, at a time.
 pub(crate) struct Port {
     pub socket: Socket,
@@ -35,6 +57,8 @@ pub(crate) struct Port {
     peer: Option<SocketAddrV6>,
     generation: u64,
     pings: Mutex<Pings>,
+    /// There is something in `undelivered`.
+    has_undelivered: AtomicBool,
     /// A pong was left for it, or the state of the transport changed.
     pub wake: Wake,
 }
@@ -45,6 +69,12 @@ struct Pings {
     /// Tokens, each larger than the one before it.
     outstanding: Vec<u64>,
     delivered: Vec<Pong>,
+    /// The last ones that nobody waits for any more.
+    given_up: VecDeque<u64>,
+    /// Of outstanding ones that did not reach the peer: the token, and why.
+    undelivered: Vec<(u64, i32)>,
+    /// Why the last ping that did not reach the peer did not, and when that was told.
+    unreachable: Option<(i32, Instant)>,
 }
 
 impl Port {
@@ -53,7 +83,7 @@ impl Port {
         let socket =
             socket::udp(&interface).map_err(|error| core.cannot_bind_device(&interface, error))?;
         // Where the kernel does not know it, drops of its queue are not told; nothing else changes.
-        let _ = socket::report_drops(&socket);
+        let _ = report::tell(&socket);
         if !core.settings.busy_poll.is_zero() {
             socket::busy_poll(&socket, core.settings.busy_poll);
         }
@@ -68,6 +98,7 @@ impl Port {
             peer,
             generation,
             pings: Mutex::default(),
+            has_undelivered: AtomicBool::new(false),
             wake,
         })
     }
@@ -91,6 +122,71 @@ impl Port {
         if let Ok(place) = outstanding.binary_search(&token) {
             outstanding.remove(place);
         }
+    }
+
+    /// The same of a ping that was not answered in time. The kernel may still tell why.
+    pub fn give_up(&self, token: u64) {
+        let pings = &mut *lock(&self.pings);
+        if let Ok(place) = pings.outstanding.binary_search(&token) {
+            pings.outstanding.remove(place);
+            pings.remember_given_up(token);
+        }
+    }
+
+    /// The peer answered.
+    pub fn reached(&self) {
+        lock(&self.pings).unreachable = None;
+    }
+
+    /// Why earlier pings did not reach the peer a moment ago.
+    pub fn unreachable(&self) -> Option<i32> {
+        let (errno, at) = lock(&self.pings).unreachable?;
+        (at.elapsed() < UNREACHABLE_FOR).then_some(errno)
+    }
+
+    /// Reads the ICMP errors that came back. One counts if it quotes a ping that is out: its token is
+    /// known to the peer and to who sees the packets in between, so nobody else can make one up. Gives
+    /// the number of the others.
+    pub fn read_reports(&self) -> u64 {
+        let mut others = 0;
+        report::read(self.socket.as_fd(), |report| {
+            let Kind::Ping(token) = wire::classify(report.quoted()) else {
+                others += 1;
+                return;
+            };
+            let mut pings = lock(&self.pings);
+            // Not of a ping to everybody: many hosts are asked. And no link is too narrow for a ping.
+            let counts = self.is_connected() && report.errno != libc::EMSGSIZE;
+            let expected = pings.expects(token);
+            if !counts || !(expected || pings.given_up.contains(&token)) {
+                others += 1;
+                return;
+            }
+            pings.unreachable = Some((report.errno, Instant::now()));
+            if expected {
+                let known = pings.undelivered.iter().any(|(known, _)| *known == token);
+                if !known && pings.undelivered.try_reserve(1).is_ok() {
+                    pings.undelivered.push((token, report.errno));
+                    self.has_undelivered.store(true, Ordering::Release);
+                }
+            }
+        });
+        others
+    }
+
+    /// A ping that is still waited for, and why it did not reach the peer.
+    pub fn take_undelivered(&self) -> Option<Answer> {
+        if !self.has_undelivered.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut pings = lock(&self.pings);
+        while let Some((token, errno)) = pings.undelivered.pop() {
+            if pings.expects(token) {
+                return Some(Answer::Undelivered { token, errno });
+            }
+        }
+        self.has_undelivered.store(false, Ordering::Release);
+        None
     }
 
     pub fn expects(&self, token: u64) -> bool {
@@ -138,14 +234,27 @@ impl Port {
 
     fn reset(&self) {
         let mut pings = lock(&self.pings);
-        pings.outstanding.clear();
+        for token in std::mem::take(&mut pings.outstanding) {
+            pings.remember_given_up(token);
+        }
         pings.delivered.clear();
+        pings.undelivered.clear();
     }
 }
 
 impl Pings {
     fn expects(&self, token: u64) -> bool {
         self.outstanding.binary_search(&token).is_ok()
+    }
+
+    fn remember_given_up(&mut self, token: u64) {
+        if self.given_up.len() >= GIVEN_UP {
+            self.given_up.pop_front();
+        }
+        // Without memory the kernel's word about it is not understood.
+        if self.given_up.try_reserve(1).is_ok() {
+            self.given_up.push_back(token);
+        }
     }
 }
 

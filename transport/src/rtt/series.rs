@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 use super::measure::{Measurement, Next};
-use super::port::Pong;
+use super::port::{Answer, Pong};
 use super::session::Session;
 use crate::core::Core;
 use crate::error::{Result, TransportError};
@@ -98,6 +98,10 @@ impl Samples {
         self.max = self.max.max(time);
     }
 
+    fn is_empty(&self) -> bool {
+        self.histogram.is_empty()
+    }
+
     fn summary(&self, sent: u32) -> RttSummary {
         let received = self.histogram.len();
         if received == 0 {
@@ -126,6 +130,28 @@ impl Samples {
     }
 }
 
+/// What a series came to, and why it had no answer at all, if the kernel told that.
+pub(crate) struct Pinged {
+    pub summary: RttSummary,
+    pub error: Option<TransportError>,
+}
+
+impl Pinged {
+    pub fn counted_in(self, core: &Core) -> Self {
+        if let Some(error) = &self.error {
+            core.count_error(error);
+        }
+        self
+    }
+
+    pub fn answered(self) -> Result<RttSummary> {
+        match self.error {
+            None => Ok(self.summary),
+            Some(error) => Err(error),
+        }
+    }
+}
+
 /// Of a ping that did not leave: tokens are times, and none is so long ago.
 const NO_TOKEN: u64 = 0;
 
@@ -143,6 +169,8 @@ pub(crate) struct Series<'a> {
     samples: Samples,
     flying: VecDeque<Flying>,
     sent: u32,
+    /// Why a ping did not reach the peer, before anything was answered.
+    unreached: Option<TransportError>,
     /// When the next ping is due; `None` is a time too far to be represented.
     next: Option<Instant>,
 }
@@ -167,6 +195,7 @@ impl<'a> Series<'a> {
             samples,
             flying: VecDeque::new(),
             sent: 0,
+            unreached: None,
             next: Some(Instant::now()),
         };
         Ok((session, series))
@@ -176,8 +205,18 @@ impl<'a> Series<'a> {
         let lost = |ping: &&Flying| ping.until.is_some_and(|end| now >= end);
         while let Some(token) = self.flying.front().filter(lost).map(|ping| ping.token) {
             self.flying.pop_front();
-            session.forget(token);
+            session.give_up(token);
         }
+    }
+
+    fn outcome(&mut self, session: &Session<'_>) -> Pinged {
+        let summary = self.samples.summary(self.sent);
+        let error = match (summary.received, self.unreached.take()) {
+            (1.., _) => None,
+            (0, Some(error)) => Some(error),
+            (0, None) => session.unreachable(),
+        };
+        Pinged { summary, error }
     }
 
     fn is_complete(&self) -> bool {
@@ -220,9 +259,12 @@ impl<'a> Series<'a> {
 }
 
 impl Measurement for Series<'_> {
-    type Outcome = RttSummary;
+    type Outcome = Pinged;
 
-    fn next(&mut self, session: &mut Session<'_>) -> Result<Next<RttSummary>> {
+    fn next(&mut self, session: &mut Session<'_>) -> Result<Next<Pinged>> {
+        if self.unreached.is_some() {
+            return Ok(Next::Done(self.outcome(session)));
+        }
         loop {
             let now = Instant::now();
             self.give_up_lost(session, now);
@@ -232,7 +274,7 @@ impl Measurement for Series<'_> {
             self.send(session)?;
         }
         if self.is_complete() && self.flying.is_empty() {
-            return Ok(Next::Done(self.samples.summary(self.sent)));
+            return Ok(Next::Done(self.outcome(session)));
         }
         let at = |time: Option<Instant>| time.map_or(Deadline::Never, Deadline::At);
         let given_up = at(self.flying.front().and_then(|ping| ping.until));
@@ -242,19 +284,31 @@ impl Measurement for Series<'_> {
         Ok(Next::Wait(given_up.min(at(self.next))))
     }
 
-    fn take(&mut self, session: &mut Session<'_>, pong: &Pong) -> Result<()> {
-        let place = self.flying.iter().position(|ping| ping.token == pong.token);
-        if let Some(ping) = place.and_then(|place| self.flying.remove(place)) {
-            self.samples.add(session.accept(pong, ping.sent));
+    fn take(&mut self, session: &mut Session<'_>, answer: &Answer) -> Result<()> {
+        let (Answer::Pong(Pong { token, .. }) | Answer::Undelivered { token, .. }) = answer;
+        let place = self.flying.iter().position(|ping| ping.token == *token);
+        let Some(ping) = place.and_then(|place| self.flying.remove(place)) else {
+            return Ok(());
+        };
+        match answer {
+            Answer::Pong(pong) => self.samples.add(session.accept(pong, ping.sent)),
+            &Answer::Undelivered { token, errno } => {
+                let error = session.undelivered(token, errno);
+                // Later it is one that was lost: the peer's program may be back in a moment.
+                if self.samples.is_empty() {
+                    self.unreached = Some(error);
+                }
+            }
         }
         Ok(())
     }
 }
 
 impl Core {
-    pub fn ping(self: &Arc<Self>, peer: &str, options: &PingOptions) -> Result<RttSummary> {
+    pub fn ping(self: &Arc<Self>, peer: &str, options: &PingOptions) -> Result<Pinged> {
         let measured = Series::begin(self, peer, options);
-        self.count(measured.and_then(|(session, series)| session.run(series)))
+        let pinged = self.count(measured.and_then(|(session, series)| session.run(series)))?;
+        Ok(pinged.counted_in(self))
     }
 }
 

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::next_token;
-use super::port::{Pong, Port};
+use super::port::{Answer, Pong, Port};
 use crate::address::{self, perhaps_a_port};
 use crate::control::intake::pump;
 use crate::core::Core;
-use crate::error::{Result, TransportError};
+use crate::error::{expired, Result, TransportError};
+use crate::link::Attempt;
 use crate::spin::Spinning;
 use crate::sync::atomic::Ordering;
 use crate::sys::poll::{wait, Deadline, Interest};
-use crate::sys::{socket, would_block};
+use crate::sys::{report, socket, would_block};
 use crate::wire::{self, Kind};
 
 /// Datagrams that are looked at before the clock is.
@@ -99,7 +100,7 @@ impl<'a> Session<'a> {
         let sent = Instant::now();
         if let Err(error) = self.send(&ping) {
             self.port.forget(token);
-            if socket::is_drop(&error) || would_block(&error) {
+            if report::is_drop(&error) || would_block(&error) {
                 self.core.counters.rare.send_drops.increment();
                 return Err(TransportError::QueueFull {
                     interface: self.core.link.name(),
@@ -115,10 +116,13 @@ impl<'a> Session<'a> {
     fn send(&self, ping: &[u8]) -> std::io::Result<()> {
         let socket = self.port.socket.as_fd();
         // What is reported is an earlier ping, to a port where nobody listened yet for example.
-        socket::send_despite_reports(socket, || match self.port.is_connected() {
-            true => socket::send(socket, ping).map(drop),
-            false => socket::send_to(socket, ping, &self.to),
-        })
+        report::send_after(
+            || self.read_reports(),
+            || match self.port.is_connected() {
+                true => socket::send(socket, ping).map(drop),
+                false => socket::send_to(socket, ping, &self.to),
+            },
+        )
     }
 
     /// A pong of a token that is no longer waited for is not handed out any more.
@@ -126,9 +130,55 @@ impl<'a> Session<'a> {
         self.port.forget(token);
     }
 
+    /// The same of a ping that was not answered in time.
+    pub fn give_up(&mut self, token: u64) {
+        self.port.give_up(token);
+    }
+
+    /// Reads what the kernel tells of pings that did not reach the peer.
+    pub fn read_reports(&self) {
+        let others = self.port.read_reports();
+        self.core.counters.rare.pongs_ignored.add(others);
+    }
+
+    /// Counts a ping that did not reach the peer, and says why.
+    pub fn undelivered(&mut self, token: u64, errno: i32) -> TransportError {
+        self.forget(token);
+        self.core.counters.rare.pings_undelivered.increment();
+        self.unreached(errno)
+    }
+
+    fn unreached(&self, errno: i32) -> TransportError {
+        let action = format!("cannot ping {}", self.core.endpoint(&self.to));
+        let source = std::io::Error::from_raw_os_error(errno);
+        self.core.failed(Attempt::Ping(&self.to), action, source)
+    }
+
+    /// The error of a wait that was in vain: if the kernel told lately that the peer cannot be reached,
+    /// that is why.
+    pub fn unanswered(&self, timeout: Option<Duration>) -> TransportError {
+        match self.unreachable() {
+            Some(error) if timeout != Some(Duration::ZERO) => error,
+            _ => {
+                let (peer, hint) = self.peer();
+                expired(
+                    format_args!("no answer from {peer} to a ping"),
+                    timeout,
+                    hint,
+                )
+            }
+        }
+    }
+
+    /// Why pings did not reach the peer lately.
+    pub fn unreachable(&self) -> Option<TransportError> {
+        self.port.unreachable().map(|errno| self.unreached(errno))
+    }
+
     /// Counts a pong and gives its round trip.
     pub fn accept(&mut self, pong: &Pong, sent: Instant) -> Duration {
         self.forget(pong.token);
+        self.port.reached();
         self.core.heard.note(pong.from.ip(), || pong.at);
         let time = pong.at.saturating_duration_since(sent);
         let rare = &self.core.counters.rare;
@@ -137,17 +187,17 @@ impl<'a> Session<'a> {
         time
     }
 
-    /// Waits for the next pong of a token that is outstanding; `None` when the time is up.
-    pub fn pong(&mut self, deadline: Deadline) -> Result<Option<Pong>> {
+    /// Waits for the next answer to a ping that is outstanding; `None` when the time is up.
+    pub fn answer(&mut self, deadline: Deadline) -> Result<Option<Answer>> {
         let core = self.core;
         // An answer may be there in microseconds; the time of the next ping is not.
         let mut spinning = self.port.expects_any().then(|| core.spin.begin(deadline));
         loop {
-            if let Some(pong) = self.look()? {
-                if let Some(spinning) = spinning {
+            if let Some(answer) = self.look()? {
+                if let (Some(spinning), Answer::Pong(pong)) = (spinning, &answer) {
                     spinning.found(pong.at);
                 }
-                return Ok(Some(pong));
+                return Ok(Some(answer));
             }
             if deadline == Deadline::Now {
                 return Ok(None);
@@ -162,8 +212,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// A pong that has come by now; fails when none can come any more.
-    pub fn look(&mut self) -> Result<Option<Pong>> {
+    /// An answer that has come by now; fails when none can come any more.
+    pub fn look(&mut self) -> Result<Option<Answer>> {
         // Cleared before anything is looked at that a signal may be about.
         if self.port.wake.is_pending() {
             self.woken();
@@ -181,17 +231,23 @@ impl<'a> Session<'a> {
         self.unread = true;
     }
 
-    /// A pong that has come, on our own socket or by way of the control port.
-    fn take(&mut self) -> Option<Pong> {
+    /// An answer that has come, on our own socket or by way of the control port.
+    fn take(&mut self) -> Option<Answer> {
+        self.take_pong()
+            .map(Answer::Pong)
+            .or_else(|| self.port.take_undelivered())
+    }
+
+    fn take_pong(&mut self) -> Option<Pong> {
         let mut buf = [0; wire::PING_SIZE + 1];
         // A peer that floods this port must not keep us from looking at the time.
         for _ in 0..AT_ONCE {
             let (size, from) = match self.receive(&mut buf) {
                 Ok(received) => received,
                 Err(error) if would_block(&error) => break,
-                // News of an earlier ping: nobody listens there (yet), which is the same as no answer.
+                // News of a ping: nobody listens there (yet), for example.
                 Err(_) => {
-                    socket::discard_reports(self.port.socket.as_fd());
+                    self.read_reports();
                     continue;
                 }
             };
@@ -238,7 +294,7 @@ impl<'a> Session<'a> {
         // It could fail for lack of memory only; then the loop tries again.
         let _ = wait(&mut interests, deadline);
         if interests[0].is_in_error() {
-            socket::discard_reports(port.socket.as_fd());
+            self.read_reports();
         }
         let woken = interests[1].is_ready();
         core.rtt.sleepers.fetch_sub(1, Ordering::SeqCst);

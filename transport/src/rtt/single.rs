@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::measure::{Measurement, Next};
-use super::port::Pong;
+use super::port::Answer;
 use super::session::Session;
 use crate::core::Core;
-use crate::error::{expired, Result};
+use crate::error::Result;
 use crate::sys::poll::Deadline;
 
 /// One ping and its pong.
@@ -51,18 +51,22 @@ impl Measurement for RoundTrip {
             Some(time) => sent.checked_add(time).map_or(Deadline::Never, Deadline::At),
         };
         if waited && deadline.passed() {
-            let (peer, hint) = session.peer();
-            let nothing = format_args!("no answer from {peer} to a ping");
-            return Err(expired(nothing, self.timeout, hint));
+            return Err(session.unanswered(self.timeout));
         }
         Ok(Next::Wait(deadline))
     }
 
-    fn take(&mut self, session: &mut Session<'_>, pong: &Pong) -> Result<()> {
-        if let Some((_, sent)) = self.ping.filter(|(token, _)| *token == pong.token) {
-            self.time = Some(session.accept(pong, sent));
+    fn take(&mut self, session: &mut Session<'_>, answer: &Answer) -> Result<()> {
+        match (self.ping, answer) {
+            (Some((token, sent)), Answer::Pong(pong)) if token == pong.token => {
+                self.time = Some(session.accept(pong, sent));
+                Ok(())
+            }
+            (Some((ping, _)), &Answer::Undelivered { token, errno }) if ping == token => {
+                Err(session.undelivered(token, errno))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 

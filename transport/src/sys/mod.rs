@@ -10,6 +10,7 @@ pub(crate) mod poll;
 pub(crate) mod reactor;
 pub(crate) mod read_buffer;
 pub(crate) mod receive;
+pub(crate) mod report;
 pub(crate) mod send;
 pub(crate) mod socket;
 #[cfg_attr(loom, path = "spawn/model.rs")]

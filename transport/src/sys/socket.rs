@@ -108,69 +108,12 @@ pub(crate) fn tell_destination(socket: &Socket, on: bool) -> io::Result<()> {
     )
 }
 
-/// Asks the kernel to say so (ENOBUFS) when the interface's own queue has no room for a datagram
-/// (IPV6_RECVERR, ipv6(7)). It then tells of ICMP errors as well, by failing any next call on the socket
-/// and in its error queue: see [`is_report`] and [`discard_reports`].
-pub(crate) fn report_drops(socket: &Socket) -> io::Result<()> {
-    set_int(socket.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_RECVERR, 1)
-}
-
-/// Whether the interface's own queue had no room, on a socket that reports it.
-pub(crate) fn is_drop(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::ENOBUFS)
-}
-
-/// Whether an error may be that of an earlier datagram, which an ICMP message told of
-/// (icmpv6_err_convert in net/ipv6/icmp.c). Anybody on the link can send one.
-pub(crate) fn is_report(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(
-            libc::ECONNREFUSED
-                | libc::EHOSTUNREACH
-                | libc::ENETUNREACH
-                | libc::EACCES
-                | libc::EPROTO
-                | libc::EMSGSIZE
-        )
-    )
-}
-
-/// Reports that are discarded at a time, so that a flood of them does not hold up anybody.
-const REPORTS: usize = 64;
-
-/// Empties the error queue: while something is in it, poll(2) does not sleep. Never blocks.
-pub(crate) fn discard_reports(socket: BorrowedFd<'_>) {
-    // SAFETY: all bytes zero is a valid msghdr: no address, no pieces, no control data.
-    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    for _ in 0..REPORTS {
-        let flags = libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT;
-        // SAFETY: the header is valid, and has no room that could be written to.
-        let taken = unsafe { libc::recvmsg(socket.as_raw_fd(), &mut message, flags) };
-        if taken < 0 {
-            return;
-        }
-    }
-}
-
-/// Sends on a socket that reports drops, again while all that failed is news of earlier datagrams.
-pub(crate) fn send_despite_reports<T>(
-    socket: BorrowedFd<'_>,
-    mut send: impl FnMut() -> io::Result<T>,
-) -> io::Result<T> {
-    // A flood of reports would have to hit the moment before each of these. An error of our own comes
-    // each time.
-    const AGAIN: usize = 8;
-    for _ in 0..AGAIN {
-        match send() {
-            Err(error) if is_report(&error) => discard_reports(socket),
-            sent => return sent,
-        }
-    }
-    send()
-}
-
-fn set_int(fd: BorrowedFd<'_>, level: i32, name: i32, value: libc::c_int) -> io::Result<()> {
+pub(super) fn set_int(
+    fd: BorrowedFd<'_>,
+    level: i32,
+    name: i32,
+    value: libc::c_int,
+) -> io::Result<()> {
     // SAFETY: the value is an int, and its size is given.
     check(unsafe {
         libc::setsockopt(

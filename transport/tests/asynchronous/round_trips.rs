@@ -8,7 +8,7 @@ use std::time::Duration;
 use testkit::GENEROUS;
 use thunderbolt_transport::{PingOptions, TransportError};
 
-use crate::{assert_waits, control_of, soon, transport};
+use crate::{assert_waits, control_of, loopback, soon, transport};
 
 #[tokio::test]
 async fn round_trips_and_series_are_measured() {
@@ -48,6 +48,34 @@ async fn nobody_there_is_none_and_not_an_error() {
         soon(a.discover_port(0, None)).await,
         Err(TransportError::OutOfRange { .. })
     ));
+}
+
+/// The kernel says so at once, whatever the time limit; what listens there later is reached.
+#[tokio::test]
+async fn a_port_that_nothing_listens_on_refuses() {
+    let (a, b) = (transport(), transport());
+    let (there, data) = (control_of(&b), b.transport().data_port());
+    let port = b.transport().control_port();
+    soon(a.round_trip(&there, None)).await.unwrap();
+    b.close().await;
+    for _ in 0..20 {
+        let error = soon(a.round_trip(&there, None)).await.unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ECONNREFUSED), "{error}");
+        let words = format!("nothing listens on UDP port {port} of ::1%lo");
+        assert!(error.to_string().contains(&words), "{error}");
+    }
+    let options = PingOptions {
+        count: 5,
+        interval: Duration::ZERO,
+        timeout: None,
+    };
+    let error = soon(a.ping(&there, &options)).await.unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::ECONNREFUSED), "{error}");
+    assert_eq!(a.transport().get_stats().pings_undelivered, 21);
+    let again = loopback().control_port(port).data_port(data);
+    let _b = again.build_async().expect("the same ports");
+    let summary = soon(a.ping(&there, &options)).await.unwrap();
+    assert_eq!(summary.received, 5);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

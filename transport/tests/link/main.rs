@@ -3,6 +3,7 @@
 mod hints;
 mod namespaces;
 mod order;
+mod refused;
 mod states;
 mod unroutable;
 

@@ -222,7 +222,7 @@ fn what_a_router_says_of_an_address_says_nothing_of_the_link() {
 }
 
 /// What a firewall of the peer says ("administratively prohibited") is nothing that this user may not
-/// do, and a ping that was rejected does not fail the next one.
+/// do; a ping that was rejected does not fail one that is answered.
 #[test]
 fn a_peer_that_rejects_us_does_not_make_us_lack_a_permission() {
     let cable = Cable::new();
@@ -254,8 +254,18 @@ fn a_peer_that_rejects_us_does_not_make_us_lack_a_permission() {
                 .transport
                 .round_trip(cable.b().address(), timeout)
                 .unwrap_err();
-            assert!(matches!(error, TransportError::Timeout), "{error}");
+            // Kernels send few of these errors a second.
+            let rejected = error.to_string().contains("firewall of the peer");
+            assert!(
+                rejected || matches!(error, TransportError::Timeout),
+                "{error}"
+            );
         }
     });
+    ip(
+        cable.b(),
+        &format!("-6 rule del pref 0 to {address} iif thunderbolt0 prohibit"),
+    );
+    reaches(&cable, &a.transport);
     assert!(a.transport.get_stats().link_up);
 }

@@ -220,11 +220,15 @@ fn a_neighbour_that_is_gone_is_a_silent_peer() {
         matches!(error, TransportError::Timeout) || is_unreachable(&error),
         "{error}"
     );
-    // Datagrams have nobody to report to.
+    // The kernel takes three seconds to tell it of a ping, and of messages it tells nobody.
     let timeout = Some(Duration::from_millis(300));
     for _ in 0..3 {
         let pinged = link.on_a(|a, peer| a.round_trip(peer, timeout));
-        assert!(matches!(pinged, Err(TransportError::Timeout)), "{pinged:?}");
+        let error = pinged.expect_err("nobody is there");
+        assert!(
+            matches!(error, TransportError::Timeout) || is_unreachable(&error),
+            "{error}"
+        );
         link.on_a(|a, peer| a.send_message(b"lost", peer))
             .expect("the link is up");
     }

@@ -1,0 +1,186 @@
+//! What the kernel reports beside a send: that the interface's own queue had no room, and ICMP errors.
+
+use std::io;
+use std::mem::{size_of, zeroed};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use socket2::Socket;
+
+use super::socket::set_int;
+use crate::wire::PING_SIZE;
+
+/// Asks the kernel to say so (ENOBUFS) when the interface's own queue has no room for a datagram
+/// (IPV6_RECVERR, ipv6(7)). It then tells of ICMP errors as well, by failing any next call on the socket
+/// and in its error queue: see [`is_report`], [`read`] and [`discard`].
+pub(crate) fn tell(socket: &Socket) -> io::Result<()> {
+    set_int(socket.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_RECVERR, 1)
+}
+
+/// Whether the interface's own queue had no room, on a socket that reports it.
+pub(crate) fn is_drop(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ENOBUFS)
+}
+
+/// Whether an error may be that of an earlier datagram, which an ICMP message told of
+/// (icmpv6_err_convert in net/ipv6/icmp.c). Anybody on the link can send one.
+pub(crate) fn is_report(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::ECONNREFUSED
+                | libc::EHOSTUNREACH
+                | libc::ENETUNREACH
+                | libc::EACCES
+                | libc::EPROTO
+                | libc::EMSGSIZE
+        )
+    )
+}
+
+/// An ICMP error about a datagram of ours.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Report {
+    /// What the kernel makes of its type and code.
+    pub errno: i32,
+    quoted: [u8; QUOTED],
+    length: usize,
+}
+
+/// Bytes that are read of a quoted datagram: a longer one is no ping.
+const QUOTED: usize = PING_SIZE + 1;
+
+impl Report {
+    /// The first bytes of the datagram, as far as the ICMP message quotes it.
+    pub fn quoted(&self) -> &[u8] {
+        &self.quoted[..self.length]
+    }
+}
+
+/// Reports that are read at a time, so that a flood of them does not hold up anybody.
+const REPORTS: usize = 64;
+
+/// Empties the error queue, in which reports of ICMP errors lie: while something is in it, poll(2) does
+/// not sleep. Never blocks.
+pub(crate) fn read(socket: BorrowedFd<'_>, mut take: impl FnMut(Report)) {
+    for _ in 0..REPORTS {
+        match read_one(socket) {
+            Ok(Some(report)) => take(report),
+            Ok(None) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// The same where nobody wants to know.
+pub(crate) fn discard(socket: BorrowedFd<'_>) {
+    read(socket, drop);
+}
+
+/// Room for a control message of a `sock_extended_err` and an address, aligned for its header.
+#[repr(C, align(8))]
+struct Control([u8; 128]);
+
+/// `None` of a report that is not of an ICMP error.
+fn read_one(socket: BorrowedFd<'_>) -> io::Result<Option<Report>> {
+    let mut quoted = [0; QUOTED];
+    let mut vector = libc::iovec {
+        iov_base: quoted.as_mut_ptr().cast(),
+        iov_len: quoted.len(),
+    };
+    let mut control = Control([0; 128]);
+    // SAFETY: all bytes zero is a valid msghdr: no address, no pieces, no control data.
+    let mut message: libc::msghdr = unsafe { zeroed() };
+    message.msg_iov = &mut vector;
+    message.msg_iovlen = 1;
+    message.msg_control = std::ptr::from_mut(&mut control).cast();
+    message.msg_controllen = size_of::<Control>() as _;
+    let flags = libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT;
+    // SAFETY: the header points to areas of the lengths that it gives, which outlive the call.
+    let taken = unsafe { libc::recvmsg(socket.as_raw_fd(), &mut message, flags) };
+    let length = super::check_size(taken)?;
+    let error = error_of(&message).filter(|error| error.ee_origin == libc::SO_EE_ORIGIN_ICMP6);
+    Ok(error.map(|error| Report {
+        errno: error.ee_errno as i32,
+        quoted,
+        length,
+    }))
+}
+
+/// The kernel's word about the datagram (IPV6_RECVERR, ipv6(7)).
+fn error_of(message: &libc::msghdr) -> Option<libc::sock_extended_err> {
+    let size = size_of::<libc::sock_extended_err>() as libc::c_uint;
+    // SAFETY: the kernel wrote whole control messages into an area that is aligned for their headers,
+    // and their total length into the header. One of this type that is long enough holds the struct.
+    unsafe {
+        let mut head = libc::CMSG_FIRSTHDR(message);
+        while let Some(found) = head.as_ref() {
+            let is_error = found.cmsg_level == libc::IPPROTO_IPV6
+                && found.cmsg_type == libc::IPV6_RECVERR
+                && found.cmsg_len as u64 >= u64::from(libc::CMSG_LEN(size));
+            if is_error {
+                let data = libc::CMSG_DATA(head).cast::<libc::sock_extended_err>();
+                return Some(data.read_unaligned());
+            }
+            head = libc::CMSG_NXTHDR(message, head);
+        }
+    }
+    None
+}
+
+/// Sends on a socket that reports drops, again while all that failed is news of earlier datagrams:
+/// `take` reads it.
+pub(crate) fn send_after<T>(
+    mut take: impl FnMut(),
+    mut send: impl FnMut() -> io::Result<T>,
+) -> io::Result<T> {
+    // A flood of reports would have to hit the moment before each of these. An error of our own comes
+    // each time.
+    const AGAIN: usize = 8;
+    for _ in 0..AGAIN {
+        match send() {
+            Err(error) if is_report(&error) => take(),
+            sent => return sent,
+        }
+    }
+    send()
+}
+
+/// The same where nobody wants to know the news.
+pub(crate) fn send_despite<T>(
+    socket: BorrowedFd<'_>,
+    send: impl FnMut() -> io::Result<T>,
+) -> io::Result<T> {
+    send_after(|| discard(socket), send)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+    use crate::sys::poll::{wait, Deadline, Interest};
+    use crate::sys::socket;
+
+    #[test]
+    fn a_port_that_nothing_listens_on_is_reported_with_the_datagram() {
+        let taken = UdpSocket::bind("[::1]:0").unwrap();
+        let to = taken.local_addr().unwrap();
+        drop(taken);
+        let socket = socket::udp("lo").unwrap();
+        tell(&socket).unwrap();
+        socket.connect(&to.into()).unwrap();
+        for data in [&[7; 16][..], &[8; 40], b""] {
+            send_despite(socket.as_fd(), || socket::send(socket.as_fd(), data)).unwrap();
+            let mut interests = [Interest::readable(socket.as_fd())];
+            wait(&mut interests, Deadline::Never).unwrap();
+            assert!(interests[0].is_in_error());
+            let mut reports = Vec::new();
+            read(socket.as_fd(), |report| reports.push(report));
+            assert_eq!(reports.len(), 1);
+            assert_eq!(reports[0].errno, libc::ECONNREFUSED);
+            assert_eq!(reports[0].quoted(), &data[..data.len().min(QUOTED)]);
+            let mut interests = [Interest::readable(socket.as_fd())];
+            assert!(!wait(&mut interests, Deadline::Now).unwrap(), "read once");
+        }
+    }
+}
