@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::{env, fs};
 
 /// What the header is made of, in its order.
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 14] = [
     "types",
     "status",
     "last_error",
@@ -20,6 +20,7 @@ const SOURCES: [&str; 13] = [
     "stream_file",
     "rtt",
     "stats",
+    "stream_stats",
 ];
 const HEADER: &str = "include/dcf_thunderbolt.h";
 const REFERENCE: &str = "docs/REFERENCE.md";

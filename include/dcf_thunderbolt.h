@@ -38,8 +38,9 @@
  * Structs    struct_size, the first member, is the size of the struct as the caller's header has
  *            it. dcf_tb_config: fill it with dcf_tb_config_init; members beyond a smaller size
  *            have their defaults; bytes of a larger one that the library does not know must be 0,
- *            or it is refused with DCF_TB_ERR_CONFIG_INVALID. dcf_tb_stats, dcf_tb_rtt: set
- *            struct_size before each call; what fits is written, and struct_size stays.
+ *            or it is refused with DCF_TB_ERR_CONFIG_INVALID. dcf_tb_stats, dcf_tb_rtt
+ *            and dcf_tb_stream_stats: set struct_size before each call; what fits is written, and
+ *            struct_size stays.
  * Callbacks  They run on the library's threads (a log callback on the caller's as well), and no lock
  *            of the library is held meanwhile. They may call any function of this header. They must
  *            return. A C++ exception that leaves one, or pthread_exit, ends the process by abort(),
@@ -771,6 +772,107 @@ typedef struct dcf_tb_stats {
      */
     uint64_t pings_undelivered;
 } dcf_tb_stats;
+
+/**
+ * What a stream has done since it was opened, and the state of its connection. Later versions may
+ * append members.
+ *
+ * Times are of CLOCK_MONOTONIC, which stands still while the host sleeps. From `since_sent_ns` on the
+ * kernel tells it (TCP_INFO of tcp(7)).
+ */
+typedef struct dcf_tb_stream_stats {
+    /**
+     * Size of this struct as the caller knows it; the caller sets it.
+     */
+    uint32_t struct_size;
+    /**
+     * 1 while the connection exists; 0 when it broke, or both sides have ended it.
+     */
+    uint32_t connected;
+    /**
+     * Bytes that the kernel took to send.
+     */
+    uint64_t bytes_sent;
+    /**
+     * Bytes that were read, or written to a file.
+     */
+    uint64_t bytes_received;
+    /**
+     * How often the kernel took bytes. A call that waits for room in between counts each time.
+     */
+    uint64_t writes;
+    /**
+     * How often bytes were read. A call that waits for more in between counts each time.
+     */
+    uint64_t reads;
+    /**
+     * Nanoseconds since the stream was opened or accepted.
+     */
+    uint64_t age_ns;
+    /**
+     * Nanoseconds since bytes last left or arrived, or since the stream was opened: the shorter one of
+     * the next two.
+     */
+    uint64_t idle_ns;
+    /**
+     * Nanoseconds since bytes last left, those that were sent again too. The kernel counts in ticks of
+     * 1 to 10 ms.
+     */
+    uint64_t since_sent_ns;
+    /**
+     * Nanoseconds since bytes last arrived, read or not. The kernel counts in ticks of 1 to 10 ms.
+     */
+    uint64_t since_received_ns;
+    /**
+     * Bytes of `bytes_sent` that wait in the send buffer.
+     */
+    uint64_t bytes_unsent;
+    /**
+     * Bytes of `bytes_sent` that left and that the peer's kernel has not acknowledged.
+     */
+    uint64_t bytes_unacknowledged;
+    /**
+     * The kernel's smoothed round-trip time, in nanoseconds; 0 until something was acknowledged.
+     */
+    uint64_t rtt_ns;
+    /**
+     * How much it varies, in nanoseconds.
+     */
+    uint64_t rtt_variation_ns;
+    /**
+     * The shortest one of late, in nanoseconds.
+     */
+    uint64_t rtt_min_ns;
+    /**
+     * Segments that were sent again.
+     */
+    uint64_t retransmits;
+    /**
+     * Bytes a second that the peer acknowledged when the kernel last measured it; 0 until it has.
+     */
+    uint64_t delivery_rate;
+    /**
+     * Bytes that the peer has room for (since Linux 5.4; else 0). 0 is a closed window: its program
+     * does not read.
+     */
+    uint64_t peer_window;
+    /**
+     * 1 while bytes wait because the peer's window is closed, else 0.
+     */
+    uint64_t stalled;
+    /**
+     * Nanoseconds in all that sending was held up by the peer's window (since Linux 4.10; else 0).
+     */
+    uint64_t stalled_ns;
+    /**
+     * The congestion window, in segments.
+     */
+    uint64_t congestion_window;
+    /**
+     * Bytes of payload in a segment at most.
+     */
+    uint64_t mss;
+} dcf_tb_stream_stats;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1849,6 +1951,28 @@ dcf_tb_status dcf_tb_get_stats(dcf_tb_transport transport, struct dcf_tb_stats *
  *   DCF_TB_ERR_INVALID_HANDLE
  */
 dcf_tb_status dcf_tb_reset_stats(dcf_tb_transport transport);
+
+/**
+ * Reads the statistics of one stream. `dcf_tb_reset_stats` does not change them.
+ *
+ * They can be read as long as the handle is valid: also after `dcf_tb_stream_finish`, and when the
+ * connection has broken or the peer has ended it. The counts then stay as they were, and so does what
+ * the kernel told last; but it tells nothing of a connection that this side reset.
+ *
+ * - `stream`: the handle.
+ * - `stats`: gets them. The caller sets `struct_size` to `sizeof(dcf_tb_stream_stats)`, and it stays.
+ *
+ * Ownership: the figures are the caller's copy.
+ * Blocks: never.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_ERR_INVALID_HANDLE   also when the stream was closed or detached: read them before
+ *   DCF_TB_ERR_NULL_POINTER     `stats` is NULL
+ *   DCF_TB_ERR_OUT_OF_RANGE     `struct_size` is less than 4
+ */
+dcf_tb_status dcf_tb_stream_get_stats(dcf_tb_stream stream,
+                                      struct dcf_tb_stream_stats *stats);
 
 #ifdef __cplusplus
 }  // extern "C"

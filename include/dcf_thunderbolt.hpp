@@ -186,6 +186,13 @@ public:
     void finish() { check(dcf_tb_stream_finish(handle_)); }
     /** The peer's address. */
     std::string peer() const { return detail::name(dcf_tb_stream_peer, handle_); }
+    /** What it has done, and the state of its connection. */
+    dcf_tb_stream_stats stats() const {
+        dcf_tb_stream_stats stats{};
+        stats.struct_size = sizeof stats;
+        check(dcf_tb_stream_get_stats(handle_, &stats));
+        return stats;
+    }
     /** For poll; the library still owns it. */
     int fd() const {
         std::int32_t fd = -1;

@@ -9,6 +9,7 @@ use crate::control::{dcf_tb_datagram, dcf_tb_received};
 use crate::rtt::{dcf_tb_peer, dcf_tb_rtt};
 use crate::stats::dcf_tb_stats;
 use crate::stream_io::dcf_tb_slice;
+use crate::stream_stats::dcf_tb_stream_stats;
 
 const LAYOUT: &str = include_str!("../tests/c/layout.c");
 
@@ -62,4 +63,9 @@ same_in_c! {
     dcf_tb_datagram { peer data len }
     dcf_tb_received { data len sender }
     dcf_tb_slice { data len }
+    dcf_tb_stream_stats {
+        struct_size connected bytes_sent bytes_received writes reads age_ns idle_ns since_sent_ns
+        since_received_ns bytes_unsent bytes_unacknowledged rtt_ns rtt_variation_ns rtt_min_ns
+        retransmits delivery_rate peer_window stalled stalled_ns congestion_window mss
+    }
 }

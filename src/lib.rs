@@ -30,6 +30,7 @@ mod status;
 mod stream;
 mod stream_file;
 mod stream_io;
+mod stream_stats;
 mod symbol_versions;
 mod sync;
 mod to_socket;
@@ -51,6 +52,7 @@ pub mod fuzzing {
     pub use crate::stream::*;
     pub use crate::stream_file::*;
     pub use crate::stream_io::*;
+    pub use crate::stream_stats::*;
     pub use crate::types::*;
 }
 

@@ -10,7 +10,12 @@ use std::process::Command;
 use testkit::{package_root, CProgram, Dialect, Temporary};
 
 /// What may grow.
-const SIZED: [&str; 3] = ["dcf_tb_config", "dcf_tb_stats", "dcf_tb_rtt"];
+const SIZED: [&str; 4] = [
+    "dcf_tb_config",
+    "dcf_tb_stats",
+    "dcf_tb_rtt",
+    "dcf_tb_stream_stats",
+];
 const FIRST: &str = "dcf_thunderbolt-1.0.abi";
 const HEADERS: [&str; 2] = ["dcf_thunderbolt.h", "dcf_plugin.h"];
 

@@ -190,6 +190,9 @@ with tb.Transport(interface_name='lo', control_port=0, data_port=0) as transport
         near.writev([b'one ', bytearray(b'two '), b'', memoryview(b'three')], 10000)
         near.writev([])
         assert far.read_exact(13, 10000) == b'one two three'
+        stats = near.stats()
+        assert (stats.connected, stats.bytes_sent, stats.writes) == (1, 13, 1), stats.bytes_sent
+        assert far.stats().bytes_received == 13 and stats.rtt_ns > 0 and stats.mss > 0
         near.write(b'rest')
         near.finish()
         try:
@@ -314,10 +317,10 @@ print('unmixed')
 #[test]
 fn structs_lie_as_in_c() {
     let program = "
-import ctypes, dcf_thunderbolt as tb
-for name in ('Config', 'Stats', 'Rtt', 'Peer', 'Received', 'Slice'):
+import ctypes, re, dcf_thunderbolt as tb
+for name in ('Config', 'Stats', 'Rtt', 'Peer', 'Received', 'Slice', 'StreamStats'):
     kind = getattr(tb, name)
-    c = 'dcf_tb_' + name.lower()
+    c = 'dcf_tb_' + re.sub('(?<=[a-z])(?=[A-Z])', '_', name).lower()
     print(f'ASSERT(sizeof({c}) == {ctypes.sizeof(kind)});')
     for field in kind._fields_:
         print(f'AT({c}, {field[0]}, {getattr(kind, field[0]).offset});')
@@ -325,7 +328,15 @@ for name in ('Config', 'Stats', 'Rtt', 'Peer', 'Received', 'Slice'):
     let printed = python(&Host::alone(), &["-c", program]).finish();
     let layout = fs::read_to_string(package_root().join("tests/c/layout.c")).expect("our own file");
     let of_these = |line: &&str| {
-        let structs = ["config", "stats", "rtt", "peer", "received", "slice"];
+        let structs = [
+            "config",
+            "stats",
+            "rtt",
+            "peer",
+            "received",
+            "slice",
+            "stream_stats",
+        ];
         let is = |name| {
             line.starts_with(&format!("AT(dcf_tb_{name},"))
                 || line.starts_with(&format!("ASSERT(sizeof(dcf_tb_{name}) =="))

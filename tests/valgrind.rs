@@ -34,6 +34,7 @@ clean! {
     status
     stream_callback
     stream_ends
+    stream_stats
     streams
     wire
 }

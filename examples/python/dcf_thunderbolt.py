@@ -149,6 +149,19 @@ class Stats(ctypes.Structure):
     ]
 
 
+class StreamStats(ctypes.Structure):
+    """dcf_tb_stream_stats: what one stream has done, and the state of its connection."""
+
+    _fields_ = [("struct_size", c_uint32), ("connected", c_uint32)] + [
+        (name, c_uint64)
+        for name in (
+            "bytes_sent bytes_received writes reads age_ns idle_ns since_sent_ns since_received_ns bytes_unsent "
+            "bytes_unacknowledged rtt_ns rtt_variation_ns rtt_min_ns retransmits delivery_rate peer_window "
+            "stalled stalled_ns congestion_window mss"
+        ).split()
+    ]
+
+
 def _load():
     library = ctypes.CDLL(os.environ.get("DCF_THUNDERBOLT_LIBRARY", "libdcf_thunderbolt.so.1"))
     # Without these, ctypes takes every argument for an int and cuts handles and sizes to 32 bits.
@@ -183,6 +196,7 @@ def _load():
         "discover_first": [c_uint64, _timeout_ms, POINTER(Peer), c_size_t, POINTER(c_size_t)],
         "discover": [c_uint64, _timeout_ms, POINTER(Peer), c_size_t, POINTER(c_size_t)],
         "get_stats": [c_uint64, POINTER(Stats)],
+        "stream_get_stats": [c_uint64, POINTER(StreamStats)],
     }
     for name, arguments in functions.items():
         function = getattr(library, "dcf_tb_" + name)
@@ -412,6 +426,12 @@ class Stream:
         text, length = ctypes.create_string_buffer(PEER_SIZE), c_size_t()
         _call("stream_peer", self._handle, text, len(text), byref(length))
         return text.value.decode()
+
+    def stats(self):
+        """What it has done, and the state of its connection."""
+        stats = StreamStats(struct_size=ctypes.sizeof(StreamStats))
+        _call("stream_get_stats", self._handle, byref(stats))
+        return stats
 
     def close(self):
         """Closes it; whoever waits on it wakes with an Error of CANCELLED."""

@@ -2,21 +2,36 @@
 
 (in-package #:dcf-thunderbolt)
 
+(defun figures (structure truths fill)
+  "What FILL writes to a foreign STRUCTURE that begins with its size, as a property list. TRUTHS are
+the slots that are booleans."
+  (let ((type `(:struct ,structure)))
+    (cffi:with-foreign-pointer (pointer (cffi:foreign-type-size type) size)
+      ;; An older library leaves what it does not know as it is.
+      (dotimes (at size)
+        (setf (cffi:mem-ref pointer :uint8 at) 0))
+      (setf (cffi:foreign-slot-value pointer type :struct-size) size)
+      (funcall fill pointer)
+      (loop for slot in (remove :struct-size (slots structure))
+            for value = (cffi:foreign-slot-value pointer type slot)
+            collect slot
+            collect (if (member slot truths) (/= 0 value) value)))))
+
 (defun statistics (transport)
   "What TRANSPORT has done since it was opened, or since the last RESET-STATISTICS, as a property
 list: :LINK-UP is T or NIL; the others are numbers named as in docs/REFERENCE.md,
 :MESSAGES-SENT for messages_sent and so on. Names that end in -NS are nanoseconds."
-  (cffi:with-foreign-object (stats '(:struct stats))
-    (let ((size (cffi:foreign-type-size '(:struct stats))))
-      ;; An older library leaves what it does not know as it is.
-      (dotimes (at size)
-        (setf (cffi:mem-ref stats :uint8 at) 0))
-      (setf (cffi:foreign-slot-value stats '(:struct stats) :struct-size) size))
-    (call (%get-stats (handle transport) stats))
-    (loop for slot in (remove :struct-size (slots 'stats))
-          for value = (cffi:foreign-slot-value stats '(:struct stats) slot)
-          collect slot
-          collect (if (eq slot :link-up) (/= 0 value) value))))
+  (figures 'stats '(:link-up)
+           (lambda (stats) (call (%get-stats (handle transport) stats)))))
+
+(defun data-stream-statistics (stream)
+  "What STREAM has done since it was opened, and the state of its connection, as a property list:
+:CONNECTED and :STALLED are T or NIL; the others are numbers named as the members of
+dcf_tb_stream_stats. What STREAM has collected and not sent yet is not counted."
+  (figures 'stream-stats '(:connected :stalled)
+           (lambda (stats)
+             (calling ((%stream-get-stats (stream-handle stream) stats) :stream stream)
+               (+ok+ t)))))
 
 (defun reset-statistics (transport)
   "Sets the counts to 0, and the beginning of the uptime to now."

@@ -123,6 +123,23 @@
       (is (= 0 (read-available far octets :start 5 :end 5)))
       (signals error (read-available far octets :start 5 :end 101)))))
 
+(test statistics-of-a-stream
+  (with-streams (near far)
+    (write-sequence (pattern 100) near)
+    (is (= 0 (getf (data-stream-statistics near) :bytes-sent)) "what is collected is not sent yet")
+    (force-output near)
+    (read-sequence (pattern 100) far)
+    (let ((stats (data-stream-statistics near)))
+      (is (eq t (getf stats :connected)))
+      (is (eq nil (getf stats :stalled)))
+      (is (= 100 (getf stats :bytes-sent)))
+      (is (= 1 (getf stats :writes)))
+      (is (plusp (getf stats :rtt-ns)))
+      (is (= 21 (length (loop for nil in stats by #'cddr collect t)))))
+    (is (= 100 (getf (data-stream-statistics far) :bytes-received)))
+    (close near)
+    (signals closed-error (data-stream-statistics near))))
+
 (test timeouts-of-streams
   (with-streams (near far)
     (setf (data-stream-timeout near) 0.05)

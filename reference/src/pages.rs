@@ -117,8 +117,14 @@ const PAGES: [(&str, &str, &[&str]); 9] = [
     ),
     (
         "dcf_tb_statistics",
-        "statistics of a transport",
-        &["dcf_tb_get_stats", "dcf_tb_reset_stats", "dcf_tb_stats"],
+        "statistics of a transport and of a stream",
+        &[
+            "dcf_tb_get_stats",
+            "dcf_tb_reset_stats",
+            "dcf_tb_stream_get_stats",
+            "dcf_tb_stats",
+            "dcf_tb_stream_stats",
+        ],
     ),
 ];
 

@@ -79,6 +79,9 @@ static inline void every_call(dcf_tb_transport t, dcf_tb_transport other,
     OK(dcf_tb_open_stream(t, to.data, GENEROUS_MS, &stream));
     OK(dcf_tb_stream_peer(stream, text, sizeof text, &n));
     OK(dcf_tb_stream_fd(stream, &fd));
+    dcf_tb_stream_stats stream_stats;
+    stream_stats.struct_size = sizeof stream_stats;
+    OK(dcf_tb_stream_get_stats(stream, &stream_stats));
     OK(dcf_tb_stream_write(stream, buffer, 4, GENEROUS_MS, &n));
     ACCEPTABLE(dcf_tb_stream_read(stream, buffer, 4, 1, &n));
     const dcf_tb_slice slice = {buffer, 4};

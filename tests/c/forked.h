@@ -75,6 +75,9 @@ static inline void in_the_child(dcf_tb_transport t, dcf_tb_stream s)
     FORKED(dcf_tb_stream_finish(s));
     FORKED(dcf_tb_stream_peer(s, text, sizeof text, &n));
     FORKED(dcf_tb_stream_fd(s, &fd));
+    dcf_tb_stream_stats stream_stats;
+    stream_stats.struct_size = sizeof stream_stats;
+    FORKED(dcf_tb_stream_get_stats(s, &stream_stats));
     FORKED(dcf_tb_stream_detach(s, &fd));
     FORKED(dcf_tb_stream_close(s));
     FORKED(dcf_tb_measure_rtt(t, "::1%lo", GENEROUS_MS, &big));

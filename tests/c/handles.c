@@ -65,6 +65,9 @@ static void no_stream(dcf_tb_stream s)
     REFUSED(dcf_tb_stream_close(s));
     REFUSED(dcf_tb_stream_peer(s, text, sizeof text, &count));
     REFUSED(dcf_tb_stream_fd(s, &fd));
+    dcf_tb_stream_stats stats;
+    stats.struct_size = sizeof stats;
+    REFUSED(dcf_tb_stream_get_stats(s, &stats));
     REFUSED(dcf_tb_stream_detach(s, &fd));
     CHECK(fd == -1);
     close(null);

@@ -153,6 +153,30 @@ ASSERT(sizeof(dcf_tb_slice) == 16);
 AT(dcf_tb_slice, data, 0);
 AT(dcf_tb_slice, len, 8);
 
+ASSERT(sizeof(dcf_tb_stream_stats) == 168);
+AT(dcf_tb_stream_stats, struct_size, 0);
+AT(dcf_tb_stream_stats, connected, 4);
+AT(dcf_tb_stream_stats, bytes_sent, 8);
+AT(dcf_tb_stream_stats, bytes_received, 16);
+AT(dcf_tb_stream_stats, writes, 24);
+AT(dcf_tb_stream_stats, reads, 32);
+AT(dcf_tb_stream_stats, age_ns, 40);
+AT(dcf_tb_stream_stats, idle_ns, 48);
+AT(dcf_tb_stream_stats, since_sent_ns, 56);
+AT(dcf_tb_stream_stats, since_received_ns, 64);
+AT(dcf_tb_stream_stats, bytes_unsent, 72);
+AT(dcf_tb_stream_stats, bytes_unacknowledged, 80);
+AT(dcf_tb_stream_stats, rtt_ns, 88);
+AT(dcf_tb_stream_stats, rtt_variation_ns, 96);
+AT(dcf_tb_stream_stats, rtt_min_ns, 104);
+AT(dcf_tb_stream_stats, retransmits, 112);
+AT(dcf_tb_stream_stats, delivery_rate, 120);
+AT(dcf_tb_stream_stats, peer_window, 128);
+AT(dcf_tb_stream_stats, stalled, 136);
+AT(dcf_tb_stream_stats, stalled_ns, 144);
+AT(dcf_tb_stream_stats, congestion_window, 152);
+AT(dcf_tb_stream_stats, mss, 160);
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -213,6 +237,7 @@ dcf_tb_status dcf_tb_discover_first(dcf_tb_transport, uint32_t timeout_ms, dcf_t
     size_t cap, size_t *count);
 dcf_tb_status dcf_tb_get_stats(dcf_tb_transport, dcf_tb_stats *stats);
 dcf_tb_status dcf_tb_reset_stats(dcf_tb_transport);
+dcf_tb_status dcf_tb_stream_get_stats(dcf_tb_stream, dcf_tb_stream_stats *stats);
 #ifdef __cplusplus
 }
 #endif

@@ -211,6 +211,9 @@ static dcf_tb_status in_facts(void)
     OK(dcf_tb_interface(t, name, sizeof name, &length));
     OK(dcf_tb_stream_peer(pair.near_end, (char *)data, sizeof data, &length));
     OK(dcf_tb_stream_fd(pair.near_end, &fd));
+    dcf_tb_stream_stats figures;
+    figures.struct_size = sizeof figures;
+    OK(dcf_tb_stream_get_stats(pair.near_end, &figures));
     return dcf_tb_event_fd(t, &fd);
 }
 

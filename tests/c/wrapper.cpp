@@ -263,6 +263,12 @@ void streams()
     near.writev(slices, 1, generous);
     CHECK(fails(DCF_TB_ERR_TIMEOUT, [&] { far.read_exact(exact, 3, ms(100)); }).done() == 2);
 
+    TOPIC("statistics of a stream");
+    auto figures = near.stats();
+    CHECK(figures.connected == 1 && figures.bytes_sent == 7 && figures.writes == 2 && figures.rtt_ns > 0);
+    CHECK(far.stats().bytes_received == 7 && far.stats().bytes_sent == 0);
+    fails(DCF_TB_ERR_INVALID_HANDLE, [] { dcf_tb::stream().stats(); });
+
     near.send_file(file, 0, 7);
     far.receive_file(file, 7, 7);
     char copy[14];

@@ -195,7 +195,7 @@ pub use message::{DropReason, MessageData, MessageType};
 pub use published::{make_thunderbolt_transport, LoggerFn, MessageHandlerFn, MAX_UDP_PAYLOAD};
 pub use rtt::{DiscoveredPeer, PingOptions, RttSummary, MAX_DISCOVERED_PEERS};
 pub use stats::Stats;
-pub use stream::DataStream;
+pub use stream::{DataStream, StreamStats};
 pub use sys::memory::ReserveAllocator;
 pub use transport::{Counted, Datagram, ThunderboltTransport};
 pub use weak::WeakTransport;

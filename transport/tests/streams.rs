@@ -122,3 +122,42 @@ fn a_rejected_stream_is_reset_counted_and_logged_once() {
         "{records:?}"
     );
 }
+
+#[test]
+fn a_stream_tells_what_it_did_and_how_its_connection_is() {
+    let (a, b) = (start(loopback()), start(loopback()));
+    let [near, far] = connect(&a, &b);
+    let fresh = near.stats();
+    assert!(fresh.connected && !fresh.rtt.is_zero() && fresh.mss > 0);
+    assert_eq!((fresh.bytes_sent, fresh.writes), (0, 0));
+    let mut pieces = [&b"one"[..], b"two"].map(IoSlice::new);
+    near.write_vectored_timeout(&mut pieces, PATIENCE)
+        .outcome
+        .unwrap();
+    let mut buf = [0; 6];
+    far.read_exact_timeout(&mut buf, PATIENCE).outcome.unwrap();
+    far.write_timeout(b"back", PATIENCE).outcome.unwrap();
+    near.read_exact_timeout(&mut buf[..4], PATIENCE)
+        .outcome
+        .unwrap();
+
+    // Clones are the same stream.
+    let stats = near.clone().stats();
+    assert_eq!((stats.bytes_sent, stats.writes), (6, 1));
+    assert_eq!((stats.bytes_received, stats.reads), (4, 1));
+    assert!(stats.age > fresh.age && stats.idle == stats.since_sent.min(stats.since_received));
+    a.reset_stats();
+    assert_eq!((far.stats().bytes_received, far.stats().bytes_sent), (6, 4));
+
+    // One that was closed tells what it had done; so does one that this side reset.
+    near.close();
+    assert_eq!(
+        (near.stats().bytes_sent, near.stats().bytes_received),
+        (6, 4)
+    );
+    far.reset();
+    assert_eq!(
+        (far.stats().connected, far.stats().bytes_received),
+        (false, 6)
+    );
+}

@@ -133,3 +133,5 @@
   "Reads the statistics.")
 (define-function %reset-stats status ((transport handle))
   "Sets the counts to 0.")
+(define-function %stream-get-stats status ((stream handle) (stats :pointer))
+  "Reads the statistics of one stream.")

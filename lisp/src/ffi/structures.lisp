@@ -68,6 +68,31 @@
   (:dropped-slow :uint64)
   (:pings-undelivered :uint64))
 
+(define-structure stream-stats
+    "What a stream has done since it was opened, and the state of its connection."
+  (:struct-size :uint32)
+  (:connected :uint32)
+  (:bytes-sent :uint64)
+  (:bytes-received :uint64)
+  (:writes :uint64)
+  (:reads :uint64)
+  (:age-ns :uint64)
+  (:idle-ns :uint64)
+  (:since-sent-ns :uint64)
+  (:since-received-ns :uint64)
+  (:bytes-unsent :uint64)
+  (:bytes-unacknowledged :uint64)
+  (:rtt-ns :uint64)
+  (:rtt-variation-ns :uint64)
+  (:rtt-min-ns :uint64)
+  (:retransmits :uint64)
+  (:delivery-rate :uint64)
+  (:peer-window :uint64)
+  (:stalled :uint64)
+  (:stalled-ns :uint64)
+  (:congestion-window :uint64)
+  (:mss :uint64))
+
 (define-structure rtt
     "What a series of pings came to."
   (:struct-size :uint32)

@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use super::within;
 use crate::core::Core;
 use crate::error::{Result, TransportError};
-use crate::stream::{DataStream, Direction};
+use crate::stream::{DataStream, Direction, StreamStats};
 use crate::sys::poll::Deadline;
 use crate::sys::reactor::{self, Held, Steady};
 use crate::transport::ThunderboltTransport;
@@ -143,6 +143,11 @@ impl AsyncDataStream {
     /// The address and port of the other end, with the interface's index as the scope.
     pub fn peer_address(&self) -> SocketAddrV6 {
         self.get_ref().peer_address()
+    }
+
+    /// What this stream has done, and the state of its connection, as [`DataStream::stats`].
+    pub fn stats(&self) -> StreamStats {
+        self.get_ref().stats()
     }
 
     /// Makes a call that does not wait, as soon as the socket is ready or the stream has ended.

@@ -2,6 +2,7 @@
 
 mod breakage;
 mod connecting;
+mod figures;
 mod files;
 mod leftover;
 pub(crate) mod listener;
@@ -32,6 +33,7 @@ use crate::sys::read_buffer::ReadBuffer;
 use crate::sys::thread::wait_until;
 use crate::sys::{file, socket};
 use crate::{Counted, ThunderboltTransport};
+pub use figures::StreamStats;
 use files::Transfer;
 use options::configure;
 use registry::End;
@@ -69,6 +71,7 @@ impl DataStream {
         peer: &SocketAddrV6,
     ) -> Result<Self> {
         let stream = Self::new(core, id, socket, peer)?;
+        stream.shared.figures.opened();
         core.streams.watch_silence(&stream.shared);
         core.heard.note(peer.ip(), Instant::now);
         core.counters.rare.connections_accepted.increment();
@@ -119,6 +122,7 @@ impl DataStream {
 
     pub(crate) fn note_opened(&self) {
         let core = &self.shared.core;
+        self.shared.figures.opened();
         core.heard.note(self.shared.address.ip(), Instant::now);
         core.counters.rare.connections_initiated.increment();
         log!(core.log, Debug, "stream to {} opened", self.peer());
@@ -139,6 +143,12 @@ impl DataStream {
     /// [`downgrade`](ThunderboltTransport::downgrade).
     pub fn transport(&self) -> &ThunderboltTransport {
         &self.shared.transport
+    }
+
+    /// What this stream has done, and the state of its connection. Never blocks; a stream that was closed, or
+    /// whose connection broke, still tells.
+    pub fn stats(&self) -> StreamStats {
+        self.shared.figures.stats(&self.shared.socket)
     }
 
     pub(crate) fn socket(&self) -> &Socket {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use socket2::Socket;
 
 use super::breakage::{self, Breakage};
+use super::figures::Figures;
 use super::leftover::Leftover;
 use super::listener;
 use super::registry::End;
@@ -24,6 +25,7 @@ use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU8, Ordering};
 use crate::sync::thread;
 use crate::sys::poll::{wait, Interest};
 use crate::sys::read_buffer::ReadBuffer;
+use crate::sys::tcp_info::has_carried_data;
 use crate::sys::{socket, would_block};
 use crate::transport::ThunderboltTransport;
 
@@ -52,6 +54,7 @@ pub(crate) struct Shared {
     /// comes next is worth spinning for.
     lively: AtomicBool,
     breakage: Breakage,
+    pub(super) figures: Figures,
     pub(super) leftover: Leftover,
     pub(super) tasks: StreamTasks,
 }
@@ -86,6 +89,7 @@ impl Shared {
             sleepers: AtomicU32::new(0),
             lively: AtomicBool::new(false),
             breakage: Breakage::default(),
+            figures: Figures::default(),
             leftover: Leftover::default(),
             tasks: StreamTasks::default(),
         }
@@ -415,6 +419,7 @@ impl Shared {
 
     /// Counts bytes that were received, when they are given to the caller or written to a file.
     pub(super) fn count_received(&self, count: usize) {
+        self.figures.received(count);
         let received = self.core.counters.stream_bytes_received.shard();
         received.add(count as u64);
         self.core.heard.note(self.address.ip(), Instant::now);
@@ -422,6 +427,7 @@ impl Shared {
 
     /// The kernel has taken as many bytes to send.
     pub(super) fn count_sent(&self, count: usize) {
+        self.figures.sent(count);
         let sent = self.core.counters.stream_bytes_sent.shard();
         sent.add(count as u64);
         self.core.streams.watched.written(&self.core);
@@ -431,7 +437,7 @@ impl Shared {
 impl MayBeSilent for Shared {
     fn is_silent(&self) -> bool {
         // What cannot be asked has ended.
-        self.ended().is_none() && socket::has_carried_data(&self.socket).is_ok_and(|any| !any)
+        self.ended().is_none() && has_carried_data(&self.socket).is_ok_and(|any| !any)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::config::LONGEST_SILENCE;
 use crate::core::Core;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sys::poll::Deadline;
-use crate::sys::socket::{self, Pending};
+use crate::sys::tcp_info::{pending, Pending};
 
 /// Looks within the time after which a silent peer is dead.
 const LOOKS: u32 = 3;
@@ -94,7 +94,7 @@ impl Stalls {
         now: Instant,
     ) -> bool {
         // What cannot be asked has ended.
-        let Ok(pending) = socket::pending(&stream.socket) else {
+        let Ok(pending) = pending(&stream.socket) else {
             return false;
         };
         let (since, timeout) = judge(&pending, known, dead_after, now);

@@ -15,6 +15,7 @@ pub(crate) mod send;
 pub(crate) mod socket;
 #[cfg_attr(loom, path = "spawn/model.rs")]
 pub(crate) mod spawn;
+pub(crate) mod tcp_info;
 pub(crate) mod thread;
 
 use std::io;

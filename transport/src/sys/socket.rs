@@ -147,65 +147,6 @@ pub(crate) fn dropped_by_kernel(socket: &Socket) -> io::Result<u32> {
     Ok(info[DROPS])
 }
 
-/// What the kernel knows of a connection (TCP_INFO of tcp(7)).
-fn tcp_info(socket: &Socket) -> io::Result<libc::tcp_info> {
-    let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
-    let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
-    // SAFETY: the kernel writes at most `length` bytes into `info`.
-    check(unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_INFO,
-            info.as_mut_ptr().cast(),
-            &mut length,
-        )
-    })?;
-    // SAFETY: numbers only, for which all bytes zero are valid, and so is what the kernel wrote.
-    Ok(unsafe { info.assume_init() })
-}
-
-/// Whether a connection has carried data in either direction (since Linux 4.6).
-pub(crate) fn has_carried_data(socket: &Socket) -> io::Result<bool> {
-    let info = tcp_info(socket)?;
-    Ok(info.tcpi_data_segs_in > 0 || info.tcpi_data_segs_out > 0)
-}
-
-/// What a connection has still to send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Pending {
-    /// Bytes that were not sent yet (since Linux 4.6).
-    pub unsent: u32,
-    /// Segments that were sent and not acknowledged.
-    pub in_flight: u32,
-    /// Bytes that the peer is ready to take (since Linux 5.5; before that 0).
-    pub window: u32,
-    /// Since the peer's last acknowledgement, to a probe of its window too.
-    pub last_answer: Duration,
-}
-
-impl Pending {
-    pub fn any(&self) -> bool {
-        self.unsent > 0 || self.in_flight > 0
-    }
-
-    /// Whether the peer has no room for what is to be sent. Nothing is then in flight, or it was
-    /// sent before the window closed.
-    pub fn waits_for_window(&self) -> bool {
-        self.unsent > 0 && (self.in_flight == 0 || self.window == 0)
-    }
-}
-
-pub(crate) fn pending(socket: &Socket) -> io::Result<Pending> {
-    let info = tcp_info(socket)?;
-    Ok(Pending {
-        unsent: info.tcpi_notsent_bytes,
-        in_flight: info.tcpi_unacked,
-        window: info.tcpi_snd_wnd,
-        last_answer: Duration::from_millis(info.tcpi_last_ack_recv.into()),
-    })
-}
-
 /// `struct sockaddr_in6` of an address.
 pub(crate) fn to_c(address: &SocketAddrV6) -> libc::sockaddr_in6 {
     libc::sockaddr_in6 {

@@ -68,6 +68,8 @@ fn exchange(link: &Link, faults: Faults, size: usize) -> Tally {
     assert_eq!(tcp.dropped > 0, faults.drop > 0.0, "{tcp:?}");
     assert!(tcp.corrupted > 0 && tcp.duplicated > 0, "{tcp:?}");
     assert!(tcp.reordered > 0 && tcp.delayed > 0, "{tcp:?}");
+    // What was dropped or damaged had to be sent again.
+    assert!(here.stats().retransmits > 0, "{:?}", here.stats());
     tcp
 }
 
