@@ -1485,6 +1485,45 @@ dcf_tb_status dcf_tb_stream_close(dcf_tb_stream stream);
 dcf_tb_status dcf_tb_stream_peer(dcf_tb_stream stream, char *buf, size_t cap, size_t *len);
 
 /**
+ * Keeps a pointer of the program's own beside a stream, in place of the one before. The library copies
+ * it and does nothing else with it.
+ *
+ * A thread that then gets the pointer by `dcf_tb_stream_user_data` sees what this thread had written
+ * to what it leads to. A thread that got the one before may still use that.
+ *
+ * - `stream`: the handle.
+ * - `user_data`: any pointer; NULL takes it away.
+ *
+ * Ownership: what it leads to stays the caller's, who frees it when no thread uses it any more. The
+ * close of the stream or of its transport frees nothing, and tells nobody.
+ * Blocks: never.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_ERR_INVALID_HANDLE
+ */
+dcf_tb_status dcf_tb_stream_set_user_data(dcf_tb_stream stream,
+                                          void *user_data);
+
+/**
+ * The pointer that the program keeps beside a stream: the last one that was set. NULL on a new stream,
+ * also on one that a callback gets.
+ *
+ * - `stream`: the handle.
+ * - `user_data`: gets the pointer.
+ *
+ * Ownership: what it leads to is the caller's.
+ * Blocks: never.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_ERR_INVALID_HANDLE   also when the stream was closed or detached: get it before
+ *   DCF_TB_ERR_NULL_POINTER     `user_data` is NULL
+ */
+dcf_tb_status dcf_tb_stream_user_data(dcf_tb_stream stream,
+                                      void **user_data);
+
+/**
  * The stream's descriptor, for poll, select or epoll.
  *
  * - `stream`: the handle.

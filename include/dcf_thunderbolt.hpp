@@ -186,6 +186,17 @@ public:
     void finish() { check(dcf_tb_stream_finish(handle_)); }
     /** The peer's address. */
     std::string peer() const { return detail::name(dcf_tb_stream_peer, handle_); }
+    /** Keeps a pointer of the program's own with the handle: it stays there when the handle moves to another
+        object, and is never freed from here. */
+    void set_user_data(void *data) { check(dcf_tb_stream_set_user_data(handle_, data)); }
+    /** The pointer that was set last, or nullptr. */
+    void *user_data() const {
+        void *data = nullptr;
+        check(dcf_tb_stream_user_data(handle_, &data));
+        return data;
+    }
+    /** The same as a pointer to T, which must be what was set: nothing knows whether it is. */
+    template <typename T> T *user_data_as() const { return static_cast<T *>(user_data()); }
     /** What it has done, and the state of its connection. */
     dcf_tb_stream_stats stats() const {
         dcf_tb_stream_stats stats{};

@@ -1,6 +1,9 @@
 //! What handles stand for: open transports and their streams.
 
 use std::collections::HashSet;
+use std::ffi::c_void;
+use std::ptr::null_mut;
+use std::sync::atomic::AtomicPtr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use thunderbolt_transport::{DataStream, ThunderboltTransport};
@@ -31,6 +34,8 @@ impl Owner {
 /// What a stream handle stands for.
 pub(crate) struct Stream {
     pub(crate) data: DataStream,
+    /// What the program keeps beside it; only ever copied here.
+    pub(crate) user_data: AtomicPtr<c_void>,
     set: Arc<StreamSet>,
 }
 
@@ -66,6 +71,7 @@ impl StreamSet {
     pub(crate) fn add(self: &Arc<Self>, data: DataStream) -> Result<u64, Failure> {
         let stream = Arc::new(Stream {
             data,
+            user_data: AtomicPtr::new(null_mut()),
             set: Arc::clone(self),
         });
         let _busy = Busy::lock();

@@ -1,7 +1,8 @@
 //! Data streams.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
+use std::sync::atomic::Ordering;
 
 use crate::boundary;
 use crate::live;
@@ -178,6 +179,59 @@ pub unsafe extern "C" fn dcf_tb_stream_peer(
     })
 }
 
+/// Keeps a pointer of the program's own beside a stream, in place of the one before. The library copies
+/// it and does nothing else with it.
+///
+/// A thread that then gets the pointer by `dcf_tb_stream_user_data` sees what this thread had written
+/// to what it leads to. A thread that got the one before may still use that.
+///
+/// - `stream`: the handle.
+/// - `user_data`: any pointer; NULL takes it away.
+///
+/// Ownership: what it leads to stays the caller's, who frees it when no thread uses it any more. The
+/// close of the stream or of its transport frees nothing, and tells nobody.
+/// Blocks: never.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK
+///   DCF_TB_ERR_INVALID_HANDLE
+#[no_mangle]
+pub extern "C" fn dcf_tb_stream_set_user_data(
+    stream: dcf_tb_stream,
+    user_data: *mut c_void,
+) -> dcf_tb_status {
+    boundary::on_stream("dcf_tb_stream_set_user_data", stream, |stream| {
+        stream.user_data.store(user_data, Ordering::Release);
+        Ok(())
+    })
+}
+
+/// The pointer that the program keeps beside a stream: the last one that was set. NULL on a new stream,
+/// also on one that a callback gets.
+///
+/// - `stream`: the handle.
+/// - `user_data`: gets the pointer.
+///
+/// Ownership: what it leads to is the caller's.
+/// Blocks: never.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK
+///   DCF_TB_ERR_INVALID_HANDLE   also when the stream was closed or detached: get it before
+///   DCF_TB_ERR_NULL_POINTER     `user_data` is NULL
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_stream_user_data(
+    stream: dcf_tb_stream,
+    user_data: *mut *mut c_void,
+) -> dcf_tb_status {
+    boundary::on_stream("dcf_tb_stream_user_data", stream, |stream| {
+        // SAFETY: the caller's promise about `user_data`.
+        let out = unsafe { Out::new(user_data, "user_data") }?;
+        out.set(stream.user_data.load(Ordering::Acquire));
+        Ok(())
+    })
+}
+
 /// The stream's descriptor, for poll, select or epoll.
 ///
 /// - `stream`: the handle.
@@ -239,6 +293,8 @@ pub unsafe extern "C" fn dcf_tb_stream_detach(
 
 exported_since! {
     "DCF_TB_1.0":
+    dcf_tb_stream_set_user_data,
+    dcf_tb_stream_user_data,
     dcf_tb_open_stream,
     dcf_tb_accept,
     dcf_tb_stream_finish,

@@ -56,6 +56,8 @@ in_every_dialect! {
     logs;
     /// Bytes, ends, time-outs, both directions at once, close wakes.
     streams;
+    /// The pointer of its own that a program keeps with each stream.
+    user_data;
     /// What each stream counts, and what the kernel tells of its connection.
     stream_stats;
     /// Options, limits, resets, polling, detaching.

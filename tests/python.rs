@@ -190,10 +190,13 @@ with tb.Transport(interface_name='lo', control_port=0, data_port=0) as transport
         near.writev([b'one ', bytearray(b'two '), b'', memoryview(b'three')], 10000)
         near.writev([])
         assert far.read_exact(13, 10000) == b'one two three'
+        assert near.user_data is None
+        near.user_data = {'name': 'near'}
         stats = near.stats()
         assert (stats.connected, stats.bytes_sent, stats.writes) == (1, 13, 1), stats.bytes_sent
         assert far.stats().bytes_received == 13 and stats.rtt_ns > 0 and stats.mss > 0
         near.write(b'rest')
+        assert near.user_data == {'name': 'near'} and far.user_data is None
         near.finish()
         try:
             far.read_exact(5, 10000)

@@ -36,5 +36,6 @@ clean! {
     stream_ends
     stream_stats
     streams
+    user_data
     wire
 }

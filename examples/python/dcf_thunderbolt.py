@@ -376,10 +376,11 @@ class Transport:
 
 
 class Stream:
-    """A data stream: bytes in order, both ways."""
+    """A data stream: bytes in order, both ways. `user_data` is the program's own: any object."""
 
     def __init__(self, handle):
         self._handle = handle
+        self.user_data = None
 
     def write(self, data, timeout_ms=WAIT_FOREVER):
         """Writes all of it. An Error has the number of bytes that were written in `done`."""

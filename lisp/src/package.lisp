@@ -26,7 +26,7 @@ function may be called from any thread. Failures are conditions under DCF-THUNDE
    ;; data streams
    #:data-stream #:open-data-stream #:accept-data-stream #:with-data-stream
    #:data-stream-peer #:data-stream-timeout #:data-stream-descriptor
-   #:data-stream-statistics
+   #:data-stream-statistics #:data-stream-user-data
    #:read-available #:finish-data-stream #:detach-data-stream
    #:send-file #:receive-file
    ;; round trips, discovery, statistics

@@ -18,9 +18,17 @@ TIMEOUT-ERROR; NIL, the default, has no limit."))
 (defgeneric (setf data-stream-timeout) (seconds stream)
   (:documentation "Sets DATA-STREAM-TIMEOUT."))
 
+(defgeneric data-stream-user-data (stream)
+  (:documentation "Any object that the program keeps beside STREAM: NIL until it is set. It stays
+when STREAM is closed, and lives as long as STREAM does."))
+
+(defgeneric (setf data-stream-user-data) (object stream)
+  (:documentation "Sets DATA-STREAM-USER-DATA."))
+
 (defclass data-stream (gray:fundamental-binary-input-stream gray:fundamental-binary-output-stream)
   ((hold :initarg :hold :reader hold)
    (timeout :initarg :timeout :accessor data-stream-timeout)
+   (user-data :initform nil :accessor data-stream-user-data)
    (input :initform (make-buffer) :accessor input)
    (output :initform (make-buffer) :accessor output))
   (:documentation "A binary stream to a peer, in both directions. It is read and written as all

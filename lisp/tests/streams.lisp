@@ -140,6 +140,15 @@
     (close near)
     (signals closed-error (data-stream-statistics near))))
 
+(test what-the-program-keeps-beside-a-stream
+  (with-streams (near far)
+    (is (null (data-stream-user-data near)))
+    (let ((session (list :session 7)))
+      (setf (data-stream-user-data near) session)
+      (is (null (data-stream-user-data far)))
+      (close near)
+      (is (eq session (data-stream-user-data near))))))
+
 (test timeouts-of-streams
   (with-streams (near far)
     (setf (data-stream-timeout near) 0.05)

@@ -100,6 +100,8 @@ const PAGES: [(&str, &str, &[&str]); 9] = [
             "dcf_tb_stream_peer",
             "dcf_tb_stream_fd",
             "dcf_tb_stream_detach",
+            "dcf_tb_stream_set_user_data",
+            "dcf_tb_stream_user_data",
             "dcf_tb_slice",
         ],
     ),

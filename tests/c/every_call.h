@@ -79,6 +79,10 @@ static inline void every_call(dcf_tb_transport t, dcf_tb_transport other,
     OK(dcf_tb_open_stream(t, to.data, GENEROUS_MS, &stream));
     OK(dcf_tb_stream_peer(stream, text, sizeof text, &n));
     OK(dcf_tb_stream_fd(stream, &fd));
+    void *own = NULL;
+    OK(dcf_tb_stream_set_user_data(stream, &own));
+    OK(dcf_tb_stream_user_data(stream, &own));
+    CHECK(own == &own);
     dcf_tb_stream_stats stream_stats;
     stream_stats.struct_size = sizeof stream_stats;
     OK(dcf_tb_stream_get_stats(stream, &stream_stats));

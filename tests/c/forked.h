@@ -75,6 +75,10 @@ static inline void in_the_child(dcf_tb_transport t, dcf_tb_stream s)
     FORKED(dcf_tb_stream_finish(s));
     FORKED(dcf_tb_stream_peer(s, text, sizeof text, &n));
     FORKED(dcf_tb_stream_fd(s, &fd));
+    void *own = NULL;
+    FORKED(dcf_tb_stream_set_user_data(s, &own));
+    FORKED(dcf_tb_stream_user_data(s, &own));
+    CHECK(own == NULL);
     dcf_tb_stream_stats stream_stats;
     stream_stats.struct_size = sizeof stream_stats;
     FORKED(dcf_tb_stream_get_stats(s, &stream_stats));

@@ -65,6 +65,10 @@ static void no_stream(dcf_tb_stream s)
     REFUSED(dcf_tb_stream_close(s));
     REFUSED(dcf_tb_stream_peer(s, text, sizeof text, &count));
     REFUSED(dcf_tb_stream_fd(s, &fd));
+    void *own = text;
+    REFUSED(dcf_tb_stream_set_user_data(s, NULL));
+    REFUSED(dcf_tb_stream_user_data(s, &own));
+    CHECK(own == text);
     dcf_tb_stream_stats stats;
     stats.struct_size = sizeof stats;
     REFUSED(dcf_tb_stream_get_stats(s, &stats));

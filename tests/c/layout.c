@@ -227,6 +227,8 @@ dcf_tb_status dcf_tb_stream_close(dcf_tb_stream);
 dcf_tb_status dcf_tb_stream_peer(dcf_tb_stream, char *buf, size_t cap, size_t *len);
 dcf_tb_status dcf_tb_stream_fd(dcf_tb_stream, int32_t *fd);
 dcf_tb_status dcf_tb_stream_detach(dcf_tb_stream, int32_t *fd);
+dcf_tb_status dcf_tb_stream_set_user_data(dcf_tb_stream, void *user_data);
+dcf_tb_status dcf_tb_stream_user_data(dcf_tb_stream, void **user_data);
 dcf_tb_status dcf_tb_measure_rtt(dcf_tb_transport, const char *peer, uint32_t timeout_ms,
     uint64_t *rtt_ns);
 dcf_tb_status dcf_tb_ping(dcf_tb_transport, const char *peer, uint32_t count,

@@ -91,6 +91,7 @@ static void streams(dcf_tb_transport t)
     NULL_POINTER(dcf_tb_stream_peer(s, NULL, 80, &count));
     NULL_POINTER(dcf_tb_stream_peer(s, name, sizeof name, NULL));
     NULL_POINTER(dcf_tb_stream_fd(s, NULL));
+    NULL_POINTER(dcf_tb_stream_user_data(s, NULL));
     NULL_POINTER(dcf_tb_stream_get_stats(s, NULL));
     NULL_POINTER(dcf_tb_stream_detach(s, NULL));
 

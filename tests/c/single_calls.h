@@ -211,6 +211,9 @@ static dcf_tb_status in_facts(void)
     OK(dcf_tb_interface(t, name, sizeof name, &length));
     OK(dcf_tb_stream_peer(pair.near_end, (char *)data, sizeof data, &length));
     OK(dcf_tb_stream_fd(pair.near_end, &fd));
+    void *own;
+    OK(dcf_tb_stream_set_user_data(pair.near_end, data));
+    OK(dcf_tb_stream_user_data(pair.near_end, &own));
     dcf_tb_stream_stats figures;
     figures.struct_size = sizeof figures;
     OK(dcf_tb_stream_get_stats(pair.near_end, &figures));

@@ -263,6 +263,19 @@ void streams()
     near.writev(slices, 1, generous);
     CHECK(fails(DCF_TB_ERR_TIMEOUT, [&] { far.read_exact(exact, 3, ms(100)); }).done() == 2);
 
+    TOPIC("a pointer of the program's own stays with the handle");
+    struct session {
+        int number;
+    } mine{7};
+    CHECK(near.user_data() == nullptr);
+    near.set_user_data(&mine);
+    dcf_tb::stream moved = std::move(near);
+    CHECK(moved.user_data() == &mine && moved.user_data_as<session>()->number == 7);
+    fails(DCF_TB_ERR_INVALID_HANDLE, [&] { near.set_user_data(&mine); });
+    near = std::move(moved);
+    near.set_user_data(nullptr);
+    CHECK(near.user_data_as<session>() == nullptr);
+
     TOPIC("statistics of a stream");
     auto figures = near.stats();
     CHECK(figures.connected == 1 && figures.bytes_sent == 7 && figures.writes == 2 && figures.rtt_ns > 0);

@@ -161,3 +161,17 @@ fn a_stream_tells_what_it_did_and_how_its_connection_is() {
         (false, 6)
     );
 }
+
+#[test]
+fn a_stream_has_a_number_of_its_own() {
+    let a = start(loopback());
+    let mut ids = std::collections::BTreeSet::new();
+    for _ in 0..20 {
+        let [near, far] = connect(&a, &a);
+        assert_eq!(near.id(), near.clone().id());
+        assert!(ids.insert(near.id()) && ids.insert(far.id()), "{ids:?}");
+        let id = near.id();
+        near.close();
+        assert_eq!(near.id(), id);
+    }
+}

@@ -103,6 +103,10 @@
   "The stream's descriptor, which stays the library's.")
 (define-function %stream-detach status ((stream handle) (fd :pointer))
   "Takes the stream's descriptor out of the library.")
+(define-function %stream-set-user-data status ((stream handle) (user-data :pointer))
+  "Keeps a pointer of the program's own beside a stream.")
+(define-function %stream-user-data status ((stream handle) (user-data :pointer))
+  "The pointer that the program keeps beside a stream.")
 (define-function %stream-send-file status
     ((stream handle) (fd :int32) (offset :uint64) (count :uint64) (timeout-ms :uint32)
      (sent :pointer))

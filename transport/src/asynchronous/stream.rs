@@ -145,6 +145,11 @@ impl AsyncDataStream {
         self.get_ref().peer_address()
     }
 
+    /// The same number as [`DataStream::id`].
+    pub fn id(&self) -> u64 {
+        self.get_ref().id()
+    }
+
     /// What this stream has done, and the state of its connection, as [`DataStream::stats`].
     pub fn stats(&self) -> StreamStats {
         self.get_ref().stats()

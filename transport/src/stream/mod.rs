@@ -145,6 +145,13 @@ impl DataStream {
         &self.shared.transport
     }
 
+    /// A number that this stream has for its whole life, and no other stream of its transport ever has.
+    /// Clones have the same, so it can be the key of a map in which a program keeps what belongs to its
+    /// streams. (The C interface has a pointer for that. A safe one here would be a map, too.)
+    pub fn id(&self) -> u64 {
+        self.shared.id()
+    }
+
     /// What this stream has done, and the state of its connection. Never blocks; a stream that was closed, or
     /// whose connection broke, still tells.
     pub fn stats(&self) -> StreamStats {
