@@ -6,12 +6,13 @@ use std::process::{Command, Stdio};
 use std::{env, fs};
 
 /// What the header is made of, in its order.
-const SOURCES: [&str; 14] = [
+const SOURCES: [&str; 15] = [
     "types",
     "status",
     "last_error",
     "config",
     "life",
+    "options",
     "callbacks",
     "to_socket",
     "control",

@@ -309,6 +309,60 @@
 #define DCF_TB_ERR_PANIC 0xFFFF
 
 /**
+ * Option: `log_level`, one of `DCF_TB_LOG_*`.
+ */
+#define DCF_TB_OPTION_LOG_LEVEL 1
+
+/**
+ * Option: `busy_poll_us`. Waits that have begun are not changed.
+ */
+#define DCF_TB_OPTION_BUSY_POLL_US 2
+
+/**
+ * Option: `receive_queue`. With fewer messages than are kept now those stay, and new ones are dropped
+ * and counted until there is room.
+ */
+#define DCF_TB_OPTION_RECEIVE_QUEUE 3
+
+/**
+ * Option: `receive_queue_bytes`, likewise.
+ */
+#define DCF_TB_OPTION_RECEIVE_QUEUE_BYTES 4
+
+/**
+ * Option: `max_streams`. With fewer than are open now those stay open, and new ones are refused until
+ * enough have closed.
+ */
+#define DCF_TB_OPTION_MAX_STREAMS 5
+
+/**
+ * Option: `max_silent_streams`. With fewer than there are now those stay, and each new one makes the
+ * oldest give way or is refused. After 0, no limit, those that are silent now count as well.
+ */
+#define DCF_TB_OPTION_MAX_SILENT_STREAMS 6
+
+/**
+ * Option: `silent_after_ms`. It holds for the streams that are silent now, too.
+ */
+#define DCF_TB_OPTION_SILENT_AFTER_MS 7
+
+/**
+ * Option: `connect_timeout_ms`. Calls that have begun are not changed.
+ */
+#define DCF_TB_OPTION_CONNECT_TIMEOUT_MS 8
+
+/**
+ * Option: `allow_any_source`. Streams that are open stay open.
+ */
+#define DCF_TB_OPTION_ALLOW_ANY_SOURCE 9
+
+/**
+ * Option: `stream_dead_after_ms`, of streams that are opened or accepted next. More than 2147483647 is as
+ * much as that.
+ */
+#define DCF_TB_OPTION_STREAM_DEAD_AFTER_MS 10
+
+/**
  * What a call came to: one of `DCF_TB_OK` to `DCF_TB_ERR_PANIC`. The numbers are those of DCF's own
  * `DCFError` table.
  */
@@ -380,7 +434,8 @@ typedef void (*dcf_tb_closed_callback)(void *user_data);
  * should differ: later versions of this header may append members.
  *
  * `dcf_tb_init` reads it and what it points to during the call only. In the members that are
- * booleans every number but 0 means yes.
+ * booleans every number but 0 means yes. What has a `DCF_TB_OPTION_*` can change later, by
+ * `dcf_tb_set_option`.
  */
 typedef struct dcf_tb_config {
     /**
@@ -1085,6 +1140,51 @@ dcf_tb_status dcf_tb_ports(dcf_tb_transport transport, uint16_t *control_port, u
 dcf_tb_status dcf_tb_wait_link(dcf_tb_transport transport,
                                int32_t up,
                                uint32_t timeout_ms);
+
+/**
+ * Changes a setting of a transport that runs. It holds at once, on all threads, for what begins after
+ * it, and ends nothing that goes on: where a limit is now below what is in use, that stays, and newcomers
+ * are refused until there is room. No lock is taken that traffic takes.
+ *
+ * The settings without a `DCF_TB_OPTION_*` belong to the sockets or to their threads (`dcf_tb_config` has
+ * them all) and are fixed when the transport starts: to change one, close it and start another. The
+ * callbacks have functions of their own.
+ *
+ * - `transport`: the handle.
+ * - `option`: one of `DCF_TB_OPTION_*`: which one.
+ * - `value`: the new value, in the unit and the range of the member of `dcf_tb_config`. A boolean is yes
+ *   with every number but 0.
+ *
+ * Ownership: nothing changes hands.
+ * Blocks: never.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_CONFIG_INVALID   a value that `dcf_tb_init` would refuse, or an option that this version
+ *                               does not know: the text quotes it
+ */
+dcf_tb_status dcf_tb_set_option(dcf_tb_transport transport,
+                                int32_t option,
+                                uint64_t value);
+
+/**
+ * The value that a setting of a transport has now.
+ *
+ * - `transport`: the handle.
+ * - `option`: one of `DCF_TB_OPTION_*`: which one.
+ * - `value`: gets it.
+ *
+ * Ownership: nothing changes hands.
+ * Blocks: never.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_NULL_POINTER     `value` is NULL
+ *   DCF_TB_ERR_CONFIG_INVALID   an option that this version does not know: the text quotes it
+ */
+dcf_tb_status dcf_tb_get_option(dcf_tb_transport transport, int32_t option, uint64_t *value);
 
 /**
  * Sets, replaces or (NULL) removes the message callback.

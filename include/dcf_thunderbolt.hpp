@@ -277,6 +277,17 @@ public:
         return detail::came(dcf_tb_wait_link(handle_, up ? 1 : 0, detail::timeout(wait)));
     }
 
+    /** Changes a setting, one of DCF_TB_OPTION_*: at once, for what begins after it. */
+    void set_option(std::int32_t option, std::uint64_t value) const {
+        check(dcf_tb_set_option(handle_, option, value));
+    }
+    /** The value that it has now. */
+    std::uint64_t option(std::int32_t option) const {
+        std::uint64_t value = 0;
+        check(dcf_tb_get_option(handle_, option, &value));
+        return value;
+    }
+
     /** One datagram, whole or an error. */
     void send(peer_string peer, const void *data, std::size_t size) const {
         check(dcf_tb_send(handle_, peer.c_str(), detail::bytes(data), size));

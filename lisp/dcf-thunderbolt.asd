@@ -31,6 +31,7 @@
                (:file "round-trips")
                (:file "statistics")
                (:file "opening")
+               (:file "settings")
                (:file "image"))
   :in-order-to ((test-op (test-op "dcf-thunderbolt/tests"))))
 

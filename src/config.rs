@@ -1,6 +1,7 @@
 //! The configuration: its defaults, and how it becomes a builder.
 
 use std::ffi::{c_char, c_void, CStr};
+use std::fmt;
 use std::mem::{offset_of, size_of};
 use std::time::Duration;
 
@@ -17,7 +18,8 @@ use crate::types::*;
 /// should differ: later versions of this header may append members.
 ///
 /// `dcf_tb_init` reads it and what it points to during the call only. In the members that are
-/// booleans every number but 0 means yes.
+/// booleans every number but 0 means yes. What has a `DCF_TB_OPTION_*` can change later, by
+/// `dcf_tb_set_option`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[allow(non_camel_case_types)]
@@ -152,7 +154,7 @@ fn check_size(name: &str, size: usize) -> Result<(), Failure> {
 }
 
 #[cold]
-fn invalid(text: String) -> Failure {
+pub(crate) fn invalid(text: String) -> Failure {
     Failure::new(DCF_TB_ERR_CONFIG_INVALID, text)
 }
 
@@ -227,20 +229,6 @@ impl dcf_tb_config {
     pub(crate) unsafe fn builder(&self) -> Result<ThunderboltTransportBuilder, Failure> {
         // SAFETY: the caller's promise.
         let interface = unsafe { interface(self.interface_name) }?;
-        let bytes = |name, size: u64| {
-            usize::try_from(size).map_err(|_| invalid(format!("{name} is {size}: too large")))
-        };
-        let log_level = match self.log_level {
-            DCF_TB_LOG_DEBUG => LogLevel::Debug,
-            DCF_TB_LOG_INFO => LogLevel::Info,
-            DCF_TB_LOG_WARN => LogLevel::Warn,
-            DCF_TB_LOG_ERROR => LogLevel::Error,
-            level => {
-                return Err(invalid(format!(
-                    "log_level is {level}: it is 1 to 4, DCF_TB_LOG_DEBUG to DCF_TB_LOG_ERROR"
-                )))
-            }
-        };
         Ok(ThunderboltTransportBuilder::new()
             .interface(interface)
             .control_port(self.control_port)
@@ -258,7 +246,27 @@ impl dcf_tb_config {
             .silent_after(Duration::from_millis(self.silent_after_ms.into()))
             .connect_timeout(Duration::from_millis(self.connect_timeout_ms.into()))
             .stream_dead_after(Duration::from_millis(self.stream_dead_after_ms.into()))
-            .log_level(log_level))
+            .log_level(log_level(self.log_level)?))
+    }
+}
+
+/// A number of bytes that memory can have.
+pub(crate) fn bytes(name: &str, size: u64) -> Result<usize, Failure> {
+    usize::try_from(size).map_err(|_| invalid(format!("{name} is {size}: too large")))
+}
+
+/// The level that is one of `DCF_TB_LOG_*`.
+pub(crate) fn log_level(
+    level: impl TryInto<i32> + fmt::Display + Copy,
+) -> Result<LogLevel, Failure> {
+    match level.try_into() {
+        Ok(DCF_TB_LOG_DEBUG) => Ok(LogLevel::Debug),
+        Ok(DCF_TB_LOG_INFO) => Ok(LogLevel::Info),
+        Ok(DCF_TB_LOG_WARN) => Ok(LogLevel::Warn),
+        Ok(DCF_TB_LOG_ERROR) => Ok(LogLevel::Error),
+        _ => Err(invalid(format!(
+            "log_level is {level}: it is 1 to 4, DCF_TB_LOG_DEBUG to DCF_TB_LOG_ERROR"
+        ))),
     }
 }
 

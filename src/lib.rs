@@ -20,6 +20,7 @@ mod life;
 mod live;
 #[cfg(all(test, loom))]
 mod models;
+mod options;
 mod output;
 #[cfg(feature = "plugin")]
 mod plugin;
@@ -46,6 +47,7 @@ pub mod fuzzing {
     pub use crate::control::*;
     pub use crate::last_error::*;
     pub use crate::life::*;
+    pub use crate::options::*;
     pub use crate::rtt::*;
     pub use crate::stats::*;
     pub use crate::status::*;

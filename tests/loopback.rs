@@ -34,6 +34,8 @@ in_every_dialect! {
     life;
     /// Structs of other sizes, and settings that are refused.
     config;
+    /// Settings that change while a transport runs: values, refusals, limits below what is in use.
+    options;
     /// Status texts and the thread's last error.
     status;
     /// NULL where a pointer is needed, in every function.

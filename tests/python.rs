@@ -207,6 +207,60 @@ with tb.Transport(interface_name='lo', control_port=0, data_port=0) as transport
     assert_eq!(printed.trim(), "4 4 b'rest'");
 }
 
+/// Settings that change while a transport runs, and those that do not.
+#[test]
+fn settings_change() {
+    let program = "
+import dcf_thunderbolt as tb
+with tb.Transport(interface_name='lo', control_port=0, data_port=0) as transport:
+    assert transport.setting('max_streams') == 1024
+    transport.set(max_streams=0, log_level=1, allow_any_source=True)
+    assert [transport.setting(name) for name in ('max_streams', 'log_level', 'allow_any_source')] == [0, 1, 1]
+    for name, value in ('max_streams', 1 << 32), ('log_level', 5), ('log_level', -1), ('control_port', 7), ('size', 7):
+        try:
+            transport.set(**{name: value})
+        except Exception as error:
+            print(f'{type(error).__name__}: {error}')
+";
+    let printed = python(&Host::alone(), &["-c", program]).finish();
+    let lines: Vec<&str> = printed.lines().collect();
+    let expected = [
+        (
+            "Error: ",
+            "max_streams is 4294967296: it is at most 4294967295",
+        ),
+        ("Error: ", "log_level is 5: it is 1 to 4"),
+        ("ValueError: ", "log_level is -1"),
+        (
+            "TypeError: ",
+            "cannot set control_port to 7: it is fixed when a transport starts",
+        ),
+        ("TypeError: ", "cannot set size to 7: it is no setting"),
+    ];
+    assert_eq!(lines.len(), expected.len(), "{printed}");
+    for (line, (kind, text)) in lines.iter().zip(expected) {
+        assert!(line.starts_with(kind) && line.contains(text), "{line}");
+    }
+}
+
+/// `OPTIONS` has the numbers of the header.
+#[test]
+fn options_have_the_numbers_of_the_header() {
+    let program = "
+import dcf_thunderbolt as tb
+for name, number in tb.OPTIONS.items():
+    print(f'#define DCF_TB_OPTION_{name.upper()} {number}')
+";
+    let printed = python(&Host::alone(), &["-c", program]).finish();
+    let header = package_root().join("include/dcf_thunderbolt.h");
+    let header = fs::read_to_string(header).expect("our own file");
+    let lines = header.lines();
+    let in_c: Vec<&str> = lines
+        .filter(|line| line.starts_with("#define DCF_TB_OPTION_"))
+        .collect();
+    assert_eq!(printed.lines().collect::<Vec<_>>(), in_c);
+}
+
 /// A write that timed out, a ping without an answer, and more peers than were asked for.
 #[test]
 fn errors_keep_what_was_done() {

@@ -27,6 +27,7 @@ clean! {
     messages
     nothing_lost
     nulls
+    options
     pieces
     reasons
     rtt

@@ -107,6 +107,19 @@ class Config(ctypes.Structure):
     ]
 
 
+# What can change while a transport runs: the numbers of DCF_TB_OPTION_*.
+OPTIONS = {
+    name: number
+    for number, name in enumerate(
+        (
+            "log_level busy_poll_us receive_queue receive_queue_bytes max_streams max_silent_streams silent_after_ms "
+            "connect_timeout_ms allow_any_source stream_dead_after_ms"
+        ).split(),
+        start=1,
+    )
+}
+
+
 class Rtt(ctypes.Structure):
     """dcf_tb_rtt: what a series of pings came to."""
 
@@ -169,6 +182,8 @@ def _load():
         "config_init": [POINTER(Config), c_size_t],
         "init": [POINTER(Config), POINTER(c_uint64)],
         "close": [c_uint64],
+        "set_option": [c_uint64, c_int32, c_uint64],
+        "get_option": [c_uint64, c_int32, POINTER(c_uint64)],
         "ports": [c_uint64, POINTER(c_uint16), POINTER(c_uint16)],
         "wait_link": [c_uint64, c_int32, _timeout_ms],
         "send": [c_uint64, _Peer, c_void_p, c_size_t],
@@ -290,6 +305,22 @@ class Transport:
     def wait_link(self, up=True, timeout_ms=WAIT_FOREVER):
         """Waits until the link is up, or with `up=False` until it is down."""
         _call("wait_link", self._handle, bool(up), timeout_ms)
+
+    def set(self, **settings):
+        """Changes settings while it runs, one after another: those in OPTIONS, named as in Config. They hold at once
+        for what begins afterwards. The others are fixed when it starts."""
+        kinds = dict(Config._fields_)
+        for name, value in settings.items():
+            if name not in OPTIONS:
+                known = "is fixed when a transport starts" if name in kinds else "is no setting"
+                raise TypeError(f"cannot set {name} to {value!r}: it {known}")
+            _call("set_option", self._handle, OPTIONS[name], _integer(c_uint64, value, name))
+
+    def setting(self, name):
+        """The value that one of OPTIONS has now."""
+        value = c_uint64()
+        _call("get_option", self._handle, OPTIONS[name], byref(value))
+        return value.value
 
     def send(self, peer, message):
         """Sends one message: a datagram, which may be lost."""

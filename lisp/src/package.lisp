@@ -19,7 +19,7 @@ function may be called from any thread. Failures are conditions under DCF-THUNDE
    ;; transports
    #:transport #:open-transport #:close-transport #:with-transport #:transport-open-p
    #:transport-interface #:transport-ports #:transport-event-descriptor #:transport-link-up-p
-   #:wait-link
+   #:wait-link #:transport-setting
    #:give-up
    ;; control messages
    #:send-message #:send-messages #:receive-message #:receive-messages

@@ -7,7 +7,7 @@ use crate::page::Page;
 const OVERVIEW: &str = "dcf_thunderbolt";
 
 /// Name, title, and what is declared there.
-const PAGES: [(&str, &str, &[&str]); 9] = [
+const PAGES: [(&str, &str, &[&str]); 10] = [
     (
         OVERVIEW,
         "messages, streams and round trips over a Thunderbolt/USB4 cable",
@@ -47,6 +47,24 @@ const PAGES: [(&str, &str, &[&str]); 9] = [
             "dcf_tb_ports",
             "dcf_tb_wait_link",
             "dcf_tb_config",
+        ],
+    ),
+    (
+        "dcf_tb_options",
+        "settings that change while a transport runs",
+        &[
+            "dcf_tb_set_option",
+            "dcf_tb_get_option",
+            "DCF_TB_OPTION_LOG_LEVEL",
+            "DCF_TB_OPTION_BUSY_POLL_US",
+            "DCF_TB_OPTION_RECEIVE_QUEUE",
+            "DCF_TB_OPTION_RECEIVE_QUEUE_BYTES",
+            "DCF_TB_OPTION_MAX_STREAMS",
+            "DCF_TB_OPTION_MAX_SILENT_STREAMS",
+            "DCF_TB_OPTION_SILENT_AFTER_MS",
+            "DCF_TB_OPTION_CONNECT_TIMEOUT_MS",
+            "DCF_TB_OPTION_ALLOW_ANY_SOURCE",
+            "DCF_TB_OPTION_STREAM_DEAD_AFTER_MS",
         ],
     ),
     (

@@ -60,6 +60,9 @@ static inline void every_call(dcf_tb_transport t, dcf_tb_transport other,
     OK(dcf_tb_is_running(t, &running));
     OK(dcf_tb_interface(t, text, sizeof text, &n));
     OK(dcf_tb_ports(t, &control, &data));
+    OK(dcf_tb_get_option(t, DCF_TB_OPTION_MAX_STREAMS, &big));
+    OK(dcf_tb_set_option(t, DCF_TB_OPTION_MAX_STREAMS, big));
+    OK(dcf_tb_set_option(t, DCF_TB_OPTION_BUSY_POLL_US, 50));
     OK(dcf_tb_event_fd(t, &fd));
     OK(dcf_tb_wait_link(t, 1, GENEROUS_MS));
     ACCEPTABLE(dcf_tb_wait_link(t, 0, 1));

@@ -54,6 +54,8 @@ static inline void in_the_child(dcf_tb_transport t, dcf_tb_stream s)
     FORKED(dcf_tb_ports(t, &control, &data));
     FORKED(dcf_tb_wait_link(t, 0, DCF_TB_WAIT_FOREVER));
     FORKED(dcf_tb_wait_link(t, 2, 0));
+    FORKED(dcf_tb_set_option(t, DCF_TB_OPTION_LOG_LEVEL, 1));
+    FORKED(dcf_tb_get_option(t, DCF_TB_OPTION_LOG_LEVEL, &big));
     FORKED(dcf_tb_set_message_callback(t, on_message, NULL));
     FORKED(dcf_tb_set_stream_callback(t, on_stream, NULL));
     FORKED(dcf_tb_set_log_callback(t, on_log, NULL));

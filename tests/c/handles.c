@@ -26,6 +26,8 @@ static void no_transport(dcf_tb_transport t)
     REFUSED(dcf_tb_interface(t, text, sizeof text, &count));
     REFUSED(dcf_tb_ports(t, &control, &data));
     REFUSED(dcf_tb_wait_link(t, 1, 10));
+    REFUSED(dcf_tb_set_option(t, DCF_TB_OPTION_LOG_LEVEL, 99));
+    REFUSED(dcf_tb_get_option(t, 99, &rtt));
     REFUSED(dcf_tb_set_message_callback(t, on_message, NULL));
     REFUSED(dcf_tb_set_stream_callback(t, on_stream, NULL));
     REFUSED(dcf_tb_set_log_callback(t, on_log, NULL));

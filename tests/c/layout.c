@@ -53,6 +53,16 @@ ASSERT(DCF_TB_LOG_DEBUG == 1);
 ASSERT(DCF_TB_LOG_INFO == 2);
 ASSERT(DCF_TB_LOG_WARN == 3);
 ASSERT(DCF_TB_LOG_ERROR == 4);
+ASSERT(DCF_TB_OPTION_LOG_LEVEL == 1);
+ASSERT(DCF_TB_OPTION_BUSY_POLL_US == 2);
+ASSERT(DCF_TB_OPTION_RECEIVE_QUEUE == 3);
+ASSERT(DCF_TB_OPTION_RECEIVE_QUEUE_BYTES == 4);
+ASSERT(DCF_TB_OPTION_MAX_STREAMS == 5);
+ASSERT(DCF_TB_OPTION_MAX_SILENT_STREAMS == 6);
+ASSERT(DCF_TB_OPTION_SILENT_AFTER_MS == 7);
+ASSERT(DCF_TB_OPTION_CONNECT_TIMEOUT_MS == 8);
+ASSERT(DCF_TB_OPTION_ALLOW_ANY_SOURCE == 9);
+ASSERT(DCF_TB_OPTION_STREAM_DEAD_AFTER_MS == 10);
 
 ASSERT(sizeof(dcf_tb_status) == 4 && (dcf_tb_status)-1 < 0);
 ASSERT(sizeof(dcf_tb_transport) == 8 && (dcf_tb_transport)-1 > 0);
@@ -192,6 +202,8 @@ dcf_tb_status dcf_tb_is_running(dcf_tb_transport transport, uint8_t *running);
 dcf_tb_status dcf_tb_interface(dcf_tb_transport transport, char *buf, size_t cap, size_t *len);
 dcf_tb_status dcf_tb_ports(dcf_tb_transport transport, uint16_t *control_port, uint16_t *data_port);
 dcf_tb_status dcf_tb_wait_link(dcf_tb_transport transport, int32_t up, uint32_t timeout_ms);
+dcf_tb_status dcf_tb_set_option(dcf_tb_transport, int32_t option, uint64_t value);
+dcf_tb_status dcf_tb_get_option(dcf_tb_transport, int32_t option, uint64_t *value);
 dcf_tb_status dcf_tb_set_message_callback(dcf_tb_transport, dcf_tb_message_callback,
     void *user_data);
 dcf_tb_status dcf_tb_set_stream_callback(dcf_tb_transport, dcf_tb_stream_callback, void *user_data);

@@ -124,6 +124,7 @@ static void the_rest(dcf_tb_transport t)
     NULL_POINTER(dcf_tb_discover_first(t, 0, NULL, 1, &count));
     NULL_POINTER(dcf_tb_discover_first(t, 0, &peer, 1, NULL));
     NULL_POINTER(dcf_tb_get_stats(t, NULL));
+    NULL_POINTER(dcf_tb_get_option(t, DCF_TB_OPTION_LOG_LEVEL, NULL));
     OK(dcf_tb_discover(t, 1, NULL, 0, &count));
     CHECK(count == 0);
 }

@@ -206,6 +206,9 @@ static dcf_tb_status in_facts(void)
     stats.struct_size = sizeof stats;
     OK(dcf_tb_get_stats(t, &stats));
     OK(dcf_tb_reset_stats(t));
+    uint64_t streams;
+    OK(dcf_tb_get_option(t, DCF_TB_OPTION_MAX_STREAMS, &streams));
+    OK(dcf_tb_set_option(t, DCF_TB_OPTION_MAX_STREAMS, streams));
     OK(dcf_tb_is_running(t, &running));
     OK(dcf_tb_ports(t, &control, &port));
     OK(dcf_tb_interface(t, name, sizeof name, &length));

@@ -73,6 +73,34 @@ static void allowed(void)
     OK(dcf_tb_close(t));
 }
 
+static void changed(void)
+{
+    TOPIC("allow_any_source changes while the transport runs; a stream that is open stays");
+    dcf_tb_transport t = start_on_loopback();
+    struct sockaddr_in6 control = raw_address("::1", control_port(t));
+    struct sockaddr_in6 data = raw_address("::1", data_port(t));
+    int outside = raw_socket(SOCK_DGRAM, "fd00::5", 0);
+    raw_send(outside, "one", 3, control);
+    EVENTUALLY(stats_of(t).rejected == 1);
+    OK(dcf_tb_set_option(t, DCF_TB_OPTION_ALLOW_ANY_SOURCE, 1));
+    raw_send(outside, "two", 3, control);
+    expect_text(t, "two");
+    int connection = raw_socket(SOCK_STREAM, "fd00::5", 0);
+    dcf_tb_stream stream = 0;
+    CHECK(connect(connection, (struct sockaddr *)&data, sizeof data) == 0);
+    OK(dcf_tb_accept(t, GENEROUS_MS, &stream));
+    OK(dcf_tb_set_option(t, DCF_TB_OPTION_ALLOW_ANY_SOURCE, 0));
+    raw_send(outside, "three", 5, control);
+    EVENTUALLY(stats_of(t).rejected == 2);
+    char text[4];
+    CHECK(send(connection, "four", 4, 0) == 4);
+    read_exactly(stream, text, 4);
+    CHECK(memcmp(text, "four", 4) == 0);
+    OK(dcf_tb_close(t));
+    close(connection);
+    close(outside);
+}
+
 /* Answers one ping, from another address first if told so. */
 typedef struct answerer {
     int asked, other;
@@ -114,6 +142,7 @@ int main(void)
     dcf_tb_transport t = start_on_loopback();
     refused(t);
     allowed();
+    changed();
     pongs_from_elsewhere(t);
     OK(dcf_tb_close(t));
     return 0;

@@ -177,6 +177,12 @@ void messages()
 
     TOPIC("statistics");
     CHECK(transport.stats().messages_received == transport.stats().messages_sent);
+    TOPIC("settings that change");
+    CHECK(transport.option(DCF_TB_OPTION_MAX_STREAMS) == 1024);
+    transport.set_option(DCF_TB_OPTION_MAX_STREAMS, 1000);
+    CHECK(transport.option(DCF_TB_OPTION_MAX_STREAMS) == 1000);
+    fails(DCF_TB_ERR_CONFIG_INVALID, [&] { transport.set_option(DCF_TB_OPTION_LOG_LEVEL, 5); });
+
     transport.reset_stats();
     CHECK(transport.stats().messages_received == 0);
 }

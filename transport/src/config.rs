@@ -61,6 +61,11 @@ impl Default for ThunderboltConfig {
 /// The kernel takes no longer TCP_USER_TIMEOUT: an int of milliseconds, 24 days.
 pub(crate) const LONGEST_SILENCE: Duration = Duration::from_millis(i32::MAX as u64);
 
+/// A `stream_dead_after` that the kernel takes.
+pub(crate) fn longest_silence(time: Duration) -> Duration {
+    time.min(LONGEST_SILENCE)
+}
+
 /// Everything that `build` needs to know.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -280,7 +285,7 @@ impl ThunderboltTransportBuilder {
     /// days. A peer that does not read for longer, but whose kernel answers the probes of its
     /// window, is not dead.
     pub fn stream_dead_after(mut self, time: Duration) -> Self {
-        self.settings.stream_dead_after = time.min(LONGEST_SILENCE);
+        self.settings.stream_dead_after = longest_silence(time);
         self
     }
 

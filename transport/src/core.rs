@@ -21,6 +21,7 @@ use crate::heard::Heard;
 use crate::link::events::LinkEvents;
 use crate::link::watch::Watcher;
 use crate::link::Link;
+use crate::live::Live;
 use crate::log::{log, Logger};
 use crate::rtt::Rtt;
 use crate::spin::Spin;
@@ -36,7 +37,10 @@ use crate::weak::WeakTransport;
 
 /// Everything that the threads of one transport share.
 pub(crate) struct Core {
+    /// As the transport was started. What can change since is not read from here but where it is used, or
+    /// in `live`.
     pub settings: Settings,
+    pub live: Live,
     pub log: Logger,
     pub on_message: Slot<MessageHandler>,
     pub on_stream: Slot<StreamHandler>,
@@ -121,6 +125,11 @@ impl Core {
         } = builder;
         let no_event = |source| TransportError::from_os("cannot make an eventfd", source);
         Ok(Arc::new(Self {
+            live: Live::new(
+                settings.allow_any_source,
+                settings.connect_timeout,
+                settings.stream_dead_after,
+            ),
             log: Logger::new(settings.log_level, on_log),
             on_message: Slot::new(on_message),
             on_stream: Slot::new(on_stream),
@@ -358,9 +367,13 @@ impl Core {
         OwnPort::new(configured, self.streams.port(), "data_port")
     }
 
+    pub fn allows_any_source(&self) -> bool {
+        self.live.allow_any_source.load(Ordering::Relaxed)
+    }
+
     /// Whether this source is served.
     pub fn serves(&self, source: &std::net::Ipv6Addr) -> bool {
-        self.settings.allow_any_source || crate::address::is_local(source)
+        crate::address::is_local(source) || self.allows_any_source()
     }
 
     /// All counters since the start.

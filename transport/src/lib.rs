@@ -149,6 +149,7 @@ assert!(matches!(transport.recv(&mut buf).await, Err(TransportError::Shutdown)))
 mod address;
 #[cfg(feature = "async")]
 mod asynchronous;
+mod changes;
 mod config;
 mod control;
 mod core;
@@ -160,6 +161,7 @@ mod handlers;
 mod heard;
 mod kept;
 mod link;
+mod live;
 mod log;
 mod message;
 #[cfg(all(loom, test))]

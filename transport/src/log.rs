@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::handlers::{lock, LogHandler, Slot};
@@ -44,20 +45,33 @@ pub(crate) use log;
 
 /// The user's logger and the lowest level that it wants.
 pub(crate) struct Logger {
-    lowest: LogLevel,
+    /// The number of a [`LogLevel`].
+    lowest: AtomicU8,
     pub slot: Slot<LogHandler>,
 }
 
 impl Logger {
     pub fn new(lowest: LogLevel, handler: Option<LogHandler>) -> Self {
         Self {
-            lowest,
+            lowest: AtomicU8::new(lowest as u8),
             slot: Slot::new(handler),
         }
     }
 
     pub fn wants(&self, level: LogLevel) -> bool {
-        level >= self.lowest && self.slot.is_set()
+        level as u8 >= self.lowest.load(Ordering::Relaxed) && self.slot.is_set()
+    }
+
+    pub fn lowest(&self) -> LogLevel {
+        let number = self.lowest.load(Ordering::Relaxed);
+        [LogLevel::Debug, LogLevel::Info, LogLevel::Warn]
+            .into_iter()
+            .find(|level| *level as u8 == number)
+            .unwrap_or(LogLevel::Error)
+    }
+
+    pub fn set_lowest(&self, level: LogLevel) {
+        self.lowest.store(level as u8, Ordering::Relaxed);
     }
 
     /// Calls the logger, with no lock held. A record that arises inside the logger is dropped: it

@@ -11,6 +11,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::live::Time;
 use crate::sys::poll::Deadline;
 use crate::sys::thread::context_switches;
 
@@ -31,7 +32,7 @@ const LONGEST_REST: Duration = Duration::from_secs(10);
 
 /// Whether and how long to spin; one for each transport.
 pub(crate) struct Spin {
-    budget: Duration,
+    budget: Time,
     start: Instant,
     /// Whoever is waited for seems to run on the same core.
     one_core: AtomicBool,
@@ -43,12 +44,20 @@ pub(crate) struct Spin {
 impl Spin {
     pub fn new(budget: Duration) -> Self {
         Self {
-            budget,
+            budget: Time::new(budget),
             start: Instant::now(),
             one_core: AtomicBool::new(false),
             rests_until: AtomicU64::new(0),
             rest: AtomicU64::new(0),
         }
+    }
+
+    pub fn budget(&self) -> Duration {
+        self.budget.get()
+    }
+
+    pub fn set_budget(&self, budget: Duration) {
+        self.budget.set(budget);
     }
 
     /// Begins a wait that spins at first, if that pays at present.
@@ -57,8 +66,8 @@ impl Spin {
         let resting = self.since_start(now) < self.rests_until.load(Ordering::Relaxed);
         let budget = match deadline {
             Deadline::Now => Duration::ZERO,
-            Deadline::At(end) => self.budget.min(end.saturating_duration_since(now)),
-            Deadline::Never => self.budget,
+            Deadline::At(end) => self.budget().min(end.saturating_duration_since(now)),
+            Deadline::Never => self.budget(),
         };
         Spinning {
             spin: self,
@@ -141,7 +150,7 @@ impl Spinning<'_> {
         if self.spin.one_core.load(Ordering::Relaxed) != one_core {
             self.spin.one_core.store(one_core, Ordering::Relaxed);
         }
-        now.duration_since(self.since) <= self.spin.budget
+        now.duration_since(self.since) <= self.spin.budget()
     }
 
     fn judge(&mut self, took: Duration, now: Instant, switches_before: u64) {

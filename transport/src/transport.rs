@@ -231,7 +231,7 @@ impl ThunderboltTransport {
     ///
     /// Those of [`open_data_stream_timeout`](Self::open_data_stream_timeout).
     pub fn open_data_stream(&self, peer: &str) -> Result<DataStream> {
-        let timeout = self.core.settings.connect_timeout;
+        let timeout = self.connect_timeout();
         self.open_data_stream_timeout(peer, Some(timeout))
     }
 

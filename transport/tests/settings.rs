@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use testkit::GENEROUS;
-use thunderbolt_transport::{PingOptions, ThunderboltTransport};
+use thunderbolt_transport::{LogLevel, PingOptions, ThunderboltTransport, TransportError};
 
 use common::loopback;
 
@@ -79,4 +79,58 @@ fn ports_are_reserved_while_the_interface_is_absent() {
     transport.close();
     UdpSocket::bind(("::", control)).unwrap();
     TcpListener::bind(("::", data)).unwrap();
+}
+
+/// Each setting begins with what the builder was told, and becomes what is set, up to the ends of its range.
+macro_rules! changes {
+    ($transport:ident, $($set:ident $get:ident: $first:expr, $($then:expr),+;)*) => {$(
+        assert_eq!($transport.$get(), $first, stringify!($get));
+        for value in [$($then),+] {
+            $transport.$set(value);
+            assert_eq!($transport.$get(), value, stringify!($get));
+        }
+    )*};
+}
+
+#[test]
+fn settings_that_change_have_the_ranges_of_the_builder() {
+    let micros = Duration::from_micros;
+    let transport = loopback()
+        .log_level(LogLevel::Error)
+        .receive_queue(12)
+        .connect_timeout(Duration::MAX)
+        .build()
+        .unwrap();
+    let longest = Duration::from_nanos(u64::MAX);
+    changes! { transport,
+        set_log_level log_level: LogLevel::Error, LogLevel::Debug, LogLevel::Info, LogLevel::Warn, LogLevel::Error;
+        set_busy_poll busy_poll: micros(50), Duration::ZERO, longest, micros(7);
+        set_receive_queue receive_queue: 12, 0, usize::MAX, 100;
+        set_receive_queue_bytes receive_queue_bytes: 64 << 20, 0, usize::MAX;
+        set_max_streams max_streams: 1024, 0, u32::MAX;
+        set_max_silent_streams max_silent_streams: 1000, 0, u32::MAX, 0;
+        set_silent_after silent_after: Duration::from_secs(10), Duration::ZERO, Duration::MAX;
+        set_connect_timeout connect_timeout: longest, Duration::ZERO, GENEROUS;
+        set_stream_dead_after stream_dead_after: Duration::from_secs(10), Duration::ZERO, GENEROUS;
+        set_allow_any_source allow_any_source: false, true, false;
+    }
+    works(&transport);
+}
+
+#[test]
+fn a_limit_below_what_is_in_use_refuses_newcomers_and_ends_nothing() {
+    let transport = loopback().build().unwrap();
+    let mut near = transport.open_data_stream("::1").unwrap();
+    let mut far = transport.accept(Some(GENEROUS)).unwrap();
+    transport.set_max_streams(1);
+    let refused = transport.open_data_stream("::1");
+    assert!(matches!(
+        refused,
+        Err(TransportError::TooManyStreams { max: 1 })
+    ));
+    near.write_all(b"x").unwrap();
+    far.read_exact(&mut [0]).unwrap();
+    drop((near, far));
+    transport.set_max_streams(2);
+    works(&transport);
 }

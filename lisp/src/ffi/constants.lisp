@@ -11,7 +11,17 @@
   (+log-debug+ 1 "Log level: for those who look for a fault.")
   (+log-info+ 2 "Log level: what is worth knowing.")
   (+log-warn+ 3 "Log level: something is not as it should be, and the library goes on.")
-  (+log-error+ 4 "Log level: something failed."))
+  (+log-error+ 4 "Log level: something failed.")
+  (+option-log-level+ 1 "Option: log_level, one of +LOG-...+.")
+  (+option-busy-poll-us+ 2 "Option: busy_poll_us.")
+  (+option-receive-queue+ 3 "Option: receive_queue.")
+  (+option-receive-queue-bytes+ 4 "Option: receive_queue_bytes.")
+  (+option-max-streams+ 5 "Option: max_streams.")
+  (+option-max-silent-streams+ 6 "Option: max_silent_streams.")
+  (+option-silent-after-ms+ 7 "Option: silent_after_ms.")
+  (+option-connect-timeout-ms+ 8 "Option: connect_timeout_ms.")
+  (+option-allow-any-source+ 9 "Option: allow_any_source.")
+  (+option-stream-dead-after-ms+ 10 "Option: stream_dead_after_ms."))
 
 (define-constants
   (+ok+ #x0000 "Success.")

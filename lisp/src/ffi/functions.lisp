@@ -36,6 +36,10 @@
 
 ;;; callbacks: for the sake of completeness, the binding pulls
 
+(define-function %set-option status ((transport handle) (option :int32) (value :uint64))
+  "Changes a setting of a transport that runs.")
+(define-function %get-option status ((transport handle) (option :int32) (value :pointer))
+  "The value that a setting has now.")
 (define-function %set-message-callback status
     ((transport handle) (callback :pointer) (user-data :pointer))
   "Sets or removes the message callback, which must not be a Lisp function.")

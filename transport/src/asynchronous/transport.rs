@@ -156,7 +156,7 @@ impl AsyncTransport {
     ///
     /// Those of [`ThunderboltTransport::open_data_stream_timeout`].
     pub async fn open_data_stream(&self, peer: &str) -> Result<AsyncDataStream> {
-        let timeout = self.transport.core().settings.connect_timeout;
+        let timeout = self.transport.connect_timeout();
         self.open_data_stream_timeout(peer, Some(timeout)).await
     }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddrV6;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{OnceLock, PoisonError};
 
 use crate::error::{Result, TransportError};
@@ -46,9 +47,9 @@ pub(crate) struct Inbox {
     /// Made when somebody first asks for it.
     event: OnceLock<EventFd>,
     /// Messages that are kept at most.
-    limit: usize,
+    limit: AtomicUsize,
     /// Bytes that they may have together.
-    limit_bytes: usize,
+    limit_bytes: AtomicUsize,
 }
 
 /// Why a message was not queued.
@@ -79,9 +80,25 @@ impl Inbox {
             came: Condvar::new(),
             tasks: Tasks::default(),
             event: OnceLock::new(),
-            limit,
-            limit_bytes,
+            limit: AtomicUsize::new(limit),
+            limit_bytes: AtomicUsize::new(limit_bytes),
         }
+    }
+
+    pub fn limit(&self) -> usize {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    pub fn set_limit(&self, messages: usize) {
+        self.limit.store(messages, Ordering::Relaxed);
+    }
+
+    pub fn limit_bytes(&self) -> usize {
+        self.limit_bytes.load(Ordering::Relaxed)
+    }
+
+    pub fn set_limit_bytes(&self, bytes: usize) {
+        self.limit_bytes.store(bytes, Ordering::Relaxed);
     }
 
     /// Room for a batch of messages: one lock and one wake-up for all of them.
@@ -346,10 +363,10 @@ impl Filling<'_> {
         from: SocketAddrV6,
         sender: &SenderName,
     ) -> std::result::Result<(), NoRoom> {
-        if self.state.closed || self.state.messages.len() >= self.inbox.limit {
+        if self.state.closed || self.state.messages.len() >= self.inbox.limit() {
             return Err(NoRoom::Full);
         }
-        if self.state.bytes + data.len() > self.inbox.limit_bytes
+        if self.state.bytes + data.len() > self.inbox.limit_bytes()
             || self.state.messages.try_reserve(1).is_err()
         {
             return Err(NoRoom::Memory);

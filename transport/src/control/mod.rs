@@ -20,7 +20,6 @@ use std::time::{Duration, Instant};
 
 use socket2::Socket;
 
-use crate::config::Settings;
 use crate::error::{Result, TransportError};
 use crate::stats::{Counter, Counters};
 use crate::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
@@ -114,8 +113,12 @@ impl Control {
     }
 
     /// Binds sockets on `interface`, at the port of those before them (0: any free one).
-    pub fn bind(&self, interface: &str, settings: &Settings) -> Result<Sockets> {
-        let buffer_size = settings.config.buffer_size;
+    pub fn bind(
+        &self,
+        interface: &str,
+        buffer_size: usize,
+        busy_poll: Duration,
+    ) -> Result<Sockets> {
         let port = self.port();
         let socket =
             socket::udp(interface).map_err(|error| cannot_bind_device(interface, error))?;
@@ -132,8 +135,8 @@ impl Control {
         // It takes its send buffer's size from the control socket's.
         let outbound = lanes::outbound(&socket, interface)
             .map_err(|error| cannot_bind_port("UDP control", interface, self.port(), error))?;
-        if !settings.busy_poll.is_zero() {
-            socket::busy_poll(&socket, settings.busy_poll);
+        if !busy_poll.is_zero() {
+            socket::busy_poll(&socket, busy_poll);
         }
         Ok(Sockets {
             main: Arc::new(socket),

@@ -11,7 +11,7 @@ use std::os::unix::net::UnixDatagram;
 fn when_closing_returns_no_socket_is_in_use_and_none_is_made() {
     check(Some(3), || {
         let core = core(|settings| settings.control_port(0));
-        let sockets = core.control.bind("lo", &core.settings).unwrap();
+        let sockets = core.control.bind("lo", 1 << 20, Duration::ZERO).unwrap();
         core.control.open(sockets, || {});
         let sending = Arc::new(Presence::default());
         let threads = [false, true].map(|over_lane| {

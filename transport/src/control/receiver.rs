@@ -361,14 +361,14 @@ pub(crate) fn count_dropped(core: &Core, reason: DropReason<'_>, count: u64) {
             log_dropped(core, count, why);
         }
         DropReason::Full => {
-            let limit = core.settings.receive_queue;
+            let limit = core.inbox.limit();
             let hint = core.settings.hint(" (receive_queue)");
             let why = format_args!("the receive queue of {limit} messages is full{hint}");
             log_dropped(core, count, why);
         }
         DropReason::Memory => {
             core.counters.rare.dropped_memory.add(count);
-            let limit = core.settings.receive_queue_bytes;
+            let limit = core.inbox.limit_bytes();
             let hint = core.settings.hint(" (receive_queue_bytes)");
             let why =
                 format_args!("no memory for them: the receive queue may have {limit} bytes{hint}");

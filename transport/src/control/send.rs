@@ -105,7 +105,7 @@ impl Core {
 
     /// The error of a system call on a socket of the link.
     pub fn failed(&self, attempt: Attempt<'_>, action: String, error: io::Error) -> TransportError {
-        let any_source = self.settings.allow_any_source;
+        let any_source = self.allows_any_source();
         let error = self.link.failed(attempt, action, error, any_source);
         if self.link.is_doubted() {
             self.accept_wake.signal();

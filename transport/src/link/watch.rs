@@ -242,7 +242,8 @@ impl Watcher {
     /// a handler can answer the first message.
     fn bind(&mut self, core: &Core, interface: &Interface, set: fn(&Link, Current)) -> Result<()> {
         let name = &interface.name;
-        let control = core.control.bind(name, &core.settings)?;
+        let buffer_size = core.settings.config.buffer_size;
+        let control = core.control.bind(name, buffer_size, core.spin.budget())?;
         self.listener = Some(listener::open(core, name)?);
         let now = described(interface, LinkState::of(interface));
         core.control.open(control, || set(&core.link, now));

@@ -84,8 +84,9 @@ impl Port {
             socket::udp(&interface).map_err(|error| core.cannot_bind_device(&interface, error))?;
         // Where the kernel does not know it, drops of its queue are not told; nothing else changes.
         let _ = report::tell(&socket);
-        if !core.settings.busy_poll.is_zero() {
-            socket::busy_poll(&socket, core.settings.busy_poll);
+        let busy_poll = core.spin.budget();
+        if !busy_poll.is_zero() {
+            socket::busy_poll(&socket, busy_poll);
         }
         if let Some(peer) = &peer {
             let connected = socket.connect(&SockAddr::from(*peer));

@@ -79,7 +79,7 @@ impl Connecting<'_> {
         match stream.socket.take_error() {
             Ok(None) if stream.ended().is_some() => Err(stream.end_error()),
             // Only now: a SYN may be tried for as long as the caller waits.
-            Ok(None) => options::limit_silence(&stream.socket, &stream.core),
+            Ok(None) => options::limit_silence(&stream.socket, stream.dead_after),
             // The kernel gave up before the caller did.
             Ok(Some(error)) if error.raw_os_error() == Some(libc::ETIMEDOUT) => {
                 Err(self.too_long(Some(self.start.elapsed())))

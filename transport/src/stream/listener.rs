@@ -46,7 +46,7 @@ pub(crate) fn open(core: &Core, interface: &str) -> Result<Socket> {
     core.streams.set_paced(is_paced(&socket));
     // Accepted connections inherit these.
     configure(&socket, core)?;
-    limit_silence(&socket, core)?;
+    limit_silence(&socket, core.live.stream_dead_after.get())?;
     Ok(socket)
 }
 

@@ -19,6 +19,7 @@ use std::io::{self, IoSlice, Read, Write};
 use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddrV6};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,7 +36,7 @@ use crate::sys::{file, socket};
 use crate::{Counted, ThunderboltTransport};
 pub use figures::StreamStats;
 use files::Transfer;
-use options::configure;
+use options::{change_silence, configure};
 use registry::End;
 use shared::Shared;
 #[cfg(feature = "async")]
@@ -72,6 +73,11 @@ impl DataStream {
     ) -> Result<Self> {
         let stream = Self::new(core, id, socket, peer)?;
         stream.shared.figures.opened();
+        if core.live.dead_after_changed.load(Ordering::Acquire) {
+            let shared = &stream.shared;
+            let keep_alive = core.settings.config.tcp_keepalive;
+            change_silence(&shared.socket, shared.dead_after, keep_alive);
+        }
         core.streams.watch_silence(&stream.shared);
         core.heard.note(peer.ip(), Instant::now);
         core.counters.rare.connections_accepted.increment();

@@ -1,8 +1,9 @@
 //! Socket options of data streams.
 
+use std::io;
 use std::time::Duration;
 
-use socket2::{Socket, TcpKeepalive};
+use socket2::{Domain, Socket, TcpKeepalive, Type};
 
 use crate::control::enlarge_buffer;
 use crate::core::Core;
@@ -54,8 +55,7 @@ fn choose_congestion_control(socket: &Socket) {
 const LONGEST_KEEPALIVE: u64 = 32_767;
 
 /// Ends the stream when the peer leaves data unacknowledged for as long as is configured.
-pub(super) fn limit_silence(socket: &Socket, core: &Core) -> Result<()> {
-    let dead_after = core.settings.stream_dead_after;
+pub(super) fn limit_silence(socket: &Socket, dead_after: Duration) -> Result<()> {
     if dead_after.is_zero() {
         return Ok(());
     }
@@ -64,6 +64,28 @@ pub(super) fn limit_silence(socket: &Socket, core: &Core) -> Result<()> {
         .map_err(|source| {
             TransportError::socket_option("TCP_USER_TIMEOUT", dead_after.as_millis(), &source)
         })
+}
+
+/// Gives an accepted connection this limit in place of that of its listener. What fails stays as it is.
+pub(super) fn change_silence(socket: &Socket, dead_after: Duration, keep_alive: bool) {
+    let limit = Some(dead_after).filter(|time| !time.is_zero());
+    let _ = socket.set_tcp_user_timeout(limit);
+    if !keep_alive {
+        return;
+    }
+    let times = match limit {
+        Some(_) => Ok(keepalive(dead_after)),
+        None => system_keepalive(),
+    };
+    let _ = times.and_then(|times| socket.set_tcp_keepalive(&times));
+}
+
+/// The times of the system, which a new socket has.
+fn system_keepalive() -> io::Result<TcpKeepalive> {
+    let new = Socket::new(Domain::IPV6, Type::STREAM, None)?;
+    Ok(TcpKeepalive::new()
+        .with_time(new.tcp_keepalive_time()?)
+        .with_interval(new.tcp_keepalive_interval()?))
 }
 
 /// Sets what a data stream is configured to have, before it is connected.
@@ -75,7 +97,7 @@ pub(super) fn configure(socket: &Socket, core: &Core) -> Result<()> {
         let set = socket.set_tcp_nodelay(true);
         set.map_err(failed("TCP_NODELAY", &1))?;
     }
-    let dead_after = settings.stream_dead_after;
+    let dead_after = core.live.stream_dead_after.get();
     if settings.config.tcp_keepalive {
         let set = socket.set_tcp_keepalive(&keepalive(dead_after));
         set.map_err(failed("SO_KEEPALIVE", &1))?;

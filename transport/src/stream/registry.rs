@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use super::shared::Shared;
 use super::silent::Silent;
@@ -58,7 +60,7 @@ pub(crate) struct Streams {
     silent: Mutex<Silent>,
     /// Whether somebody looks after those that have data to send.
     pub watched: Watched,
-    limit: u32,
+    limit: AtomicU32,
     port: AtomicU16,
     /// Readable for a moment when threads that wait on streams are to look at their state again:
     /// in the poll set of each of them, so that not every stream needs a descriptor of its own.
@@ -88,7 +90,7 @@ impl Streams {
             open: Mutex::default(),
             silent: Mutex::new(Silent::new(max, after)),
             watched: Watched::default(),
-            limit: settings.max_streams,
+            limit: AtomicU32::new(settings.max_streams),
             port: AtomicU16::new(0),
             nudge: EventFd::new()?,
             nudging: Mutex::new(()),
@@ -114,6 +116,31 @@ impl Streams {
         self.paced.store(paced, Ordering::Relaxed);
     }
 
+    pub fn limit(&self) -> u32 {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    pub fn set_limit(&self, streams: u32) {
+        self.limit.store(streams, Ordering::Relaxed);
+    }
+
+    /// How many may be silent, and from when on they give way.
+    pub fn silent_limits(&self) -> (u32, Duration) {
+        lock(&self.silent).limits()
+    }
+
+    pub fn set_silent_after(&self, after: Duration) {
+        lock(&self.silent).set_after(after);
+    }
+
+    pub fn set_max_silent(&self, max: u32) {
+        // Under the lock all along: what is accepted meanwhile is watched afterwards.
+        let mut silent = lock(&self.silent);
+        if silent.set_max(max) {
+            self.each(|stream| silent.watch_again(stream));
+        }
+    }
+
     pub fn open(&self) -> usize {
         lock(&self.open).streams.len()
     }
@@ -124,8 +151,9 @@ impl Streams {
         if open.closed {
             return Err(TransportError::Shutdown);
         }
-        if open.streams.len() >= self.limit as usize {
-            return Err(TransportError::TooManyStreams { max: self.limit });
+        let max = self.limit();
+        if open.streams.len() >= max as usize {
+            return Err(TransportError::TooManyStreams { max });
         }
         memory::check("cannot have another stream")?;
         open.next_id += 1;
@@ -178,7 +206,7 @@ impl Streams {
     }
 
     /// Visits those that are open.
-    pub fn each(&self, mut visit: impl FnMut(&Shared)) {
+    pub fn each(&self, mut visit: impl FnMut(&Arc<Shared>)) {
         // A few at a time: it has to work without memory. Ending one, and dropping the last reference,
         // takes the lock again.
         let mut some = Vec::with_capacity(SOME);

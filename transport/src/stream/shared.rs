@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddrV6};
 use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use socket2::Socket;
@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     pub(super) peer: String,
     pub(super) address: SocketAddrV6,
     id: u64,
+    /// How long its peer may leave data unacknowledged; zero: as long as the system lets it.
+    pub(super) dead_after: Duration,
     /// 0 while it is open, else an [`End`].
     ended: AtomicU8,
     /// Its call to `connect` is not finished.
@@ -53,6 +55,8 @@ pub(crate) struct Shared {
     /// A conversation: what was read last was little and came soon, or little was written since. What
     /// comes next is worth spinning for.
     lively: AtomicBool,
+    /// When a peer opened it; never set on a stream that we opened.
+    silence_watched: OnceLock<Instant>,
     breakage: Breakage,
     pub(super) figures: Figures,
     pub(super) leftover: Leftover,
@@ -83,11 +87,13 @@ impl Shared {
             peer,
             address,
             id,
+            dead_after: core.live.stream_dead_after.get(),
             ended: AtomicU8::new(0),
             connecting: AtomicBool::new(false),
             users: AtomicU32::new(0),
             sleepers: AtomicU32::new(0),
             lively: AtomicBool::new(false),
+            silence_watched: OnceLock::new(),
             breakage: Breakage::default(),
             figures: Figures::default(),
             leftover: Leftover::default(),
@@ -438,6 +444,14 @@ impl MayBeSilent for Shared {
     fn is_silent(&self) -> bool {
         // What cannot be asked has ended.
         self.ended().is_none() && has_carried_data(&self.socket).is_ok_and(|any| !any)
+    }
+
+    fn watched_since(&self) -> Option<Instant> {
+        self.silence_watched.get().copied()
+    }
+
+    fn watch_since(&self, now: Instant) {
+        let _ = self.silence_watched.set(now);
     }
 }
 

@@ -17,6 +17,10 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 pub(super) trait MayBeSilent {
     /// Whether it is open and nothing was sent on it, either way.
     fn is_silent(&self) -> bool;
+    /// Since when, if it was opened by a peer and watched once, or would have been without a limit.
+    fn watched_since(&self) -> Option<Instant>;
+    /// From now on `watched_since` gives this.
+    fn watch_since(&self, now: Instant);
 }
 
 /// The accepted streams of which it is not known that they spoke, oldest first.
@@ -40,10 +44,39 @@ impl<T: MayBeSilent> Silent<T> {
         }
     }
 
+    pub fn limits(&self) -> (u32, Duration) {
+        (self.max as u32, self.after)
+    }
+
+    pub fn set_after(&mut self, after: Duration) {
+        self.after = after;
+    }
+
+    /// True when there was no limit, and there is one now: those that are silent are to be watched again,
+    /// oldest first.
+    pub fn set_max(&mut self, max: u32) -> bool {
+        let begins = self.max == 0 && max > 0;
+        self.max = max as usize;
+        if max == 0 {
+            self.streams.clear();
+        }
+        // Who was refused a moment ago may have room now.
+        self.looked_in_vain = None;
+        begins
+    }
+
     pub fn watch(&mut self, stream: &Arc<T>) {
+        let now = Instant::now();
+        stream.watch_since(now);
         if self.max > 0 {
-            self.streams
-                .push_back((Instant::now(), Arc::downgrade(stream)));
+            self.streams.push_back((now, Arc::downgrade(stream)));
+        }
+    }
+
+    /// Watches a stream that was accepted while there was no limit.
+    pub fn watch_again(&mut self, stream: &Arc<T>) {
+        if let Some(since) = stream.watched_since().filter(|_| stream.is_silent()) {
+            self.streams.push_back((since, Arc::downgrade(stream)));
         }
     }
 
@@ -88,13 +121,22 @@ impl<T: MayBeSilent> Silent<T> {
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::OnceLock;
 
     #[derive(Default)]
-    struct Stream(AtomicBool);
+    struct Stream(AtomicBool, OnceLock<Instant>);
 
     impl MayBeSilent for Stream {
         fn is_silent(&self) -> bool {
             !self.0.load(Ordering::Relaxed)
+        }
+
+        fn watched_since(&self) -> Option<Instant> {
+            self.1.get().copied()
+        }
+
+        fn watch_since(&self, now: Instant) {
+            let _ = self.1.set(now);
         }
     }
 
@@ -147,6 +189,41 @@ mod tests {
         assert!(is_full(&silent.make_room()));
         let later = Instant::now() + LOOK_AGAIN_AFTER;
         assert!(silent.make_room_at(later).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_limit_that_is_lowered_leaves_those_that_are_there() {
+        let (mut silent, streams) = full();
+        assert!(!silent.set_max(1));
+        let refused = silent.make_room();
+        assert!(matches!(
+            refused,
+            Err(TransportError::TooManySilentStreams { max: 1 })
+        ));
+        assert_eq!(silent.streams.len(), 3);
+        silent.set_after(Duration::ZERO);
+        let gave_way = silent.make_room().unwrap().unwrap();
+        assert!(Arc::ptr_eq(&gave_way, &streams[0]));
+        assert!(!silent.set_max(4));
+        assert!(silent.make_room().unwrap().is_none());
+    }
+
+    #[test]
+    fn after_no_limit_those_that_are_silent_count_again() {
+        let (mut silent, streams) = full();
+        assert!(!silent.set_max(0));
+        let later = Arc::new(Stream::default());
+        silent.watch(&later);
+        streams[1].0.store(true, Ordering::Relaxed);
+        // One that nobody watched: we opened it ourselves.
+        let own = Arc::new(Stream::default());
+        assert!(silent.set_max(3));
+        for stream in streams.iter().chain([&own, &later]) {
+            silent.watch_again(stream);
+        }
+        assert!(is_full(&silent.make_room()));
+        let gave_way = silent.make_room_at(Instant::now() + AFTER).unwrap();
+        assert!(Arc::ptr_eq(&gave_way.unwrap(), &streams[0]));
     }
 
     #[test]

@@ -50,21 +50,24 @@ pub(crate) struct Stalls {
 impl Stalls {
     /// Looks, when it is time to, and says when the next time is.
     pub fn look(&mut self, core: &Core) -> Deadline {
-        let dead_after = core.settings.stream_dead_after;
+        let dead_after = core.live.shortest_dead_after.get();
         if dead_after.is_zero() || !core.streams.watched.0.load(Ordering::SeqCst) {
             return Deadline::Never;
         }
         let now = Instant::now();
         let pause = (dead_after / LOOKS).max(SHORTEST);
         // What was written just now has all the time.
-        let next = *self.next_look.get_or_insert(now + pause);
+        let next = self
+            .next_look
+            .map_or(now + pause, |next| next.min(now + pause));
+        self.next_look = Some(next);
         if now < next {
             return Deadline::At(next);
         }
-        if !self.look_at_all(core, now) {
+        if !self.look_at_all(core, pause, now) {
             core.streams.watched.0.store(false, Ordering::SeqCst);
             // Something may have been written in between by who relied on being watched.
-            if !self.look_at_all(core, now) {
+            if !self.look_at_all(core, pause, now) {
                 self.next_look = None;
                 return Deadline::Never;
             }
@@ -75,13 +78,13 @@ impl Stalls {
     }
 
     /// Whether any stream has data to send.
-    fn look_at_all(&mut self, core: &Core, now: Instant) -> bool {
+    fn look_at_all(&mut self, core: &Core, pause: Duration, now: Instant) -> bool {
         // Those that have ended are not met again.
         let known = mem::take(&mut self.since);
         let mut any = false;
         core.streams.each(|stream| {
             let known = known.get(&stream.id()).copied();
-            any |= self.look_at(stream, known, core.settings.stream_dead_after, now);
+            any |= self.look_at(stream, known, pause, now);
         });
         any
     }
@@ -90,14 +93,18 @@ impl Stalls {
         &mut self,
         stream: &Shared,
         known: Option<Instant>,
-        dead_after: Duration,
+        pause: Duration,
         now: Instant,
     ) -> bool {
+        // The system decides.
+        if stream.dead_after.is_zero() {
+            return false;
+        }
         // What cannot be asked has ended.
         let Ok(pending) = pending(&stream.socket) else {
             return false;
         };
-        let (since, timeout) = judge(&pending, known, dead_after, now);
+        let (since, timeout) = judge(&pending, known, stream.dead_after, pause, now);
         if let Some(timeout) = timeout {
             // Should it fail, the kernel ends the stream as it would have without us.
             let _ = stream.socket.set_tcp_user_timeout(Some(timeout));
@@ -116,15 +123,14 @@ fn judge(
     pending: &Pending,
     known: Option<Instant>,
     dead_after: Duration,
+    pause: Duration,
     now: Instant,
 ) -> (Option<Instant>, Option<Duration>) {
     if !pending.waits_for_window() {
         return (None, known.map(|_| dead_after));
     }
     // At least so long ago: the last look found it otherwise.
-    let since = known
-        .or_else(|| now.checked_sub(dead_after / LOOKS))
-        .unwrap_or(now);
+    let since = known.or_else(|| now.checked_sub(pause)).unwrap_or(now);
     let patience = dead_after.max(PATIENCE);
     let alive = pending.last_answer < patience;
     let timeout = (now - since + patience).min(LONGEST_SILENCE);
@@ -136,6 +142,7 @@ mod tests {
     use super::*;
 
     const DEAD_AFTER: Duration = Duration::from_secs(9);
+    const PAUSE: Duration = Duration::from_secs(3);
 
     fn stalled(last_answer: u64) -> Pending {
         Pending {
@@ -149,10 +156,10 @@ mod tests {
     #[test]
     fn a_peer_that_answers_probes_gets_time() {
         let start = Instant::now() + Duration::from_secs(1000);
-        let (since, timeout) = judge(&stalled(1), None, DEAD_AFTER, start);
+        let (since, timeout) = judge(&stalled(1), None, DEAD_AFTER, PAUSE, start);
         assert_eq!(timeout, Some(Duration::from_secs(12)));
         let later = start + Duration::from_secs(100);
-        let (still, timeout) = judge(&stalled(1), since, DEAD_AFTER, later);
+        let (still, timeout) = judge(&stalled(1), since, DEAD_AFTER, PAUSE, later);
         assert_eq!((still, timeout), (since, Some(Duration::from_secs(112))));
     }
 
@@ -160,14 +167,14 @@ mod tests {
     fn the_kernel_is_asked_for_no_more_time_than_it_counts() {
         let start = Instant::now() + Duration::from_secs(1000);
         let later = start + Duration::from_secs(100);
-        let (_, timeout) = judge(&stalled(1), Some(start), LONGEST_SILENCE, later);
+        let (_, timeout) = judge(&stalled(1), Some(start), LONGEST_SILENCE, PAUSE, later);
         assert_eq!(timeout, Some(LONGEST_SILENCE));
     }
 
     #[test]
     fn one_that_does_not_gets_none() {
         let now = Instant::now() + Duration::from_secs(1000);
-        let (since, timeout) = judge(&stalled(9), Some(now), DEAD_AFTER, now);
+        let (since, timeout) = judge(&stalled(9), Some(now), DEAD_AFTER, PAUSE, now);
         assert_eq!((since, timeout), (Some(now), None));
     }
 
@@ -180,9 +187,9 @@ mod tests {
             ..stalled(0)
         };
         assert_eq!(
-            judge(&flowing, Some(now), DEAD_AFTER, now),
+            judge(&flowing, Some(now), DEAD_AFTER, PAUSE, now),
             (None, Some(DEAD_AFTER))
         );
-        assert_eq!(judge(&flowing, None, DEAD_AFTER, now), (None, None));
+        assert_eq!(judge(&flowing, None, DEAD_AFTER, PAUSE, now), (None, None));
     }
 }

@@ -1,0 +1,261 @@
+//! Settings that change while a transport runs.
+
+use std::time::Duration;
+
+use thunderbolt_transport::{LogLevel, ThunderboltTransport};
+
+use crate::boundary;
+use crate::config::{bytes, invalid, log_level};
+use crate::failure::Failure;
+use crate::pointers::Out;
+use crate::status::dcf_tb_status;
+use crate::symbol_versions::exported_since;
+use crate::types::dcf_tb_transport;
+
+/// Option: `log_level`, one of `DCF_TB_LOG_*`.
+pub const DCF_TB_OPTION_LOG_LEVEL: i32 = 1;
+/// Option: `busy_poll_us`. Waits that have begun are not changed.
+pub const DCF_TB_OPTION_BUSY_POLL_US: i32 = 2;
+/// Option: `receive_queue`. With fewer messages than are kept now those stay, and new ones are dropped
+/// and counted until there is room.
+pub const DCF_TB_OPTION_RECEIVE_QUEUE: i32 = 3;
+/// Option: `receive_queue_bytes`, likewise.
+pub const DCF_TB_OPTION_RECEIVE_QUEUE_BYTES: i32 = 4;
+/// Option: `max_streams`. With fewer than are open now those stay open, and new ones are refused until
+/// enough have closed.
+pub const DCF_TB_OPTION_MAX_STREAMS: i32 = 5;
+/// Option: `max_silent_streams`. With fewer than there are now those stay, and each new one makes the
+/// oldest give way or is refused. After 0, no limit, those that are silent now count as well.
+pub const DCF_TB_OPTION_MAX_SILENT_STREAMS: i32 = 6;
+/// Option: `silent_after_ms`. It holds for the streams that are silent now, too.
+pub const DCF_TB_OPTION_SILENT_AFTER_MS: i32 = 7;
+/// Option: `connect_timeout_ms`. Calls that have begun are not changed.
+pub const DCF_TB_OPTION_CONNECT_TIMEOUT_MS: i32 = 8;
+/// Option: `allow_any_source`. Streams that are open stay open.
+pub const DCF_TB_OPTION_ALLOW_ANY_SOURCE: i32 = 9;
+
+/// Option: `stream_dead_after_ms`, of streams that are opened or accepted next. More than 2147483647 is as
+/// much as that.
+pub const DCF_TB_OPTION_STREAM_DEAD_AFTER_MS: i32 = 10;
+
+/// What an option is in the Rust API, and how C says it.
+struct Setting {
+    number: i32,
+    /// The member of dcf_tb_config.
+    name: &'static str,
+    set: fn(&ThunderboltTransport, &'static str, u64) -> Result<(), Failure>,
+    get: fn(&ThunderboltTransport) -> u64,
+}
+
+/// All of them. What `set` refuses is what `dcf_tb_init` refuses.
+const SETTINGS: [Setting; 10] = [
+    Setting {
+        number: DCF_TB_OPTION_LOG_LEVEL,
+        name: "log_level",
+        set: |transport, _, value| {
+            transport.set_log_level(log_level(value)?);
+            Ok(())
+        },
+        get: |transport| match transport.log_level() {
+            LogLevel::Debug => 1,
+            LogLevel::Info => 2,
+            LogLevel::Warn => 3,
+            LogLevel::Error => 4,
+        },
+    },
+    Setting {
+        number: DCF_TB_OPTION_BUSY_POLL_US,
+        name: "busy_poll_us",
+        set: |transport, name, value| {
+            transport.set_busy_poll(Duration::from_micros(number(name, value)?.into()));
+            Ok(())
+        },
+        get: |transport| whole(transport.busy_poll().as_micros()),
+    },
+    Setting {
+        number: DCF_TB_OPTION_RECEIVE_QUEUE,
+        name: "receive_queue",
+        set: |transport, name, value| {
+            transport.set_receive_queue(number(name, value)? as usize);
+            Ok(())
+        },
+        get: |transport| transport.receive_queue() as u64,
+    },
+    Setting {
+        number: DCF_TB_OPTION_RECEIVE_QUEUE_BYTES,
+        name: "receive_queue_bytes",
+        set: |transport, name, value| {
+            transport.set_receive_queue_bytes(bytes(name, value)?);
+            Ok(())
+        },
+        get: |transport| transport.receive_queue_bytes() as u64,
+    },
+    Setting {
+        number: DCF_TB_OPTION_MAX_STREAMS,
+        name: "max_streams",
+        set: |transport, name, value| {
+            transport.set_max_streams(number(name, value)?);
+            Ok(())
+        },
+        get: |transport| transport.max_streams().into(),
+    },
+    Setting {
+        number: DCF_TB_OPTION_MAX_SILENT_STREAMS,
+        name: "max_silent_streams",
+        set: |transport, name, value| {
+            transport.set_max_silent_streams(number(name, value)?);
+            Ok(())
+        },
+        get: |transport| transport.max_silent_streams().into(),
+    },
+    Setting {
+        number: DCF_TB_OPTION_SILENT_AFTER_MS,
+        name: "silent_after_ms",
+        set: |transport, name, value| {
+            transport.set_silent_after(milliseconds(name, value)?);
+            Ok(())
+        },
+        get: |transport| whole(transport.silent_after().as_millis()),
+    },
+    Setting {
+        number: DCF_TB_OPTION_CONNECT_TIMEOUT_MS,
+        name: "connect_timeout_ms",
+        set: |transport, name, value| {
+            transport.set_connect_timeout(milliseconds(name, value)?);
+            Ok(())
+        },
+        get: |transport| whole(transport.connect_timeout().as_millis()),
+    },
+    Setting {
+        number: DCF_TB_OPTION_ALLOW_ANY_SOURCE,
+        name: "allow_any_source",
+        set: |transport, _, value| {
+            transport.set_allow_any_source(value != 0);
+            Ok(())
+        },
+        get: |transport| transport.allow_any_source().into(),
+    },
+    Setting {
+        number: DCF_TB_OPTION_STREAM_DEAD_AFTER_MS,
+        name: "stream_dead_after_ms",
+        set: |transport, name, value| {
+            transport.set_stream_dead_after(milliseconds(name, value)?);
+            Ok(())
+        },
+        get: |transport| whole(transport.stream_dead_after().as_millis()),
+    },
+];
+
+fn setting(option: i32) -> Result<&'static Setting, Failure> {
+    let known = SETTINGS.iter().find(|setting| setting.number == option);
+    known.ok_or_else(|| {
+        invalid(format!(
+            "option is {option}: it is one of DCF_TB_OPTION_*, 1 to {} in this version, {}; the other \
+             settings are fixed when the transport starts",
+            SETTINGS.len(),
+            env!("CARGO_PKG_VERSION"),
+        ))
+    })
+}
+
+/// The range that the member of dcf_tb_config has by its type.
+fn number(name: &str, value: u64) -> Result<u32, Failure> {
+    u32::try_from(value)
+        .map_err(|_| invalid(format!("{name} is {value}: it is at most {}", u32::MAX)))
+}
+
+fn milliseconds(name: &str, value: u64) -> Result<Duration, Failure> {
+    Ok(Duration::from_millis(number(name, value)?.into()))
+}
+
+fn whole(units: u128) -> u64 {
+    u64::try_from(units).unwrap_or(u64::MAX)
+}
+
+/// Changes a setting of a transport that runs. It holds at once, on all threads, for what begins after
+/// it, and ends nothing that goes on: where a limit is now below what is in use, that stays, and newcomers
+/// are refused until there is room. No lock is taken that traffic takes.
+///
+/// The settings without a `DCF_TB_OPTION_*` belong to the sockets or to their threads (`dcf_tb_config` has
+/// them all) and are fixed when the transport starts: to change one, close it and start another. The
+/// callbacks have functions of their own.
+///
+/// - `transport`: the handle.
+/// - `option`: one of `DCF_TB_OPTION_*`: which one.
+/// - `value`: the new value, in the unit and the range of the member of `dcf_tb_config`. A boolean is yes
+///   with every number but 0.
+///
+/// Ownership: nothing changes hands.
+/// Blocks: never.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK
+///   DCF_TB_ERR_INVALID_HANDLE
+///   DCF_TB_ERR_CONFIG_INVALID   a value that `dcf_tb_init` would refuse, or an option that this version
+///                               does not know: the text quotes it
+#[no_mangle]
+pub extern "C" fn dcf_tb_set_option(
+    transport: dcf_tb_transport,
+    option: i32,
+    value: u64,
+) -> dcf_tb_status {
+    boundary::on_transport("dcf_tb_set_option", transport, |owner| {
+        let setting = setting(option)?;
+        (setting.set)(&owner.transport, setting.name, value)
+    })
+}
+
+/// The value that a setting of a transport has now.
+///
+/// - `transport`: the handle.
+/// - `option`: one of `DCF_TB_OPTION_*`: which one.
+/// - `value`: gets it.
+///
+/// Ownership: nothing changes hands.
+/// Blocks: never.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK
+///   DCF_TB_ERR_INVALID_HANDLE
+///   DCF_TB_ERR_NULL_POINTER     `value` is NULL
+///   DCF_TB_ERR_CONFIG_INVALID   an option that this version does not know: the text quotes it
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_get_option(
+    transport: dcf_tb_transport,
+    option: i32,
+    value: *mut u64,
+) -> dcf_tb_status {
+    boundary::on_transport("dcf_tb_get_option", transport, |owner| {
+        // SAFETY: the caller's promise about `value`.
+        let out = unsafe { Out::new(value, "value") }?;
+        out.set((setting(option)?.get)(&owner.transport));
+        Ok(())
+    })
+}
+
+exported_since! {
+    "DCF_TB_1.0":
+    dcf_tb_set_option,
+    dcf_tb_get_option,
+}
+
+#[cfg(all(test, feature = "plugin"))] // the root package: what is tested
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_option_is_a_member_of_the_config() {
+        let header = include_str!(concat!(env!("OUT_DIR"), "/dcf_thunderbolt.h"));
+        for (n, setting) in SETTINGS.iter().enumerate() {
+            assert_eq!(setting.number, n as i32 + 1);
+            let name = setting.name;
+            let constant = format!("#define DCF_TB_OPTION_{} {}\n", name.to_uppercase(), n + 1);
+            assert!(header.contains(&constant), "the header lacks {constant}");
+            assert!(header.contains(&format!(" {name};\n")), "no member {name}");
+        }
+        assert_eq!(
+            header.matches("#define DCF_TB_OPTION_").count(),
+            SETTINGS.len()
+        );
+    }
+}
