@@ -143,7 +143,8 @@ fn a_wait_for_the_link_ends_with_the_change_the_time_or_the_transport() {
     let late = a.wait_link(false, Some(Duration::ZERO));
     assert!(matches!(late, Err(TransportError::WouldBlock)), "{late:?}");
     let late = a.wait_link(false, Some(Duration::from_millis(20)));
-    let late = late.expect_err("it is up").to_string();
+    let late = late.expect_err("it is up");
+    let late = late.last_error_text();
     for words in ["\"thunderbolt0\" did not go down", "20 ms"] {
         assert!(late.contains(words), "{late}");
     }
@@ -160,7 +161,8 @@ fn a_wait_for_the_link_ends_with_the_change_the_time_or_the_transport() {
         assert_eq!(a.get_stats().link_up, up);
         if !up {
             let late = a.wait_link(true, Some(Duration::from_millis(20)));
-            let late = late.expect_err("it is down").to_string();
+            let late = late.expect_err("it is down");
+            let late = late.last_error_text();
             assert!(late.contains("the interface is gone"), "{late}");
         }
     }
