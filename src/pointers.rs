@@ -372,7 +372,10 @@ mod tests {
         let mut buf = [9_u8; 2];
         let failure = copy_text("lo", &mut buf, &out).unwrap_err();
         assert_eq!((&buf, len), (b"\x09\x09", 3));
-        assert_eq!(failure.text, "buf of 2 bytes is too small: 3 are needed");
+        assert_eq!(
+            failure.text,
+            "buf is too small: it has 2 bytes, and 3 are needed"
+        );
     }
 
     #[test]
