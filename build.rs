@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::{env, fs};
 
 /// What the header is made of, in its order.
-const SOURCES: [&str; 15] = [
+const SOURCES: [&str; 16] = [
     "types",
     "status",
     "last_error",
@@ -20,6 +20,7 @@ const SOURCES: [&str; 15] = [
     "stream_io",
     "stream_file",
     "rtt",
+    "peers",
     "stats",
     "stream_stats",
 ];

@@ -24,7 +24,7 @@ static const struct {
     ROW(rejected_source), ROW(rejected_max_streams), ROW(rejected_silent),
     ROW(rejected_resources), ROW(dropped_memory), ROW(pongs_ignored),
     ROW(rejected_malformed), ROW(discovery_dropped), ROW(send_drops), ROW(pings_limited),
-    ROW(dropped_slow), ROW(pings_undelivered),
+    ROW(dropped_slow), ROW(pings_undelivered), ROW(peers_not_reported),
 };
 
 static void print_stats(dcf_tb_transport transport)

@@ -430,6 +430,26 @@ typedef void (*dcf_tb_link_callback)(int32_t up, const char *interface_name, voi
 typedef void (*dcf_tb_closed_callback)(void *user_data);
 
 /**
+ * A peer appeared or vanished. `appeared` is 1 or 0. `peer` is its address with the interface, without a
+ * port, can be handed back as a peer, and lives for the call only.
+ *
+ * A peer appears when anything comes from its address while it is not there: a message, a ping, a pong,
+ * a stream, or bytes of one. It vanishes when nothing has come for `peer_timeout_ms`, or when the link
+ * goes down; a peer that only listens vanishes too. While the link is down no peer appears. One that is
+ * given to `dcf_tb_forget` is gone without a call. What is heard later makes a peer appear again. An
+ * address is no proof of who sends.
+ *
+ * Anybody on the link can make up sources: no more than 256 peers appear at once, then 16 a second, and
+ * no more than 1,024 are there. What comes from others is counted in `peers_not_reported`; they appear
+ * with what they send when there is room again. Nobody who is there makes room for them.
+ *
+ * Runs on a thread of its own, in the order of the changes, and never two at once; nothing waits for it.
+ * A change that comes while it runs, and the one back, are left out together. Its order with the link
+ * callback is not defined.
+ */
+typedef void (*dcf_tb_peer_callback)(int32_t appeared, const char *peer, void *user_data);
+
+/**
  * The settings of a transport. Always fill it with `dcf_tb_config_init` first, then change what
  * should differ: later versions of this header may append members.
  *
@@ -531,7 +551,7 @@ typedef struct dcf_tb_config {
      */
     dcf_tb_closed_callback on_closed;
     /**
-     * Handed to all five. Default NULL.
+     * Handed to all six. Default NULL.
      */
     void *user_data;
     /**
@@ -550,6 +570,21 @@ typedef struct dcf_tb_config {
      * `max_silent_streams`; with fewer, silence ends no stream. Default 10000.
      */
     uint32_t silent_after_ms;
+    /**
+     * Called when a peer appears and when it vanishes, or NULL. Default NULL.
+     */
+    dcf_tb_peer_callback on_peer;
+    /**
+     * Milliseconds of silence after which a peer has vanished, for `on_peer`. Default 5000; 0 = no limit:
+     * then only the link makes peers vanish, and 1,024 that were there once leave no room for others
+     * until `dcf_tb_forget`.
+     */
+    uint32_t peer_timeout_ms;
+    /**
+     * Boolean: remember when each peer was last heard from, for `dcf_tb_last_heard`, also while there is
+     * no peer callback. It costs some nanoseconds for each message. Default 0.
+     */
+    uint8_t remember_peers;
 } dcf_tb_config;
 
 /**
@@ -826,6 +861,11 @@ typedef struct dcf_tb_stats {
      * port there, or no host has the address.
      */
     uint64_t pings_undelivered;
+    /**
+     * What came from peers that the peer callback was not told of, because too many appeared of late or
+     * 1,024 were there: datagrams, pings, streams, reads of streams.
+     */
+    uint64_t peers_not_reported;
 } dcf_tb_stats;
 
 /**
@@ -1266,6 +1306,25 @@ dcf_tb_status dcf_tb_set_link_callback(dcf_tb_transport transport,
                                        void *user_data);
 
 /**
+ * Sets, replaces or (NULL) removes the peer callback. In the place of another it tells changes from now
+ * on; if there was none, every peer appears when it is heard from.
+ *
+ * - `callback`, `user_data`: the function, or NULL; and a pointer that it is handed.
+ *
+ * Ownership: when the call has returned, the old callback runs nowhere and never will again, and
+ * its `user_data` may be freed. Called from inside that very callback, the running call is its last.
+ * Blocks: until the old callback has returned, so do not hold a lock that it takes.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_CANCELLED            the transport was closed meanwhile
+ *   DCF_TB_ERR_INVALID_HANDLE
+ */
+dcf_tb_status dcf_tb_set_peer_callback(dcf_tb_transport transport,
+                                       dcf_tb_peer_callback callback,
+                                       void *user_data);
+
+/**
  * A log callback that is ready-made: it sends each record as one datagram to a socket, for programs in
  * languages that a thread of the library must not call.
  *
@@ -1303,6 +1362,25 @@ void dcf_tb_log_to_socket(int32_t level,
  */
 void dcf_tb_link_to_socket(int32_t up,
                            const char *interface_name,
+                           void *user_data);
+
+/**
+ * A peer callback that is ready-made: it sends each change as one datagram to a socket, for programs in
+ * languages that a thread of the library must not call.
+ *
+ * The datagram is text without a NUL: `peer`, a space, `appeared`, a space, the peer. It may be the
+ * socket of `dcf_tb_log_to_socket`. All that is said there holds.
+ *
+ * - `appeared`, `peer`: the change, as any peer callback gets it.
+ * - `user_data`: the descriptor, as in `dcf_tb_log_to_socket`.
+ *
+ * Ownership: the descriptor stays the caller's.
+ * Blocks: never.
+ * In callbacks: it is one. Called by the program itself, it does the same.
+ * Returns: nothing.
+ */
+void dcf_tb_peer_to_socket(int32_t appeared,
+                           const char *peer,
                            void *user_data);
 
 /**
@@ -2058,6 +2136,55 @@ dcf_tb_status dcf_tb_discover_first(dcf_tb_transport transport,
                                     struct dcf_tb_peer *peers,
                                     size_t cap,
                                     size_t *count);
+
+/**
+ * How long ago anything came from a peer: a message, a ping, a pong, a stream, or bytes of one. Its port
+ * does not matter.
+ *
+ * A transport remembers this with `remember_peers`, or while it has a peer callback. It remembers 4,096
+ * peers that were asked for here, and as many others: made-up sources make no peer forgotten that was
+ * asked for.
+ *
+ * - `transport`: the handle.
+ * - `peer`: whom; the strings are described at the top of this header.
+ * - `ns_ago`: gets the time in nanoseconds.
+ *
+ * Ownership: `peer` is used during the call only.
+ * Blocks: never.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK
+ *   DCF_TB_WOULD_BLOCK                 nothing came from it yet, or since `dcf_tb_forget`, or the
+ *                                      transport does not remember
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_NULL_POINTER            `peer` or `ns_ago` is NULL
+ *   DCF_TB_ERR_OUT_OF_RANGE            `peer` and `ns_ago` overlap
+ *   DCF_TB_ERR_INVALID_ADDRESS         the text quotes it
+ *   DCF_TB_ERR_INTERFACE_NOT_FOUND     `peer` names an interface that does not exist
+ */
+dcf_tb_status dcf_tb_last_heard(dcf_tb_transport transport,
+                                const char *peer,
+                                uint64_t *ns_ago);
+
+/**
+ * Forgets when a peer was last heard from. The peer callback is not told that it is gone; it is told that
+ * it appears when it is heard from again.
+ *
+ * - `transport`: the handle.
+ * - `peer`: whom; the strings are described at the top of this header.
+ *
+ * Ownership: `peer` is used during the call only.
+ * Blocks: never.
+ * In callbacks: allowed.
+ * Returns:
+ *   DCF_TB_OK                          also if it was never heard from
+ *   DCF_TB_ERR_INVALID_HANDLE
+ *   DCF_TB_ERR_NULL_POINTER            `peer` is NULL
+ *   DCF_TB_ERR_INVALID_ADDRESS         the text quotes it
+ *   DCF_TB_ERR_INTERFACE_NOT_FOUND     `peer` names an interface that does not exist
+ */
+dcf_tb_status dcf_tb_forget(dcf_tb_transport transport,
+                            const char *peer);
 
 /**
  * Reads the statistics.

@@ -9,7 +9,8 @@
  *            one holds nothing: its calls throw DCF_TB_ERR_INVALID_HANDLE. transport_ref is a transport that somebody else
  *            owns, and may be copied.
  * Time       std::chrono::milliseconds; dcf_tb::forever = no limit. What is waited for in vain (DCF_TB_WOULD_BLOCK,
- *            DCF_TB_ERR_TIMEOUT) is an empty std::optional of recv, accept and measure_rtt, and an error of streams.
+ *            DCF_TB_ERR_TIMEOUT) is an empty std::optional of recv, accept, measure_rtt and last_heard, and an error
+ *            of streams.
  * Handlers   std::function. They get a transport_ref, so they need not wait until they know the handle. No exception
  *            leaves them: it goes to handlers::on_exception, and without one nowhere.
  */
@@ -355,6 +356,14 @@ public:
         if (!detail::came(dcf_tb_measure_rtt(handle_, peer.c_str(), detail::timeout(wait), &rtt))) return std::nullopt;
         return nanoseconds(rtt);
     }
+    /** How long ago anything came from a peer; nothing if nothing did, or the transport does not remember. */
+    std::optional<nanoseconds> last_heard(peer_string peer) const {
+        std::uint64_t ago = 0;
+        if (!detail::came(dcf_tb_last_heard(handle_, peer.c_str(), &ago))) return std::nullopt;
+        return nanoseconds(ago);
+    }
+    /** Forgets that. on_peer is told when it appears again. */
+    void forget(peer_string peer) const { check(dcf_tb_forget(handle_, peer.c_str())); }
     /** A series. No answer at all is an error: DCF_TB_ERR_TIMEOUT, or why the pings did not reach the peer. */
     dcf_tb_rtt ping(peer_string peer, std::uint32_t count, std::chrono::microseconds interval,
                     milliseconds wait) const {
@@ -422,6 +431,8 @@ struct handlers {
     std::function<void(std::int32_t level, const char *text)> on_log{};
     /** The link came (true) or went. */
     std::function<void(bool up, const char *interface_name)> on_link{};
+    /** A peer appeared (true) or vanished. */
+    std::function<void(bool appeared, const char *peer)> on_peer{};
     /** One of the others threw this. May be called on several threads at once. */
     std::function<void(std::exception_ptr)> on_exception{};
 };
@@ -437,6 +448,7 @@ public:
         settings.on_stream = nullptr;
         settings.on_log = kept->called.on_log ? log : nullptr;
         settings.on_link = kept->called.on_link ? link : nullptr;
+        settings.on_peer = kept->called.on_peer ? peer_changed : nullptr;
         settings.on_closed = closed;
         settings.user_data = kept.get();
         check(dcf_tb_init(&settings, &handle_));
@@ -508,6 +520,9 @@ private:
     }
     static void link(std::int32_t up, const char *interface_name, void *user_data) noexcept {
         guarded(user_data, [&](context &shared) { shared.called.on_link(up != 0, interface_name); });
+    }
+    static void peer_changed(std::int32_t appeared, const char *peer, void *user_data) noexcept {
+        guarded(user_data, [&](context &shared) { shared.called.on_peer(appeared != 0, peer); });
     }
     static void closed(void *user_data) noexcept { delete static_cast<context *>(user_data); }
 };

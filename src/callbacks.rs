@@ -3,7 +3,7 @@
 
 use std::ffi::{c_char, c_void};
 
-use thunderbolt_transport::{DataStream, LinkEvent, LogLevel, Sender};
+use thunderbolt_transport::{DataStream, LinkEvent, LogLevel, PeerEvent, Sender};
 
 use crate::boundary;
 use crate::fork::Busy;
@@ -67,6 +67,26 @@ pub type dcf_tb_log_callback =
 pub type dcf_tb_link_callback = Option<
     unsafe extern "C-unwind" fn(up: i32, interface_name: *const c_char, user_data: *mut c_void),
 >;
+
+/// A peer appeared or vanished. `appeared` is 1 or 0. `peer` is its address with the interface, without a
+/// port, can be handed back as a peer, and lives for the call only.
+///
+/// A peer appears when anything comes from its address while it is not there: a message, a ping, a pong,
+/// a stream, or bytes of one. It vanishes when nothing has come for `peer_timeout_ms`, or when the link
+/// goes down; a peer that only listens vanishes too. While the link is down no peer appears. One that is
+/// given to `dcf_tb_forget` is gone without a call. What is heard later makes a peer appear again. An
+/// address is no proof of who sends.
+///
+/// Anybody on the link can make up sources: no more than 256 peers appear at once, then 16 a second, and
+/// no more than 1,024 are there. What comes from others is counted in `peers_not_reported`; they appear
+/// with what they send when there is room again. Nobody who is there makes room for them.
+///
+/// Runs on a thread of its own, in the order of the changes, and never two at once; nothing waits for it.
+/// A change that comes while it runs, and the one back, are left out together. Its order with the link
+/// callback is not defined.
+#[allow(non_camel_case_types)]
+pub type dcf_tb_peer_callback =
+    Option<unsafe extern "C-unwind" fn(appeared: i32, peer: *const c_char, user_data: *mut c_void)>;
 
 /// The transport has closed. This is the last call of all for it: `user_data` may be freed.
 #[allow(non_camel_case_types)]
@@ -134,6 +154,17 @@ pub(crate) fn on_link(
         let interface = c_string(event.interface);
         // SAFETY: the caller's own function and pointer; ours is valid for the call.
         unsafe { callback(event.up.into(), interface.as_ptr(), user_data.get()) }
+    }
+}
+
+pub(crate) fn on_peer(
+    callback: unsafe extern "C-unwind" fn(i32, *const c_char, *mut c_void),
+    user_data: UserData,
+) -> impl Fn(&PeerEvent<'_>) + Send + Sync {
+    move |event| {
+        let peer = c_string(event.peer);
+        // SAFETY: the caller's own function and pointer; ours is valid for the call.
+        unsafe { callback(event.appeared.into(), peer.as_ptr(), user_data.get()) }
     }
 }
 
@@ -262,10 +293,37 @@ pub unsafe extern "C" fn dcf_tb_set_link_callback(
     })
 }
 
+/// Sets, replaces or (NULL) removes the peer callback. In the place of another it tells changes from now
+/// on; if there was none, every peer appears when it is heard from.
+///
+/// - `callback`, `user_data`: the function, or NULL; and a pointer that it is handed.
+///
+/// Ownership: when the call has returned, the old callback runs nowhere and never will again, and
+/// its `user_data` may be freed. Called from inside that very callback, the running call is its last.
+/// Blocks: until the old callback has returned, so do not hold a lock that it takes.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK
+///   DCF_TB_CANCELLED            the transport was closed meanwhile
+///   DCF_TB_ERR_INVALID_HANDLE
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_set_peer_callback(
+    transport: dcf_tb_transport,
+    callback: dcf_tb_peer_callback,
+    user_data: *mut c_void,
+) -> dcf_tb_status {
+    boundary::on_transport("dcf_tb_set_peer_callback", transport, |owner| {
+        let user_data = UserData(user_data);
+        let handler = callback.map(|callback| Box::new(on_peer(callback, user_data)) as _);
+        Ok(owner.transport.set_peer_handler(handler)?)
+    })
+}
+
 exported_since! {
     "DCF_TB_1.0":
     dcf_tb_set_message_callback,
     dcf_tb_set_stream_callback,
     dcf_tb_set_log_callback,
     dcf_tb_set_link_callback,
+    dcf_tb_set_peer_callback,
 }

@@ -76,7 +76,7 @@ pub struct dcf_tb_config {
     /// Called last of all, when the transport has closed, or NULL. Default NULL. Not called when
     /// `dcf_tb_init` fails.
     pub on_closed: dcf_tb_closed_callback,
-    /// Handed to all five. Default NULL.
+    /// Handed to all six. Default NULL.
     pub user_data: *mut c_void,
     /// Bytes that the messages of `receive_queue` may have together; what would exceed it is dropped
     /// and counted. Default 64 MiB.
@@ -88,6 +88,15 @@ pub struct dcf_tb_config {
     /// Milliseconds that a stream may stay silent before it gives way to another one, when there are
     /// `max_silent_streams`; with fewer, silence ends no stream. Default 10000.
     pub silent_after_ms: u32,
+    /// Called when a peer appears and when it vanishes, or NULL. Default NULL.
+    pub on_peer: dcf_tb_peer_callback,
+    /// Milliseconds of silence after which a peer has vanished, for `on_peer`. Default 5000; 0 = no limit:
+    /// then only the link makes peers vanish, and 1,024 that were there once leave no room for others
+    /// until `dcf_tb_forget`.
+    pub peer_timeout_ms: u32,
+    /// Boolean: remember when each peer was last heard from, for `dcf_tb_last_heard`, also while there is
+    /// no peer callback. It costs some nanoseconds for each message. Default 0.
+    pub remember_peers: u8,
 }
 
 const SIZE: usize = size_of::<dcf_tb_config>();
@@ -97,7 +106,7 @@ const MAX_SIZE: usize = 4096;
 
 #[cfg(target_pointer_width = "64")]
 const _: () = {
-    assert!(SIZE == 120);
+    assert!(SIZE == 136);
     assert!(offset_of!(dcf_tb_config, interface_name) == 8);
     assert!(offset_of!(dcf_tb_config, tcp_nodelay) == 24);
     assert!(offset_of!(dcf_tb_config, busy_poll_us) == 28);
@@ -120,11 +129,12 @@ const fn size_of_member<T>(_: fn(&dcf_tb_config) -> &T) -> usize {
     size_of::<T>()
 }
 
-const MEMBERS: [(usize, usize); 24] = members!(
+const MEMBERS: [(usize, usize); 27] = members!(
     struct_size control_port data_port interface_name buffer_size tcp_nodelay tcp_keepalive
     allow_any_source wait_for_interface busy_poll_us receive_queue max_streams connect_timeout_ms
     stream_dead_after_ms log_level on_message on_stream on_log on_link on_closed user_data
-    receive_queue_bytes max_silent_streams silent_after_ms
+    receive_queue_bytes max_silent_streams silent_after_ms on_peer peer_timeout_ms
+    remember_peers
 );
 
 /// Copies the members that lie wholly within `size` bytes: a caller with an older header has the
@@ -185,6 +195,9 @@ impl Default for dcf_tb_config {
             receive_queue_bytes: 64 << 20,
             max_silent_streams: 1000,
             silent_after_ms: 10_000,
+            on_peer: None,
+            peer_timeout_ms: 5000,
+            remember_peers: 0,
         }
     }
 }
@@ -246,6 +259,8 @@ impl dcf_tb_config {
             .silent_after(Duration::from_millis(self.silent_after_ms.into()))
             .connect_timeout(Duration::from_millis(self.connect_timeout_ms.into()))
             .stream_dead_after(Duration::from_millis(self.stream_dead_after_ms.into()))
+            .peer_timeout(Duration::from_millis(self.peer_timeout_ms.into()))
+            .remember_peers(self.remember_peers != 0)
             .log_level(log_level(self.log_level)?))
     }
 }

@@ -88,8 +88,10 @@ fn smaller_structs_have_defaults_for_the_rest() {
         if size < offset_of!(dcf_tb_config, user_data) + size_of::<usize>() {
             assert!(known.user_data.is_null());
         }
-        let last = if size < SIZE { 10_000 } else { 0x0101_0101 };
-        assert_eq!(known.silent_after_ms, last);
+        let last = offset_of!(dcf_tb_config, remember_peers);
+        assert_eq!(known.remember_peers, u8::from(size > last));
+        let timeout = if size < last { 5000 } else { 0x0101_0101 };
+        assert_eq!(known.peer_timeout_ms, timeout);
         let level = offset_of!(dcf_tb_config, log_level) + 4;
         let expected = if size < level { 2 } else { 0x0101_0101 };
         assert_eq!(known.log_level, expected);

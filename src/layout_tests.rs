@@ -45,6 +45,7 @@ same_in_c! {
         allow_any_source wait_for_interface busy_poll_us receive_queue max_streams
         connect_timeout_ms stream_dead_after_ms log_level on_message on_stream on_log on_link
         on_closed user_data receive_queue_bytes max_silent_streams silent_after_ms
+        on_peer peer_timeout_ms remember_peers
     }
     dcf_tb_stats {
         struct_size link_up messages_sent messages_received bytes_sent bytes_received
@@ -54,7 +55,7 @@ same_in_c! {
         udp_receive_buffer rejected_source rejected_max_streams rejected_silent
         rejected_resources dropped_memory pongs_ignored rejected_malformed
         discovery_dropped send_drops pings_limited
-        dropped_slow pings_undelivered
+        dropped_slow pings_undelivered peers_not_reported
     }
     dcf_tb_rtt {
         struct_size sent received reserved min_ns mean_ns p50_ns p90_ns p99_ns p999_ns max_ns

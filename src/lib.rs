@@ -2,7 +2,7 @@
 //!
 //! Its documentation is the header, `include/dcf_thunderbolt.h`, which is made from the comments
 //! here. One file per concept: what C sees stands in `types`, `status`, `last_error`, `config`,
-//! `life`, `callbacks`, `control`, `stream`, `stream_file`, `rtt` and `stats`; what makes it safe,
+//! `life`, `callbacks`, `control`, `stream`, `stream_file`, `rtt`, `peers` and `stats`; what makes it safe,
 //! in `boundary` (panics, forks, failures), `fork`, `failure`, `handles`, `live`, `pointers` and
 //! `output`. `plugin` is another interface upon the same transport: that of DCF's plugin hosts.
 
@@ -22,6 +22,7 @@ mod live;
 mod models;
 mod options;
 mod output;
+mod peers;
 #[cfg(feature = "plugin")]
 mod plugin;
 mod pointers;
@@ -48,6 +49,7 @@ pub mod fuzzing {
     pub use crate::last_error::*;
     pub use crate::life::*;
     pub use crate::options::*;
+    pub use crate::peers::*;
     pub use crate::rtt::*;
     pub use crate::stats::*;
     pub use crate::status::*;

@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use thunderbolt_transport::TransportError;
 
 use crate::boundary;
-use crate::callbacks::{on_closed, on_link, on_log, on_message, on_stream, UserData};
+use crate::callbacks::{on_closed, on_link, on_log, on_message, on_peer, on_stream, UserData};
 use crate::config::dcf_tb_config;
 use crate::failure::Failure;
 use crate::fork::Busy;
@@ -73,6 +73,9 @@ pub unsafe extern "C" fn dcf_tb_init(
         }
         if let Some(callback) = config.on_link {
             builder = builder.on_link(on_link(callback, user_data));
+        }
+        if let Some(callback) = config.on_peer {
+            builder = builder.on_peer(on_peer(callback, user_data));
         }
         let transport = builder
             .on_closed(on_closed(config.on_closed, user_data, busy))

@@ -95,9 +95,12 @@ pub struct dcf_tb_stats {
     /// Pings that did not reach the peer, as an ICMP error said that quotes them: nothing listens on that
     /// port there, or no host has the address.
     pub pings_undelivered: u64,
+    /// What came from peers that the peer callback was not told of, because too many appeared of late or
+    /// 1,024 were there: datagrams, pings, streams, reads of streams.
+    pub peers_not_reported: u64,
 }
 
-const _: () = assert!(size_of::<dcf_tb_stats>() == 2 * 4 + 34 * 8);
+const _: () = assert!(size_of::<dcf_tb_stats>() == 2 * 4 + 35 * 8);
 
 // SAFETY: C layout, a u32 first, and by the assertion above no padding.
 unsafe impl Output for dcf_tb_stats {}

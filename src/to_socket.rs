@@ -54,6 +54,29 @@ pub unsafe extern "C-unwind" fn dcf_tb_link_to_socket(
     unsafe { send(&format!("link {up} "), interface_name, user_data) };
 }
 
+/// A peer callback that is ready-made: it sends each change as one datagram to a socket, for programs in
+/// languages that a thread of the library must not call.
+///
+/// The datagram is text without a NUL: `peer`, a space, `appeared`, a space, the peer. It may be the
+/// socket of `dcf_tb_log_to_socket`. All that is said there holds.
+///
+/// - `appeared`, `peer`: the change, as any peer callback gets it.
+/// - `user_data`: the descriptor, as in `dcf_tb_log_to_socket`.
+///
+/// Ownership: the descriptor stays the caller's.
+/// Blocks: never.
+/// In callbacks: it is one. Called by the program itself, it does the same.
+/// Returns: nothing.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn dcf_tb_peer_to_socket(
+    appeared: i32,
+    peer: *const c_char,
+    user_data: *mut c_void,
+) {
+    // SAFETY: the promise of whoever calls a peer callback.
+    unsafe { send(&format!("peer {appeared} "), peer, user_data) };
+}
+
 /// # Safety
 ///
 /// `text` is NULL or a string that lives for the call.
@@ -84,4 +107,5 @@ exported_since! {
     "DCF_TB_1.0":
     dcf_tb_log_to_socket,
     dcf_tb_link_to_socket,
+    dcf_tb_peer_to_socket,
 }

@@ -233,13 +233,13 @@ fn what_the_policy_allows_is_allowed() {
     for (what, from, to) in [
         (
             "a longer config",
-            "    uint32_t silent_after_ms;",
-            "    uint32_t silent_after_ms;\n    uint64_t more;\n    uint64_t even_more;",
+            "    uint8_t remember_peers;",
+            "    uint8_t remember_peers;\n    uint64_t more;\n    uint64_t even_more;",
         ),
         (
             "longer statistics",
-            "    uint64_t rejected_malformed;",
-            "    uint64_t rejected_malformed;\n    uint64_t more;",
+            "    uint64_t peers_not_reported;",
+            "    uint64_t peers_not_reported;\n    uint64_t more;",
         ),
         (
             "a longer summary",

@@ -36,6 +36,8 @@ in_every_dialect! {
     config;
     /// Settings that change while a transport runs: values, refusals, limits below what is in use.
     options;
+    /// Peers that appear and vanish, and when each was last heard from.
+    presence;
     /// Status texts and the thread's last error.
     status;
     /// NULL where a pointer is needed, in every function.

@@ -243,6 +243,33 @@ with tb.Transport(interface_name='lo', control_port=0, data_port=0) as transport
     }
 }
 
+#[test]
+fn peers_appear_vanish_and_are_remembered() {
+    let program = "
+import queue, dcf_thunderbolt as tb
+told = queue.Queue()
+lo = dict(interface_name='lo', control_port=0, data_port=0)
+tracking = dict(peer_timeout_ms=200, on_peer=lambda *change: told.put(change))
+with tb.Transport(**lo, **tracking) as transport, tb.Transport(**lo, remember_peers=True) as other:
+    assert transport.last_heard('::1') is None
+    other.send(f'[::1%lo]:{transport.ports()[0]}', b'hello')
+    assert [told.get(timeout=60) for _ in range(2)] == [(True, '::1%lo'), (False, '::1%lo')]
+    assert 0 < transport.last_heard('::1')
+    transport.forget('::1')
+    assert transport.last_heard('::1') is None
+    transport.send(f'[::1%lo]:{other.ports()[0]}', b'hello')
+    other.recv(60000)
+    assert 0 <= other.last_heard('::1')
+    assert transport.stats().peers_not_reported == 0
+    try:
+        transport.forget('nobody')
+    except tb.Error as error:
+        print(error)
+";
+    let printed = python(&Host::alone(), &["-c", program]).finish();
+    assert!(printed.contains("nobody"), "{printed}");
+}
+
 /// `OPTIONS` has the numbers of the header.
 #[test]
 fn options_have_the_numbers_of_the_header() {

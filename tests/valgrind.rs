@@ -29,6 +29,7 @@ clean! {
     nulls
     options
     pieces
+    presence
     reasons
     rtt
     stats

@@ -94,7 +94,7 @@ class Config(ctypes.Structure):
         ("connect_timeout_ms", c_uint32),
         ("stream_dead_after_ms", c_uint32),
         ("log_level", c_int32),
-        # Callbacks: not used here.
+        # Callbacks: only on_peer is used here.
         ("on_message", c_void_p),
         ("on_stream", c_void_p),
         ("on_log", c_void_p),
@@ -104,6 +104,9 @@ class Config(ctypes.Structure):
         ("receive_queue_bytes", c_uint64),
         ("max_silent_streams", c_uint32),
         ("silent_after_ms", c_uint32),
+        ("on_peer", c_void_p),
+        ("peer_timeout_ms", c_uint32),
+        ("remember_peers", c_uint8),
     ]
 
 
@@ -157,7 +160,7 @@ class Stats(ctypes.Structure):
             "streams_open pings_sent pongs_received pings_answered last_rtt_ns link_changes callback_failures "
             "udp_send_buffer udp_receive_buffer rejected_source rejected_max_streams rejected_silent "
             "rejected_resources dropped_memory pongs_ignored rejected_malformed discovery_dropped "
-            "send_drops pings_limited dropped_slow pings_undelivered"
+            "send_drops pings_limited dropped_slow pings_undelivered peers_not_reported"
         ).split()
     ]
 
@@ -199,6 +202,8 @@ def _load():
         "stream_finish": [c_uint64],
         "stream_close": [c_uint64],
         "stream_peer": [c_uint64, c_char_p, c_size_t, POINTER(c_size_t)],
+        "last_heard": [c_uint64, _Peer, POINTER(c_uint64)],
+        "forget": [c_uint64, _Peer],
         "measure_rtt": [c_uint64, _Peer, _timeout_ms, POINTER(c_uint64)],
         "ping": [
             c_uint64,
@@ -268,10 +273,15 @@ def _counted(name, *arguments):
         raise
 
 
-class Transport:
-    """A transport; the arguments are members of Config that should differ from the defaults."""
+_PEER_CALLBACK = ctypes.CFUNCTYPE(None, c_int32, c_char_p, c_void_p)
 
-    def __init__(self, **settings):
+
+class Transport:
+    """A transport; the arguments are members of Config that should differ from the defaults.
+
+    `on_peer(appeared, peer)` is called when a peer appears (True) or vanishes, on a thread of the library."""
+
+    def __init__(self, on_peer=None, **settings):
         self._handle = c_uint64(0)
         config = Config()
         _call("config_init", byref(config), ctypes.sizeof(config))
@@ -281,6 +291,10 @@ class Transport:
             if kind is None or kind is c_void_p or name == "struct_size":
                 raise TypeError(f"there is no setting {name}")
             setattr(config, name, _text(value, name) if kind is c_char_p else _integer(kind, value, name))
+        if on_peer is not None:
+            # Kept as long as this object: the library calls it until the transport is closed.
+            self._on_peer = _PEER_CALLBACK(lambda appeared, peer, _: on_peer(bool(appeared), peer.decode()))
+            config.on_peer = ctypes.cast(self._on_peer, c_void_p)
         _call("init", byref(config), byref(self._handle))
         self._received = threading.local()
 
@@ -354,6 +368,19 @@ class Transport:
         fd = c_int32()
         _call("event_fd", self._handle, byref(fd))
         return fd.value
+
+    def last_heard(self, peer):
+        """How many seconds ago anything came from a peer; None: nothing did, or the transport does not remember."""
+        ago = c_uint64()
+        try:
+            _call("last_heard", self._handle, peer, byref(ago))
+        except Timeout:
+            return None
+        return ago.value / 1e9
+
+    def forget(self, peer):
+        """Forgets that. on_peer is told when the peer appears again."""
+        _call("forget", self._handle, peer)
 
     def measure_rtt(self, peer, timeout_ms):
         """One round trip, in seconds. ERR_CONNECTION_REFUSED: the host is there, but no transport listens."""

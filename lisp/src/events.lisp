@@ -1,4 +1,4 @@
-;;;; Log records and link changes. The library must not call Lisp, so its own callbacks send them to a
+;;;; Log records, link changes and peers. The library must not call Lisp, so its own callbacks send them to a
 ;;;; socket, and a thread of Lisp's takes them from there.
 
 (in-package #:dcf-thunderbolt)
@@ -24,7 +24,7 @@
                                                   :int 0 :pointer pair :int))
         (make-events (cffi:mem-aref pair :int 0) (cffi:mem-aref pair :int 1))
         (error (make-error +err-too-many-files+
-                           "cannot make a socket for log records and link changes")))))
+                           "cannot make a socket for log records, link changes and peers")))))
 
 (defun close-descriptor (descriptor)
   (unless (minusp descriptor)
@@ -76,18 +76,23 @@
             (error ()
               (cffi:foreign-string-to-lisp buffer :count size :encoding :latin-1))))))))
 
-(defun handle-event (hold event log-handler link-handler)
-  "Calls the handler of EVENT, a text such as \"log 2 started\" or \"link 1 thunderbolt0\"."
-  (let ((value (digit-char-p (char event (1+ (position #\Space event)))))
-        (text (subseq event (+ 3 (position #\Space event)))))
-    (cond ((char= (char event 1) #\o)
-           (when log-handler
-             (funcall log-handler (level-name value) text)))
-          ;; A program that closed its transport wants to hear of no link any more.
-          ((and link-handler (/= 0 (live hold)))
-           (funcall link-handler (= 1 value) text)))))
+(defun handle-event (hold event handlers)
+  "Calls the one of HANDLERS, a property list, that is for EVENT, a text such as \"log 2 started\",
+\"link 1 thunderbolt0\" or \"peer 1 fe80::1%thunderbolt0\"."
+  (let* ((space (position #\Space event))
+         (kind (cdr (assoc (subseq event 0 space) '(("log" . :log) ("link" . :link) ("peer" . :peer))
+                           :test #'string=)))
+         (handler (getf handlers kind))
+         (value (digit-char-p (char event (1+ space))))
+         (text (subseq event (+ 3 space))))
+    (cond ((null handler))
+          ((eq kind :log)
+           (funcall handler (level-name value) text))
+          ;; A program that closed its transport wants to hear of no link and no peer any more.
+          ((/= 0 (live hold))
+           (funcall handler (= 1 value) text)))))
 
-(defun event-loop (hold log-handler link-handler report)
+(defun event-loop (hold handlers report)
   "Takes events until the library sends no more, and there are none left."
   (let ((events (hold-events hold)))
     (unwind-protect
@@ -99,6 +104,6 @@
                (cond (event
                       (guarded hold report
                                (lambda ()
-                                 (handle-event hold event log-handler link-handler))))
+                                 (handle-event hold event handlers))))
                      (last (return))))))
       (close-output events))))

@@ -96,15 +96,15 @@ was closed under it is no error, but its end."
                       (start-thread hold "dcf-thunderbolt stream"
                                     (lambda () (serve hold stream handler report))))))))
 
-(defun start-handlers (hold message-handler stream-handler log-handler link-handler
-                       error-handler stream-timeout)
+(defun start-handlers (hold message-handler stream-handler event-handlers error-handler
+                       stream-timeout)
   (flet ((report (condition)
            (handler-case (funcall error-handler condition)
              (serious-condition (another)
                (report-error another)))))
     (when (hold-events hold)
       (start-thread hold "dcf-thunderbolt events"
-                    (lambda () (event-loop hold log-handler link-handler #'report))))
+                    (lambda () (event-loop hold event-handlers #'report))))
     (when message-handler
       (start-thread hold "dcf-thunderbolt messages"
                     (lambda () (message-loop hold message-handler #'report))))

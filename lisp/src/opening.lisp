@@ -21,15 +21,17 @@
                              (value 1)
                              (t 0)))))))
 
-(defun fill-callbacks (config events log-handler link-handler)
-  "Lets the library send to EVENTS what there are handlers for."
+(defun fill-callbacks (config events handlers)
+  "Lets the library send to EVENTS what there are HANDLERS for."
   (flet ((use (slot name)
            (setf (cffi:foreign-slot-value config '(:struct config) slot)
                  (cffi:foreign-symbol-pointer name))))
-    (when log-handler
+    (when (getf handlers :log)
       (use :on-log "dcf_tb_log_to_socket"))
-    (when link-handler
+    (when (getf handlers :link)
       (use :on-link "dcf_tb_link_to_socket"))
+    (when (getf handlers :peer)
+      (use :on-peer "dcf_tb_peer_to_socket"))
     (when events
       (setf (cffi:foreign-slot-value config '(:struct config) :user-data)
             (cffi:make-pointer (events-input events))))))
@@ -42,13 +44,13 @@
     (register hold)
     (trivial-garbage:finalize transport (finalizer hold))))
 
-(defun start-transport (interface settings events log-handler link-handler)
+(defun start-transport (interface settings events handlers)
   "A transport without threads."
   (load-library)
   (cffi:with-foreign-objects ((config '(:struct config)) (handle :uint64))
     (call (%config-init config (cffi:foreign-type-size '(:struct config))))
     (fill-config config settings)
-    (fill-callbacks config events log-handler link-handler)
+    (fill-callbacks config events handlers)
     (with-c-string (name interface)
       (setf (cffi:foreign-slot-value config '(:struct config) :interface-name) name)
       (calling ((%init config handle))
@@ -59,20 +61,20 @@
        (let ((settings (loop for slot in (settings) collect (intern (symbol-name slot)))))
          `(defun open-transport (&rest settings
                                  &key (interface "thunderbolt0") message-handler stream-handler
-                                   log-handler link-handler
+                                   log-handler link-handler peer-handler
                                    (error-handler #'report-error) stream-timeout
                                    ,@settings)
             ,documentation
             (declare (ignore ,@settings))
-            (let ((events nil) (transport nil) (started nil))
+            (let ((events nil) (transport nil) (started nil)
+                  (handlers (list :log log-handler :link link-handler :peer peer-handler)))
               (unwind-protect
                    (progn
-                     (when (or log-handler link-handler)
+                     (when (or log-handler link-handler peer-handler)
                        (without-interrupts (setf events (open-events))))
-                     (setf transport (start-transport interface settings events log-handler
-                                                      link-handler))
+                     (setf transport (start-transport interface settings events handlers))
                      (start-handlers (hold transport) message-handler stream-handler
-                                     log-handler link-handler error-handler stream-timeout)
+                                     handlers error-handler stream-timeout)
                      (setf started t))
                 (unless started
                   (cond (transport
@@ -94,8 +96,10 @@ DATA-STREAM-TIMEOUT. Without it streams wait for ACCEPT-DATA-STREAM.
 
 LOG-HANDLER is called with the level and the text of each log record from LOG-LEVEL up: :DEBUG, :INFO
 (the default), :WARN or :ERROR. LINK-HANDLER is called with T when the interface can carry traffic
-again and with NIL when it cannot, and the interface's name. Both run on one thread, which has them in
-the order in which they happened; what happens while some hundred wait is lost.
+again and with NIL when it cannot, and the interface's name. PEER-HANDLER is called with T when a peer
+appears and with NIL when it vanishes, and its address: see FORGET-PEER and PEER-TIMEOUT-MS. All run on
+one thread, which has them in the order in which they happened; what happens while some hundred wait is
+lost.
 
 ERROR-HANDLER is called with each error in one of these, before that is left; the default prints
 a line. GIVE-UP is a restart there.

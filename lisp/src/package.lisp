@@ -29,8 +29,8 @@ function may be called from any thread. Failures are conditions under DCF-THUNDE
    #:data-stream-statistics #:data-stream-user-data
    #:read-available #:finish-data-stream #:detach-data-stream
    #:send-file #:receive-file
-   ;; round trips, discovery, statistics
-   #:measure-rtt #:ping #:discover #:statistics #:reset-statistics
+   ;; round trips, discovery, peers, statistics
+   #:measure-rtt #:ping #:discover #:last-heard #:forget-peer #:statistics #:reset-statistics
    ;; the library
    #:load-library #:library-version
    ;; conditions

@@ -92,3 +92,21 @@ lo, has no peers. The first 1,024 that answer are found."
       (and most (<= most (hash-table-count known))))
     (loop for (address . time) in (nreverse found)
           collect (list :address address :rtt (seconds time)))))
+
+;;; Peers
+
+(defun last-heard (transport peer)
+  "How many seconds ago anything came from PEER, a double-float. NIL when nothing did, or when TRANSPORT
+has neither a PEER-HANDLER nor REMEMBER-PEERS."
+  (cffi:with-foreign-object (ago :uint64)
+    (with-peer (pointer peer)
+      (calling ((%last-heard (handle transport) pointer ago))
+        (+ok+ (seconds (cffi:mem-ref ago :uint64)))
+        (+would-block+ nil)))))
+
+(defun forget-peer (transport peer)
+  "Forgets when PEER was last heard from. A PEER-HANDLER is not told that it is gone, but that it appears
+when it is heard from again."
+  (with-peer (pointer peer)
+    (call (%forget (handle transport) pointer)))
+  (values))

@@ -165,3 +165,51 @@
       (dotimes (i 20)
         (once))
       (is (<= (descriptors) (+ 2 before))))))
+
+;;; Peers
+
+(test peers-appear-and-vanish
+  (let ((told (make-instance 'box)))
+    (with-loopback (transport :peer-timeout-ms 200
+                              :peer-handler (lambda (here peer) (put (list here peer) told)))
+      (is (null (last-heard transport "::1")))
+      (with-loopback (other)
+        (dotimes (i 2)
+          (send-message other (octets 1 2 3) (control-peer transport))
+          (eventually (= (* 2 (1+ i)) (length (contents told)))))
+        (is (equal '((t "::1%lo") (nil "::1%lo") (t "::1%lo") (nil "::1%lo")) (contents told)))
+        (is (plusp (last-heard transport "::1")))
+        (forget-peer transport "::1")
+        (is (null (last-heard transport "::1")))))))
+
+(test a-forgotten-peer-appears-again
+  (let ((told (make-instance 'box)))
+    (with-loopback (transport :peer-timeout-ms 0
+                              :peer-handler (lambda (here peer) (put (list here peer) told)))
+      (with-loopback (other)
+        (dotimes (i 3)
+          (send-message other (octets 1 2 3) (control-peer transport))
+          (eventually (= (1+ i) (length (contents told))))
+          (forget-peer transport "::1"))))
+    (is (equal '((t "::1%lo") (t "::1%lo") (t "::1%lo")) (contents told)))))
+
+(test peers-are-remembered-on-demand
+  (dolist (remember '(nil t))
+    (with-loopback (transport :remember-peers remember)
+      (send-message transport (octets 1 2 3) (control-peer transport))
+      (receive-message transport :timeout +generous+)
+      (is (eq remember (and (last-heard transport "::1") t)))
+      (signals invalid-address-error (last-heard transport "nobody"))
+      (signals invalid-address-error (forget-peer transport "nobody")))))
+
+(test a-peer-handler-may-close-its-transport
+  (let ((closed (make-instance 'box))
+        (transport nil))
+    (setf transport (open-transport :interface "lo" :control-port 0 :data-port 0
+                                    :peer-handler (lambda (here peer)
+                                                    (declare (ignore here peer))
+                                                    (put (close-transport transport) closed))))
+    (send-message transport (octets 1 2 3) (control-peer transport))
+    (eventually (contents closed))
+    (is (equal '(t) (contents closed)))
+    (is-false (transport-open-p transport))))

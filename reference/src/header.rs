@@ -192,7 +192,7 @@ mod tests {
         );
         assert!(of(Kind::Function) >= 35);
         let members = |item: &super::Item| item.members.len();
-        assert_eq!(header.item("dcf_tb_config").map(members), Some(24));
+        assert_eq!(header.item("dcf_tb_config").map(members), Some(27));
         assert_eq!(header.item("dcf_tb_datagram").map(members), Some(3));
     }
 

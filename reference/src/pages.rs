@@ -7,7 +7,7 @@ use crate::page::Page;
 const OVERVIEW: &str = "dcf_thunderbolt";
 
 /// Name, title, and what is declared there.
-const PAGES: [(&str, &str, &[&str]); 10] = [
+const PAGES: [(&str, &str, &[&str]); 11] = [
     (
         OVERVIEW,
         "messages, streams and round trips over a Thunderbolt/USB4 cable",
@@ -69,18 +69,21 @@ const PAGES: [(&str, &str, &[&str]); 10] = [
     ),
     (
         "dcf_tb_callbacks",
-        "callbacks for messages, streams, log records and link changes",
+        "callbacks for messages, streams, log records, link changes and peers",
         &[
             "dcf_tb_set_message_callback",
             "dcf_tb_set_stream_callback",
             "dcf_tb_set_log_callback",
             "dcf_tb_set_link_callback",
+            "dcf_tb_set_peer_callback",
             "dcf_tb_log_to_socket",
             "dcf_tb_link_to_socket",
+            "dcf_tb_peer_to_socket",
             "dcf_tb_message_callback",
             "dcf_tb_stream_callback",
             "dcf_tb_log_callback",
             "dcf_tb_link_callback",
+            "dcf_tb_peer_callback",
             "dcf_tb_closed_callback",
             "DCF_TB_LOG_DEBUG",
             "DCF_TB_LOG_INFO",
@@ -134,6 +137,11 @@ const PAGES: [(&str, &str, &[&str]); 10] = [
             "dcf_tb_rtt",
             "dcf_tb_peer",
         ],
+    ),
+    (
+        "dcf_tb_peers",
+        "when a peer was last heard from",
+        &["dcf_tb_last_heard", "dcf_tb_forget"],
     ),
     (
         "dcf_tb_statistics",

@@ -12,8 +12,8 @@ typedef struct scene {
     int armed, inside, returned, closed, late;
 } scene;
 
-enum { IN_MESSAGE, IN_STREAM, IN_LOG, IN_LINK, KINDS };
-static const char *const names[] = {"message", "stream", "log", "link"};
+enum { IN_MESSAGE, IN_STREAM, IN_LOG, IN_LINK, IN_PEER, KINDS };
+static const char *const names[] = {"message", "stream", "log", "link", "peer"};
 
 /* What every callback does: the chosen one closes the transport. */
 static void called(scene *s, int kind)
@@ -57,6 +57,12 @@ static void on_link(int32_t up, const char *name, void *data)
     called((scene *)data, IN_LINK);
 }
 
+static void on_peer(int32_t appeared, const char *peer, void *data)
+{
+    (void)appeared, (void)peer;
+    called((scene *)data, IN_PEER);
+}
+
 static void on_closed(void *data)
 {
     scene *s = (scene *)data;
@@ -83,6 +89,7 @@ static void play(int kind)
     config.on_stream = on_stream;
     config.on_log = on_log;
     config.on_link = on_link;
+    config.on_peer = on_peer;
     config.on_closed = on_closed;
     config.user_data = &s;
     dcf_tb_transport other = start_on_loopback(), t = s.transport = start(&config);
@@ -91,7 +98,7 @@ static void play(int kind)
     const peers_of to = peer_strings(t);
     dcf_tb_stream stream = 0;
     set(&s.armed, 1);
-    if (kind == IN_MESSAGE)
+    if (kind == IN_MESSAGE || kind == IN_PEER)
         send_text(other, to.control, "go");
     else if (kind == IN_STREAM)
         OK(dcf_tb_open_stream(other, to.data, GENEROUS_MS, &stream));

@@ -18,6 +18,7 @@ typedef struct callbacks_kept {
     dcf_tb_stream_callback on_stream;
     dcf_tb_log_callback on_log;
     dcf_tb_link_callback on_link;
+    dcf_tb_peer_callback on_peer;
     void *user_data;
 } callbacks_kept;
 
@@ -78,6 +79,8 @@ static inline void every_call(dcf_tb_transport t, dcf_tb_transport other,
     ACCEPTABLE(dcf_tb_discover(t, 1, &found, 1, &n));
     ACCEPTABLE(dcf_tb_discover_first(t, 1, &found, 1, &n));
     ACCEPTABLE(dcf_tb_accept(t, 1, &stream));
+    ACCEPTABLE(dcf_tb_last_heard(t, to.control, &big));
+    OK(dcf_tb_forget(t, "fe80::1%lo"));
 
     OK(dcf_tb_open_stream(t, to.data, GENEROUS_MS, &stream));
     OK(dcf_tb_stream_peer(stream, text, sizeof text, &n));
@@ -112,6 +115,7 @@ static inline void every_call(dcf_tb_transport t, dcf_tb_transport other,
         OK(dcf_tb_set_stream_callback(t, kept->on_stream, kept->user_data));
         OK(dcf_tb_set_log_callback(t, kept->on_log, kept->user_data));
         OK(dcf_tb_set_link_callback(t, kept->on_link, kept->user_data));
+        OK(dcf_tb_set_peer_callback(t, kept->on_peer, kept->user_data));
     }
 }
 

@@ -60,6 +60,9 @@ static inline void in_the_child(dcf_tb_transport t, dcf_tb_stream s)
     FORKED(dcf_tb_set_stream_callback(t, on_stream, NULL));
     FORKED(dcf_tb_set_log_callback(t, on_log, NULL));
     FORKED(dcf_tb_set_link_callback(t, on_link, NULL));
+    FORKED(dcf_tb_set_peer_callback(t, on_peer, NULL));
+    FORKED(dcf_tb_last_heard(t, "::1%lo", &big));
+    FORKED(dcf_tb_forget(t, "::1%lo"));
     FORKED(dcf_tb_send(t, "::1%lo", &byte, 1));
     FORKED(dcf_tb_send_batch(t, &datagram, 1, &n));
     FORKED(dcf_tb_recv(t, &byte, 1, &n, text, sizeof text, DCF_TB_WAIT_FOREVER));

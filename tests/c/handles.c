@@ -32,6 +32,9 @@ static void no_transport(dcf_tb_transport t)
     REFUSED(dcf_tb_set_stream_callback(t, on_stream, NULL));
     REFUSED(dcf_tb_set_log_callback(t, on_log, NULL));
     REFUSED(dcf_tb_set_link_callback(t, on_link, NULL));
+    REFUSED(dcf_tb_set_peer_callback(t, on_peer, NULL));
+    REFUSED(dcf_tb_last_heard(t, "::1%lo", &rtt));
+    REFUSED(dcf_tb_forget(t, "::1%lo"));
     REFUSED(dcf_tb_send(t, "::1%lo", buffer, 4));
     REFUSED(dcf_tb_send_batch(t, &datagram, 1, &count));
     REFUSED(dcf_tb_recv(t, buffer, sizeof buffer, &count, text, sizeof text, 10));

@@ -54,6 +54,13 @@ static void on_link(int32_t up, const char *name, void *unused)
         stay();
 }
 
+static void on_peer(int32_t appeared, const char *peer, void *unused)
+{
+    (void)peer, (void)unused;
+    if (appeared)
+        stay();
+}
+
 static void open_one(void)
 {
     dcf_tb_stream stream = 0;
@@ -95,6 +102,12 @@ static dcf_tb_status remove_link(uint32_t unused)
     return dcf_tb_set_link_callback(t, NULL, NULL);
 }
 
+static dcf_tb_status remove_peer(uint32_t unused)
+{
+    (void)unused;
+    return dcf_tb_set_peer_callback(t, NULL, NULL);
+}
+
 static dcf_tb_status close_it(uint32_t unused)
 {
     (void)unused;
@@ -111,6 +124,7 @@ static const struct kind {
     {"stream", open_one, remove_stream, 1},
     {"log", open_one, remove_log, 0},
     {"link", change_link, remove_link, 1},
+    {"peer", send_one, remove_peer, 1},
 };
 
 static void starts_with(int kind)
@@ -121,6 +135,7 @@ static void starts_with(int kind)
     config.on_message = kind == 0 ? on_message : NULL;
     config.on_log = kind == 2 ? on_log : NULL;
     config.on_link = kind == 3 ? on_link : NULL;
+    config.on_peer = kind == 4 ? on_peer : NULL;
     other = start_on_loopback();
     t = start(&config);
     to = peer_strings(t);
@@ -183,7 +198,7 @@ static void play(int number, int closes)
 int main(void)
 {
     begin_storm();
-    for (int number = 0; number < 4; number++)
+    for (int number = 0; number < 5; number++)
         for (int closes = 0; closes < 2; closes++)
             play(number, closes);
     end_storm();

@@ -20,5 +20,9 @@ static void on_link(int32_t up, const char *name, void *user_data)
 {
     (void)up, (void)name, (void)user_data;
 }
+static void on_peer(int32_t appeared, const char *peer, void *user_data)
+{
+    (void)appeared, (void)peer, (void)user_data;
+}
 
 #endif

@@ -68,7 +68,7 @@ ASSERT(sizeof(dcf_tb_status) == 4 && (dcf_tb_status)-1 < 0);
 ASSERT(sizeof(dcf_tb_transport) == 8 && (dcf_tb_transport)-1 > 0);
 ASSERT(sizeof(dcf_tb_stream) == 8 && (dcf_tb_stream)-1 > 0);
 
-ASSERT(sizeof(dcf_tb_config) == 120);
+ASSERT(sizeof(dcf_tb_config) == 136);
 AT(dcf_tb_config, struct_size, 0);
 AT(dcf_tb_config, control_port, 4);
 AT(dcf_tb_config, data_port, 6);
@@ -93,8 +93,11 @@ AT(dcf_tb_config, user_data, 96);
 AT(dcf_tb_config, receive_queue_bytes, 104);
 AT(dcf_tb_config, max_silent_streams, 112);
 AT(dcf_tb_config, silent_after_ms, 116);
+AT(dcf_tb_config, on_peer, 120);
+AT(dcf_tb_config, peer_timeout_ms, 128);
+AT(dcf_tb_config, remember_peers, 132);
 
-ASSERT(sizeof(dcf_tb_stats) == 280);
+ASSERT(sizeof(dcf_tb_stats) == 288);
 AT(dcf_tb_stats, struct_size, 0);
 AT(dcf_tb_stats, link_up, 4);
 AT(dcf_tb_stats, messages_sent, 8);
@@ -131,6 +134,7 @@ AT(dcf_tb_stats, send_drops, 248);
 AT(dcf_tb_stats, pings_limited, 256);
 AT(dcf_tb_stats, dropped_slow, 264);
 AT(dcf_tb_stats, pings_undelivered, 272);
+AT(dcf_tb_stats, peers_not_reported, 280);
 
 ASSERT(sizeof(dcf_tb_rtt) == 72);
 AT(dcf_tb_rtt, struct_size, 0);
@@ -209,8 +213,10 @@ dcf_tb_status dcf_tb_set_message_callback(dcf_tb_transport, dcf_tb_message_callb
 dcf_tb_status dcf_tb_set_stream_callback(dcf_tb_transport, dcf_tb_stream_callback, void *user_data);
 dcf_tb_status dcf_tb_set_log_callback(dcf_tb_transport, dcf_tb_log_callback, void *user_data);
 dcf_tb_status dcf_tb_set_link_callback(dcf_tb_transport, dcf_tb_link_callback, void *user_data);
+dcf_tb_status dcf_tb_set_peer_callback(dcf_tb_transport, dcf_tb_peer_callback, void *user_data);
 void dcf_tb_log_to_socket(int32_t level, const char *message, void *user_data);
 void dcf_tb_link_to_socket(int32_t up, const char *interface_name, void *user_data);
+void dcf_tb_peer_to_socket(int32_t appeared, const char *peer, void *user_data);
 dcf_tb_status dcf_tb_send(dcf_tb_transport, const char *peer, const uint8_t *data, size_t len);
 dcf_tb_status dcf_tb_send_batch(dcf_tb_transport, const dcf_tb_datagram *datagrams, size_t count,
     size_t *sent);
@@ -247,6 +253,8 @@ dcf_tb_status dcf_tb_ping(dcf_tb_transport, const char *peer, uint32_t count,
     uint32_t interval_us, uint32_t timeout_ms, dcf_tb_rtt *summary);
 dcf_tb_status dcf_tb_discover(dcf_tb_transport, uint32_t timeout_ms, dcf_tb_peer *peers,
     size_t cap, size_t *count);
+dcf_tb_status dcf_tb_last_heard(dcf_tb_transport, const char *peer, uint64_t *ns_ago);
+dcf_tb_status dcf_tb_forget(dcf_tb_transport, const char *peer);
 dcf_tb_status dcf_tb_discover_first(dcf_tb_transport, uint32_t timeout_ms, dcf_tb_peer *peers,
     size_t cap, size_t *count);
 dcf_tb_status dcf_tb_get_stats(dcf_tb_transport, dcf_tb_stats *stats);

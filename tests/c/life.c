@@ -30,6 +30,7 @@ static void defaults(void)
     CHECK(config.stream_dead_after_ms == 10000);
     CHECK(config.log_level == DCF_TB_LOG_INFO);
     CHECK(config.on_message == NULL && config.on_stream == NULL && config.on_log == NULL);
+    CHECK(config.on_peer == NULL && config.peer_timeout_ms == 5000 && config.remember_peers == 0);
     CHECK(config.on_link == NULL && config.on_closed == NULL && config.user_data == NULL);
 }
 

@@ -123,6 +123,9 @@ static void the_rest(dcf_tb_transport t)
     NULL_POINTER(dcf_tb_discover(t, 0, &peer, 1, NULL));
     NULL_POINTER(dcf_tb_discover_first(t, 0, NULL, 1, &count));
     NULL_POINTER(dcf_tb_discover_first(t, 0, &peer, 1, NULL));
+    NULL_POINTER(dcf_tb_last_heard(t, NULL, &rtt));
+    NULL_POINTER(dcf_tb_last_heard(t, "::1%lo", NULL));
+    NULL_POINTER(dcf_tb_forget(t, NULL));
     NULL_POINTER(dcf_tb_get_stats(t, NULL));
     NULL_POINTER(dcf_tb_get_option(t, DCF_TB_OPTION_LOG_LEVEL, NULL));
     OK(dcf_tb_discover(t, 1, NULL, 0, &count));
@@ -136,6 +139,7 @@ static void callbacks(dcf_tb_transport t)
     OK(dcf_tb_set_stream_callback(t, NULL, NULL));
     OK(dcf_tb_set_log_callback(t, NULL, NULL));
     OK(dcf_tb_set_link_callback(t, NULL, NULL));
+    OK(dcf_tb_set_peer_callback(t, NULL, NULL));
 }
 
 int main(void)

@@ -118,6 +118,7 @@ static void the_rest(dcf_tb_transport t)
     OK(dcf_tb_ports(t, &m.ports[0], &m.ports[1]));
     set_peer(&m, "::1%lo");
     OVERLAPS(dcf_tb_measure_rtt(t, m.text, GENEROUS_MS, &m.times[0]));
+    OVERLAPS(dcf_tb_last_heard(t, m.text, &m.times[0]));
     set_peer(&m, "1234::1%lo");
     m.rtt.struct_size = sizeof m.rtt;
     OVERLAPS(dcf_tb_ping(t, m.text + 4, 1, 0, GENEROUS_MS, &m.rtt));

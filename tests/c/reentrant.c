@@ -5,7 +5,7 @@
 #include "every_call.h"
 
 static dcf_tb_transport t, other;
-static int messages, streams, logs, links, closes, active;
+static int messages, streams, logs, links, found, closes, active;
 static callbacks_kept kept;
 
 /* While this is set, callbacks stay, but not those of the main thread's own calls. */
@@ -61,6 +61,23 @@ static void on_link(int32_t up, const char *name, void *data)
         everything(&links, 1);
 }
 
+static int peers_now;
+
+static void on_peer(int32_t appeared, const char *peer, void *data)
+{
+    (void)appeared, (void)peer, (void)data;
+    if (value(&peers_now))
+        everything(&found, 1);
+}
+
+/* Has `other` appear. A ping calls no other callback. */
+static void appear(void)
+{
+    uint64_t rtt;
+    OK(dcf_tb_forget(t, "::1"));
+    OK(dcf_tb_measure_rtt(other, peer_strings(t).control, GENEROUS_MS, &rtt));
+}
+
 static void on_closed(void *data)
 {
     uint8_t running;
@@ -100,10 +117,12 @@ int main(void)
     kept.on_stream = on_stream;
     kept.on_log = on_log;
     kept.on_link = on_link;
+    kept.on_peer = on_peer;
     config.on_message = on_message;
     config.on_stream = on_stream;
     config.on_log = on_log;
     config.on_link = on_link;
+    config.on_peer = on_peer;
     config.on_closed = on_closed;
     config.log_level = DCF_TB_LOG_DEBUG;
     other = start_on_loopback();
@@ -137,6 +156,12 @@ int main(void)
     change_link("up", 1);
     EVENTUALLY(value(&links) > 0);
 
+    TOPIC("from inside the peer callback");
+    set(&peers_now, 1);
+    appear();
+    EVENTUALLY(value(&found) > 0);
+    set(&peers_now, 0);
+
     set(&hold, 1);
     send_text(other, peer_strings(t).control, "go");
     with_one_held("message");
@@ -156,6 +181,12 @@ int main(void)
     set(&hold, 1);
     change_link("up", 1);
     with_one_held("link");
+
+    set(&peers_now, 1);
+    set(&hold, 1);
+    appear();
+    with_one_held("peer");
+    set(&peers_now, 0);
 
     TOPIC("from inside the closed callback");
     OK(dcf_tb_close(t));

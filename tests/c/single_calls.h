@@ -209,6 +209,9 @@ static dcf_tb_status in_facts(void)
     uint64_t streams;
     OK(dcf_tb_get_option(t, DCF_TB_OPTION_MAX_STREAMS, &streams));
     OK(dcf_tb_set_option(t, DCF_TB_OPTION_MAX_STREAMS, streams));
+    dcf_tb_status heard = dcf_tb_last_heard(t, "::1", &streams);
+    CHECK(heard == DCF_TB_OK || heard == DCF_TB_WOULD_BLOCK);
+    OK(dcf_tb_forget(t, "::1"));
     OK(dcf_tb_is_running(t, &running));
     OK(dcf_tb_ports(t, &control, &port));
     OK(dcf_tb_interface(t, name, sizeof name, &length));
@@ -228,6 +231,7 @@ static dcf_tb_status in_set_callbacks(void)
     OK(dcf_tb_set_message_callback(t, on_message, NULL));
     OK(dcf_tb_set_message_callback(t, NULL, NULL));
     OK(dcf_tb_set_link_callback(t, NULL, NULL));
+    OK(dcf_tb_set_peer_callback(t, NULL, NULL));
     return dcf_tb_set_log_callback(t, on_log, NULL);
 }
 

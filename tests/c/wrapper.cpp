@@ -187,6 +187,29 @@ void messages()
     CHECK(transport.stats().messages_received == 0);
 }
 
+void peers()
+{
+    TOPIC("peers appear, are remembered, vanish and are forgotten");
+    std::atomic<int> appeared{0}, vanished{0};
+    dcf_tb::handlers handlers;
+    handlers.on_peer = [&](bool here, const char *peer) {
+        CHECK(std::string_view(peer) == "::1%lo");
+        (here ? appeared : vanished)++;
+    };
+    auto settings = loopback();
+    settings.peer_timeout_ms = 200;
+    dcf_tb::transport transport(settings, std::move(handlers)), other(loopback());
+    CHECK(!transport.last_heard("::1") && !other.last_heard("::1"));
+    other.send(peer_of(transport), "hello");
+    CHECK(transport.recv(generous)->text() == "hello");
+    EVENTUALLY(appeared == 1 && vanished == 1);
+    CHECK(transport.last_heard("::1")->count() > 0);
+    transport.forget("::1");
+    CHECK(!transport.last_heard("::1"));
+    fails(DCF_TB_ERR_INVALID_ADDRESS, [&] { transport.forget("nobody"); });
+    fails(DCF_TB_ERR_INVALID_ADDRESS, [&] { transport.last_heard("nobody"); });
+}
+
 void round_trips()
 {
     TOPIC("round trips, and none");
@@ -401,6 +424,7 @@ int main()
     errors();
     ownership();
     messages();
+    peers();
     round_trips();
     streams();
     called_back();

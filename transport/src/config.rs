@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::handlers::{
-    combined, ClosedHandler, LinkEvent, LinkHandler, LogHandler, MessageHandler, Sender,
-    StreamHandler,
+    combined, ClosedHandler, LinkEvent, LinkHandler, LogHandler, MessageHandler, PeerEvent,
+    PeerHandler, Sender, StreamHandler,
 };
 use crate::log::LogLevel;
 use crate::message::{MessageData, MessageType};
@@ -74,6 +74,7 @@ pub(crate) struct Settings {
     pub wait_for_interface: bool,
     pub name_settings: bool,
     pub remember_peers: bool,
+    pub peer_timeout: Duration,
     pub busy_poll: Duration,
     pub receive_queue: usize,
     pub receive_queue_bytes: usize,
@@ -120,6 +121,7 @@ pub struct ThunderboltTransportBuilder {
     pub(crate) on_stream: Option<StreamHandler>,
     pub(crate) on_log: Option<LogHandler>,
     pub(crate) on_link: Option<LinkHandler>,
+    pub(crate) on_peer: Option<PeerHandler>,
     pub(crate) on_closed: Option<ClosedHandler>,
     pub(crate) weak: WeakTransport,
 }
@@ -140,6 +142,7 @@ impl ThunderboltTransportBuilder {
                 wait_for_interface: false,
                 name_settings: true,
                 remember_peers: false,
+                peer_timeout: Duration::from_secs(5),
                 busy_poll: Duration::from_micros(50),
                 receive_queue: 1024,
                 receive_queue_bytes: 64 << 20,
@@ -154,6 +157,7 @@ impl ThunderboltTransportBuilder {
             on_stream: None,
             on_log: None,
             on_link: None,
+            on_peer: None,
             on_closed: None,
             weak: WeakTransport::default(),
         }
@@ -224,9 +228,17 @@ impl ThunderboltTransportBuilder {
 
     /// Remember when each peer was last heard from, for
     /// [`last_heard`](ThunderboltTransport::last_heard). Off by default: it costs some nanoseconds for
-    /// each message.
+    /// each message. While there is a peer handler ([`on_peer`](Self::on_peer)), peers are remembered too.
     pub fn remember_peers(mut self, on: bool) -> Self {
         self.settings.remember_peers = on;
+        self
+    }
+
+    /// A peer of which nothing is heard for this time has vanished, for [`on_peer`](Self::on_peer); 5 s by
+    /// default. Zero is no limit: then only the link makes peers vanish, and of 1,024 that were there once
+    /// none makes room before it is [forgotten](ThunderboltTransport::forget).
+    pub fn peer_timeout(mut self, time: Duration) -> Self {
+        self.settings.peer_timeout = time;
         self
     }
 
@@ -376,6 +388,34 @@ impl ThunderboltTransportBuilder {
         F: Fn(&LinkEvent<'_>) + Send + Sync + 'static,
     {
         self.on_link = Some(Box::new(handler));
+        self
+    }
+
+    /// Called when a peer appears, and when it vanishes.
+    ///
+    /// A peer appears when anything comes from its address while it is not there: a message, a ping, a pong,
+    /// a stream, or bytes of one. It vanishes when nothing has come for
+    /// [`peer_timeout`](Self::peer_timeout), or when the link goes down; one that only listens vanishes,
+    /// too. While the link is down no peer appears. One that the application
+    /// [forgets](ThunderboltTransport::forget) is gone without a call. What is heard after that makes a peer
+    /// appear again. An address is no proof of who sends: see SECURITY.md.
+    ///
+    /// [`PeerEvent::transport`] lends the transport: do not capture a reference to it, which would keep it
+    /// open for ever.
+    ///
+    /// It runs on a thread of its own, never two at once, in the order of the changes; nothing waits for it.
+    /// A change that comes while it runs, and the one back, are left out together. In what order it runs
+    /// with the link handler is not defined.
+    ///
+    /// Anybody on the link can make up sources, so no more than 256 peers appear at once, then 16 a second,
+    /// and no more than 1,024 are there. What comes from others is counted
+    /// ([`peers_not_reported`](crate::Stats::peers_not_reported)); they appear with what they send later,
+    /// when there is room. Nobody who is there makes room for them.
+    pub fn on_peer<F>(mut self, handler: F) -> Self
+    where
+        F: Fn(&PeerEvent<'_>) + Send + Sync + 'static,
+    {
+        self.on_peer = Some(Box::new(handler));
         self
     }
 

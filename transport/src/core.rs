@@ -2,8 +2,10 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::net::Ipv6Addr;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 use crate::address::OwnPort;
 use crate::config::{Settings, ThunderboltTransportBuilder};
@@ -14,10 +16,10 @@ use crate::control::receiver;
 use crate::control::Control;
 use crate::error::{Result, TransportError};
 use crate::handlers::{
-    inside_handler, lock, panic_text, ClosedHandler, LinkHandler, MessageHandler, Running, Slot,
-    StreamHandler,
+    inside_handler, lock, panic_text, ClosedHandler, LinkHandler, MessageHandler, PeerHandler,
+    Running, Slot, StreamHandler,
 };
-use crate::heard::Heard;
+use crate::heard::{Heard, Noted};
 use crate::link::events::LinkEvents;
 use crate::link::watch::Watcher;
 use crate::link::Link;
@@ -45,6 +47,7 @@ pub(crate) struct Core {
     pub on_message: Slot<MessageHandler>,
     pub on_stream: Slot<StreamHandler>,
     pub on_link: Slot<LinkHandler>,
+    pub on_peer: Slot<PeerHandler>,
     pub link_events: LinkEvents,
     on_closed: Mutex<Option<ClosedHandler>>,
     pub counters: Counters,
@@ -120,9 +123,11 @@ impl Core {
             on_stream,
             on_log,
             on_link,
+            on_peer,
             on_closed,
             weak,
         } = builder;
+        let on_peer = Slot::new(on_peer);
         let no_event = |source| TransportError::from_os("cannot make an eventfd", source);
         Ok(Arc::new(Self {
             live: Live::new(
@@ -139,7 +144,8 @@ impl Core {
             counters: Counters::default(),
             baseline: Baseline::new(),
             link: Link::absent(&settings.config.interface),
-            heard: Heard::new(settings.remember_peers),
+            heard: Heard::new(settings.remember_peers, settings.peer_timeout, &on_peer),
+            on_peer,
             control: Control::new().map_err(no_event)?,
             answers: Answers::default(),
             intake: Intake::default(),
@@ -323,6 +329,7 @@ impl Core {
         self.on_message.close();
         self.on_stream.close();
         self.on_link.close();
+        self.on_peer.close();
         log!(self.log, Info, "Transport closed");
         self.log.slot.close();
         if let Some(on_closed) = lock(&self.on_closed).take() {
@@ -338,6 +345,21 @@ impl Core {
     pub fn call<H>(&self, running: &Running<'_, H>, call: impl FnOnce(&H)) {
         if let Some(text) = running.call(call) {
             log!(self.log, Error, "a handler panicked: {text}");
+        }
+    }
+
+    /// Something came from this address, whatever it is. Calls no handler: locks may be held.
+    #[inline]
+    pub fn heard_from(&self, from: &Ipv6Addr, at: impl FnOnce() -> Instant) {
+        let name = || {
+            let up = self.link.is_up();
+            up.then(|| format!("{from}%{}", self.link.name()))
+        };
+        match self.heard.note(from, at, name) {
+            Noted::Known => {}
+            // The accepting thread looks, and sees to it that the handler is told.
+            Noted::Appeared => self.accept_wake.signal(),
+            Noted::Refused => self.counters.rare.peers_not_reported.increment(),
         }
     }
 
@@ -372,7 +394,7 @@ impl Core {
     }
 
     /// Whether this source is served.
-    pub fn serves(&self, source: &std::net::Ipv6Addr) -> bool {
+    pub fn serves(&self, source: &Ipv6Addr) -> bool {
         crate::address::is_local(source) || self.allows_any_source()
     }
 
@@ -383,6 +405,7 @@ impl Core {
             self.on_message.failures(),
             self.on_stream.failures(),
             self.on_link.failures(),
+            self.on_peer.failures(),
             self.log.slot.failures(),
         ];
         let mut totals = Stats {

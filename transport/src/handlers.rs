@@ -23,6 +23,8 @@ pub type StreamHandler = Box<dyn Fn(DataStream) + Send + Sync>;
 pub type LogHandler = Box<dyn Fn(LogLevel, &str) + Send + Sync>;
 /// Called when the link comes up or goes down.
 pub type LinkHandler = Box<dyn Fn(&LinkEvent<'_>) + Send + Sync>;
+/// Called when a peer appears or vanishes.
+pub type PeerHandler = Box<dyn Fn(&PeerEvent<'_>) + Send + Sync>;
 /// The last call of a transport.
 pub type ClosedHandler = Box<dyn FnOnce() + Send>;
 
@@ -156,6 +158,41 @@ impl PartialEq for LinkEvent<'_> {
 }
 
 impl Eq for LinkEvent<'_> {}
+
+/// A peer appeared or vanished; see [`on_peer`](crate::ThunderboltTransportBuilder::on_peer).
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct PeerEvent<'a> {
+    /// Whether it was heard from; else it vanished.
+    pub appeared: bool,
+    /// Its address with the interface, as a peer string without a port.
+    pub peer: &'a str,
+    transport: &'a ThunderboltTransport,
+}
+
+impl<'a> PeerEvent<'a> {
+    pub(crate) fn new(appeared: bool, peer: &'a str, transport: &'a ThunderboltTransport) -> Self {
+        Self {
+            appeared,
+            peer,
+            transport,
+        }
+    }
+
+    /// The transport whose peer it is, lent for the call as [`Sender::transport`] does.
+    pub fn transport(&self) -> &'a ThunderboltTransport {
+        self.transport
+    }
+}
+
+/// What happened to which peer; whichever transport says so.
+impl PartialEq for PeerEvent<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.appeared, self.peer) == (other.appeared, other.peer)
+    }
+}
+
+impl Eq for PeerEvent<'_> {}
 
 /// Locks a mutex. A panic elsewhere while it was held does not stop the transport: the data under
 /// our locks is valid between any two statements.

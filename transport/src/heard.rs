@@ -1,78 +1,181 @@
-//! When each peer was last heard from.
+//! When each peer was last heard from, and which are there.
+
+mod present;
 
 use std::net::Ipv6Addr;
-use std::time::Instant;
+// It orders nothing.
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use crate::handlers::lock;
+use crate::handlers::{lock, PeerHandler, Slot};
 use crate::kept::Kept;
 use crate::sync::Mutex;
+use crate::sys::poll::Deadline;
+pub(crate) use present::Noted;
+use present::Present;
 
 /// Peers of each kind that are remembered at most; more than a mesh has.
 const LIMIT: usize = 4096;
 
 /// By address and not by port: pings and streams come from ports of their own.
 pub(crate) struct Heard {
-    /// Disabled by default; costs nothing when off.
-    on: bool,
+    /// The application asked to remember peers.
+    remember: bool,
+    /// It did, or there is a peer handler. Else it costs nothing.
+    on: AtomicBool,
     peers: Mutex<Peers>,
 }
 
-/// Strangers fill the one table, and this host the other, so a flood of made-up sources does not make
+/// Strangers fill one table, and this host the other, so a flood of made-up sources does not make
 /// a peer forgotten that the application asked for.
 struct Peers {
     /// Those that the application asked for. `None`: not heard from since.
     asked_for: Kept<Ipv6Addr, Option<Instant>>,
     others: Kept<Ipv6Addr, Instant>,
+    /// There is a peer handler.
+    tracking: bool,
+    /// While a peer is in here, it knows best.
+    present: Present,
+}
+
+impl Peers {
+    fn remember(&mut self, from: &Ipv6Addr, at: Instant) {
+        match self.asked_for.get(from) {
+            Some(last) => *last = Some(at),
+            // Without memory it is as if nothing had been heard.
+            None => drop(self.others.insert(*from, at)),
+        }
+    }
+
+    /// Has `change` done to those that are there, and remembers those that vanish.
+    fn changing<T>(
+        &mut self,
+        change: impl FnOnce(&mut Present, &mut dyn FnMut(Ipv6Addr, Instant)) -> T,
+    ) -> T {
+        let mut vanished = Vec::new();
+        let result = change(&mut self.present, &mut |address, last| {
+            vanished.push((address, last));
+        });
+        for (address, last) in vanished {
+            self.remember(&address, last);
+        }
+        result
+    }
 }
 
 impl Heard {
-    pub fn new(on: bool) -> Self {
-        Self {
-            on,
+    /// A peer of which nothing is heard for `timeout` has vanished; zero: only the link makes it.
+    pub fn new(remember: bool, timeout: Duration, handler: &Slot<PeerHandler>) -> Self {
+        let heard = Self {
+            remember,
+            on: AtomicBool::new(remember),
             peers: Mutex::new(Peers {
                 asked_for: Kept::new(LIMIT),
                 others: Kept::new(LIMIT),
+                tracking: false,
+                present: Present::new(timeout),
             }),
-        }
+        };
+        heard.follow(handler);
+        heard
     }
 
-    /// Something came from this address, whatever it is.
-    #[inline]
-    pub fn note(&self, from: &Ipv6Addr, at: impl FnOnce() -> Instant) {
-        if self.on {
-            self.remember(from, at());
-        }
-    }
-
-    fn remember(&self, from: &Ipv6Addr, at: Instant) {
+    /// The handler was set or removed: without one nobody is tracked.
+    pub fn follow(&self, handler: &Slot<PeerHandler>) {
         let mut peers = lock(&self.peers);
-        match peers.asked_for.get(from) {
-            Some(last) => *last = Some(at),
-            // Without memory it is as if nothing had been heard.
-            None => drop(peers.others.insert(*from, at)),
+        // Under the lock: of several who change the handler the last one here sees the last one.
+        peers.tracking = handler.is_set();
+        if !peers.tracking {
+            for (address, last) in peers.present.clear() {
+                peers.remember(&address, last);
+            }
         }
+        self.on
+            .store(self.remember || peers.tracking, Ordering::Relaxed);
+    }
+
+    /// Something came from this address, whatever it is. `name` gives its peer string, or `None` while
+    /// no peer can appear.
+    #[inline]
+    pub fn note(
+        &self,
+        from: &Ipv6Addr,
+        at: impl FnOnce() -> Instant,
+        name: impl FnOnce() -> Option<String>,
+    ) -> Noted {
+        match self.on.load(Ordering::Relaxed) {
+            true => self.remember(from, at(), name),
+            false => Noted::Known,
+        }
+    }
+
+    fn remember(
+        &self,
+        from: &Ipv6Addr,
+        at: Instant,
+        name: impl FnOnce() -> Option<String>,
+    ) -> Noted {
+        let mut peers = lock(&self.peers);
+        if peers.tracking {
+            let known = peers.present.note(from, at);
+            let noted = known.unwrap_or_else(|| peers.present.admit(from, at, name));
+            if known.is_some() || noted == Noted::Appeared {
+                return noted;
+            }
+            peers.remember(from, at);
+            return noted;
+        }
+        peers.remember(from, at);
+        Noted::Known
     }
 
     /// The application asks for this peer: from now on strangers do not make it forgotten.
     pub fn last(&self, from: &Ipv6Addr) -> Option<Instant> {
-        if !self.on {
+        if !self.on.load(Ordering::Relaxed) {
             return None;
         }
         let mut peers = lock(&self.peers);
+        let present = peers.present.last(from);
         if let Some(last) = peers.asked_for.get(from) {
-            return *last;
+            return present.or(*last);
         }
-        let last = peers.others.remove(from);
+        let last = present.or(peers.others.remove(from));
         peers.asked_for.insert(*from, last);
         last
     }
 
     pub fn forget(&self, from: &Ipv6Addr) {
         let mut peers = lock(&self.peers);
+        peers.present.forget(from);
         peers.others.remove(from);
         if let Some(last) = peers.asked_for.get(from) {
             *last = None;
         }
+    }
+
+    /// Makes peers vanish whose time is up. Gives when to look again, and whether the caller has to have
+    /// somebody tell the handler what is [`next`](Self::next) until nothing is left.
+    pub fn look(&self) -> (Deadline, bool) {
+        if !self.on.load(Ordering::Relaxed) {
+            return (Deadline::Never, false);
+        }
+        let mut peers = lock(&self.peers);
+        match peers.tracking {
+            true => peers.changing(|present, vanished| present.look(Instant::now(), vanished)),
+            false => (Deadline::Never, false),
+        }
+    }
+
+    /// The link is down, and every peer with it.
+    pub fn link_is_down(&self) {
+        if self.on.load(Ordering::Relaxed) {
+            lock(&self.peers).changing(|present, vanished| present.all_vanish(vanished));
+        }
+    }
+
+    /// The next change to tell the handler: the peer, and whether it appeared.
+    pub fn next(&self) -> Option<(String, bool)> {
+        lock(&self.peers).present.next()
     }
 }
 
@@ -80,24 +183,32 @@ impl Heard {
 mod tests {
     use super::*;
 
+    fn remembering(on: bool) -> Heard {
+        Heard::new(on, Duration::ZERO, &Slot::new(None))
+    }
+
+    fn note(heard: &Heard, from: &Ipv6Addr, at: impl FnOnce() -> Instant) {
+        assert_eq!(heard.note(from, at, || unreachable!()), Noted::Known);
+    }
+
     fn peer(n: usize) -> Ipv6Addr {
         Ipv6Addr::from((0xfe80 << 112) | n as u128)
     }
 
     #[test]
     fn the_last_time_counts_until_the_peer_is_forgotten() {
-        let heard = Heard::new(true);
+        let heard = remembering(true);
         let (first, second) = (Instant::now(), Instant::now());
         assert_eq!(heard.last(&peer(1)), None);
-        heard.note(&peer(1), || first);
-        heard.note(&peer(1), || second);
+        note(&heard, &peer(1), || first);
+        note(&heard, &peer(1), || second);
         assert_eq!(heard.last(&peer(1)), Some(second));
         assert_eq!(heard.last(&peer(2)), None);
         heard.forget(&peer(1));
         assert_eq!(heard.last(&peer(1)), None);
-        heard.note(&peer(1), || first);
+        note(&heard, &peer(1), || first);
         assert_eq!(heard.last(&peer(1)), Some(first));
-        heard.note(&peer(3), || first);
+        note(&heard, &peer(3), || first);
         heard.forget(&peer(3));
         assert_eq!(heard.last(&peer(3)), None);
     }
@@ -106,19 +217,19 @@ mod tests {
     #[test]
     fn strangers_do_not_make_a_known_peer_forgotten() {
         for times in 1..=3 {
-            let heard = Heard::new(true);
+            let heard = remembering(true);
             let at = Instant::now();
-            heard.note(&peer(1), || at);
+            note(&heard, &peer(1), || at);
             assert_eq!(
                 heard.last(&peer(1)),
                 Some(at),
                 "asked for after it was heard"
             );
             assert_eq!(heard.last(&peer(2)), None, "and before");
-            heard.note(&peer(2), || at);
+            note(&heard, &peer(2), || at);
             for made_up in 0..3 * LIMIT {
                 for _ in 0..times {
-                    heard.note(&peer(1000 + made_up), || at);
+                    note(&heard, &peer(1000 + made_up), || at);
                 }
             }
             assert_eq!(heard.last(&peer(1)), Some(at));
@@ -128,14 +239,14 @@ mod tests {
 
     #[test]
     fn sources_that_send_once_do_not_replace_those_that_sent_again() {
-        let heard = Heard::new(true);
+        let heard = remembering(true);
         let at = Instant::now();
         for n in 0..100 {
-            heard.note(&peer(n), || at);
-            heard.note(&peer(n), || at);
+            note(&heard, &peer(n), || at);
+            note(&heard, &peer(n), || at);
         }
         for made_up in 0..3 * LIMIT {
-            heard.note(&peer(1000 + made_up), || at);
+            note(&heard, &peer(1000 + made_up), || at);
         }
         for n in 0..100 {
             assert_eq!(heard.last(&peer(n)), Some(at), "{n}");
@@ -144,9 +255,9 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_nothing_is_remembered_unasked() {
-        let heard = Heard::new(true);
+        let heard = remembering(true);
         for n in 0..3 * LIMIT {
-            heard.note(&peer(n), Instant::now);
+            note(&heard, &peer(n), Instant::now);
         }
         assert!(heard.last(&peer(3 * LIMIT - 1)).is_some());
         for n in 0..3 * LIMIT {
@@ -155,9 +266,42 @@ mod tests {
         let peers = lock(&heard.peers);
         assert!(peers.others.len() <= LIMIT && peers.asked_for.len() <= LIMIT);
         drop(peers);
-        let off = Heard::new(false);
-        off.note(&peer(1), || unreachable!());
+        let off = remembering(false);
+        note(&off, &peer(1), || unreachable!());
         assert_eq!(off.last(&peer(1)), None);
         assert_eq!(lock(&off.peers).asked_for.len(), 0);
+    }
+
+    #[test]
+    fn with_a_handler_peers_are_there_and_remembered_when_they_vanished() {
+        let slot: Slot<PeerHandler> = Slot::new(Some(Box::new(|_| ())));
+        let heard = Heard::new(false, Duration::ZERO, &slot);
+        let at = Instant::now();
+        let name = || Some("one".to_owned());
+        let hear = |name: &dyn Fn() -> Option<String>| heard.note(&peer(1), || at, name);
+        assert_eq!(hear(&|| None), Noted::Known, "the link is down");
+        assert_eq!(heard.last(&peer(1)), Some(at));
+        assert_eq!(hear(&name), Noted::Appeared);
+        assert_eq!(hear(&|| unreachable!()), Noted::Known);
+        assert_eq!(heard.look(), (Deadline::Never, true));
+        assert_eq!(heard.next(), Some(("one".to_owned(), true)));
+        heard.link_is_down();
+        assert_eq!(heard.next(), Some(("one".to_owned(), false)));
+        assert_eq!(heard.last(&peer(1)), Some(at));
+        assert_eq!(hear(&name), Noted::Appeared);
+        heard.forget(&peer(1));
+        assert_eq!((heard.last(&peer(1)), heard.next()), (None, None));
+        // Without the handler nobody is tracked, and with the next one they appear again.
+        for _ in 0..2 {
+            assert_eq!(hear(&name), Noted::Appeared);
+            slot.set(None).unwrap();
+            heard.follow(&slot);
+            assert_eq!(
+                (hear(&|| unreachable!()), heard.next()),
+                (Noted::Known, None)
+            );
+            slot.set(Some(Box::new(|_| ()))).unwrap();
+            heard.follow(&slot);
+        }
     }
 }

@@ -57,14 +57,15 @@
 //!
 //! Every method may be called from any thread, and from inside any handler. A transport has two
 //! threads of its own, `dcf-tb-recv` and `dcf-tb-accept`, and one `dcf-tb-stream` for each stream
-//! handler that runs, and `dcf-tb-link` while the link handler runs. None of them polls: an idle transport uses no CPU. No lock is held while a
-//! handler runs.
+//! handler that runs, `dcf-tb-link` while the link handler runs and `dcf-tb-peer` while the peer handler
+//! does. None of them polls: an idle transport uses no CPU. No lock is held while a handler runs.
 //!
 //! # Handlers
 //!
 //! The transport keeps its handlers, so a handler that captured a reference to its transport would keep it,
 //! and the ports, for ever. What a handler needs is lent to it: [`Sender::reply`] answers a message,
-//! [`Sender::transport`], [`DataStream::transport`] and [`LinkEvent::transport`] give the transport. All other
+//! [`Sender::transport`], [`DataStream::transport`], [`LinkEvent::transport`] and [`PeerEvent::transport`]
+//! give the transport. All other
 //! code that must not keep it open captures a [`WeakTransport`]
 //! ([`ThunderboltTransport::downgrade`], [`ThunderboltTransportBuilder::weak`]). Handlers are replaced on a running
 //! transport by the methods that have the builder's names: [`ThunderboltTransport::message_handler`].
@@ -190,7 +191,8 @@ pub use config::{
 };
 pub use error::{Result, TransportError};
 pub use handlers::{
-    ClosedHandler, LinkEvent, LinkHandler, LogHandler, MessageHandler, Sender, StreamHandler,
+    ClosedHandler, LinkEvent, LinkHandler, LogHandler, MessageHandler, PeerEvent, PeerHandler,
+    Sender, StreamHandler,
 };
 pub use log::LogLevel;
 pub use message::{DropReason, MessageData, MessageType};

@@ -1,6 +1,6 @@
 //! The handlers of a running transport, by the names that its builder has for them.
 
-use crate::handlers::{combined, LinkEvent, LogHandler, Sender};
+use crate::handlers::{combined, LinkEvent, LogHandler, PeerEvent, Sender};
 use crate::log::LogLevel;
 use crate::message::{MessageData, MessageType};
 use crate::stream::DataStream;
@@ -84,5 +84,15 @@ impl ThunderboltTransport {
         F: Fn(&LinkEvent<'_>) + Send + Sync + 'static,
     {
         let _ = self.set_link_handler(Some(Box::new(handler)));
+    }
+
+    /// Replaces the handler of peers, as
+    /// [`on_peer`](crate::ThunderboltTransportBuilder::on_peer) of the builder sets it. In the place of
+    /// another it is told changes from now on; if there was none, every peer appears when it is heard from.
+    pub fn on_peer<F>(&self, handler: F)
+    where
+        F: Fn(&PeerEvent<'_>) + Send + Sync + 'static,
+    {
+        let _ = self.set_peer_handler(Some(Box::new(handler)));
     }
 }

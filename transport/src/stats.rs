@@ -202,6 +202,10 @@ statistics! {
         /// Pings that did not reach the peer, as an ICMP error said that quotes them: nothing listens on
         /// that port there, or no host has the address.
         pings_undelivered,
+        /// What came from peers that were not reported to
+        /// [`on_peer`](crate::ThunderboltTransportBuilder::on_peer), because too many appeared of late or
+        /// 1,024 were there: datagrams, pings, streams, reads of streams.
+        peers_not_reported,
     }
     // The same, in `Rejected`: the reason there, and its name in `Stats`.
     rejected {

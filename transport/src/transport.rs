@@ -11,7 +11,9 @@ use crate::control::answers::Admitted;
 use crate::control::receiver::count_dropped;
 use crate::core::Core;
 use crate::error::{expired, Result, TransportError};
-use crate::handlers::{LinkHandler, LogHandler, MessageHandler, Sender, StreamHandler};
+use crate::handlers::{
+    LinkHandler, LogHandler, MessageHandler, PeerHandler, Sender, StreamHandler,
+};
 use crate::link::LinkWait;
 use crate::log::LogLevel;
 use crate::message::DropReason;
@@ -401,7 +403,7 @@ impl ThunderboltTransport {
 
     /// When anything came from this peer last: a message, a ping, a pong, or bytes of a stream.
     /// `None`: nothing yet, or [`remember_peers`](ThunderboltTransportBuilder::remember_peers) is
-    /// off. Its port does not matter.
+    /// off and there is no peer handler. Its port does not matter.
     ///
     /// # Errors
     ///
@@ -410,7 +412,8 @@ impl ThunderboltTransport {
         Ok(self.core.heard.last(&self.address_of(peer)?))
     }
 
-    /// Forgets when this peer was last heard from, until it is heard from again.
+    /// Forgets when this peer was last heard from, until it is heard from again. The peer handler is not
+    /// told that it is gone, but that it appears then.
     ///
     /// # Errors
     ///
@@ -503,6 +506,14 @@ impl ThunderboltTransport {
     /// Replaces the handler of link changes.
     pub fn set_link_handler(&self, handler: Option<LinkHandler>) -> Result<()> {
         self.core.on_link.set(handler)
+    }
+
+    /// Replaces the handler of peers that appear and vanish. One that takes the place of another is told
+    /// changes from now on; after `None` every peer appears anew when it is heard from.
+    pub fn set_peer_handler(&self, handler: Option<PeerHandler>) -> Result<()> {
+        let set = self.core.on_peer.set(handler);
+        self.core.heard.follow(&self.core.on_peer);
+        set
     }
 
     /// Counts and logs messages that a handler could not keep for whoever asks for them, as those

@@ -97,7 +97,7 @@ struct Kind {
 /// transport.
 type Work = Arc<dyn Fn(&WeakTransport, Option<&ThunderboltTransport>) + Send + Sync>;
 
-const KINDS: [Kind; 5] = [
+const KINDS: [Kind; 6] = [
     Kind {
         name: "messages",
         handle: |builder, work| {
@@ -133,6 +133,16 @@ const KINDS: [Kind; 5] = [
             builder.on_link(move |event| work(&weak, Some(event.transport())))
         },
         cause: |host, _| drop(host.ip(&["link", "set", "lo", "down"])),
+    },
+    Kind {
+        name: "peers",
+        handle: |builder, work| {
+            let weak = builder.weak();
+            builder.on_peer(move |event| work(&weak, Some(event.transport())))
+        },
+        cause: |_, transport| {
+            transport.send_message(b"go", "::1").unwrap();
+        },
     },
     Kind {
         name: "records",

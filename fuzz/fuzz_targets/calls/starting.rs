@@ -32,11 +32,11 @@ const fn size_of_member<T>(_: fn(&dcf_tb_config) -> &T) -> usize {
     size_of::<T>()
 }
 
-const MEMBERS: [(usize, usize); 23] = members!(
+const MEMBERS: [(usize, usize); 26] = members!(
     control_port data_port interface_name buffer_size tcp_nodelay tcp_keepalive allow_any_source
     wait_for_interface busy_poll_us receive_queue max_streams connect_timeout_ms
     stream_dead_after_ms log_level on_message on_stream on_log on_link on_closed user_data
-    receive_queue_bytes max_silent_streams silent_after_ms
+    receive_queue_bytes max_silent_streams silent_after_ms on_peer peer_timeout_ms remember_peers
 );
 
 /// A struct as a caller has it whose header knows so many bytes of it.
@@ -109,6 +109,7 @@ impl Settings {
         config.on_stream = self.on_stream.then_some(recorder::on_stream);
         config.on_log = self.on_log.then_some(recorder::on_log);
         config.on_link = self.on_link.then_some(recorder::on_link);
+        config.on_peer = self.on_link.then_some(recorder::on_peer);
         config.on_closed = Some(recorder::on_closed);
         config.user_data = recorder.user_data();
         config

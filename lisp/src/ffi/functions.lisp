@@ -52,12 +52,18 @@
 (define-function %set-link-callback status
     ((transport handle) (callback :pointer) (user-data :pointer))
   "Sets or removes the link callback, which must not be a Lisp function.")
+(define-function %set-peer-callback status
+    ((transport handle) (callback :pointer) (user-data :pointer))
+  "Sets or removes the peer callback, which must not be a Lisp function.")
 (define-function %log-to-socket :void
     ((level :int32) (message :pointer) (user-data :pointer))
   "A log callback that sends each record to a socket.")
 (define-function %link-to-socket :void
     ((up :int32) (interface-name :pointer) (user-data :pointer))
   "A link callback that sends each change to a socket.")
+(define-function %peer-to-socket :void
+    ((appeared :int32) (peer :pointer) (user-data :pointer))
+  "A peer callback that sends each change to a socket.")
 
 ;;; control messages
 
@@ -119,6 +125,13 @@
     ((stream handle) (fd :int32) (offset :uint64) (count :uint64) (timeout-ms :uint32)
      (received :pointer))
   "Receives into a file.")
+
+;;; peers
+
+(define-function %last-heard status ((transport handle) (peer :pointer) (ns-ago :pointer))
+  "How long ago anything came from a peer.")
+(define-function %forget status ((transport handle) (peer :pointer))
+  "Forgets when a peer was last heard from.")
 
 ;;; round trips, discovery
 

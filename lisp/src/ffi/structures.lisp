@@ -27,7 +27,10 @@
   (:user-data :pointer)
   (:receive-queue-bytes :uint64)
   (:max-silent-streams :uint32)
-  (:silent-after-ms :uint32))
+  (:silent-after-ms :uint32)
+  (:on-peer :pointer)
+  (:peer-timeout-ms :uint32)
+  (:remember-peers :uint8))
 
 (define-structure stats
     "What a transport has done since it was started, or since the last reset."
@@ -66,7 +69,8 @@
   (:send-drops :uint64)
   (:pings-limited :uint64)
   (:dropped-slow :uint64)
-  (:pings-undelivered :uint64))
+  (:pings-undelivered :uint64)
+  (:peers-not-reported :uint64))
 
 (define-structure stream-stats
     "What a stream has done since it was opened, and the state of its connection."

@@ -189,7 +189,7 @@ pub(super) fn triage(
         core.counters.rare.rejected.source.add(count);
         return None;
     }
-    core.heard.note(received.from.ip(), || now);
+    core.heard_from(received.from.ip(), || now);
     let (mut messages, mut bytes) = (0, 0);
     if !received.has_size(PING_SIZE) {
         messages = received.datagrams().len() as u64;

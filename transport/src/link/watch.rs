@@ -13,7 +13,7 @@ use super::{Absence, Current, Link, LinkState};
 use crate::control::intake::{pump, StandIn};
 use crate::core::Core;
 use crate::error::{Result, TransportError};
-use crate::handlers::LinkEvent;
+use crate::handlers::{LinkEvent, PeerEvent};
 use crate::log::{log, Throttle};
 use crate::stream::listener::{self, Acceptor};
 use crate::stream::registry::End;
@@ -104,6 +104,7 @@ impl Watcher {
             let (mut changed, mut connection, mut message) = (false, false, false);
             {
                 let look_at_streams = self.stalls.look(core);
+                let look_at_peers = look_at_peers(core);
                 let (stand_in, look_again) = self.stand_in.look(&core.intake, Instant::now());
                 let control = core.control.socket().filter(|_| stand_in);
                 let listener = self.listener.as_ref().filter(|_| self.acceptor.is_ready());
@@ -123,6 +124,7 @@ impl Watcher {
                     self.acceptor.pause(),
                     look_again,
                     look_at_streams,
+                    look_at_peers,
                 ];
                 let deadline = deadlines.into_iter().fold(Deadline::Never, Deadline::min);
                 // It could fail for lack of memory only; then the loop tries again.
@@ -316,6 +318,7 @@ fn announce(core: &Arc<Core>, new: Current) {
     } else {
         core.rtt.wake_all();
         core.streams.end_connecting();
+        core.heard.link_is_down();
         let reason = state.reason(&name);
         log!(core.log, Warn, "link \"{name}\" is down: {reason}");
     }
@@ -340,6 +343,25 @@ fn tell_all(core: &Arc<Core>) {
         if let Some(running) = core.on_link.enter() {
             let transport = ThunderboltTransport::lend(core);
             let event = LinkEvent::new(up, &interface, &transport);
+            core.call(&running, |handler| handler(&event));
+        }
+    }
+}
+
+/// Has the peer handler told who appeared and who vanished. Gives when to look again.
+fn look_at_peers(core: &Arc<Core>) -> Deadline {
+    let (look_again, tell) = core.heard.look();
+    if tell && core.spawn("dcf-tb-peer", tell_peers).is_err() {
+        tell_peers(core);
+    }
+    look_again
+}
+
+fn tell_peers(core: &Arc<Core>) {
+    while let Some((peer, appeared)) = core.heard.next() {
+        if let Some(running) = core.on_peer.enter() {
+            let transport = ThunderboltTransport::lend(core);
+            let event = PeerEvent::new(appeared, &peer, &transport);
             core.call(&running, |handler| handler(&event));
         }
     }

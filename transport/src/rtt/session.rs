@@ -179,7 +179,7 @@ impl<'a> Session<'a> {
     pub fn accept(&mut self, pong: &Pong, sent: Instant) -> Duration {
         self.forget(pong.token);
         self.port.reached();
-        self.core.heard.note(pong.from.ip(), || pong.at);
+        self.core.heard_from(pong.from.ip(), || pong.at);
         let time = pong.at.saturating_duration_since(sent);
         let rare = &self.core.counters.rare;
         rare.pongs_received.increment();

@@ -79,7 +79,7 @@ impl DataStream {
             change_silence(&shared.socket, shared.dead_after, keep_alive);
         }
         core.streams.watch_silence(&stream.shared);
-        core.heard.note(peer.ip(), Instant::now);
+        core.heard_from(peer.ip(), Instant::now);
         core.counters.rare.connections_accepted.increment();
         log!(core.log, Debug, "stream from {} accepted", stream.peer());
         Ok(stream)
@@ -129,7 +129,7 @@ impl DataStream {
     pub(crate) fn note_opened(&self) {
         let core = &self.shared.core;
         self.shared.figures.opened();
-        core.heard.note(self.shared.address.ip(), Instant::now);
+        core.heard_from(self.shared.address.ip(), Instant::now);
         core.counters.rare.connections_initiated.increment();
         log!(core.log, Debug, "stream to {} opened", self.peer());
     }

@@ -428,7 +428,7 @@ impl Shared {
         self.figures.received(count);
         let received = self.core.counters.stream_bytes_received.shard();
         received.add(count as u64);
-        self.core.heard.note(self.address.ip(), Instant::now);
+        self.core.heard_from(self.address.ip(), Instant::now);
     }
 
     /// The kernel has taken as many bytes to send.

@@ -1,0 +1,90 @@
+//! When a peer was last heard from.
+
+use std::ffi::c_char;
+
+use crate::boundary;
+use crate::failure::Failure;
+use crate::pointers::{apart, nanoseconds, peer as peer_text, Out, Region};
+use crate::status::{dcf_tb_status, DCF_TB_WOULD_BLOCK};
+use crate::symbol_versions::exported_since;
+use crate::types::dcf_tb_transport;
+
+/// How long ago anything came from a peer: a message, a ping, a pong, a stream, or bytes of one. Its port
+/// does not matter.
+///
+/// A transport remembers this with `remember_peers`, or while it has a peer callback. It remembers 4,096
+/// peers that were asked for here, and as many others: made-up sources make no peer forgotten that was
+/// asked for.
+///
+/// - `transport`: the handle.
+/// - `peer`: whom; the strings are described at the top of this header.
+/// - `ns_ago`: gets the time in nanoseconds.
+///
+/// Ownership: `peer` is used during the call only.
+/// Blocks: never.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK
+///   DCF_TB_WOULD_BLOCK                 nothing came from it yet, or since `dcf_tb_forget`, or the
+///                                      transport does not remember
+///   DCF_TB_ERR_INVALID_HANDLE
+///   DCF_TB_ERR_NULL_POINTER            `peer` or `ns_ago` is NULL
+///   DCF_TB_ERR_OUT_OF_RANGE            `peer` and `ns_ago` overlap
+///   DCF_TB_ERR_INVALID_ADDRESS         the text quotes it
+///   DCF_TB_ERR_INTERFACE_NOT_FOUND     `peer` names an interface that does not exist
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_last_heard(
+    transport: dcf_tb_transport,
+    peer: *const c_char,
+    ns_ago: *mut u64,
+) -> dcf_tb_status {
+    boundary::on_transport("dcf_tb_last_heard", transport, |owner| {
+        // SAFETY: the caller's promise about `peer`.
+        let peer = unsafe { peer_text(peer, "peer") }?;
+        apart(&[
+            Region::text("peer", peer),
+            Region::written("ns_ago", ns_ago, 1),
+        ])?;
+        // SAFETY: the caller's promise about `ns_ago`.
+        let ns_ago = unsafe { Out::new(ns_ago, "ns_ago") }?;
+        let Some(last) = owner.transport.last_heard(peer)? else {
+            let text = format!("nothing was heard from {peer} yet");
+            return Err(Failure::new(DCF_TB_WOULD_BLOCK, text));
+        };
+        ns_ago.set(nanoseconds(last.elapsed()));
+        Ok(())
+    })
+}
+
+/// Forgets when a peer was last heard from. The peer callback is not told that it is gone; it is told that
+/// it appears when it is heard from again.
+///
+/// - `transport`: the handle.
+/// - `peer`: whom; the strings are described at the top of this header.
+///
+/// Ownership: `peer` is used during the call only.
+/// Blocks: never.
+/// In callbacks: allowed.
+/// Returns:
+///   DCF_TB_OK                          also if it was never heard from
+///   DCF_TB_ERR_INVALID_HANDLE
+///   DCF_TB_ERR_NULL_POINTER            `peer` is NULL
+///   DCF_TB_ERR_INVALID_ADDRESS         the text quotes it
+///   DCF_TB_ERR_INTERFACE_NOT_FOUND     `peer` names an interface that does not exist
+#[no_mangle]
+pub unsafe extern "C" fn dcf_tb_forget(
+    transport: dcf_tb_transport,
+    peer: *const c_char,
+) -> dcf_tb_status {
+    boundary::on_transport("dcf_tb_forget", transport, |owner| {
+        // SAFETY: the caller's promise about `peer`.
+        let peer = unsafe { peer_text(peer, "peer") }?;
+        Ok(owner.transport.forget(peer)?)
+    })
+}
+
+exported_since! {
+    "DCF_TB_1.0":
+    dcf_tb_last_heard,
+    dcf_tb_forget,
+}
