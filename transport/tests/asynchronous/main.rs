@@ -3,6 +3,7 @@
 mod cable;
 mod closing;
 mod messages;
+mod peers;
 mod round_trips;
 mod streams;
 
