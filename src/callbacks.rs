@@ -79,11 +79,14 @@ pub type dcf_tb_link_callback = Option<
 ///
 /// Anybody on the link can make up sources: no more than 256 peers appear at once, then 16 a second, and
 /// no more than 1,024 are there. What comes from others is counted in `peers_not_reported`; they appear
-/// with what they send when there is room again. Nobody who is there makes room for them.
+/// with what they send when there is room again. Nobody who is there makes room for them. A peer that the
+/// program asked for, by `dcf_tb_last_heard`, appears in any such flood: there are 1,024 places more for
+/// those.
 ///
 /// Runs on a thread of its own, in the order of the changes, and never two at once; nothing waits for it.
-/// A change that comes while it runs, and the one back, are left out together. Its order with the link
-/// callback is not defined.
+/// A change that comes while it runs, and the one back, are left out together; but that a peer appeared is
+/// told, unless the link went down or it was forgotten before. The order with the link callback is not
+/// defined.
 #[allow(non_camel_case_types)]
 pub type dcf_tb_peer_callback =
     Option<unsafe extern "C-unwind" fn(appeared: i32, peer: *const c_char, user_data: *mut c_void)>;

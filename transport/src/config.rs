@@ -404,13 +404,16 @@ impl ThunderboltTransportBuilder {
     /// open for ever.
     ///
     /// It runs on a thread of its own, never two at once, in the order of the changes; nothing waits for it.
-    /// A change that comes while it runs, and the one back, are left out together. In what order it runs
+    /// A change that comes while it runs, and the one back, are left out together; but that a peer appeared
+    /// is told, unless the link went down or it was forgotten before. In what order it runs
     /// with the link handler is not defined.
     ///
     /// Anybody on the link can make up sources, so no more than 256 peers appear at once, then 16 a second,
     /// and no more than 1,024 are there. What comes from others is counted
     /// ([`peers_not_reported`](crate::Stats::peers_not_reported)); they appear with what they send later,
-    /// when there is room. Nobody who is there makes room for them.
+    /// when there is room. Nobody who is there makes room for them. A peer that the application asked for
+    /// ([`last_heard`](ThunderboltTransport::last_heard)) appears in any such flood: there are 1,024 places
+    /// more for those.
     pub fn on_peer<F>(mut self, handler: F) -> Self
     where
         F: Fn(&PeerEvent<'_>) + Send + Sync + 'static,

@@ -117,12 +117,14 @@ impl Heard {
     ) -> Noted {
         let mut peers = lock(&self.peers);
         if peers.tracking {
-            let known = peers.present.note(from, at);
-            let noted = known.unwrap_or_else(|| peers.present.admit(from, at, name));
-            if known.is_some() || noted == Noted::Appeared {
+            if let Some(noted) = peers.present.note(from, at) {
                 return noted;
             }
-            peers.remember(from, at);
+            let asked_for = peers.asked_for.get(from).is_some();
+            let noted = peers.present.admit(from, at, asked_for, name);
+            if noted != Noted::Appeared {
+                peers.remember(from, at);
+            }
             return noted;
         }
         peers.remember(from, at);
@@ -303,5 +305,18 @@ mod tests {
             slot.set(Some(Box::new(|_| ()))).unwrap();
             heard.follow(&slot);
         }
+    }
+
+    #[test]
+    fn a_peer_that_the_application_asked_for_appears_in_a_flood() {
+        let slot: Slot<PeerHandler> = Slot::new(Some(Box::new(|_| ())));
+        let heard = Heard::new(false, Duration::ZERO, &slot);
+        let at = Instant::now();
+        let hear = |n| heard.note(&peer(n), || at, || Some(n.to_string()));
+        let appeared = (0..2000).filter(|n| hear(*n) == Noted::Appeared).count();
+        assert!(appeared < 300, "{appeared}");
+        assert_eq!(hear(3000), Noted::Refused);
+        assert_eq!(heard.last(&peer(3000)), Some(at));
+        assert_eq!(hear(3000), Noted::Appeared);
     }
 }

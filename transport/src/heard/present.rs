@@ -12,10 +12,10 @@ use foldhash::fast::RandomState;
 
 use crate::sys::poll::Deadline;
 
-/// Peers that are tracked at most. A stranger who makes up sources gets no more of them than appear
-/// within the timeout, see [`BURST`].
+/// Peers that are tracked at most, and as many more of those that the application asked for. A stranger who
+/// makes up sources gets no more places than appear within the timeout, see [`BURST`].
 pub(super) const LIMIT: usize = 1024;
-/// Peers that may appear at once.
+/// Peers that may appear at once, besides those that the application asked for.
 const BURST: u32 = 256;
 /// Then one more each time that this has passed.
 const EVERY: Duration = Duration::from_micros(62_500);
@@ -90,21 +90,32 @@ impl Present {
         Some(Noted::Appeared)
     }
 
-    /// Tracks a peer that is not tracked, unless it has no `name` now.
+    /// Tracks a peer that is not tracked, unless it has no `name` now. `asked_for`: no stranger's appearances
+    /// are a reason to refuse it.
     pub fn admit(
         &mut self,
         from: &Ipv6Addr,
         at: Instant,
+        asked_for: bool,
         name: impl FnOnce() -> Option<String>,
     ) -> Noted {
         let full_at = self.full_at.unwrap_or(at).max(at);
-        if full_at.saturating_duration_since(at) > EVERY * (BURST - 1) || !self.has_room() {
+        let (limit, empty) = match asked_for {
+            true => (2 * LIMIT, false),
+            false => {
+                let ahead = full_at.saturating_duration_since(at);
+                (LIMIT, ahead > EVERY * (BURST - 1))
+            }
+        };
+        if empty || !self.has_room(limit) {
             return Noted::Refused;
         }
         let Some(name) = name() else {
             return Noted::Known;
         };
-        self.full_at = Some(full_at + EVERY);
+        if !asked_for {
+            self.full_at = Some(full_at + EVERY);
+        }
         let peer = Peer {
             name,
             last: at,
@@ -119,10 +130,10 @@ impl Present {
     }
 
     /// Whether one more has a place, and one in `changed`, which then never has to grow.
-    fn has_room(&mut self) -> bool {
+    fn has_room(&mut self, limit: usize) -> bool {
         let places = self.peers.len() + 1;
         let more = places - self.changed.len();
-        places <= LIMIT
+        places <= limit
             && self.peers.try_reserve(1).is_ok()
             && self.changed.try_reserve(more).is_ok()
     }
@@ -143,7 +154,10 @@ impl Present {
         vanished: impl FnMut(Ipv6Addr, Instant),
     ) -> (Deadline, bool) {
         if self.next_look.is_some_and(|next| next <= now) {
-            self.sweep(|end| end.is_some_and(|end| end <= now), vanished);
+            // One that the handler was not told of yet is told first, however late that is: `next` sees to
+            // it that it is looked at again.
+            let is_told = |peer: &Peer| peer.told;
+            self.sweep(is_told, |end| end.is_some_and(|end| end <= now), vanished);
         }
         let tell = !self.changed.is_empty() && !self.telling;
         self.telling |= tell;
@@ -153,16 +167,18 @@ impl Present {
 
     /// The link is down, and everybody with it.
     pub fn all_vanish(&mut self, vanished: impl FnMut(Ipv6Addr, Instant)) {
-        self.sweep(|_| true, vanished);
+        self.sweep(|_| true, |_| true, vanished);
     }
 
     fn sweep(
         &mut self,
+        may_go: impl Fn(&Peer) -> bool,
         is_gone: impl Fn(Option<Instant>) -> bool,
         mut vanished: impl FnMut(Ipv6Addr, Instant),
     ) {
         let mut next: Option<Instant> = None;
-        for (address, peer) in self.peers.iter_mut().filter(|(_, peer)| peer.here) {
+        let here = self.peers.iter_mut().filter(|(_, peer)| peer.here);
+        for (address, peer) in here.filter(|(_, peer)| may_go(peer)) {
             let end = end(self.timeout, peer.last);
             if is_gone(end) {
                 peer.here = false;
@@ -178,7 +194,7 @@ impl Present {
     }
 
     /// The next change to tell: the peer, and whether it appeared. A change and the one back are left
-    /// out together.
+    /// out together. When nothing is left, somebody has to `look` again.
     pub fn next(&mut self) -> Option<(String, bool)> {
         while let Some(address) = self.changed.pop_front() {
             let Some(peer) = self.peers.get_mut(&address) else {
@@ -188,8 +204,13 @@ impl Present {
             let here = peer.here;
             let was_told = std::mem::replace(&mut peer.told, here);
             let change = (here != was_told).then(|| (peer.name.clone(), here));
-            if !here {
-                self.peers.remove(&address);
+            match here {
+                // It could not vanish before it was told.
+                true => {
+                    let last = peer.last;
+                    self.look_by(last);
+                }
+                false => drop(self.peers.remove(&address)),
             }
             if change.is_some() {
                 return change;
@@ -245,7 +266,7 @@ mod tests {
     /// As `Heard` does it.
     fn hear(present: &mut Present, n: usize, at: Instant) -> Noted {
         let known = present.note(&peer(n), at);
-        known.unwrap_or_else(|| present.admit(&peer(n), at, || Some(n.to_string())))
+        known.unwrap_or_else(|| present.admit(&peer(n), at, false, || Some(n.to_string())))
     }
 
     fn told(present: &mut Present) -> Vec<(String, bool)> {
@@ -288,6 +309,19 @@ mod tests {
         assert_eq!((present.len(), present.last(&peer(1))), (0, None));
         assert_eq!(hear(&mut present, 1, end), Noted::Appeared);
         assert_eq!(told(&mut present), one(1, true));
+    }
+
+    #[test]
+    fn a_peer_that_fell_silent_before_it_was_told_is_told_and_then_vanishes() {
+        let mut present = Present::new(TIMEOUT);
+        let start = Instant::now();
+        hear(&mut present, 1, start);
+        let late = start + 10 * TIMEOUT;
+        assert!(present.look(late, |_, _| unreachable!()).1);
+        assert_eq!(told(&mut present), one(1, true));
+        assert!(present.look(late, |_, _| ()).1);
+        assert_eq!(told(&mut present), one(1, false));
+        assert_eq!(present.look(late, |_, _| ()), (Deadline::Never, false));
     }
 
     #[test]
@@ -369,6 +403,24 @@ mod tests {
             assert!(present.len() <= LIMIT);
         }
         assert!((156..=156 + 60 * 16).contains(&appeared), "{appeared}");
+    }
+
+    #[test]
+    fn a_peer_that_was_asked_for_appears_in_any_flood() {
+        let mut present = Present::new(Duration::ZERO);
+        let start = Instant::now();
+        let ask =
+            |present: &mut Present, n| present.admit(&peer(n), start, true, || Some(n.to_string()));
+        for made_up in 0..LIMIT {
+            hear(&mut present, made_up, start);
+        }
+        assert_eq!(hear(&mut present, LIMIT, start), Noted::Refused);
+        for n in 0..3 * LIMIT {
+            let room = present.len() < 2 * LIMIT;
+            let noted = ask(&mut present, 100_000 + n);
+            assert_eq!(noted == Noted::Appeared, room, "{n}");
+        }
+        assert_eq!(present.len(), 2 * LIMIT);
     }
 
     #[test]

@@ -365,6 +365,8 @@ fn tell_peers(core: &Arc<Core>) {
             core.call(&running, |handler| handler(&event));
         }
     }
+    // Those that were told just now can vanish from now on.
+    core.accept_wake.signal();
 }
 
 /// Chooses "any free" ports while there is no interface to bind them on, so that they can be told. As
