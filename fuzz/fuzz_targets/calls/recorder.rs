@@ -136,7 +136,11 @@ pub unsafe extern "C-unwind" fn on_link(up: i32, interface: *const c_char, user_
     recorder.link_events.fetch_add(1, Ordering::SeqCst);
 }
 
-pub unsafe extern "C-unwind" fn on_peer(appeared: i32, peer: *const c_char, user_data: *mut c_void) {
+pub unsafe extern "C-unwind" fn on_peer(
+    appeared: i32,
+    peer: *const c_char,
+    user_data: *mut c_void,
+) {
     // SAFETY: as the header promises.
     let (_, peer) = unsafe { (of(user_data), CStr::from_ptr(peer)) };
     assert!((0..=1).contains(&appeared) && !peer.is_empty());
