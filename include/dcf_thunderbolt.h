@@ -587,7 +587,7 @@ typedef struct dcf_tb_config {
      * Boolean: remember when each peer was last heard from, for `dcf_tb_last_heard`, also while there is
      * no peer callback. It costs some nanoseconds for each message. Default 0.
      */
-    uint8_t remember_peers;
+    uint32_t remember_peers;
 } dcf_tb_config;
 
 /**

@@ -96,7 +96,7 @@ pub struct dcf_tb_config {
     pub peer_timeout_ms: u32,
     /// Boolean: remember when each peer was last heard from, for `dcf_tb_last_heard`, also while there is
     /// no peer callback. It costs some nanoseconds for each message. Default 0.
-    pub remember_peers: u8,
+    pub remember_peers: u32,
 }
 
 const SIZE: usize = size_of::<dcf_tb_config>();

@@ -233,8 +233,8 @@ fn what_the_policy_allows_is_allowed() {
     for (what, from, to) in [
         (
             "a longer config",
-            "    uint8_t remember_peers;",
-            "    uint8_t remember_peers;\n    uint64_t more;\n    uint64_t even_more;",
+            "    uint32_t remember_peers;",
+            "    uint32_t remember_peers;\n    uint64_t more;\n    uint64_t even_more;",
         ),
         (
             "longer statistics",

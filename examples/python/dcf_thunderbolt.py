@@ -106,7 +106,7 @@ class Config(ctypes.Structure):
         ("silent_after_ms", c_uint32),
         ("on_peer", c_void_p),
         ("peer_timeout_ms", c_uint32),
-        ("remember_peers", c_uint8),
+        ("remember_peers", c_uint32),
     ]
 
 

@@ -9,11 +9,15 @@
           unless (or (eq (slot-type 'config slot) :pointer) (eq slot :struct-size))
             collect slot)))
 
+(defun boolean-setting-p (setting)
+  "Whether SETTING is true or NIL here, and a number in C."
+  (or (eq (slot-type 'config setting) :uint8) (eq setting :remember-peers)))
+
 (defun fill-config (config settings)
   "Sets those of the property list SETTINGS that are slots; NIL leaves a number at its default."
   (loop for (slot value) on settings by #'cddr
         when (member slot (settings))
-          do (let ((boolean (eq (slot-type 'config slot) :uint8)))
+          do (let ((boolean (boolean-setting-p slot)))
                (when (or boolean value)
                  (setf (cffi:foreign-slot-value config '(:struct config) slot)
                        (cond ((eq slot :log-level) (level-number value))

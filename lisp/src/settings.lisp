@@ -20,9 +20,6 @@
                                        setting (and value-p (format nil "~S" value)))
                                (format nil "~S is no setting of a transport" setting)))))))
 
-(defun boolean-setting-p (setting)
-  (eq (slot-type 'config setting) :uint8))
-
 (defun transport-setting (transport setting)
   "The value that SETTING has now: one of :BUSY-POLL-US, :RECEIVE-QUEUE, :RECEIVE-QUEUE-BYTES,
 :MAX-STREAMS, :MAX-SILENT-STREAMS, :SILENT-AFTER-MS, :CONNECT-TIMEOUT-MS, :STREAM-DEAD-AFTER-MS, in the

@@ -79,7 +79,7 @@
       (dolist (setting (dcf-thunderbolt::settings))
         (is (= ffi:+ok+ (ffi:%config-init config size)))
         (flet ((value () (cffi:foreign-slot-value config '(:struct ffi:config) setting)))
-          (let ((booleanp (eq (ffi:slot-type 'ffi:config setting) :uint8))
+          (let ((booleanp (dcf-thunderbolt::boolean-setting-p setting))
                 (default (value)))
             (dcf-thunderbolt::fill-config config (list setting (if booleanp nil 77)))
             (is (= (if booleanp 0 77) (value)) "~A" setting)

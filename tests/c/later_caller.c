@@ -3,8 +3,7 @@
     uint64_t receive_queue_bytes;                                   \
     uint32_t max_silent_streams, silent_after_ms;                   \
     void (*on_peer)(int32_t, const char *, void *);                 \
-    uint32_t peer_timeout_ms;                                       \
-    uint8_t remember_peers;                                         \
+    uint32_t peer_timeout_ms, remember_peers;                       \
     uint64_t not_known_yet[7];
 #define LATER_STATS uint64_t known_today[13], not_known_yet[9];
 #include "sized_caller.h"

@@ -88,7 +88,7 @@ static void remembered(dcf_tb_transport other)
 {
     TOPIC("without a callback peers are remembered if remember_peers says so");
     dcf_tb_config config = loopback_config();
-    for (uint8_t remember = 0; remember < 2; remember++) {
+    for (uint32_t remember = 0; remember < 2; remember++) {
         uint64_t ns = UINT64_MAX;
         config.remember_peers = remember;
         dcf_tb_transport t = start(&config);

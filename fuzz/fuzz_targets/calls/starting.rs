@@ -57,17 +57,9 @@ impl Memory {
     }
 }
 
-/// Its members; 0 where it has padding.
-fn bytes_of(config: &dcf_tb_config) -> [u8; SIZE] {
-    let mut bytes = [0; SIZE];
-    bytes[..4].copy_from_slice(&config.struct_size.to_ne_bytes());
-    for (start, end) in MEMBERS {
-        let from = std::ptr::from_ref(config).cast::<u8>();
-        // SAFETY: a member, all of whose bytes are set; pointers are only carried.
-        let member = unsafe { std::slice::from_raw_parts(from.add(start), end - start) };
-        bytes[start..end].copy_from_slice(member);
-    }
-    bytes
+fn bytes_of(config: &dcf_tb_config) -> &[u8] {
+    // SAFETY: C layout without padding (asserted where it is defined), so all bytes are set.
+    unsafe { std::slice::from_raw_parts(std::ptr::from_ref(config).cast(), SIZE) }
 }
 
 fn defaults() -> dcf_tb_config {

@@ -30,7 +30,7 @@
   (:silent-after-ms :uint32)
   (:on-peer :pointer)
   (:peer-timeout-ms :uint32)
-  (:remember-peers :uint8))
+  (:remember-peers :uint32))
 
 (define-structure stats
     "What a transport has done since it was started, or since the last reset."
