@@ -1,5 +1,6 @@
 /* The contract of the design document: JSON parameters and health checks. */
 #include "plugin.h"
+#include "raw.h"
 
 static bool set_up(void *self, const char *params)
 {
@@ -90,12 +91,21 @@ static void health(void)
     CHECK(iface_v1_1.health_check(self, "::1", NULL));
 
     TOPIC("nobody answers: false after three questions, and the figure stays");
-    iface.destroy(other);
+    int silent = raw_socket(SOCK_DGRAM, "::1", 0);
+    char peer[80];
+    snprintf(peer, sizeof peer, "[::1%%lo]:%u", raw_port(silent));
     rtt = -1;
     uint64_t before = stats_of(native(self)).pings_sent;
-    FAILS("no answer", iface_v1_1.health_check(self, "[::1%lo]:6000", &rtt));
+    FAILS("no answer", iface_v1_1.health_check(self, peer, &rtt));
     CHECK(rtt == -1);
     CHECK(stats_of(native(self)).pings_sent == before + 3);
+    close(silent);
+
+    TOPIC("nothing listens: false, because the peer's kernel says so");
+    iface.destroy(other);
+    EVENTUALLY(!iface_v1_1.health_check(self, "[::1%lo]:6000", &rtt) &&
+               error_says("nothing listens on UDP port 6000"));
+    CHECK(rtt == -1);
 
     TOPIC("what is no address has no health");
     FAILS("nonsense", iface_v1_1.health_check(self, "nonsense", &rtt));

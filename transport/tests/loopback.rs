@@ -121,12 +121,14 @@ fn nobody_there_is_none_and_not_an_error() {
     assert!(matches!(rtt, Ok(None)), "{rtt:?}");
     assert_eq!(transport.get_stats().errors, 0);
     drop(port);
-    // Nobody has the port, and the kernel says so at once.
-    let error = transport.round_trip(&silent, None).unwrap_err();
-    assert_eq!(error.raw_os_error(), Some(libc::ECONNREFUSED), "{error}");
-    assert!(transport.measure_rtt(&silent, GENEROUS).is_err());
+    // Nobody has the port, and the kernel says so, unless it is too busy.
+    wait_until("it is refused", GENEROUS, || {
+        let rtt = transport.measure_rtt(&silent, Duration::from_millis(300));
+        assert!(!matches!(rtt, Ok(Some(_))), "{rtt:?}");
+        rtt.is_err_and(|error| error.raw_os_error() == Some(libc::ECONNREFUSED))
+    });
     let stats = transport.get_stats();
-    assert_eq!((stats.errors, stats.pings_undelivered), (2, 2));
+    assert_eq!((stats.errors, stats.pings_undelivered), (1, 1));
 }
 
 #[test]

@@ -58,8 +58,18 @@ async fn a_port_that_nothing_listens_on_refuses() {
     let port = b.transport().control_port();
     soon(a.round_trip(&there, None)).await.unwrap();
     b.close().await;
+    let short = Some(Duration::from_millis(300));
     for _ in 0..20 {
-        let error = soon(a.round_trip(&there, None)).await.unwrap_err();
+        // A busy kernel drops some ICMP errors.
+        let error = soon(async {
+            loop {
+                match a.round_trip(&there, short).await.unwrap_err() {
+                    TransportError::Timeout => {}
+                    error => break error,
+                }
+            }
+        })
+        .await;
         assert_eq!(error.raw_os_error(), Some(libc::ECONNREFUSED), "{error}");
         let words = format!("nothing listens on UDP port {port} of ::1%lo");
         assert!(error.to_string().contains(&words), "{error}");
@@ -67,11 +77,11 @@ async fn a_port_that_nothing_listens_on_refuses() {
     let options = PingOptions {
         count: 5,
         interval: Duration::ZERO,
-        timeout: None,
+        timeout: short,
     };
     let error = soon(a.ping(&there, &options)).await.unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::ECONNREFUSED), "{error}");
-    assert_eq!(a.transport().get_stats().pings_undelivered, 21);
+    assert!(a.transport().get_stats().pings_undelivered >= 20);
     let again = loopback().control_port(port).data_port(data);
     let _b = again.build_async().expect("the same ports");
     let summary = soon(a.ping(&there, &options)).await.unwrap();
