@@ -1,11 +1,12 @@
 //! Adapts the library's texts to this tool: removes advice that only a program can follow.
 
 /// Settings of the library that this tool has no option for, as the library's texts name them.
-const SETTINGS: [&str; 13] = [
+const SETTINGS: [&str; 14] = [
     "name_settings",
     "allow_any_source",
     "wait_for_interface",
     "remember_peers",
+    "peer_timeout",
     "busy_poll",
     "receive_queue",
     "max_streams",

@@ -101,11 +101,10 @@ static void health(void)
     CHECK(stats_of(native(self)).pings_sent == before + 3);
     close(silent);
 
-    TOPIC("nothing listens: false, because the peer's kernel says so");
+    TOPIC("nothing listens: false, whether the peer's kernel says so or is too busy");
     iface.destroy(other);
-    EVENTUALLY(!iface_v1_1.health_check(self, "[::1%lo]:6000", &rtt) &&
-               error_says("nothing listens on UDP port 6000"));
-    CHECK(rtt == -1);
+    CHECK(!iface_v1_1.health_check(self, "[::1%lo]:6000", &rtt) && rtt == -1);
+    CHECK(error_says("nothing listens on UDP port 6000") || error_says("no answer"));
 
     TOPIC("what is no address has no health");
     FAILS("nonsense", iface_v1_1.health_check(self, "nonsense", &rtt));
