@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::net::Ipv6Addr;
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::address::OwnPort;
@@ -16,8 +16,8 @@ use crate::control::receiver;
 use crate::control::Control;
 use crate::error::{Result, TransportError};
 use crate::handlers::{
-    inside_handler, lock, panic_text, ClosedHandler, LinkHandler, MessageHandler, PeerHandler,
-    Running, Slot, StreamHandler,
+    inside_handler, panic_text, ClosedHandler, LinkHandler, MessageHandler, PeerHandler, Running,
+    Slot, StreamHandler,
 };
 use crate::heard::{Heard, Noted};
 use crate::link::events::LinkEvents;
@@ -30,7 +30,7 @@ use crate::spin::Spin;
 use crate::stats::{Baseline, Counters, Stats};
 use crate::stream::registry::{End, Streams};
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{thread_local, Condvar, Mutex, MutexGuard};
+use crate::sync::{lock, thread_local, wait, Condvar, Mutex, MutexGuard};
 use crate::sys::event::EventFd;
 use crate::sys::memory;
 use crate::sys::spawn::{spawn, Thread};
@@ -306,8 +306,7 @@ impl Core {
     }
 
     fn wait_for_change<'a>(&self, life: MutexGuard<'a, Life>) -> MutexGuard<'a, Life> {
-        let waited = self.life_changed.wait(life);
-        waited.unwrap_or_else(PoisonError::into_inner)
+        wait(&self.life_changed, life, None)
     }
 
     fn wake_everybody(&self) {

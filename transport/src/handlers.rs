@@ -4,14 +4,14 @@ use std::cell::Cell;
 use std::fmt;
 use std::net::SocketAddrV6;
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use crate::error::{Result, TransportError};
 use crate::log::LogLevel;
 use crate::message::{MessageData, MessageType};
 use crate::stream::DataStream;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::sync::{global, thread_local, Condvar, Mutex, MutexGuard};
+use crate::sync::{global, lock, thread_local, wait, Condvar, Mutex};
 use crate::transport::ThunderboltTransport;
 
 /// Called with a control message and who sent it; see
@@ -193,12 +193,6 @@ impl PartialEq for PeerEvent<'_> {
 }
 
 impl Eq for PeerEvent<'_> {}
-
-/// Locks a mutex. A panic elsewhere while it was held does not stop the transport: the data under
-/// our locks is valid between any two statements.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// A place for one handler.
 pub(crate) struct Slot<H> {
@@ -393,10 +387,7 @@ impl Calls {
         };
         let mut threads = lock(&self.threads);
         while !threads.is_empty() {
-            threads = self
-                .left
-                .wait(threads)
-                .unwrap_or_else(PoisonError::into_inner);
+            threads = wait(&self.left, threads, None);
         }
     }
 }

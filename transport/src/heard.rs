@@ -7,9 +7,9 @@ use std::net::Ipv6Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::handlers::{lock, PeerHandler, Slot};
+use crate::handlers::{PeerHandler, Slot};
 use crate::kept::Kept;
-use crate::sync::Mutex;
+use crate::sync::{lock, Mutex};
 use crate::sys::poll::Deadline;
 pub(crate) use present::Noted;
 use present::Present;

@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::handlers::{lock, LogHandler, Slot};
-use crate::sync::{thread_local, Mutex};
+use crate::handlers::{LogHandler, Slot};
+use crate::sync::{lock, thread_local, Mutex};
 
 /// How serious a log record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

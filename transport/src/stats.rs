@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 
-use crate::handlers::lock;
-use crate::sync::Mutex;
+use crate::sync::{lock, Mutex};
 
 /// One counter. Counters order nothing, so relaxed operations do.
 #[derive(Debug, Default)]

@@ -37,3 +37,27 @@ macro_rules! global {
 }
 
 pub(crate) use global;
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+/// Locks a mutex. A panic elsewhere while it was held does not stop the transport: the data under
+/// our locks is valid between any two statements.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits until `condvar` is notified or the time is up; `None` is no limit. It may return early.
+pub(crate) fn wait<'a, T>(
+    condvar: &Condvar,
+    guard: MutexGuard<'a, T>,
+    time: Option<Duration>,
+) -> MutexGuard<'a, T> {
+    match time {
+        None => condvar.wait(guard).unwrap_or_else(PoisonError::into_inner),
+        Some(time) => {
+            let waited = condvar.wait_timeout(guard, time);
+            waited.unwrap_or_else(PoisonError::into_inner).0
+        }
+    }
+}

@@ -16,9 +16,8 @@ use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 
-use crate::handlers::lock;
 use crate::log::Throttle;
-use crate::sync::Mutex;
+use crate::sync::{lock, Mutex};
 
 /// Sources that are answered without asking for how long they are known: [`BURST`], and what is added
 /// within [`KEPT`].

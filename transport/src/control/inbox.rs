@@ -5,12 +5,12 @@ use std::io;
 use std::net::SocketAddrV6;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use crate::error::{Result, TransportError};
-use crate::handlers::{lock, SenderName};
+use crate::handlers::SenderName;
 use crate::stream::{listener, DataStream};
-use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::sync::{lock, wait, Condvar, Mutex, MutexGuard};
 use crate::sys::event::EventFd;
 use crate::sys::memory;
 use crate::sys::poll::Deadline;
@@ -256,16 +256,7 @@ impl Inbox {
                 return Err(TransportError::WouldBlock);
             }
             state.waiting += 1;
-            state = match remaining {
-                None => self
-                    .came
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner),
-                Some(time) => {
-                    let waited = self.came.wait_timeout(state, time);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
+            state = wait(&self.came, state, remaining);
             state.waiting -= 1;
         }
     }

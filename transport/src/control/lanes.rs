@@ -19,8 +19,7 @@ use std::time::{Duration, Instant};
 use socket2::{SockAddr, Socket};
 
 use super::enlarge_buffer;
-use crate::handlers::lock;
-use crate::sync::Mutex;
+use crate::sync::{lock, Mutex};
 use crate::sys::report;
 use crate::sys::socket::{self, BufferOption};
 

@@ -2,9 +2,8 @@
 //! change of the link to see meanwhile; so a thread of its own calls it (`watch`).
 
 use std::collections::VecDeque;
-use std::sync::PoisonError;
 
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{lock, Mutex};
 
 /// Changes that are kept for a handler that does not return.
 const KEPT: usize = 64;
@@ -45,21 +44,17 @@ impl LinkEvents {
     /// Keeps a change. True if nobody tells them yet: the caller has somebody call `next` until
     /// nothing is left.
     pub fn push(&self, up: bool, interface: String) -> bool {
-        let mut waiting = self.lock();
+        let mut waiting = lock(&self.0);
         waiting.push(up, interface);
         !std::mem::replace(&mut waiting.telling, true)
     }
 
     /// The next change to tell.
     pub fn next(&self) -> Option<(bool, String)> {
-        let mut waiting = self.lock();
+        let mut waiting = lock(&self.0);
         let next = waiting.changes.pop_front();
         waiting.telling = next.is_some();
         next
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -70,7 +65,7 @@ mod tests {
     #[test]
     fn a_handler_that_does_not_return_is_told_the_last_state_and_never_the_same_twice() {
         let events = LinkEvents::default();
-        let mut waiting = events.lock();
+        let mut waiting = lock(&events.0);
         for change in 0..3 * KEPT + 1 {
             let up = change % 2 == 0;
             waiting.push(up, "lo".to_owned());

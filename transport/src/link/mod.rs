@@ -16,7 +16,7 @@ use std::sync::PoisonError;
 
 use crate::error::{Result, TransportError};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::sync::{Mutex, RwLock};
+use crate::sync::{lock, Mutex, RwLock};
 use crate::sys::netlink::{Kernel, Which};
 
 pub(crate) use failure::Attempt;
@@ -233,7 +233,7 @@ impl Link {
     /// What is told from now on; gives the state that was told before, and whether the addresses are
     /// the same.
     fn tell(&self, new: &Current) -> (LinkState, bool) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = lock(&self.told);
         let state = std::mem::replace(&mut told.0, new.state.clone());
         let same_addresses = told.1 == new.addresses;
         if !same_addresses {

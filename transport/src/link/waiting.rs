@@ -1,12 +1,11 @@
 //! Waiting until the link is up, or down.
 
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::Link;
 use crate::error::{expired, Result, TransportError};
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::sync::{lock, wait, Condvar, Mutex};
 use crate::sys::poll::Deadline;
 use crate::tasks::Tasks;
 
@@ -24,14 +23,10 @@ pub(super) struct Waiters {
 impl Waiters {
     /// Called after the change.
     pub(super) fn wake(&self) {
-        if *self.threads() > 0 {
+        if *lock(&self.threads) > 0 {
             self.changed.notify_all();
         }
         self.tasks.wake();
-    }
-
-    fn threads(&self) -> MutexGuard<'_, usize> {
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -76,7 +71,7 @@ impl<'a> LinkWait<'a> {
     pub fn run(self, timeout: Option<Duration>) -> Result<()> {
         let deadline = Deadline::after(timeout);
         let waiters = &self.link.waiters;
-        let mut threads = waiters.threads();
+        let mut threads = lock(&waiters.threads);
         loop {
             if let Some(outcome) = self.look() {
                 return outcome;
@@ -86,16 +81,7 @@ impl<'a> LinkWait<'a> {
                 return Err(self.late(timeout));
             }
             *threads += 1;
-            threads = match remaining {
-                None => waiters
-                    .changed
-                    .wait(threads)
-                    .unwrap_or_else(PoisonError::into_inner),
-                Some(time) => {
-                    let waited = waiters.changed.wait_timeout(threads, time);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
+            threads = wait(&waiters.changed, threads, remaining);
             *threads -= 1;
         }
     }

@@ -10,9 +10,8 @@ use socket2::{SockAddr, Socket};
 
 use crate::core::Core;
 use crate::error::{Result, TransportError};
-use crate::handlers::lock;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::sync::Mutex;
+use crate::sync::{lock, Mutex};
 use crate::sys::event::Wake;
 use crate::sys::{memory, report, socket};
 use crate::wire::{self, Kind};

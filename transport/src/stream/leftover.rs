@@ -1,9 +1,8 @@
 //! What a file could not take.
 
 use crate::error::Result;
-use crate::handlers::lock;
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::Mutex;
+use crate::sync::{lock, Mutex};
 use crate::sys::memory;
 use crate::sys::read_buffer::ReadBuffer;
 

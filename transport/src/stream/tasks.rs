@@ -15,7 +15,7 @@ impl StreamTasks {
     pub fn wake(&self) {
         #[cfg(feature = "async")]
         {
-            let wakers = std::mem::take(&mut crate::handlers::lock(&self.waiting).wakers);
+            let wakers = std::mem::take(&mut crate::sync::lock(&self.waiting).wakers);
             // What a waker does is not ours: no lock is held.
             wakers.into_iter().flatten().for_each(|task| task.wake());
         }
@@ -32,7 +32,7 @@ mod with_async {
     use super::super::shared::Shared;
     use super::super::DataStream;
     use crate::error::Result;
-    use crate::handlers::lock;
+    use crate::sync::lock;
     use crate::sys::poll::{wait, Deadline, Interest};
     use crate::sys::read_buffer::ReadBuffer;
     use crate::sys::socket;

@@ -1,7 +1,6 @@
 //! The kernel of a model: descriptors are real ones, and a call is one step, after which all who sleep look again.
 
-use crate::handlers::lock;
-use crate::sync::{thread, Condvar, Mutex};
+use crate::sync::{lock, thread, Condvar, Mutex};
 
 loom::lazy_static! {
     static ref STEP: Mutex<()> = Mutex::new(());
