@@ -13,7 +13,7 @@ use std::path::Path;
 const MOST: usize = 3;
 /// Crates that have larger cycles, and the size of the largest. These numbers only get smaller; a crate leaves the
 /// list when it has no cycle of more than [`MOST`].
-const NOT_YET: [(&str, usize); 1] = [("transport/src", 42)];
+const NOT_YET: [(&str, usize); 1] = [("transport/src", 35)];
 
 #[test]
 fn imports_run_one_way() {
