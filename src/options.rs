@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use thunderbolt_transport::{LogLevel, ThunderboltTransport};
+use thunderbolt_transport::ThunderboltTransport;
 
 use crate::boundary;
 use crate::config::{bytes, invalid, log_level};
@@ -56,12 +56,7 @@ const SETTINGS: [Setting; 10] = [
             transport.set_log_level(log_level(value)?);
             Ok(())
         },
-        get: |transport| match transport.log_level() {
-            LogLevel::Debug => 1,
-            LogLevel::Info => 2,
-            LogLevel::Warn => 3,
-            LogLevel::Error => 4,
-        },
+        get: |transport| transport.log_level() as u64,
     },
     Setting {
         number: DCF_TB_OPTION_BUSY_POLL_US,
