@@ -5,7 +5,7 @@ use std::fmt;
 use std::mem::{offset_of, size_of};
 use std::time::Duration;
 
-use thunderbolt_transport::{address_in, LogLevel, ThunderboltTransportBuilder};
+use thunderbolt_transport::{interface_in, LogLevel, ThunderboltTransportBuilder};
 
 use crate::boundary;
 use crate::callbacks::*;
@@ -297,10 +297,8 @@ unsafe fn interface<'a>(name: *const c_char) -> Result<&'a str, Failure> {
     match name.to_str() {
         Ok(text) if (1..libc::IFNAMSIZ).contains(&text.len()) => Ok(text),
         Ok(text) => {
-            let address = address_in(text);
-            let interface = address.as_ref().and_then(|address| address.split_once('%'));
-            let hint = match interface {
-                Some((_, interface)) => format!("; did you mean \"{interface}\"?"),
+            let hint = match interface_in(text) {
+                Some(interface) => format!("; did you mean \"{interface}\"?"),
                 None => String::new(),
             };
             Err(invalid(format!(

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 
 pub(crate) use hint::perhaps_a_port;
-pub use hint::{address_in, suggest_peer};
+pub use hint::{address_in, interface_in, suggest_peer};
 
 use crate::error::{Result, TransportError};
 use crate::sys::netlink::{Kernel, Which};

@@ -182,7 +182,7 @@ mod transport;
 mod weak;
 mod wire;
 
-pub use address::{address_in, suggest_peer, MAX_PEER_TEXT};
+pub use address::{address_in, interface_in, suggest_peer, MAX_PEER_TEXT};
 #[cfg(feature = "async")]
 pub use asynchronous::{AsyncDataStream, AsyncTransport};
 pub use config::{

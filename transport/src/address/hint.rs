@@ -37,6 +37,16 @@ pub fn address_in(text: &str) -> Option<String> {
     (address.parse::<Ipv6Addr>().is_ok() && can_name_an_interface(zone)).then_some(host)
 }
 
+/// The interface in such a text.
+///
+/// It is for error texts, where the name of an interface was asked for.
+pub fn interface_in(text: &str) -> Option<String> {
+    let address = address_in(text)?;
+    address
+        .split_once('%')
+        .map(|(_, interface)| interface.to_owned())
+}
+
 /// The host, and what stands where a port may.
 fn taken_apart(text: &str) -> Option<(String, Option<String>)> {
     let bare = |text: &str| text.replace(['[', ']'], "");
@@ -132,9 +142,11 @@ mod tests {
     fn an_address_and_its_interface_are_found() {
         for text in ["::1%lo", "::1%lo:5000", "[::1%lo]:5000", "[::1]%lo"] {
             assert_eq!(address_in(text).as_deref(), Some("::1%lo"), "{text}");
+            assert_eq!(interface_in(text).as_deref(), Some("lo"), "{text}");
         }
         for text in ["lo", "lo:1", "::1", "", "a%lo", "[::1]:5000"] {
             assert_eq!(address_in(text), None, "{text}");
+            assert_eq!(interface_in(text), None, "{text}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::address::address_in;
+use crate::address::interface_in;
 use crate::error::{Result, TransportError};
 use crate::sys::netlink::{Interface, Kernel, Named, Which};
 
@@ -103,9 +103,8 @@ pub(crate) fn not_found(kernel: &Kernel, configured: &str, found: &Resolved) -> 
         ),
         _ => format!("connect the cable, load the driver (modprobe {DRIVER}), or name another one"),
     };
-    let address = address_in(configured);
-    let what = match address.as_ref().and_then(|address| address.split_once('%')) {
-        Some((_, interface)) => format!("it is an address; did you mean \"{interface}\"?"),
+    let what = match interface_in(configured) {
+        Some(interface) => format!("it is an address; did you mean \"{interface}\"?"),
         None => what,
     };
     let all = kernel.ask().and_then(|mut kernel| kernel.all());
