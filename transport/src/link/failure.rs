@@ -125,11 +125,13 @@ fn sort(
     let with_state =
         |source: &io::Error| format!("{} ({action}: {source})", state.reason(interface));
     let because = |why: &str| format!("{action} ({why})");
+    let connection = |why: &str| TransportError::connection_failed(because(why), &source);
     match (errno, attempt) {
-        (libc::ENODEV, Bind(_)) if up => TransportError::io(because(
-                "the link is up; does this thread belong to another network namespace than the \
-                 thread that started the transport?",
-            ), source),
+        (libc::ENODEV, Bind(_)) if up => {
+            let why = "the link is up; does this thread belong to another network namespace than \
+                       the thread that started the transport?";
+            TransportError::io(because(why), source)
+        }
         // The kernel says that it was down, however it is by now.
         (libc::ENETDOWN | libc::ENODEV | libc::ENXIO, _) if up => {
             link_down(format!("{action}: {source}"))
@@ -141,17 +143,22 @@ fn sort(
         {
             link_down(with_state(&source))
         }
-        (libc::ENETUNREACH, Send(to) | Connect(to)) => TransportError::connection_failed(because(&(no_route(to.ip(), interface, any_source) + &perhaps_a_port(to, interface))), &source),
-        (libc::EHOSTUNREACH | libc::EHOSTDOWN, _) if !up => TransportError::connection_failed(
-            because(&format!("the link is down: {}", state.reason(interface))),
-            &source,
-        ),
+        (libc::ENETUNREACH, Send(to) | Connect(to)) => {
+            let why = no_route(to.ip(), interface, any_source);
+            connection(&(why + &perhaps_a_port(to, interface)))
+        }
+        (libc::EHOSTUNREACH | libc::EHOSTDOWN, _) if !up => {
+            connection(&format!("the link is down: {}", state.reason(interface)))
+        }
         (libc::EHOSTUNREACH | libc::EHOSTDOWN, Send(to) | Ping(to) | Connect(to) | Opening(to)) => {
             let hint = perhaps_a_port(to, interface);
             let why = format!("the link is up, but no host answers for this address{hint}");
-            TransportError::connection_failed(because(&why), &source)
+            connection(&why)
         }
-        (libc::ENETUNREACH, Opening(to) | Ping(to)) => TransportError::connection_failed(because(&format!("the link is up, but a router on the way has no route to this address{}", perhaps_a_port(to, interface))), &source),
+        (libc::ENETUNREACH, Opening(to) | Ping(to)) => connection(&format!(
+            "the link is up, but a router on the way has no route to this address{}",
+            perhaps_a_port(to, interface)
+        )),
         (libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EHOSTDOWN | libc::EPROTO, _) => {
             TransportError::connection_failed(action, &source)
         }
@@ -164,25 +171,32 @@ fn sort(
             ),
             &source,
         ),
-        (libc::ECONNREFUSED, Connect(_) | Opening(_)) => TransportError::connection_failed(because("the host is there, but nothing listens on this port"), &source),
-        (libc::EADDRNOTAVAIL, Connect(_)) => TransportError::io(because(
-                "all local ports are in use or wait for the end of earlier connections to it: \
-                 net.ipv4.ip_local_port_range",
-            ), source),
+        (libc::ECONNREFUSED, Connect(_) | Opening(_)) => {
+            connection("the host is there, but nothing listens on this port")
+        }
+        (libc::EADDRNOTAVAIL, Connect(_)) => {
+            let why = "all local ports are in use or wait for the end of earlier connections to \
+                       it: net.ipv4.ip_local_port_range";
+            TransportError::io(because(why), source)
+        }
         (libc::EADDRNOTAVAIL, Send(_)) => TransportError::io(
             because(&format!("no address of {interface} can be its source")),
             source,
         ),
-        (libc::EINVAL, Send(_) | Connect(_)) => TransportError::io(because(
-                "the kernel's neighbour table may be full (net.ipv6.neigh.default.gc_thresh3), or a \
-                 blackhole route or rule of this host covers this address",
-            ), source),
+        (libc::EINVAL, Send(_) | Connect(_)) => {
+            let why = "the kernel's neighbour table may be full \
+                       (net.ipv6.neigh.default.gc_thresh3), or a blackhole route or rule of this \
+                       host covers this address";
+            TransportError::io(because(why), source)
+        }
         (libc::EACCES | libc::EPERM, Send(_) | Connect(_)) => TransportError::PermissionDenied {
             action: because("a firewall rule or a prohibit route of this host forbids it"),
             source,
         },
         // ICMPv6 "administratively prohibited": this host has nothing to do with it.
-        (libc::EACCES, Opening(_) | Ping(_)) => TransportError::connection_failed(because("a firewall of the peer, or on the way to it, rejects it"), &source),
+        (libc::EACCES, Opening(_) | Ping(_)) => {
+            connection("a firewall of the peer, or on the way to it, rejects it")
+        }
         (libc::EACCES, Connection) => TransportError::connection_failed(action, &source),
         _ => TransportError::from_os(action, source),
     }
