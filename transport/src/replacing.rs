@@ -1,6 +1,10 @@
-//! The handlers of a running transport, by the names that its builder has for them.
+//! The handlers of a running transport: replaced by the names that its builder has for them, or set and removed.
 
-use crate::handlers::{combined, LinkEvent, LogHandler, PeerEvent, Sender};
+use crate::error::Result;
+use crate::handlers::{
+    combined, LinkEvent, LinkHandler, LogHandler, MessageHandler, PeerEvent, PeerHandler, Sender,
+    StreamHandler,
+};
 use crate::log::LogLevel;
 use crate::message::{MessageData, MessageType};
 use crate::stream::DataStream;
@@ -94,5 +98,61 @@ impl ThunderboltTransport {
         F: Fn(&PeerEvent<'_>) + Send + Sync + 'static,
     {
         let _ = self.set_peer_handler(Some(Box::new(handler)));
+    }
+}
+
+/// # Handlers of a running transport, set or removed
+impl ThunderboltTransport {
+    /// Replaces the handler of control messages. `None`: they are queued for
+    /// [`recv`](Self::recv); what is queued when a handler is set goes to it first.
+    ///
+    /// Returns when the old handler runs nowhere and never will again; called from inside it,
+    /// returns at once. (Two handlers that replace each other do not wait for each other.) Fails
+    /// with [`Shutdown`](crate::TransportError::Shutdown) only. The same holds for the other handlers.
+    pub fn set_message_handler(&self, handler: Option<MessageHandler>) -> Result<()> {
+        self.core().on_message.set(handler)?;
+        self.core().control.wake.signal();
+        Ok(())
+    }
+
+    /// Replaces the handler of data streams. `None`: they are queued for [`accept`](Self::accept).
+    pub fn set_stream_handler(&self, handler: Option<StreamHandler>) -> Result<()> {
+        self.core().on_stream.set(handler)?;
+        self.core().accept_wake.signal();
+        Ok(())
+    }
+
+    /// Both at once. They may be one handler, which is called from inside it: then it does not wait for its
+    /// own calls of the other kind either.
+    fn replace_both(&self, messages: MessageHandler, streams: StreamHandler) {
+        let core = self.core();
+        // It fails when the transport was closed: then nobody calls a handler any more.
+        let _ = if core.on_message.is_inside() || core.on_stream.is_inside() {
+            let exchanged = core.on_message.exchange(Some(messages));
+            exchanged.and_then(|()| core.on_stream.exchange(Some(streams)))
+        } else {
+            let replaced = core.on_message.set(Some(messages));
+            replaced.and_then(|()| core.on_stream.set(Some(streams)))
+        };
+        core.control.wake.signal();
+        core.accept_wake.signal();
+    }
+
+    /// Replaces the logger.
+    pub fn set_logger(&self, handler: Option<LogHandler>) -> Result<()> {
+        self.core().log.slot.set(handler)
+    }
+
+    /// Replaces the handler of link changes.
+    pub fn set_link_handler(&self, handler: Option<LinkHandler>) -> Result<()> {
+        self.core().on_link.set(handler)
+    }
+
+    /// Replaces the handler of peers that appear and vanish. One that takes the place of another is told
+    /// changes from now on; after `None` every peer appears anew when it is heard from.
+    pub fn set_peer_handler(&self, handler: Option<PeerHandler>) -> Result<()> {
+        let set = self.core().on_peer.set(handler);
+        self.core().heard.follow(&self.core().on_peer);
+        set
     }
 }
