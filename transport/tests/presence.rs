@@ -149,19 +149,24 @@ fn a_handler_that_panics_is_counted_and_called_again() {
     });
 }
 
-fn start(host: &Host, builder: ThunderboltTransportBuilder) -> Arc<ThunderboltTransport> {
-    host.run(|| builder.build()).expect("a transport")
+/// A transport on each host. What the first one's handler is told comes; only the link makes its peers vanish.
+fn watched(cable: &Cable) -> ([Arc<ThunderboltTransport>; 2], mpsc::Receiver<Event>) {
+    let (handler, told) = recorder();
+    let builder = ThunderboltTransportBuilder::new()
+        .on_peer(handler)
+        .peer_timeout(Duration::ZERO);
+    let start = |host: &Host, builder: ThunderboltTransportBuilder| {
+        host.run(|| builder.build()).expect("a transport")
+    };
+    let a = start(cable.a(), builder);
+    let b = start(cable.b(), ThunderboltTransportBuilder::new());
+    ([a, b], told)
 }
 
 #[test]
 fn all_vanish_when_the_link_goes_down_and_appear_when_it_is_back() {
     let cable = Cable::new();
-    let (handler, told) = recorder();
-    let builder = ThunderboltTransportBuilder::new()
-        .on_peer(handler)
-        .peer_timeout(Duration::ZERO);
-    let a = start(cable.a(), builder);
-    let b = start(cable.b(), ThunderboltTransportBuilder::new());
+    let ([a, b], told) = watched(&cable);
     let there = cable.b().address();
     let ping = || {
         let timeout = Some(Duration::from_millis(100));
@@ -198,12 +203,7 @@ fn flood(victim: Ipv6Addr, index: u32) {
 #[test]
 fn a_flood_of_made_up_sources_is_limited_counted_and_makes_no_peer_vanish() {
     let cable = Cable::new();
-    let (handler, told) = recorder();
-    let builder = ThunderboltTransportBuilder::new()
-        .on_peer(handler)
-        .peer_timeout(Duration::ZERO);
-    let a = start(cable.a(), builder);
-    let b = start(cable.b(), ThunderboltTransportBuilder::new());
+    let ([a, b], told) = watched(&cable);
     let ping = || {
         let pong = cable
             .b()

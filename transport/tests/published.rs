@@ -411,7 +411,7 @@ fn each_failure_is_the_variant_that_describes_it() {
             .measure_rtt(&silent, Duration::from_millis(20))
             .unwrap();
         assert!(rtt.is_none(), "nobody answers");
-        testkit::wait_until("the peer's kernel refuses", GENEROUS, || {
+        wait_until("the peer's kernel refuses", GENEROUS, || {
             let error = transport.round_trip(PEER, short).unwrap_err();
             error.errno() == Some(libc::ECONNREFUSED)
         });

@@ -6,8 +6,10 @@ use std::sync::{mpsc, Arc};
 use std::thread;
 use std::time::Duration;
 
-use testkit::{wait_until, Cable, GENEROUS};
+use testkit::{Cable, GENEROUS};
 use thunderbolt_transport::{ThunderboltTransport, ThunderboltTransportBuilder, TransportError};
+
+use crate::reaches;
 
 /// Streams that break together: the more, the longer it takes.
 const STREAMS: usize = 32;
@@ -39,13 +41,7 @@ fn the_state_is_down_before_any_stream_or_call_says_so() {
     let cable = Cable::new();
     let [a, b] = both(&cable, ThunderboltTransportBuilder::new());
     for _ in 0..ROUNDS {
-        wait_until("the other host listens", GENEROUS, || {
-            let timeout = Some(Duration::from_millis(100));
-            cable
-                .a()
-                .run(|| a.round_trip(cable.b().address(), timeout))
-                .is_ok()
-        });
+        reaches(&cable, &a);
         let readers: Vec<_> = (0..STREAMS)
             .map(|_| {
                 let opened = cable.a().run(|| a.open_data_stream(cable.b().address()));
@@ -104,13 +100,7 @@ fn a_link_handler_that_does_not_return_holds_up_no_stream() {
     assert!(events
         .recv_timeout(GENEROUS)
         .expect("up, and it stays there"));
-    wait_until("the other host listens", GENEROUS, || {
-        let timeout = Some(Duration::from_millis(100));
-        cable
-            .a()
-            .run(|| a.round_trip(cable.b().address(), timeout))
-            .is_ok()
-    });
+    reaches(&cable, &a);
     // Streams are accepted, opened and broken.
     let theirs = cable.b().run(|| b.open_data_stream(cable.a().address()));
     let accepted = a.accept(Some(GENEROUS)).expect("a stream of host b");
