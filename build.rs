@@ -11,7 +11,7 @@ const SOURCES: [&str; 16] = [
     "status",
     "last_error",
     "config",
-    "life",
+    "lifecycle",
     "options",
     "callbacks",
     "to_socket",

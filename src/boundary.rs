@@ -1,6 +1,6 @@
-//! The one border between C and Rust. Every exported function runs inside one of these: no panic
-//! ever leaves, a forked child is turned away before it can touch a lock, and a failure becomes a
-//! status and this thread's last error.
+//! The boundary between C and Rust. Every exported function runs its body through one of these
+//! functions. They catch panics, refuse to run in a forked child before the body can take a lock,
+//! and turn a failure into a status and this thread's last error.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -12,92 +12,93 @@ use thunderbolt_transport::LogLevel;
 use crate::failure::{Failure, Outcome};
 use crate::fork;
 use crate::last_error;
-use crate::live::{self, Owner, Stream};
+use crate::objects::{self, Owner, Stream};
 use crate::status::{dcf_tb_status, DCF_TB_ERR_PANIC, DCF_TB_OK};
 
 /// Runs the body of an exported function.
 #[inline]
 pub(crate) fn call(function: &'static str, body: impl FnOnce() -> Outcome) -> dcf_tb_status {
-    in_this_process::<Nobody>(function, |_| body())
+    call_with_logger::<NoLogger>(function, |_| body())
 }
 
-/// The same for a function of a transport. `body` does not run if the handle is not one.
+/// Like [`call`], for a function that takes a transport. An invalid handle fails before `body` runs.
 #[inline]
 pub(crate) fn on_transport(
     function: &'static str,
     handle: u64,
     body: impl FnOnce(&Owner) -> Outcome,
 ) -> dcf_tb_status {
-    in_this_process(function, |known: &mut Option<Arc<Owner>>| {
-        body(known.insert(live::transport(handle)?))
+    call_with_logger(function, |logger: &mut Option<Arc<Owner>>| {
+        body(logger.insert(objects::transport(handle)?))
     })
 }
 
-/// The same for a function of a stream.
+/// Like [`call`], for a function that takes a stream. An invalid handle fails before `body` runs.
 #[inline]
 pub(crate) fn on_stream(
     function: &'static str,
     handle: u64,
     body: impl FnOnce(&Stream) -> Outcome,
 ) -> dcf_tb_status {
-    in_this_process(function, |known: &mut Option<Arc<Stream>>| {
-        body(known.insert(live::stream(handle)?))
+    call_with_logger(function, |logger: &mut Option<Arc<Stream>>| {
+        body(logger.insert(objects::stream(handle)?))
     })
 }
 
-/// For functions that work in a forked child as well.
-pub(crate) fn anywhere(function: &'static str, body: impl FnOnce() -> Outcome) -> dcf_tb_status {
-    guarded::<Nobody>(function, |_| body())
+/// Like [`call`], for a function that also works in a forked child.
+pub(crate) fn fork_safe(function: &'static str, body: impl FnOnce() -> Outcome) -> dcf_tb_status {
+    catch_panics::<NoLogger>(function, |_| body())
 }
 
-/// For functions that work in a forked child, return something else than a status, and cannot fail.
-pub(crate) fn value<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
-    catch_unwind(AssertUnwindSafe(body)).unwrap_or(otherwise)
+/// For a function that works in a forked child, cannot fail, and returns a value instead of a
+/// status. The value is the default if `body` panics.
+pub(crate) fn or_default<T: Default>(body: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_default()
 }
 
-/// The same for whoever is a `W`. `body` leaves with whom a panic is to be logged, as soon as it knows.
+/// Like [`call`], with a logger for panics. `body` stores the logger as soon as it has one.
 #[inline]
-pub(crate) fn in_this_process<W: Witness>(
+pub(crate) fn call_with_logger<L: PanicLogger>(
     function: &'static str,
-    body: impl FnOnce(&mut Option<W>) -> Outcome,
+    body: impl FnOnce(&mut Option<L>) -> Outcome,
 ) -> dcf_tb_status {
     if fork::forked() {
         return last_error::record(function, fork::failure());
     }
-    guarded(function, body)
+    catch_panics(function, body)
 }
 
 #[inline]
-fn guarded<W: Witness>(
+fn catch_panics<L: PanicLogger>(
     function: &'static str,
-    body: impl FnOnce(&mut Option<W>) -> Outcome,
+    body: impl FnOnce(&mut Option<L>) -> Outcome,
 ) -> dcf_tb_status {
-    let mut known = None;
-    match catch_unwind(AssertUnwindSafe(|| body(&mut known))) {
+    let mut logger = None;
+    match catch_unwind(AssertUnwindSafe(|| body(&mut logger))) {
         Ok(Ok(())) => DCF_TB_OK,
         Ok(Err(failure)) => last_error::record(function, failure),
-        Err(payload) => panicked(function, known, &*payload),
+        Err(payload) => panicked(function, logger, &*payload),
     }
 }
 
-/// Who can log that a call panicked.
-pub(crate) trait Witness {
+/// Logs that a call panicked.
+pub(crate) trait PanicLogger {
     fn log(&self, level: LogLevel, record: std::fmt::Arguments<'_>);
 }
 
-struct Nobody;
+struct NoLogger;
 
-impl Witness for Nobody {
+impl PanicLogger for NoLogger {
     fn log(&self, _: LogLevel, _: std::fmt::Arguments<'_>) {}
 }
 
-impl Witness for Arc<Owner> {
+impl PanicLogger for Arc<Owner> {
     fn log(&self, level: LogLevel, record: std::fmt::Arguments<'_>) {
         self.transport.log(level, record);
     }
 }
 
-impl Witness for Arc<Stream> {
+impl PanicLogger for Arc<Stream> {
     fn log(&self, level: LogLevel, record: std::fmt::Arguments<'_>) {
         if let Some(transport) = self.transport() {
             transport.log(level, record);
@@ -106,14 +107,14 @@ impl Witness for Arc<Stream> {
 }
 
 thread_local! {
-    /// Where and why this thread panicked last, left here by the hook.
+    /// Place and message of the last panic of this thread. The panic hook writes it.
     static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
 #[cold]
-fn panicked<W: Witness>(
+fn panicked<L: PanicLogger>(
     function: &'static str,
-    known: Option<W>,
+    logger: Option<L>,
     payload: &(dyn Any + Send),
 ) -> dcf_tb_status {
     let mut text = PANIC
@@ -122,23 +123,25 @@ fn panicked<W: Witness>(
     if text.is_empty() {
         let message = payload.downcast_ref::<&str>().copied();
         let message = message.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-        text = format!("panicked: {}", message.unwrap_or("for no stated reason"));
+        text = format!("panicked: {}", message.unwrap_or("no message"));
     }
-    // Logging, and letting go of what may be the last reference, run foreign code once more.
+    // The log callback is the caller's code, and `logger` may hold the last reference to the
+    // transport, so both can panic.
     let _ = catch_unwind(AssertUnwindSafe(|| {
-        if let Some(witness) = known {
-            witness.log(LogLevel::Error, format_args!("{function} {text}"));
+        if let Some(logger) = logger {
+            logger.log(LogLevel::Error, format_args!("{function} {text}"));
         }
     }));
     last_error::record(function, Failure::new(DCF_TB_ERR_PANIC, text))
 }
 
-/// Keeps panics off stderr and their text for the last error. Our copy of the standard library is
-/// private to this shared object, so no other Rust code in the process loses its hook.
+/// Keeps the text of panics for the last error, instead of printing it on stderr. This shared
+/// object has a private copy of the standard library, so other Rust code in the process keeps its
+/// own panic hook.
 pub(crate) fn silence_panics() {
     static ONCE: Once = Once::new();
     if cfg!(any(test, fuzzing)) {
-        return; // the test harness, or the fuzzer, lives in the same copy
+        return; // the test harness and the fuzzer share this copy of the standard library
     }
     ONCE.call_once(|| {
         std::panic::set_hook(Box::new(|info| {
@@ -162,7 +165,7 @@ mod tests {
         assert_eq!(call("f", || Ok(())), DCF_TB_OK);
         let failed = || Err(Failure::new(DCF_TB_ERR_TIMEOUT, "late"));
         assert_eq!(call("f", failed), DCF_TB_ERR_TIMEOUT);
-        assert_eq!(anywhere("f", failed), DCF_TB_ERR_TIMEOUT);
+        assert_eq!(fork_safe("f", failed), DCF_TB_ERR_TIMEOUT);
         assert_eq!(last_error::text(), "f: late");
     }
 
@@ -171,7 +174,7 @@ mod tests {
         let body = || -> Outcome { panic!("number {}", 7) };
         assert_eq!(call("dcf_tb_f", body), DCF_TB_ERR_PANIC);
         assert_eq!(last_error::text(), "dcf_tb_f: panicked: number 7");
-        assert_eq!(value(5, || panic!()), 5);
+        assert_eq!(or_default(|| -> i32 { panic!() }), 0);
     }
 
     #[test]
@@ -187,9 +190,9 @@ mod tests {
         );
     }
 
-    /// Keeps each record in the `Mutex<Vec<String>>` that it is given.
+    /// Appends each record to the `Mutex<Vec<String>>` that `records` points to.
     unsafe extern "C-unwind" fn keep(level: i32, message: *const c_char, records: *mut c_void) {
-        // SAFETY: what the test below passes.
+        // SAFETY: the test below passes a valid string, and the mutex outlives the transport.
         let (message, records) = unsafe {
             let records = &*records.cast::<Mutex<Vec<String>>>();
             (CStr::from_ptr(message), records)
@@ -210,13 +213,13 @@ mod tests {
             ..Default::default()
         };
         let mut handle = 0;
-        // SAFETY: both pointers are good, and `records` outlives the transport.
-        let status = unsafe { crate::life::dcf_tb_init(&config, &mut handle) };
+        // SAFETY: both pointers are valid, and `records` outlives the transport.
+        let status = unsafe { crate::lifecycle::dcf_tb_init(&config, &mut handle) };
         assert_eq!(status, DCF_TB_OK, "{}", last_error::text());
         let status = on_transport("dcf_tb_f", handle, |_| panic!("number {}", 8));
         assert_eq!(status, DCF_TB_ERR_PANIC);
         assert_eq!(on_transport("dcf_tb_f", handle, |_| Ok(())), DCF_TB_OK);
-        assert_eq!(crate::life::dcf_tb_close(handle), DCF_TB_OK);
+        assert_eq!(crate::lifecycle::dcf_tb_close(handle), DCF_TB_OK);
         let records = records.into_inner().unwrap();
         let expected = "4 dcf_tb_f panicked: number 8";
         assert!(

@@ -7,7 +7,7 @@ use thunderbolt_transport::{DataStream, LinkEvent, LogLevel, PeerEvent, Sender};
 
 use crate::boundary;
 use crate::fork::Busy;
-use crate::live::StreamSet;
+use crate::objects::StreamSet;
 use crate::pointers::c_string;
 use crate::status::dcf_tb_status;
 use crate::symbol_versions::exported_since;

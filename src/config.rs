@@ -328,7 +328,7 @@ pub unsafe extern "C" fn dcf_tb_config_init(
     config: *mut dcf_tb_config,
     config_size: usize,
 ) -> dcf_tb_status {
-    boundary::anywhere("dcf_tb_config_init", || {
+    boundary::fork_safe("dcf_tb_config_init", || {
         if config.is_null() {
             return Err(Failure::null("config"));
         }

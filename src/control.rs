@@ -8,10 +8,10 @@ use thunderbolt_transport::{Counted, Datagram, TransportError};
 
 use crate::boundary;
 use crate::failure::{Failure, Outcome};
-use crate::live::Owner;
+use crate::objects::Owner;
 use crate::pointers::{
-    apart, buffer, bytes, peer as peer_text, peer_member, start_count, timeout, write_text, Out,
-    Region,
+    buffer, bytes, peer as peer_text, peer_member, reject_overlap, timeout, write_text, zero_count,
+    Out, Region,
 };
 use crate::status::dcf_tb_status;
 use crate::symbol_versions::exported_since;
@@ -119,10 +119,10 @@ pub unsafe extern "C" fn dcf_tb_send_batch(
     sent: *mut usize,
 ) -> dcf_tb_status {
     // SAFETY: the caller's promise about `sent`.
-    unsafe { start_count(sent) };
+    unsafe { zero_count(sent) };
     boundary::on_transport("dcf_tb_send_batch", transport, |owner| {
         let own = Region::written("sent", sent, 1);
-        apart(&[own, Region::read("datagrams", datagrams, count)])?;
+        reject_overlap(&[own, Region::read("datagrams", datagrams, count)])?;
         // SAFETY: the caller's promise about `sent`.
         let sent = unsafe { Out::new(sent, "sent") }?;
         // SAFETY: the caller's promise about `datagrams` and `count`; they are only read.
@@ -175,9 +175,9 @@ unsafe fn convert<'a>(
     if datagram.peer != last.0 || last.0.is_null() {
         // SAFETY: the caller's promise.
         *last = (datagram.peer, unsafe { peer_text(datagram.peer, "peer") }?);
-        apart(&[own, Region::text("peer", last.1)])?;
+        reject_overlap(&[own, Region::text("peer", last.1)])?;
     }
-    apart(&[own, Region::read("data", datagram.data, datagram.len)])?;
+    reject_overlap(&[own, Region::read("data", datagram.data, datagram.len)])?;
     Ok(Datagram {
         peer: last.1,
         // SAFETY: the caller's promise.
@@ -219,7 +219,7 @@ pub unsafe extern "C" fn dcf_tb_recv(
     timeout_ms: u32,
 ) -> dcf_tb_status {
     boundary::on_transport("dcf_tb_recv", transport, |owner| {
-        apart(&[
+        reject_overlap(&[
             Region::written("buf", buf, cap),
             Region::written("len", len, 1),
             Region::written("sender", sender, sender_cap),
@@ -296,9 +296,9 @@ pub unsafe extern "C" fn dcf_tb_recv_batch(
     timeout_ms: u32,
 ) -> dcf_tb_status {
     // SAFETY: the caller's promise about `count`.
-    unsafe { start_count(count) };
+    unsafe { zero_count(count) };
     boundary::on_transport("dcf_tb_recv_batch", transport, |owner| {
-        apart(&[
+        reject_overlap(&[
             Region::written("buf", buf, cap),
             Region::written("messages", messages, most),
             Region::written("count", count, 1),

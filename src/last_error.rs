@@ -99,7 +99,7 @@ unsafe fn copy_cut(pieces: &[&str], buf: *mut c_char, cap: usize) -> usize {
 /// Returns: the full length in bytes without the NUL, what was cut included.
 #[no_mangle]
 pub unsafe extern "C" fn dcf_tb_last_error(buf: *mut c_char, cap: usize) -> usize {
-    boundary::value(0, || {
+    boundary::or_default(|| {
         LAST.with_borrow(|last| {
             let colon = if last.function.is_empty() { "" } else { ": " };
             // SAFETY: the caller's promise about `buf` and `cap`.
@@ -116,7 +116,7 @@ pub unsafe extern "C" fn dcf_tb_last_error(buf: *mut c_char, cap: usize) -> usiz
 /// Returns: the errno, or 0 where the operating system had no part in it.
 #[no_mangle]
 pub extern "C" fn dcf_tb_last_errno() -> i32 {
-    boundary::value(0, || LAST.with_borrow(|last| last.errno))
+    boundary::or_default(|| LAST.with_borrow(|last| last.errno))
 }
 
 exported_since! {

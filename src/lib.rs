@@ -2,9 +2,9 @@
 //!
 //! Its documentation is the header, `include/dcf_thunderbolt.h`, which is made from the comments
 //! here. One file per concept: what C sees stands in `types`, `status`, `last_error`, `config`,
-//! `life`, `callbacks`, `control`, `stream`, `stream_file`, `rtt`, `peers` and `stats`; what makes it safe,
-//! in `boundary` (panics, forks, failures), `fork`, `failure`, `handles`, `live`, `pointers` and
-//! `output`. `plugin` is another interface upon the same transport: that of DCF's plugin hosts.
+//! `lifecycle`, `callbacks`, `control`, `stream`, `stream_file`, `rtt`, `peers` and `stats`; what makes it safe,
+//! in `boundary` (panics, forks, failures), `fork`, `failure`, `handles`, `objects`, `pointers` and
+//! `sized_struct`. `plugin` is another interface upon the same transport: that of DCF's plugin hosts.
 
 #![allow(unsafe_code)] // C's pointers
 
@@ -16,17 +16,17 @@ mod failure;
 mod fork;
 mod handles;
 mod last_error;
-mod life;
-mod live;
+mod lifecycle;
 #[cfg(all(test, loom))]
 mod models;
+mod objects;
 mod options;
-mod output;
 mod peers;
 #[cfg(feature = "plugin")]
 mod plugin;
 mod pointers;
 mod rtt;
+mod sized_struct;
 mod stats;
 mod status;
 mod stream;
@@ -47,7 +47,7 @@ pub mod fuzzing {
     pub use crate::config::*;
     pub use crate::control::*;
     pub use crate::last_error::*;
-    pub use crate::life::*;
+    pub use crate::lifecycle::*;
     pub use crate::options::*;
     pub use crate::peers::*;
     pub use crate::rtt::*;

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use crate::boundary;
 use crate::failure::Failure;
-use crate::pointers::{apart, nanoseconds, peer as peer_text, Out, Region};
+use crate::pointers::{nanoseconds, peer as peer_text, reject_overlap, Out, Region};
 use crate::status::{dcf_tb_status, DCF_TB_WOULD_BLOCK};
 use crate::symbol_versions::exported_since;
 use crate::types::dcf_tb_transport;
@@ -41,7 +41,7 @@ pub unsafe extern "C" fn dcf_tb_last_heard(
     boundary::on_transport("dcf_tb_last_heard", transport, |owner| {
         // SAFETY: the caller's promise about `peer`.
         let peer = unsafe { peer_text(peer, "peer") }?;
-        apart(&[
+        reject_overlap(&[
             Region::text("peer", peer),
             Region::written("ns_ago", ns_ago, 1),
         ])?;

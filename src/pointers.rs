@@ -38,7 +38,7 @@ impl<T> Out<T> {
 ///
 /// `count` is NULL, or a `T` can be written there.
 #[inline]
-pub(crate) unsafe fn start_count<T: From<u8>>(count: *mut T) {
+pub(crate) unsafe fn zero_count<T: From<u8>>(count: *mut T) {
     if !count.is_null() {
         // SAFETY: not NULL, and the caller's promise.
         unsafe { count.write(T::from(0)) }
@@ -99,7 +99,7 @@ impl Region {
 /// Refuses memory that is written to and overlaps other memory of the same call: in Rust both must not
 /// exist at once, and in C no result would be the right one. Called before any of them is looked at.
 #[inline]
-pub(crate) fn apart(regions: &[Region]) -> Outcome {
+pub(crate) fn reject_overlap(regions: &[Region]) -> Outcome {
     for (n, one) in regions.iter().enumerate() {
         for other in &regions[n + 1..] {
             if (one.written || other.written) && one.overlaps(other) {
@@ -317,19 +317,26 @@ mod tests {
                     Region::read("other", at(b), short),
                 );
                 for pair in [[one, other], [other, one]] {
-                    assert_eq!(apart(&pair).is_err(), together, "{a}+{long} {b}+{short}");
+                    assert_eq!(
+                        reject_overlap(&pair).is_err(),
+                        together,
+                        "{a}+{long} {b}+{short}"
+                    );
                 }
                 let read = [one, other].map(|region| Region {
                     written: false,
                     ..region
                 });
-                assert!(apart(&read).is_ok(), "reading the same twice does no harm");
+                assert!(
+                    reject_overlap(&read).is_ok(),
+                    "reading the same twice does no harm"
+                );
             }
         }
         let null = Region::written("null", null::<u64>(), 9);
-        assert!(apart(&[null, null]).is_ok());
+        assert!(reject_overlap(&[null, null]).is_ok());
         let all = Region::written("all", at(0), usize::MAX);
-        let failure = apart(&[null, all, Region::written("len", at(8), 8)]).unwrap_err();
+        let failure = reject_overlap(&[null, all, Region::written("len", at(8), 8)]).unwrap_err();
         assert_eq!(failure.status, DCF_TB_ERR_OUT_OF_RANGE);
         assert!(failure.text.starts_with("all (") && failure.text.contains("and len (8 bytes"));
     }

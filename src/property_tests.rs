@@ -69,12 +69,12 @@ proptest! {
     fn a_made_up_handle_is_refused_and_quoted(handle: u64) {
         let mut byte = 0;
         let status = [
-            crate::life::dcf_tb_close(handle),
+            crate::lifecycle::dcf_tb_close(handle),
             crate::stats::dcf_tb_reset_stats(handle),
             crate::stream::dcf_tb_stream_close(handle),
             crate::stream::dcf_tb_stream_finish(handle),
             // SAFETY: the pointer is good.
-            unsafe { crate::life::dcf_tb_is_running(handle, &mut byte) },
+            unsafe { crate::lifecycle::dcf_tb_is_running(handle, &mut byte) },
         ];
         prop_assert_eq!(status, [DCF_TB_ERR_INVALID_HANDLE; 5]);
         let text = last_error::text();

@@ -10,10 +10,11 @@ use thunderbolt_transport::{
 
 use crate::boundary;
 use crate::failure::Failure;
-use crate::output::{Output, SizedOut};
 use crate::pointers::{
-    apart, buffer, nanoseconds, peer as peer_text, peer_member, start_count, timeout, Out, Region,
+    buffer, nanoseconds, peer as peer_text, peer_member, reject_overlap, timeout, zero_count, Out,
+    Region,
 };
+use crate::sized_struct::{Output, SizedOut};
 use crate::status::{
     dcf_tb_status, DCF_TB_ERR_BUFFER_TOO_SMALL, DCF_TB_ERR_TIMEOUT, DCF_TB_WOULD_BLOCK,
 };
@@ -113,7 +114,7 @@ pub unsafe extern "C" fn dcf_tb_measure_rtt(
     boundary::on_transport("dcf_tb_measure_rtt", transport, |owner| {
         // SAFETY: the caller's promise about `peer`.
         let peer = unsafe { peer_text(peer, "peer") }?;
-        apart(&[
+        reject_overlap(&[
             Region::text("peer", peer),
             Region::written("rtt_ns", rtt_ns, 1),
         ])?;
@@ -174,7 +175,7 @@ pub unsafe extern "C" fn dcf_tb_ping(
         let peer = unsafe { peer_text(peer, "peer") }?;
         // SAFETY: the caller's promise about `summary`.
         let out = unsafe { SizedOut::new(summary, "summary") }?;
-        apart(&[Region::text("peer", peer), out.region("summary")])?;
+        reject_overlap(&[Region::text("peer", peer), out.region("summary")])?;
         if count == 0 {
             return Err(Failure::out_of_range("count", count, "at least 1 ping"));
         }
@@ -333,9 +334,9 @@ unsafe fn find(
     search: impl FnOnce(&ThunderboltTransport) -> Result<Vec<DiscoveredPeer>, TransportError>,
 ) -> dcf_tb_status {
     // SAFETY: the caller's promise about `count`.
-    unsafe { start_count(count) };
+    unsafe { zero_count(count) };
     boundary::on_transport(name, transport, |owner| {
-        apart(&[
+        reject_overlap(&[
             Region::written("peers", peers, cap),
             Region::written("count", count, 1),
         ])?;

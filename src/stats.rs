@@ -5,8 +5,8 @@ use std::mem::size_of;
 use thunderbolt_transport::Stats;
 
 use crate::boundary;
-use crate::output::{Output, SizedOut};
 use crate::pointers::nanoseconds;
+use crate::sized_struct::{Output, SizedOut};
 use crate::status::dcf_tb_status;
 use crate::symbol_versions::exported_since;
 use crate::types::dcf_tb_transport;

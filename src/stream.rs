@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
 use std::sync::atomic::Ordering;
 
 use crate::boundary;
-use crate::live;
-use crate::pointers::{apart, buffer, copy_text, peer as peer_text, timeout, Out, Region};
+use crate::objects;
+use crate::pointers::{buffer, copy_text, peer as peer_text, reject_overlap, timeout, Out, Region};
 use crate::status::dcf_tb_status;
 use crate::symbol_versions::exported_since;
 use crate::types::{dcf_tb_stream, dcf_tb_transport};
@@ -53,7 +53,7 @@ pub unsafe extern "C" fn dcf_tb_open_stream(
     boundary::on_transport("dcf_tb_open_stream", transport, |owner| {
         // SAFETY: the caller's promise about `peer`.
         let peer = unsafe { peer_text(peer, "peer") }?;
-        apart(&[
+        reject_overlap(&[
             Region::text("peer", peer),
             Region::written("stream", stream, 1),
         ])?;
@@ -139,7 +139,7 @@ pub extern "C" fn dcf_tb_stream_finish(stream: dcf_tb_stream) -> dcf_tb_status {
 #[no_mangle]
 pub extern "C" fn dcf_tb_stream_close(stream: dcf_tb_stream) -> dcf_tb_status {
     boundary::call("dcf_tb_stream_close", || {
-        live::remove_stream(stream)?.data.close();
+        objects::remove_stream(stream)?.data.close();
         Ok(())
     })
 }
@@ -167,7 +167,7 @@ pub unsafe extern "C" fn dcf_tb_stream_peer(
     len: *mut usize,
 ) -> dcf_tb_status {
     boundary::on_stream("dcf_tb_stream_peer", stream, |stream| {
-        apart(&[
+        reject_overlap(&[
             Region::written("buf", buf, cap),
             Region::written("len", len, 1),
         ])?;
@@ -285,7 +285,7 @@ pub unsafe extern "C" fn dcf_tb_stream_detach(
         let fd = unsafe { Out::new(fd, "fd") }?;
         let detached = open.data.detach()?;
         // Another thread may close the handle meanwhile; the connection is ours all the same.
-        let _ = live::remove_stream(stream);
+        let _ = objects::remove_stream(stream);
         fd.set(detached.into_raw_fd());
         Ok(())
     })

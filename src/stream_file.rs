@@ -6,7 +6,7 @@ use thunderbolt_transport::Counted;
 
 use crate::boundary;
 use crate::failure::{Failure, Outcome};
-use crate::pointers::{start_count, timeout, Out};
+use crate::pointers::{timeout, zero_count, Out};
 use crate::status::{dcf_tb_status, DCF_TB_EOF, DCF_TB_ERR_IO};
 use crate::symbol_versions::exported_since;
 use crate::types::dcf_tb_stream;
@@ -54,7 +54,7 @@ pub unsafe extern "C" fn dcf_tb_stream_send_file(
     sent: *mut u64,
 ) -> dcf_tb_status {
     // SAFETY: the caller's promise about `sent`.
-    unsafe { start_count(sent) };
+    unsafe { zero_count(sent) };
     boundary::on_stream("dcf_tb_stream_send_file", stream, |stream| {
         // SAFETY: the caller's promise about `sent`.
         let sent = unsafe { Out::new(sent, "sent") }?;
@@ -109,7 +109,7 @@ pub unsafe extern "C" fn dcf_tb_stream_receive_file(
     received: *mut u64,
 ) -> dcf_tb_status {
     // SAFETY: the caller's promise about `received`.
-    unsafe { start_count(received) };
+    unsafe { zero_count(received) };
     boundary::on_stream("dcf_tb_stream_receive_file", stream, |stream| {
         // SAFETY: the caller's promise about `received`.
         let received = unsafe { Out::new(received, "received") }?;

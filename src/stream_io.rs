@@ -7,7 +7,7 @@ use thunderbolt_transport::Counted;
 
 use crate::boundary;
 use crate::failure::Failure;
-use crate::pointers::{apart, buffer, bytes, start_count, timeout, Out, Region};
+use crate::pointers::{buffer, bytes, reject_overlap, timeout, zero_count, Out, Region};
 use crate::status::{dcf_tb_status, DCF_TB_EOF};
 use crate::symbol_versions::exported_since;
 use crate::types::dcf_tb_stream;
@@ -50,9 +50,9 @@ pub unsafe extern "C" fn dcf_tb_stream_write(
     written: *mut usize,
 ) -> dcf_tb_status {
     // SAFETY: the caller's promise about `written`.
-    unsafe { start_count(written) };
+    unsafe { zero_count(written) };
     boundary::on_stream("dcf_tb_stream_write", stream, |stream| {
-        apart(&[
+        reject_overlap(&[
             Region::read("data", data, len),
             Region::written("written", written, 1),
         ])?;
@@ -119,10 +119,10 @@ pub unsafe extern "C" fn dcf_tb_stream_writev(
     written: *mut usize,
 ) -> dcf_tb_status {
     // SAFETY: the caller's promise about `written`.
-    unsafe { start_count(written) };
+    unsafe { zero_count(written) };
     boundary::on_stream("dcf_tb_stream_writev", stream, |stream| {
         let own = Region::written("written", written, 1);
-        apart(&[own, Region::read("slices", slices, count)])?;
+        reject_overlap(&[own, Region::read("slices", slices, count)])?;
         // SAFETY: the caller's promise about `written`.
         let written = unsafe { Out::new(written, "written") }?;
         // SAFETY: the caller's promise about `slices` and `count`; they are only read.
@@ -151,7 +151,7 @@ unsafe fn pieces(slices: &[dcf_tb_slice], own: Region) -> Result<Vec<IoSlice<'_>
         Failure::out_of_memory("no memory for the list of pieces: write fewer at once")
     })?;
     for (n, slice) in slices.iter().enumerate() {
-        apart(&[own, Region::read("data", slice.data, slice.len)])?;
+        reject_overlap(&[own, Region::read("data", slice.data, slice.len)])?;
         // SAFETY: the caller's promise.
         let piece = unsafe { bytes(slice.data, slice.len, "data") }.map_err(|mut failure| {
             failure.text = format!("slices[{n}]: {}", failure.text).into();
@@ -202,9 +202,9 @@ pub unsafe extern "C" fn dcf_tb_stream_read(
     read: *mut usize,
 ) -> dcf_tb_status {
     // SAFETY: the caller's promise about `read`.
-    unsafe { start_count(read) };
+    unsafe { zero_count(read) };
     boundary::on_stream("dcf_tb_stream_read", stream, |stream| {
-        apart(&[
+        reject_overlap(&[
             Region::written("buf", buf, cap),
             Region::written("read", read, 1),
         ])?;
@@ -264,9 +264,9 @@ pub unsafe extern "C" fn dcf_tb_stream_read_exact(
     read: *mut usize,
 ) -> dcf_tb_status {
     // SAFETY: the caller's promise about `read`.
-    unsafe { start_count(read) };
+    unsafe { zero_count(read) };
     boundary::on_stream("dcf_tb_stream_read_exact", stream, |stream| {
-        apart(&[
+        reject_overlap(&[
             Region::written("buf", buf, len),
             Region::written("read", read, 1),
         ])?;

@@ -13,7 +13,7 @@ use super::host::Host;
 use super::params::Settings;
 use super::v1::{self, DCFTransportV1};
 use super::v2::{self, ITransport};
-use crate::boundary::{self, Witness};
+use crate::boundary::{self, PanicLogger};
 use crate::failure::{Failure, Outcome};
 use crate::pointers::{bytes, peer};
 use crate::status::{dcf_tb_status, DCF_TB_ERR_CONFIG_INVALID};
@@ -92,7 +92,7 @@ impl Drop for Call {
     }
 }
 
-impl Witness for Call {
+impl PanicLogger for Call {
     fn log(&self, level: LogLevel, record: std::fmt::Arguments<'_>) {
         self.object().adapter.log(level, record);
     }
@@ -108,9 +108,9 @@ pub(super) unsafe fn on(
     object: *mut c_void,
     body: impl FnOnce(&Adapter) -> Outcome,
 ) -> dcf_tb_status {
-    boundary::in_this_process(function, |known: &mut Option<Call>| {
+    boundary::call_with_logger(function, |logger: &mut Option<Call>| {
         // SAFETY: the caller's promise.
-        let call = known.insert(unsafe { Call::begin(object) }?);
+        let call = logger.insert(unsafe { Call::begin(object) }?);
         body(&call.object().adapter)
     })
 }
@@ -124,9 +124,9 @@ pub(super) unsafe fn set_up(
     object: *mut c_void,
     settings: impl FnOnce() -> Result<Settings, Failure>,
 ) -> dcf_tb_status {
-    boundary::in_this_process("setup", |known: &mut Option<Call>| {
+    boundary::call_with_logger("setup", |logger: &mut Option<Call>| {
         // SAFETY: the caller's promise.
-        let object = known.insert(unsafe { Call::begin(object) }?).object();
+        let object = logger.insert(unsafe { Call::begin(object) }?).object();
         let handle = object.adapter.set_up(settings()?)?;
         object.transport.store(handle, Ordering::SeqCst);
         Ok(())

@@ -14,8 +14,8 @@ use super::queue::Queue;
 use crate::boundary::silence_panics;
 use crate::failure::Failure;
 use crate::fork::Busy;
-use crate::life::start_failure;
-use crate::live::{self, StreamSet};
+use crate::lifecycle::start_failure;
+use crate::objects::{self, StreamSet};
 
 /// How long a datagram waits for room in the kernel's queue at most. It is there within microseconds
 /// while the link works.
@@ -70,7 +70,7 @@ impl Running {
         inbound.transport.get_or_init(|| Arc::clone(&transport));
         // Whoever closes it by its native handle closes the queue too, before it waits for threads
         // that wait for the queue.
-        let handle = live::add_transport(Arc::clone(&transport), StreamSet::new(), move || {
+        let handle = objects::add_transport(Arc::clone(&transport), StreamSet::new(), move || {
             queue.close();
         });
         let handle = handle.inspect_err(|_| transport.close())?;
@@ -124,7 +124,7 @@ impl Running {
     }
 
     pub(super) fn close(&self) {
-        match live::remove_transport(self.handle) {
+        match objects::remove_transport(self.handle) {
             Ok(owner) => owner.close(),
             // The host did so by the native handle. This waits until it is done.
             Err(_) => self.transport.close(),

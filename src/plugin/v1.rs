@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::adapter::Adapter;
 use super::object;
-use crate::pointers::{start_count, Out};
+use crate::pointers::{zero_count, Out};
 use crate::status::DCF_TB_OK;
 
 /// How long a send may take at most: DCF's own default for the contracts that say it.
@@ -47,7 +47,7 @@ pub(super) unsafe extern "C" fn send(
 
 pub(super) unsafe extern "C" fn receive(this: *mut c_void, size: *mut usize) -> *mut u8 {
     // SAFETY: the caller's promise about `size`.
-    unsafe { start_count(size) };
+    unsafe { zero_count(size) };
     let mut message = std::ptr::null_mut();
     let body = |adapter: &Adapter| {
         // SAFETY: the caller's promise about `size`.

@@ -6,7 +6,7 @@ use super::adapter::Adapter;
 use super::memory::Buffer;
 use super::object;
 use crate::failure::Failure;
-use crate::pointers::{peer, start_count, timeout, Out};
+use crate::pointers::{peer, timeout, zero_count, Out};
 use crate::status::{dcf_tb_version, DCF_TB_OK};
 use crate::types::DCF_TB_PEER_SIZE;
 
@@ -82,7 +82,7 @@ unsafe extern "C" fn receive(
     timeout_ms: u32,
 ) -> c_int {
     // SAFETY: the caller's promise about `len_out`.
-    unsafe { start_count(len_out) };
+    unsafe { zero_count(len_out) };
     // What is not there can be freed.
     for pointer in [data_out.cast::<*mut c_void>(), sender_out.cast()] {
         if !pointer.is_null() {

@@ -9,8 +9,8 @@ use crate::callbacks::{on_closed, on_link, on_log, on_message, on_peer, on_strea
 use crate::config::dcf_tb_config;
 use crate::failure::Failure;
 use crate::fork::Busy;
-use crate::live::{self, StreamSet};
-use crate::pointers::{apart, buffer, copy_text, timeout, Out, Region};
+use crate::objects::{self, StreamSet};
+use crate::pointers::{buffer, copy_text, reject_overlap, timeout, Out, Region};
 use crate::status::{dcf_tb_status, DCF_TB_ERR_CONFIG_INVALID};
 use crate::symbol_versions::exported_since;
 use crate::types::dcf_tb_transport;
@@ -81,7 +81,7 @@ pub unsafe extern "C" fn dcf_tb_init(
             .on_closed(on_closed(config.on_closed, user_data, busy))
             .build()
             .map_err(start_failure)?;
-        handle.set(live::add_transport(transport, streams, || ())?);
+        handle.set(objects::add_transport(transport, streams, || ())?);
         Ok(())
     })
 }
@@ -116,7 +116,7 @@ pub(crate) fn start_failure(error: TransportError) -> Failure {
 #[no_mangle]
 pub extern "C" fn dcf_tb_close(transport: dcf_tb_transport) -> dcf_tb_status {
     boundary::call("dcf_tb_close", || {
-        live::remove_transport(transport)?.close();
+        objects::remove_transport(transport)?.close();
         Ok(())
     })
 }
@@ -169,7 +169,7 @@ pub unsafe extern "C" fn dcf_tb_interface(
     len: *mut usize,
 ) -> dcf_tb_status {
     boundary::on_transport("dcf_tb_interface", transport, |owner| {
-        apart(&[
+        reject_overlap(&[
             Region::written("buf", buf, cap),
             Region::written("len", len, 1),
         ])?;
@@ -200,7 +200,7 @@ pub unsafe extern "C" fn dcf_tb_ports(
     data_port: *mut u16,
 ) -> dcf_tb_status {
     boundary::on_transport("dcf_tb_ports", transport, |owner| {
-        apart(&[
+        reject_overlap(&[
             Region::written("control_port", control_port, 1),
             Region::written("data_port", data_port, 1),
         ])?;
