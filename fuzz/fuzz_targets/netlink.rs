@@ -10,6 +10,6 @@ fuzz_target!(|datagram: &[u8]| {
         assert!(name.len() <= datagram.len());
         assert!(addresses.len() <= datagram.len() / 16);
     }
-    let (deleted, _) = netlink::news(datagram);
+    let (deleted, _) = netlink::deleted(datagram);
     assert!(deleted.len() <= datagram.len() / 16);
 });

@@ -32,7 +32,7 @@ use crate::stream::registry::{End, Streams};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{lock, thread_local, wait, Condvar, Mutex, MutexGuard};
 use crate::sys::event::EventFd;
-use crate::sys::memory;
+use crate::sys::reserve_alloc;
 use crate::sys::spawn::{spawn, Thread};
 use crate::tasks::Tasks;
 use crate::weak::WeakTransport;
@@ -204,7 +204,7 @@ impl Core {
             return Err(TransportError::Shutdown);
         }
         if life.workers.try_reserve(1).is_err() {
-            return Err(memory::exhausted("cannot start another thread"));
+            return Err(reserve_alloc::exhausted("cannot start another thread"));
         }
         let id = life.next_worker;
         life.next_worker += 1;
@@ -358,7 +358,7 @@ impl Core {
             Noted::Known => {}
             // The accepting thread looks, and sees to it that the handler is told.
             Noted::Appeared => self.accept_wake.signal(),
-            Noted::Refused => self.counters.rare.peers_not_reported.increment(),
+            Noted::Refused => self.counters.cold.peers_not_reported.increment(),
         }
     }
 
@@ -372,7 +372,7 @@ impl Core {
 
     pub fn count_error(&self, error: &TransportError) {
         if error.counts() {
-            self.counters.rare.errors.increment();
+            self.counters.cold.errors.increment();
         }
     }
 
@@ -399,7 +399,7 @@ impl Core {
 
     /// All counters since the start.
     pub fn totals(&self) -> Stats {
-        let (counters, rare) = (&self.counters, &self.counters.rare);
+        let (counters, cold) = (&self.counters, &self.counters.cold);
         let failures = [
             self.on_message.failures(),
             self.on_stream.failures(),
@@ -413,18 +413,18 @@ impl Core {
             messages_received: counters.received.messages.get(),
             bytes_sent: counters.sent.sum(|sent| &sent.bytes),
             bytes_received: counters.received.bytes.get(),
-            kernel_drops: rare.kernel_drops_before.get() + self.control.kernel_drops(),
+            kernel_drops: cold.kernel_drops_before.get() + self.control.kernel_drops(),
             stream_bytes_sent: counters.stream_bytes_sent.sum(|bytes| bytes),
             stream_bytes_received: counters.stream_bytes_received.sum(|bytes| bytes),
             streams_open: self.streams.open() as u64,
-            last_rtt_ns: rare.last_rtt_ns.get(),
+            last_rtt_ns: cold.last_rtt_ns.get(),
             link_changes: self.link.changes(),
             callback_failures: failures.iter().sum(),
             udp_send_buffer: self.control.send_buffer.get(),
             udp_receive_buffer: self.control.receive_buffer.get(),
             ..Stats::default()
         };
-        rare.read_into(&mut totals);
+        cold.read_into(&mut totals);
         totals
     }
 }

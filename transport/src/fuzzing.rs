@@ -68,7 +68,7 @@ pub mod netlink {
     use std::io;
     use std::net::Ipv6Addr;
 
-    use crate::sys::netlink::{add_addresses, link, News};
+    use crate::sys::netlink::{add_addresses, link, LinkChanges};
 
     /// Name and addresses of the interface in an answer, with those of the following datagram.
     pub fn read(answer: &[u8], addresses: &[u8]) -> io::Result<Option<(String, Vec<Ipv6Addr>)>> {
@@ -81,8 +81,8 @@ pub mod netlink {
 
     /// Indices of the interfaces that a notification says were deleted, and whether some of it could
     /// not be read.
-    pub fn news(notification: &[u8]) -> (Vec<u32>, bool) {
-        let mut news = News::default();
+    pub fn deleted(notification: &[u8]) -> (Vec<u32>, bool) {
+        let mut news = LinkChanges::default();
         news.add(notification);
         (news.deleted, news.incomplete)
     }

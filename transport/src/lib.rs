@@ -178,6 +178,7 @@ mod sync;
 #[allow(unsafe_code)]
 mod sys;
 mod tasks;
+mod throttle;
 mod transport;
 mod weak;
 mod wire;
@@ -200,7 +201,7 @@ pub use published::{make_thunderbolt_transport, LoggerFn, MessageHandlerFn, MAX_
 pub use rtt::{DiscoveredPeer, PingOptions, RttSummary, MAX_DISCOVERED_PEERS};
 pub use stats::Stats;
 pub use stream::{DataStream, StreamStats};
-pub use sys::memory::ReserveAllocator;
+pub use sys::reserve_alloc::ReserveAllocator;
 pub use transport::{Counted, Datagram, ThunderboltTransport};
 pub use weak::WeakTransport;
 pub use wire::MAX_MESSAGE_SIZE;

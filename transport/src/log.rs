@@ -3,10 +3,9 @@
 use std::cell::Cell;
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::{Duration, Instant};
 
 use crate::handlers::{LogHandler, Slot};
-use crate::sync::{lock, thread_local, Mutex};
+use crate::sync::thread_local;
 
 /// How serious a log record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,37 +92,6 @@ impl Logger {
     }
 }
 
-/// Lets one record a second through where a flood of them is possible.
-#[derive(Default)]
-pub(crate) struct Throttle(Mutex<(Option<Instant>, u64)>);
-
-impl Throttle {
-    /// `Some`: log now, and end the record with it. It tells how many were held back since the last one.
-    pub fn pass(&self) -> Option<HeldBack> {
-        let now = Instant::now();
-        let (last, held_back) = &mut *lock(&self.0);
-        if last.is_some_and(|last| now.duration_since(last) < Duration::from_secs(1)) {
-            *held_back += 1;
-            return None;
-        }
-        *last = Some(now);
-        Some(HeldBack(std::mem::take(held_back)))
-    }
-}
-
-/// Records that a [`Throttle`] kept from the log. Nothing is said of none.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct HeldBack(u64);
-
-impl fmt::Display for HeldBack {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            0 => Ok(()),
-            count => write!(f, " ({count} such records held back)"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,14 +119,5 @@ mod tests {
             *seen.lock().unwrap(),
             [(LogLevel::Warn, "port 5000 is taken".to_owned())]
         );
-    }
-
-    #[test]
-    fn a_flood_of_records_becomes_one_a_second() {
-        let throttle = Throttle::default();
-        assert_eq!(throttle.pass(), Some(HeldBack(0)));
-        assert_eq!(throttle.pass(), None);
-        assert_eq!(HeldBack(0).to_string(), "");
-        assert_eq!(HeldBack(3).to_string(), " (3 such records held back)");
     }
 }

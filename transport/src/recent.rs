@@ -5,7 +5,7 @@ use std::net::SocketAddrV6;
 
 use crate::control::lanes::Usage;
 use crate::kept::Kept;
-use crate::sys::memory;
+use crate::sys::reserve_alloc;
 
 /// Strings that a thread remembers; more than a mesh has peers. A program that answers whoever writes
 /// to it has strangers choose them.
@@ -67,7 +67,7 @@ pub(crate) fn with<T>(
     default_port: u16,
     look: impl FnOnce(&mut Known) -> T,
 ) -> Option<T> {
-    if !memory::thread_remembers() {
+    if !reserve_alloc::tls_available() {
         return None;
     }
     // While the thread ends there is nothing to remember.
@@ -82,7 +82,7 @@ pub(crate) fn with<T>(
 }
 
 pub(crate) fn put(text: &str, epoch: u64, default_port: u16, address: SocketAddrV6) {
-    if memory::is_short() || !memory::thread_remembers() {
+    if reserve_alloc::is_short() || !reserve_alloc::tls_available() {
         return;
     }
     let _ = RECENT.try_with(|recent| {

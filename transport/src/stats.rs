@@ -82,11 +82,11 @@ pub(crate) struct Counters {
     pub received: CachePadded<Traffic>,
     pub stream_bytes_sent: Sharded<Counter>,
     pub stream_bytes_received: Sharded<Counter>,
-    pub rare: CachePadded<Rare>,
+    pub cold: CachePadded<Cold>,
 }
 
 /// The table of all statistics. Each entry is declared here, once: from it come the counters in
-/// `Rare` and `Rejected`, the fields of `Stats`, what a reset subtracts, and (by `with_statistics`)
+/// `Cold` and `Rejected`, the fields of `Stats`, what a reset subtracts, and (by `with_statistics`)
 /// the copy to `dcf_tb_stats`.
 macro_rules! statistics {
     (
@@ -98,7 +98,7 @@ macro_rules! statistics {
     ) => {
         /// What is counted seldom.
         #[derive(Debug, Default)]
-        pub(crate) struct Rare {
+        pub(crate) struct Cold {
             $(pub $counter: Counter,)*
             pub rejected: Rejected,
             pub last_rtt_ns: Counter,
@@ -112,7 +112,7 @@ macro_rules! statistics {
             $(pub $reason: Counter,)*
         }
 
-        impl Rare {
+        impl Cold {
             /// Sets what these counters count in `stats`.
             pub fn read_into(&self, stats: &mut Stats) {
                 $(stats.$counter = self.$counter.get();)*
@@ -163,7 +163,7 @@ macro_rules! statistics {
 
 statistics! {
     ($)
-    // Counted one by one in `Rare`; a reset sets them to 0.
+    // Counted one by one in `Cold`; a reset sets them to 0.
     counters {
         /// Data streams that peers opened.
         connections_accepted,
@@ -316,12 +316,12 @@ mod tests {
 
     #[test]
     fn a_counter_reaches_its_figure_and_reasons_add_up() {
-        let rare = Rare::default();
-        rare.send_drops.add(3);
-        rare.rejected.source.add(1);
-        rare.rejected.silent.add(4);
+        let cold = Cold::default();
+        cold.send_drops.add(3);
+        cold.rejected.source.add(1);
+        cold.rejected.silent.add(4);
         let mut stats = Stats::default();
-        rare.read_into(&mut stats);
+        cold.read_into(&mut stats);
         assert_eq!(stats.send_drops, 3);
         assert_eq!((stats.rejected_source, stats.rejected_silent), (1, 4));
         assert_eq!(stats.rejected, 5);

@@ -18,8 +18,8 @@ use crate::message::DropReason;
 use crate::rtt::{check_port, DiscoveredPeer, PingOptions, RttSummary};
 use crate::stats::Stats;
 use crate::stream::DataStream;
-use crate::sys::memory;
 use crate::sys::poll::Deadline;
+use crate::sys::reserve_alloc;
 use crate::weak::WeakTransport;
 
 /// What a call that counts got done, whether or not it then failed.
@@ -71,7 +71,7 @@ pub struct ThunderboltTransport {
 
 impl ThunderboltTransport {
     pub(crate) fn start(builder: ThunderboltTransportBuilder) -> Result<Arc<Self>> {
-        memory::check("cannot start a transport")?;
+        reserve_alloc::check("cannot start a transport")?;
         let core = Core::new(builder)?;
         let transport = Arc::new(Self { core, lent: false });
         // Handlers may run before this returns.

@@ -14,7 +14,7 @@ use super::within;
 use crate::error::{Result, TransportError};
 use crate::rtt::{Answer, Measurement, Next, Port, Session};
 use crate::sys::poll::{wait, Deadline, Interest};
-use crate::sys::reactor::{self, Held, Steady};
+use crate::sys::reactor::{self, Registered, StableFd};
 
 /// Measures in this task. When it is cancelled, the answers to pings that are out are ignored.
 pub(super) async fn run<M: Measurement>(
@@ -60,8 +60,8 @@ async fn next_answer(
 
 /// A port in the event loop.
 struct Watched {
-    socket: AsyncFd<Held<Descriptor>>,
-    wake: AsyncFd<Held<Descriptor>>,
+    socket: AsyncFd<Registered<Descriptor>>,
+    wake: AsyncFd<Registered<Descriptor>>,
 }
 
 /// What there is to look at.
@@ -86,7 +86,7 @@ impl AsFd for Descriptor {
     }
 }
 
-impl Steady for Descriptor {}
+impl StableFd for Descriptor {}
 
 impl Watched {
     fn new(port: &Arc<Port>) -> Result<Self> {
@@ -119,7 +119,10 @@ const READABLE_OR_ERROR: Readiness = Readiness::READABLE.add(Readiness::ERROR);
 
 /// Waits until it is readable or in error, as poll(2) says. The reactor says when that began; who has
 /// read since then may have left something, or nothing.
-async fn readable(watched: &AsyncFd<Held<Descriptor>>, interest: Readiness) -> io::Result<Ready> {
+async fn readable(
+    watched: &AsyncFd<Registered<Descriptor>>,
+    interest: Readiness,
+) -> io::Result<Ready> {
     loop {
         let mut ready = watched.ready(interest).await?;
         let mut interests = [Interest::readable(watched.get_ref().as_fd())];

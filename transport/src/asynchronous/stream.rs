@@ -19,7 +19,7 @@ use crate::core::Core;
 use crate::error::{Result, TransportError};
 use crate::stream::{DataStream, Direction, StreamStats};
 use crate::sys::poll::Deadline;
-use crate::sys::reactor::{self, Held, Steady};
+use crate::sys::reactor::{self, Registered, StableFd};
 use crate::transport::ThunderboltTransport;
 
 /// A [`DataStream`] that a task reads and writes.
@@ -40,7 +40,7 @@ use crate::transport::ThunderboltTransport;
 /// One task may read and another write, by `tokio::io::split` or because `&AsyncDataStream` is
 /// [`AsyncRead`] and [`AsyncWrite`] too. Of several tasks that read, only the last one is woken.
 pub struct AsyncDataStream {
-    watched: AsyncFd<Held<Claimed>>,
+    watched: AsyncFd<Registered<Claimed>>,
     /// Our direction has ended.
     finished: AtomicBool,
 }
@@ -54,7 +54,7 @@ impl AsFd for Claimed {
     }
 }
 
-impl Steady for Claimed {}
+impl StableFd for Claimed {}
 
 impl Drop for Claimed {
     fn drop(&mut self) {

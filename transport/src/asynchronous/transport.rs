@@ -75,7 +75,7 @@ impl AsyncTransport {
         loop {
             match core.send_message_timeout(data, peer, Some(Duration::ZERO)) {
                 Err(TransportError::WouldBlock) if deadline.passed() => {
-                    core.counters.rare.send_drops.increment();
+                    core.counters.cold.send_drops.increment();
                     return core.count(Err(TransportError::QueueFull {
                         interface: core.link.name(),
                         after: PATIENCE,

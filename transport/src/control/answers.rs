@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 
-use crate::log::Throttle;
 use crate::sync::{lock, Mutex};
+use crate::throttle::Throttle;
 
 /// Sources that are answered without asking for how long they are known: [`BURST`], and what is added
 /// within [`KEPT`].

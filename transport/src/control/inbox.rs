@@ -12,8 +12,8 @@ use crate::handlers::SenderName;
 use crate::stream::{listener, DataStream};
 use crate::sync::{lock, wait, Condvar, Mutex, MutexGuard};
 use crate::sys::event::EventFd;
-use crate::sys::memory;
 use crate::sys::poll::Deadline;
+use crate::sys::reserve_alloc;
 use crate::tasks::Tasks;
 
 /// A message and where it came from.
@@ -26,7 +26,7 @@ pub(crate) struct Queued {
 impl Queued {
     /// A copy, or `None` when there is no memory for it.
     pub fn copy(data: &[u8], from: SocketAddrV6) -> Option<Self> {
-        if memory::is_short() {
+        if reserve_alloc::is_short() {
             return None;
         }
         let mut copy = Vec::new();

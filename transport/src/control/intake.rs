@@ -15,11 +15,11 @@ use super::inbox::Queued;
 use super::receiver::{log_dropped, log_refused, triage, Pinger};
 use super::Sockets;
 use crate::core::Core;
-use crate::log::Throttle;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{lock, Mutex};
 use crate::sys::poll::Deadline;
 use crate::sys::receive::ReceiveBatch;
+use crate::throttle::Throttle;
 use crate::wire::{self, Kind};
 
 /// Datagrams, or trains of them, that one system call takes here.
@@ -151,7 +151,7 @@ pub(crate) fn pump(core: &Core) {
     drop(pumped);
     pinger.log_limited(core);
     if lost > 0 {
-        core.counters.rare.dropped_memory.add(lost);
+        core.counters.cold.dropped_memory.add(lost);
         let limit = core.settings.config.buffer_size;
         let hint = core.settings.hint(" (buffer_size)");
         let full = format_args!("{limit} bytes wait for the message handler{hint}");

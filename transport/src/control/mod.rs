@@ -194,7 +194,7 @@ impl Control {
         let drops = self.kernel_drops();
         let old = self.replace(None, || {});
         if old.is_some() {
-            counters.rare.kernel_drops_before.add(drops);
+            counters.cold.kernel_drops_before.add(drops);
         }
         // After the sockets were taken away: no lane is made without them.
         let mut closing = self.lanes.close();

@@ -21,9 +21,9 @@ use crate::kept::Kept;
 use crate::log::log;
 use crate::message::DropReason;
 use crate::spin::Spinning;
-use crate::sys::memory;
 use crate::sys::poll::{wait, Deadline, Interest};
 use crate::sys::receive::{ReceiveBatch, Received};
+use crate::sys::reserve_alloc;
 use crate::sys::{report, send};
 use crate::sys::{socket, would_block};
 use crate::transport::ThunderboltTransport;
@@ -121,7 +121,7 @@ impl Receiver<'_> {
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 // This socket sends nothing, so it is told of no ICMP errors; it is something of our own.
-                Err(_) => core.counters.rare.errors.increment(),
+                Err(_) => core.counters.cold.errors.increment(),
             }
         }
     }
@@ -186,7 +186,7 @@ pub(super) fn triage(
 ) -> Option<u64> {
     if !core.serves(received.from.ip()) {
         let count = received.datagrams().len() as u64;
-        core.counters.rare.rejected.source.add(count);
+        core.counters.cold.rejected.source.add(count);
         return None;
     }
     core.heard_from(received.from.ip(), || now);
@@ -200,10 +200,10 @@ pub(super) fn triage(
                 Kind::Ping(token) if pinger.is_admitted(core, &received.from, now) => {
                     answer(core, outbound, token, received, pinger);
                 }
-                Kind::Ping(_) => core.counters.rare.pings_limited.increment(),
+                Kind::Ping(_) => core.counters.cold.pings_limited.increment(),
                 Kind::Pong(token) => {
                     if !core.rtt.deliver(token, received.from, now) {
-                        core.counters.rare.pongs_ignored.increment();
+                        core.counters.cold.pongs_ignored.increment();
                     }
                 }
                 Kind::Message => {
@@ -269,12 +269,12 @@ impl Pinger {
         let Some(from) = self.limited.take() else {
             return;
         };
-        if let Some(held_back) = core.answers.limited.pass() {
+        if let Some(suppressed) = core.answers.limited.pass() {
             log!(
                 core.log,
                 Warn,
                 "did not answer a ping of {from}: too many new addresses pinged within the last \
-                 minute, and each takes a place in the kernel's neighbour table{held_back}"
+                 minute, and each takes a place in the kernel's neighbour table{suppressed}"
             );
         }
     }
@@ -296,7 +296,7 @@ impl Pinger {
 
 fn answer(core: &Core, outbound: &Socket, token: u64, ping: &Received<'_>, pinger: &mut Pinger) {
     // Counted first: who has the pong may look at our statistics.
-    core.counters.rare.pings_answered.increment();
+    core.counters.cold.pings_answered.increment();
     let pong = wire::pong(token);
     let own = ping.to.filter(|address| !address.is_multicast());
     let send = |socket: &Socket| {
@@ -320,34 +320,34 @@ fn answer(core: &Core, outbound: &Socket, token: u64, ping: &Received<'_>, pinge
         },
     };
     if let Err(error) = sent {
-        core.counters.rare.pings_answered.decrement();
+        core.counters.cold.pings_answered.decrement();
         // No room is a lost pong, as the network may lose one.
         if would_block(&error) || report::is_drop(&error) {
-            core.counters.rare.send_drops.increment();
+            core.counters.cold.send_drops.increment();
         } else {
-            core.counters.rare.errors.increment();
+            core.counters.cold.errors.increment();
         }
     }
 }
 
 pub(super) fn log_refused(core: &Core, from: &SocketAddrV6) {
-    if let Some(held_back) = core.intake.refused.pass() {
+    if let Some(suppressed) = core.intake.refused.pass() {
         log!(
             core.log,
             Warn,
-            "refused a datagram from {from}: neither link-local nor loopback{}{held_back}",
+            "refused a datagram from {from}: neither link-local nor loopback{}{suppressed}",
             core.settings.hint(" (allow_any_source serves all)")
         );
     }
 }
 
 pub(super) fn log_dropped(core: &Core, count: u64, why: fmt::Arguments<'_>) {
-    core.counters.rare.messages_dropped.add(count);
-    if let Some(held_back) = core.intake.dropped.pass() {
+    core.counters.cold.messages_dropped.add(count);
+    if let Some(suppressed) = core.intake.dropped.pass() {
         log!(
             core.log,
             Warn,
-            "dropped {count} message(s): {why}{held_back}"
+            "dropped {count} message(s): {why}{suppressed}"
         );
     }
 }
@@ -357,7 +357,7 @@ pub(crate) fn count_dropped(core: &Core, reason: DropReason<'_>, count: u64) {
     match reason {
         DropReason::Cut(why) => log_dropped(core, count, why),
         DropReason::Slow(why) => {
-            core.counters.rare.dropped_slow.add(count);
+            core.counters.cold.dropped_slow.add(count);
             log_dropped(core, count, why);
         }
         DropReason::Full => {
@@ -367,7 +367,7 @@ pub(crate) fn count_dropped(core: &Core, reason: DropReason<'_>, count: u64) {
             log_dropped(core, count, why);
         }
         DropReason::Memory => {
-            core.counters.rare.dropped_memory.add(count);
+            core.counters.cold.dropped_memory.add(count);
             let limit = core.inbox.limit_bytes();
             let hint = core.settings.hint(" (receive_queue_bytes)");
             let why =
@@ -519,7 +519,7 @@ impl Names {
 
     fn look_up(&mut self, core: &Core, from: SocketAddrV6) -> SenderName {
         let interface = core.link.name();
-        if self.interface != interface || memory::is_short() {
+        if self.interface != interface || reserve_alloc::is_short() {
             self.known.clear();
             self.interface = interface;
         }

@@ -277,7 +277,7 @@ impl Core {
             if deadline.passed() && !interests[1].is_met() {
                 return Err(match patience {
                     Some(after) if !after.is_zero() => {
-                        self.counters.rare.send_drops.increment();
+                        self.counters.cold.send_drops.increment();
                         TransportError::QueueFull { interface, after }
                     }
                     _ => TransportError::WouldBlock,

@@ -14,13 +14,14 @@ use crate::control::intake::{pump, StandIn};
 use crate::core::Core;
 use crate::error::{Result, TransportError};
 use crate::handlers::{LinkEvent, PeerEvent};
-use crate::log::{log, Throttle};
+use crate::log::log;
 use crate::stream::listener::{self, Acceptor};
 use crate::stream::registry::End;
 use crate::stream::stall::Stalls;
-use crate::sys::netlink::{Interface, LinkWatch, News};
+use crate::sys::netlink::{Interface, LinkChanges, LinkWatch};
 use crate::sys::poll::{wait, Deadline, Interest};
 use crate::sys::socket::{self, SocketError};
+use crate::throttle::Throttle;
 use crate::transport::ThunderboltTransport;
 
 /// How soon to try again when the sockets could not be bound to an interface that is there.
@@ -29,7 +30,7 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(crate) struct Watcher {
     news: LinkWatch,
     /// What a look that failed did not get round to.
-    unheeded: News,
+    unheeded: LinkChanges,
     /// A call found the link down, and that is to be told.
     doubted: bool,
     /// Of the interface that we are bound to.
@@ -55,7 +56,7 @@ impl Watcher {
             .map_err(|source| TransportError::from_os("cannot watch for link changes", source))?;
         let mut watcher = Self {
             news,
-            unheeded: News::default(),
+            unheeded: LinkChanges::default(),
             doubted: false,
             hardware: Vec::new(),
             listener: None,
@@ -99,7 +100,7 @@ impl Watcher {
     /// Body of the accepting thread.
     pub fn run(mut self, core: &Arc<Core>) {
         // What changed between `start` and now.
-        self.refresh(core, News::default());
+        self.refresh(core, LinkChanges::default());
         while !core.is_closing() {
             let (mut changed, mut connection, mut message) = (false, false, false);
             {
@@ -159,7 +160,7 @@ impl Watcher {
     }
 
     /// Looks at the interface and does what its state asks for.
-    fn refresh(&mut self, core: &Arc<Core>, mut news: News) {
+    fn refresh(&mut self, core: &Arc<Core>, mut news: LinkChanges) {
         self.retry = Deadline::Never;
         let mut refreshed = self.try_refresh(core, &mut news);
         let no_files = matches!(refreshed, Err(TransportError::TooManyFiles { .. }));
@@ -171,11 +172,11 @@ impl Watcher {
             if core.link.with(|now| now.index.is_some()) {
                 self.unheeded = news;
             }
-            if let Some(held_back) = self.failed.pass() {
+            if let Some(suppressed) = self.failed.pass() {
                 log!(
                     core.log,
                     Error,
-                    "{error}; trying again in {} s{held_back}",
+                    "{error}; trying again in {} s{suppressed}",
                     RETRY.as_secs()
                 );
             }
@@ -183,7 +184,7 @@ impl Watcher {
         }
     }
 
-    fn try_refresh(&mut self, core: &Arc<Core>, news: &mut News) -> Result<()> {
+    fn try_refresh(&mut self, core: &Arc<Core>, news: &mut LinkChanges) -> Result<()> {
         let kernel = core.link.kernel();
         self.doubted |= core.link.take_doubt();
         let (bound, name) = core.link.with(|now| (now.index, now.name.clone()));
@@ -234,7 +235,7 @@ impl Watcher {
 
     /// Whether the interface that has our index is the one whose index it was: it may have been
     /// deleted, and the index given to another, since the last look.
-    fn is_bound_to(&self, interface: &Interface, news: &News) -> bool {
+    fn is_bound_to(&self, interface: &Interface, news: &LinkChanges) -> bool {
         !news.deleted.contains(&interface.index)
             && (!news.incomplete || interface.hardware == self.hardware)
     }

@@ -13,8 +13,8 @@ use crate::core::Core;
 use crate::error::{Result, TransportError};
 use crate::link::Current;
 use crate::log::log;
-use crate::sys::memory;
 use crate::sys::poll::Deadline;
+use crate::sys::reserve_alloc;
 
 /// A transport that answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,7 +157,7 @@ impl Measurement for Discovery<'_> {
         }
         if Instant::now() >= self.next {
             let room = self.sent.try_reserve(1);
-            room.map_err(|_| memory::exhausted("cannot wait for more pongs"))?;
+            room.map_err(|_| reserve_alloc::exhausted("cannot wait for more pongs"))?;
             match session.ping() {
                 Ok((token, left)) => self.await_answers(session, token, left),
                 // As lost as one that the network loses: it is repeated.
@@ -179,9 +179,9 @@ impl Measurement for Discovery<'_> {
             return Ok(());
         };
         let rtt = pong.at.saturating_duration_since(left);
-        let rare = &core.counters.rare;
-        rare.pongs_received.increment();
-        rare.last_rtt_ns.set(rtt.as_nanos() as u64);
+        let cold = &core.counters.cold;
+        cold.pongs_received.increment();
+        cold.last_rtt_ns.set(rtt.as_nanos() as u64);
         if let Some(shortest) = self.found.get_mut(&pong.from) {
             *shortest = rtt.min(*shortest);
             return Ok(());
@@ -190,14 +190,14 @@ impl Measurement for Discovery<'_> {
             return Ok(());
         }
         if self.found.len() >= MAX_DISCOVERED_PEERS {
-            rare.discovery_dropped.increment();
+            cold.discovery_dropped.increment();
             self.left_out += 1;
             return Ok(());
         }
         const ANOTHER: &str = "cannot keep another answer";
-        memory::check(ANOTHER)?;
+        reserve_alloc::check(ANOTHER)?;
         let room = self.found.try_reserve(1);
-        room.map_err(|_| memory::exhausted(ANOTHER))?;
+        room.map_err(|_| reserve_alloc::exhausted(ANOTHER))?;
         self.found.insert(pong.from, rtt);
         Ok(())
     }

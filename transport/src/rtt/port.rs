@@ -13,7 +13,7 @@ use crate::error::{Result, TransportError};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{lock, Mutex};
 use crate::sys::event::Wake;
-use crate::sys::{memory, report, socket};
+use crate::sys::{report, reserve_alloc, socket};
 use crate::wire::{self, Kind};
 
 /// Sockets that are kept at most.
@@ -111,7 +111,7 @@ impl Port {
     pub fn expect(&self, token: u64) -> Result<()> {
         let outstanding = &mut lock(&self.pings).outstanding;
         let room = outstanding.try_reserve(1);
-        room.map_err(|_| memory::exhausted("cannot wait for more pongs"))?;
+        room.map_err(|_| reserve_alloc::exhausted("cannot wait for more pongs"))?;
         outstanding.push(token);
         Ok(())
     }
@@ -285,7 +285,7 @@ impl Ports {
         }
         // Making one takes system calls, which others should not wait for.
         drop(ports);
-        memory::check("cannot measure round trips")?;
+        reserve_alloc::check("cannot measure round trips")?;
         let port = Arc::new(Port::new(core, generation, peer.copied())?);
         lock(&self.ports).used.push(Arc::clone(&port));
         Ok(port)

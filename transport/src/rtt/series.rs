@@ -11,8 +11,8 @@ use super::port::{Answer, Pong};
 use super::session::Session;
 use crate::core::Core;
 use crate::error::{Result, TransportError};
-use crate::sys::memory;
 use crate::sys::poll::Deadline;
+use crate::sys::reserve_alloc;
 use crate::sys::thread::quiet_floating_point;
 
 /// How to ping.
@@ -77,7 +77,7 @@ struct Samples {
 
 impl Samples {
     fn new() -> Result<Self> {
-        memory::check("cannot collect round trips")?;
+        reserve_alloc::check("cannot collect round trips")?;
         let histogram = quiet_floating_point(|| Histogram::new_with_max(LONGEST_NS, 3));
         let histogram = histogram.map_err(|error| {
             TransportError::InvalidMessage(format!("cannot make a histogram: {error}"))
@@ -239,7 +239,7 @@ impl<'a> Series<'a> {
             ping => ping?,
         };
         let room = self.flying.try_reserve(1);
-        room.map_err(|_| memory::exhausted("cannot wait for more pongs"))?;
+        room.map_err(|_| reserve_alloc::exhausted("cannot wait for more pongs"))?;
         let until = self.options.timeout.and_then(|time| left.checked_add(time));
         if token != NO_TOKEN || until.is_some() {
             self.flying.push_back(Flying {

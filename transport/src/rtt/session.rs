@@ -101,7 +101,7 @@ impl<'a> Session<'a> {
         if let Err(error) = self.send(&ping) {
             self.port.forget(token);
             if report::is_drop(&error) || would_block(&error) {
-                self.core.counters.rare.send_drops.increment();
+                self.core.counters.cold.send_drops.increment();
                 return Err(TransportError::QueueFull {
                     interface: self.core.link.name(),
                     after: Duration::ZERO,
@@ -109,7 +109,7 @@ impl<'a> Session<'a> {
             }
             return Err(self.core.failed_to("cannot send a ping", &self.to, error));
         }
-        self.core.counters.rare.pings_sent.increment();
+        self.core.counters.cold.pings_sent.increment();
         Ok((token, sent))
     }
 
@@ -138,13 +138,13 @@ impl<'a> Session<'a> {
     /// Reads what the kernel tells of pings that did not reach the peer.
     pub fn read_reports(&self) {
         let others = self.port.read_reports();
-        self.core.counters.rare.pongs_ignored.add(others);
+        self.core.counters.cold.pongs_ignored.add(others);
     }
 
     /// Counts a ping that did not reach the peer, and says why.
     pub fn undelivered(&mut self, token: u64, errno: i32) -> TransportError {
         self.forget(token);
-        self.core.counters.rare.pings_undelivered.increment();
+        self.core.counters.cold.pings_undelivered.increment();
         self.unreached(errno)
     }
 
@@ -181,9 +181,9 @@ impl<'a> Session<'a> {
         self.port.reached();
         self.core.heard_from(pong.from.ip(), || pong.at);
         let time = pong.at.saturating_duration_since(sent);
-        let rare = &self.core.counters.rare;
-        rare.pongs_received.increment();
-        rare.last_rtt_ns.set(time.as_nanos() as u64);
+        let cold = &self.core.counters.cold;
+        cold.pongs_received.increment();
+        cold.last_rtt_ns.set(time.as_nanos() as u64);
         time
     }
 
@@ -257,7 +257,7 @@ impl<'a> Session<'a> {
                     return Some(Pong { token, from, at });
                 }
             }
-            self.core.counters.rare.pongs_ignored.increment();
+            self.core.counters.cold.pongs_ignored.increment();
         }
         if self.core.intake.is_busy() {
             pump(self.core);

@@ -14,7 +14,7 @@ use crate::sys::poll::Interest;
 use crate::sys::read_buffer::ReadBuffer;
 use crate::sys::thread::without_write_signals;
 use crate::sys::would_block;
-use crate::sys::{memory, socket};
+use crate::sys::{reserve_alloc, socket};
 use crate::Counted;
 
 /// Bytes of one sendfile or splice call at most: large enough not to matter, small enough to look
@@ -472,7 +472,7 @@ fn memory_for(size: usize) -> Result<Vec<u8>> {
     let action = || format!("cannot make a buffer of {size} bytes");
     let mut buf = Vec::new();
     let room = buf.try_reserve_exact(size);
-    room.map_err(|_| memory::exhausted(&action()))?;
+    room.map_err(|_| reserve_alloc::exhausted(&action()))?;
     buf.resize(size, 0);
     Ok(buf)
 }

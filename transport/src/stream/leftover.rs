@@ -3,8 +3,8 @@
 use crate::error::Result;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{lock, Mutex};
-use crate::sys::memory;
 use crate::sys::read_buffer::ReadBuffer;
+use crate::sys::reserve_alloc;
 
 /// Bytes that were taken from the socket and not delivered: a file could not take them. The next
 /// read gives them.
@@ -22,7 +22,7 @@ impl Leftover {
     /// Makes room for as many bytes as are `put` next.
     pub(super) fn reserve(&self, count: usize) -> Result<()> {
         let room = lock(&self.bytes).try_reserve(count);
-        room.map_err(|_| memory::exhausted("cannot keep what a file may not take"))
+        room.map_err(|_| reserve_alloc::exhausted("cannot keep what a file may not take"))
     }
 
     pub(super) fn put(&self, bytes: &[u8]) {

@@ -14,10 +14,11 @@ use super::DataStream;
 use crate::control::{cannot_bind_device, cannot_bind_port};
 use crate::core::Core;
 use crate::error::{Result, TransportError};
-use crate::log::{log, Throttle};
+use crate::log::log;
 use crate::stats::Counter;
 use crate::sys::poll::Deadline;
 use crate::sys::{socket, would_block};
+use crate::throttle::Throttle;
 
 /// Connections that may wait to be accepted. A short queue loses SYNs, and each costs its peer a
 /// second; the kernel caps it at net.core.somaxconn.
@@ -114,7 +115,7 @@ impl Acceptor {
     }
 
     fn admit(&mut self, core: &Arc<Core>, socket: Socket, from: SocketAddrV6) {
-        let reasons = &core.counters.rare.rejected;
+        let reasons = &core.counters.cold.rejected;
         if !core.serves(from.ip()) {
             let hint = core.settings.hint(" (allow_any_source serves all)");
             let why = format_args!("neither link-local nor loopback{hint}");
@@ -169,8 +170,8 @@ impl Acceptor {
     }
 
     fn log_refused(&mut self, core: &Core, what: &dyn fmt::Display) {
-        if let Some(held_back) = self.refused.pass() {
-            log!(core.log, Warn, "{what}{held_back}");
+        if let Some(suppressed) = self.refused.pass() {
+            log!(core.log, Warn, "{what}{suppressed}");
         }
     }
 
@@ -192,12 +193,12 @@ impl Acceptor {
         if matches!(error, TransportError::Shutdown) {
             return;
         }
-        core.counters.rare.rejected.resources.increment();
-        if let Some(held_back) = self.failed.pass() {
+        core.counters.cold.rejected.resources.increment();
+        if let Some(suppressed) = self.failed.pass() {
             log!(
                 core.log,
                 Error,
-                "reset the stream from {}: {error}{held_back}",
+                "reset the stream from {}: {error}{suppressed}",
                 stream.peer()
             );
         }
@@ -220,14 +221,14 @@ impl Acceptor {
         if matches!(errno, Some(libc::EINTR | libc::ECONNABORTED | libc::EPROTO)) {
             return true;
         }
-        let rare = &core.counters.rare;
+        let cold = &core.counters.cold;
         let mut was_reset = false;
         if matches!(errno, Some(libc::EMFILE | libc::ENFILE)) && self.give_up_spare() {
             match socket::accept(listener.as_fd()) {
                 Ok((socket, _)) => {
                     // Counted before the peer learns of it.
-                    rare.rejected.resources.increment();
-                    rare.errors.increment();
+                    cold.rejected.resources.increment();
+                    cold.errors.increment();
                     reset(&socket);
                     was_reset = true;
                 }
@@ -241,13 +242,13 @@ impl Acceptor {
             self.take_spare();
         }
         if !was_reset {
-            rare.errors.increment();
+            cold.errors.increment();
         }
-        if let Some(held_back) = self.failed.pass() {
+        if let Some(suppressed) = self.failed.pass() {
             log!(
                 core.log,
                 Error,
-                "cannot accept a stream: {error}{held_back}"
+                "cannot accept a stream: {error}{suppressed}"
             );
         }
         if was_reset && self.spare.is_some() {

@@ -80,7 +80,7 @@ impl DataStream {
         }
         core.streams.watch_silence(&stream.shared);
         core.heard_from(peer.ip(), Instant::now);
-        core.counters.rare.connections_accepted.increment();
+        core.counters.cold.connections_accepted.increment();
         log!(core.log, Debug, "stream from {} accepted", stream.peer());
         Ok(stream)
     }
@@ -130,7 +130,7 @@ impl DataStream {
         let core = &self.shared.core;
         self.shared.figures.opened();
         core.heard_from(self.shared.address.ip(), Instant::now);
-        core.counters.rare.connections_initiated.increment();
+        core.counters.cold.connections_initiated.increment();
         log!(core.log, Debug, "stream to {} opened", self.peer());
     }
 
@@ -314,14 +314,14 @@ impl DataStream {
     /// Ends a stream that a peer opened and did not use as it has to: resets it, counts it among
     /// the [`rejected`](crate::Stats::rejected) and logs why. Nothing happens when it has ended.
     pub fn reject(&self, why: fmt::Arguments<'_>) {
-        self.reset_because(&self.shared.core.counters.rare.rejected.malformed, why);
+        self.reset_because(&self.shared.core.counters.cold.rejected.malformed, why);
     }
 
     /// Ends a stream that has to make room for others: resets it, counts it in
     /// [`rejected_max_streams`](crate::Stats::rejected_max_streams) and logs why. Nothing happens when it
     /// has ended.
     pub fn give_way(&self, why: fmt::Arguments<'_>) {
-        let max_streams = &self.shared.core.counters.rare.rejected.max_streams;
+        let max_streams = &self.shared.core.counters.cold.rejected.max_streams;
         self.reset_because(max_streams, why);
     }
 
@@ -339,11 +339,11 @@ impl DataStream {
             counter.decrement();
             return;
         }
-        if let Some(held_back) = core.streams.malformed.pass() {
+        if let Some(suppressed) = core.streams.malformed.pass() {
             log!(
                 core.log,
                 Warn,
-                "reset the stream from {}: {why}{held_back}",
+                "reset the stream from {}: {why}{suppressed}",
                 self.peer()
             );
         }

@@ -12,13 +12,13 @@ use super::silent::Silent;
 use super::stall::Watched;
 use crate::config::Settings;
 use crate::error::{Result, TransportError};
-use crate::log::Throttle;
 use crate::stats::Counter;
 use crate::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use crate::sync::{lock, Mutex};
 use crate::sys::event::EventFd;
-use crate::sys::memory;
+use crate::sys::reserve_alloc;
 use crate::sys::thread::wait_until;
+use crate::throttle::Throttle;
 
 /// Streams that are visited at a time.
 const SOME: usize = 64;
@@ -154,7 +154,7 @@ impl Streams {
         if open.streams.len() >= max as usize {
             return Err(TransportError::TooManyStreams { max });
         }
-        memory::check("cannot have another stream")?;
+        reserve_alloc::check("cannot have another stream")?;
         open.next_id += 1;
         let id = open.next_id;
         open.streams.insert(id, Weak::new());

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use super::kernel;
+use super::yield_point;
 use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// Readable from `signal` until `clear`.
@@ -22,7 +22,7 @@ impl EventFd {
         let one = 1u64.to_ne_bytes();
         // It can fail only when the counter is full, and then it is readable all the same.
         // SAFETY: the buffer is valid for its eight bytes.
-        kernel::change(|| unsafe {
+        yield_point::syscall(|| unsafe {
             libc::write(self.0.as_raw_fd(), one.as_ptr().cast(), one.len())
         });
     }
@@ -31,7 +31,7 @@ impl EventFd {
         let mut count = [0u8; 8];
         // It can fail only when the flag is not set.
         // SAFETY: the buffer is valid for its eight bytes.
-        kernel::change(|| unsafe {
+        yield_point::syscall(|| unsafe {
             libc::read(self.0.as_raw_fd(), count.as_mut_ptr().cast(), count.len())
         });
     }

@@ -2,8 +2,6 @@
 
 pub(crate) mod event;
 pub(crate) mod file;
-pub(crate) mod kernel;
-pub(crate) mod memory;
 pub(crate) mod netlink;
 pub(crate) mod poll;
 #[cfg(feature = "async")]
@@ -11,12 +9,14 @@ pub(crate) mod reactor;
 pub(crate) mod read_buffer;
 pub(crate) mod receive;
 pub(crate) mod report;
+pub(crate) mod reserve_alloc;
 pub(crate) mod send;
 pub(crate) mod socket;
 #[cfg_attr(loom, path = "spawn/model.rs")]
 pub(crate) mod spawn;
 pub(crate) mod tcp_info;
 pub(crate) mod thread;
+pub(crate) mod yield_point;
 
 use std::io;
 

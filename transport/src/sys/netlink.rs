@@ -2,7 +2,7 @@
 
 mod ask;
 mod interface;
-mod news;
+mod link_changes;
 
 use netlink_packet_core::{DecodeError, NetlinkBuffer};
 
@@ -10,7 +10,7 @@ pub(crate) use ask::{Kernel, Named, Which};
 #[cfg(fuzzing)]
 pub(crate) use interface::{add_addresses, link};
 pub(crate) use interface::{Interface, Ipv6, Operational, Port, Unusable};
-pub(crate) use news::{LinkWatch, News};
+pub(crate) use link_changes::{LinkChanges, LinkWatch};
 
 /// The messages of one datagram; the last is an error if they do not end with it.
 fn messages(bytes: &[u8]) -> impl Iterator<Item = Result<NetlinkBuffer<&[u8]>, DecodeError>> {

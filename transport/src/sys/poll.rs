@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use super::kernel;
+use super::yield_point;
 
 /// Until when a call may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +111,7 @@ pub(crate) fn wait(interests: &mut [Interest<'_>], deadline: Deadline) -> io::Re
             tv_sec: time.as_secs().try_into().unwrap_or(libc::time_t::MAX),
             tv_nsec: time.subsec_nanos().into(),
         });
-        let ready = kernel::sleep(remaining, |timeout| {
+        let ready = yield_point::blocking_poll(remaining, |timeout| {
             let timeout = timeout
                 .as_ref()
                 .map_or(std::ptr::null(), std::ptr::from_ref);

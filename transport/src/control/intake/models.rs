@@ -2,8 +2,8 @@ use super::*;
 use crate::control::receiver;
 use crate::models::{check, core};
 use crate::sys::event::EventFd;
-use crate::sys::kernel;
 use crate::sys::poll::{wait, Interest};
+use crate::sys::yield_point;
 use loom::thread::spawn;
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
@@ -56,7 +56,7 @@ fn messages_stay_in_order_and_none_is_left_behind_whoever_reads_them() {
             spawn(move || pump(&core))
         });
         // Another comes while all this goes on.
-        kernel::change(|| far.send(&[4])).unwrap();
+        yield_point::syscall(|| far.send(&[4])).unwrap();
         progress.wait_for(4);
         assert_eq!(*lock(&seen), [1, 2, 3, 4]);
         for pumping in pumping {

@@ -2,7 +2,7 @@ use super::*;
 use crate::models::{check, core};
 use crate::stream::DataStream;
 use crate::sync::thread::JoinHandle;
-use crate::sys::kernel;
+use crate::sys::yield_point;
 use loom::thread::spawn;
 use std::io::{Read, Write};
 use std::net::Ipv6Addr;
@@ -82,7 +82,7 @@ fn what_comes_after_a_detach_is_the_callers() {
         let (stream, far) = accept(&core).unwrap();
         let reader = reader(&stream);
         let detached = stream.detach().unwrap();
-        kernel::change(|| (&far).write_all(b"x")).unwrap();
+        yield_point::syscall(|| (&far).write_all(b"x")).unwrap();
         let mut byte = [0];
         let detached = UnixStream::from(detached);
         detached.set_nonblocking(true).unwrap();

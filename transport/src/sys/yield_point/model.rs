@@ -7,7 +7,7 @@ loom::lazy_static! {
     static ref STEPPED: Condvar = Condvar::new();
 }
 
-pub(crate) fn change<T>(call: impl FnOnce() -> T) -> T {
+pub(crate) fn syscall<T>(call: impl FnOnce() -> T) -> T {
     let _one_at_a_time = lock(&STEP);
     let result = call();
     STEPPED.notify_all();
@@ -15,7 +15,7 @@ pub(crate) fn change<T>(call: impl FnOnce() -> T) -> T {
 }
 
 /// A limited time is over when others have run.
-pub(crate) fn sleep(
+pub(crate) fn blocking_poll(
     timeout: Option<libc::timespec>,
     mut poll: impl FnMut(Option<libc::timespec>) -> libc::c_int,
 ) -> libc::c_int {

@@ -26,7 +26,7 @@ pub(crate) struct LinkWatch(Socket);
 
 /// What happened since the last look.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct News {
+pub(crate) struct LinkChanges {
     /// Indices of interfaces that were deleted, or moved to another network namespace.
     pub deleted: Vec<u32>,
     /// Those of them that were moved.
@@ -44,7 +44,7 @@ impl LinkWatch {
     }
 
     /// Adds the news to what is known, so that the next change wakes again.
-    pub fn take(&self, news: &mut News) {
+    pub fn take(&self, news: &mut LinkChanges) {
         // Enough for every notification: the kernel sends none larger than a page or two.
         let mut buf = vec![0u8; 32 << 10];
         loop {
@@ -63,7 +63,7 @@ impl LinkWatch {
     }
 }
 
-impl News {
+impl LinkChanges {
     pub fn add(&mut self, bytes: &[u8]) {
         for message in messages(bytes) {
             let Ok(message) = message else {
@@ -120,11 +120,11 @@ mod tests {
 
     #[test]
     fn the_news_tell_of_deleted_interfaces_and_of_nothing_else() {
-        let mut news = News::default();
+        let mut news = LinkChanges::default();
         let bridge = libc::AF_BRIDGE as u8;
         news.add(&notification(libc::RTM_NEWLINK, 0, 5));
         news.add(&notification(libc::RTM_DELLINK, bridge, 6));
-        assert_eq!(news, News::default());
+        assert_eq!(news, LinkChanges::default());
         let both = [7, 8].map(|index| notification(libc::RTM_DELLINK, 0, index));
         news.add(&both.concat());
         assert_eq!(news.deleted, [7, 8]);
@@ -138,7 +138,7 @@ mod tests {
         moved.extend(NEW_NAMESPACE.to_ne_bytes());
         moved.extend(0_u32.to_ne_bytes());
         moved[..4].copy_from_slice(&40_u32.to_ne_bytes());
-        let mut news = News::default();
+        let mut news = LinkChanges::default();
         news.add(&[moved, notification(libc::RTM_DELLINK, 0, 8)].concat());
         assert_eq!((news.deleted, news.moved), (vec![7, 8], vec![7]));
     }
@@ -147,13 +147,13 @@ mod tests {
     fn broken_news_are_incomplete_news() {
         let whole = notification(libc::RTM_DELLINK, 0, 7);
         for length in 1..whole.len() {
-            let mut news = News::default();
+            let mut news = LinkChanges::default();
             news.add(&whole[..length]);
             assert!(news.incomplete && news.deleted.is_empty(), "{length}");
         }
         let mut short = whole.clone();
         short[..4].copy_from_slice(&20_u32.to_ne_bytes());
-        let mut news = News::default();
+        let mut news = LinkChanges::default();
         news.add(&short[..20]);
         assert!(news.incomplete);
     }

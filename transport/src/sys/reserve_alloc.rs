@@ -83,13 +83,13 @@ pub(crate) fn exhausted(action: &str) -> TransportError {
 /// Whether this thread may use thread-locals that have destructors. The C library ends the process
 /// when it has no memory to remember the first one, so there has to be some.
 #[inline]
-pub(crate) fn thread_remembers() -> bool {
+pub(crate) fn tls_available() -> bool {
     thread_local! {
-        static REMEMBERS: Cell<bool> = const { Cell::new(false) };
+        static AVAILABLE: Cell<bool> = const { Cell::new(false) };
     }
-    REMEMBERS.get() || {
-        REMEMBERS.set(is_available(LARGEST));
-        REMEMBERS.get()
+    AVAILABLE.get() || {
+        AVAILABLE.set(is_available(LARGEST));
+        AVAILABLE.get()
     }
 }
 
