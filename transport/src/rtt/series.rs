@@ -11,9 +11,9 @@ use super::port::{Answer, Pong};
 use super::session::Session;
 use crate::core::Core;
 use crate::error::{Result, TransportError};
+use crate::sys::floating_point;
 use crate::sys::poll::Deadline;
 use crate::sys::reserve_alloc;
-use crate::sys::thread::quiet_floating_point;
 
 /// How to ping.
 #[derive(Debug, Clone)]
@@ -78,7 +78,8 @@ struct Samples {
 impl Samples {
     fn new() -> Result<Self> {
         reserve_alloc::check("cannot collect round trips")?;
-        let histogram = quiet_floating_point(|| Histogram::new_with_max(LONGEST_NS, 3));
+        let histogram =
+            floating_point::without_exceptions(|| Histogram::new_with_max(LONGEST_NS, 3));
         let histogram = histogram.map_err(|error| {
             TransportError::InvalidMessage(format!("cannot make a histogram: {error}"))
         })?;
@@ -92,7 +93,7 @@ impl Samples {
 
     fn add(&mut self, time: Duration) {
         let ns = time.as_nanos() as u64;
-        quiet_floating_point(|| self.histogram.saturating_record(ns));
+        floating_point::without_exceptions(|| self.histogram.saturating_record(ns));
         self.total_ns += u128::from(ns);
         self.min = self.min.min(time);
         self.max = self.max.max(time);
@@ -110,7 +111,7 @@ impl Samples {
                 ..RttSummary::default()
             };
         }
-        let percentiles = quiet_floating_point(|| {
+        let percentiles = floating_point::without_exceptions(|| {
             [0.5, 0.9, 0.99, 0.999].map(|quantile| self.histogram.value_at_quantile(quantile))
         });
         // A bucket's upper end may lie above the largest value in it.

@@ -12,7 +12,7 @@ use crate::error::{Result, TransportError};
 use crate::sys::file::{self, FileKind, Pipe};
 use crate::sys::poll::Interest;
 use crate::sys::read_buffer::ReadBuffer;
-use crate::sys::thread::without_write_signals;
+use crate::sys::signals::without_write_signals;
 use crate::sys::would_block;
 use crate::sys::{reserve_alloc, socket};
 use crate::Counted;

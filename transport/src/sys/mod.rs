@@ -2,6 +2,7 @@
 
 pub(crate) mod event;
 pub(crate) mod file;
+pub(crate) mod floating_point;
 pub(crate) mod netlink;
 pub(crate) mod poll;
 #[cfg(feature = "async")]
@@ -11,6 +12,7 @@ pub(crate) mod receive;
 pub(crate) mod report;
 pub(crate) mod reserve_alloc;
 pub(crate) mod send;
+pub(crate) mod signals;
 pub(crate) mod socket;
 #[cfg_attr(loom, path = "spawn/model.rs")]
 pub(crate) mod spawn;

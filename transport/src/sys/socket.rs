@@ -1,15 +1,22 @@
 //! Sockets bound to one interface, and the few calls that socket2 does not have.
 
-use std::io::{self, IoSlice};
-use std::mem::{size_of, MaybeUninit};
+mod address;
+mod transfer;
+
+use std::io;
+use std::mem::size_of;
 use std::net::{Ipv6Addr, SocketAddrV6};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::read_buffer::ReadBuffer;
-use super::{check, check_size, direct};
+pub(crate) use address::{from_c, to_c};
+pub(crate) use transfer::{
+    abort, accept, receive, receive_from, receive_uninit, send, send_to, send_vectored,
+};
+
+use super::check;
 
 /// A non-blocking, close-on-exec IPv6 UDP socket that sends and receives on `interface` only. What it
 /// sends to a multicast group goes to other hosts and does not come back to this one.
@@ -145,164 +152,4 @@ pub(crate) fn dropped_by_kernel(socket: &Socket) -> io::Result<u32> {
         )
     })?;
     Ok(info[DROPS])
-}
-
-/// `struct sockaddr_in6` of an address.
-pub(crate) fn to_c(address: &SocketAddrV6) -> libc::sockaddr_in6 {
-    libc::sockaddr_in6 {
-        sin6_family: libc::AF_INET6 as libc::sa_family_t,
-        sin6_port: address.port().to_be(),
-        sin6_flowinfo: address.flowinfo(),
-        sin6_addr: libc::in6_addr {
-            s6_addr: address.ip().octets(),
-        },
-        sin6_scope_id: address.scope_id(),
-    }
-}
-
-/// The address in a `struct sockaddr_in6`. Flow information is of no use to anyone here.
-pub(crate) fn from_c(address: &libc::sockaddr_in6) -> SocketAddrV6 {
-    SocketAddrV6::new(
-        Ipv6Addr::from(address.sin6_addr.s6_addr),
-        u16::from_be(address.sin6_port),
-        0,
-        address.sin6_scope_id,
-    )
-}
-
-/// Sends one datagram. Never blocks, never raises SIGPIPE.
-pub(crate) fn send_to(socket: BorrowedFd<'_>, data: &[u8], to: &SocketAddrV6) -> io::Result<()> {
-    let address = to_c(to);
-    // SAFETY: pointers and lengths of the data and of the address belong together.
-    check_size(unsafe {
-        direct!(
-            SYS_sendto,
-            socket.as_raw_fd(),
-            data.as_ptr(),
-            data.len(),
-            libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
-            &raw const address,
-            size_of::<libc::sockaddr_in6>(),
-        )
-    })
-    .map(drop)
-}
-
-/// Sends on a connected socket what it takes. Never blocks, never raises SIGPIPE.
-pub(crate) fn send(socket: BorrowedFd<'_>, data: &[u8]) -> io::Result<usize> {
-    // SAFETY: pointer and length belong together.
-    check_size(unsafe {
-        direct!(
-            SYS_sendto,
-            socket.as_raw_fd(),
-            data.as_ptr(),
-            data.len(),
-            libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
-            std::ptr::null::<libc::sockaddr>(),
-            0usize,
-        )
-    })
-}
-
-/// Most pieces that one call takes (IOV_MAX of limits.h).
-const PIECES: usize = 1024;
-
-/// Sends several pieces on a connected socket as if they were one, or as much of them as it takes.
-/// Never blocks, never raises SIGPIPE.
-pub(crate) fn send_vectored(socket: BorrowedFd<'_>, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-    // SAFETY: all bytes zero is a valid msghdr: no address, no pieces, no control data.
-    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    // An IoSlice is an iovec, by the documentation of the standard library. The kernel only reads.
-    message.msg_iov = pieces.as_ptr().cast_mut().cast();
-    message.msg_iovlen = pieces.len().min(PIECES) as _;
-    // SAFETY: pointer and number of the pieces belong together, and they outlive the call.
-    check_size(unsafe {
-        direct!(
-            SYS_sendmsg,
-            socket.as_raw_fd(),
-            &raw const message,
-            libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
-        )
-    })
-}
-
-/// Receives what is there. Never blocks.
-pub(crate) fn receive(socket: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
-    ReadBuffer::from(buf).receive(socket)
-}
-
-/// The same into memory that need not be initialised: as many bytes of it are then.
-pub(crate) fn receive_uninit(
-    socket: BorrowedFd<'_>,
-    buf: &mut [MaybeUninit<u8>],
-) -> io::Result<usize> {
-    // SAFETY: pointer and length belong together.
-    check_size(unsafe {
-        direct!(
-            SYS_recvfrom,
-            socket.as_raw_fd(),
-            buf.as_mut_ptr(),
-            buf.len(),
-            libc::MSG_DONTWAIT,
-            std::ptr::null::<libc::sockaddr>(),
-            std::ptr::null::<libc::socklen_t>(),
-        )
-    })
-}
-
-/// Receives one datagram that is there, and its sender. Never blocks.
-pub(crate) fn receive_from(
-    socket: BorrowedFd<'_>,
-    buf: &mut [u8],
-) -> io::Result<(usize, SocketAddrV6)> {
-    let mut from = MaybeUninit::<libc::sockaddr_in6>::zeroed();
-    let mut length = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
-    // SAFETY: pointers and lengths of the buffer and of the address belong together.
-    let size = check_size(unsafe {
-        libc::recvfrom(
-            socket.as_raw_fd(),
-            buf.as_mut_ptr().cast(),
-            buf.len(),
-            libc::MSG_DONTWAIT,
-            from.as_mut_ptr().cast(),
-            &mut length,
-        )
-    })?;
-    // SAFETY: all bytes zero is a valid address, and so is what the kernel writes over it.
-    Ok((size, from_c(unsafe { from.assume_init_ref() })))
-}
-
-/// Resets a connection now, although others may still hold the socket (connect(2) on AF_UNSPEC).
-pub(crate) fn abort(socket: &Socket) {
-    let nobody = libc::sockaddr {
-        sa_family: libc::AF_UNSPEC as libc::sa_family_t,
-        sa_data: [0; 14],
-    };
-    // SAFETY: the address and its length belong together. It fails for what has ended already.
-    unsafe {
-        libc::connect(
-            socket.as_raw_fd(),
-            &raw const nobody,
-            size_of::<libc::sockaddr>() as libc::socklen_t,
-        )
-    };
-}
-
-/// Takes a connection that waits on a listener: non-blocking, close-on-exec, and its peer.
-pub(crate) fn accept(listener: BorrowedFd<'_>) -> io::Result<(Socket, SocketAddrV6)> {
-    let mut from = MaybeUninit::<libc::sockaddr_in6>::zeroed();
-    let mut length = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
-    // SAFETY: the address pointer and its length belong together.
-    let fd = check(unsafe {
-        libc::accept4(
-            listener.as_raw_fd(),
-            from.as_mut_ptr().cast(),
-            &mut length,
-            libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK,
-        )
-    })?;
-    // SAFETY: the kernel just gave us this descriptor; nobody else has it.
-    let socket = Socket::from(unsafe { OwnedFd::from_raw_fd(fd) });
-    // SAFETY: all bytes zero is a valid address, and so is what the kernel writes over it.
-    Ok((socket, from_c(unsafe { from.assume_init_ref() })))
 }

@@ -8,7 +8,8 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
-use super::thread::{fesetenv, FloatingPointEnvironment, SignalMask};
+use super::floating_point;
+use super::signals::{self, SignalMask};
 
 /// Enough for handlers that are written as usual; a process may have many of them.
 const STACK: usize = 2 << 20;
@@ -36,14 +37,14 @@ pub(crate) fn spawn(
         drop(name);
         // SAFETY: sets a flag of this thread; the old value is not wanted.
         unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, std::ptr::null_mut()) };
-        default_floating_point();
+        floating_point::set_default();
         body();
     });
     // A thin pointer to a fat one.
     let body = Box::into_raw(Box::new(body));
     // A new thread inherits the mask of its creator: set it here, so that it has it from its first
     // moment on, whatever else the creator blocks.
-    let mask = SignalMask::set(libc::SIG_SETMASK, &asynchronous_signals());
+    let mask = SignalMask::set(libc::SIG_SETMASK, &signals::asynchronous());
     let started = create(body);
     drop(mask);
     if started.is_err() {
@@ -101,38 +102,6 @@ impl Drop for Thread {
         // SAFETY: the thread was neither joined nor detached yet.
         unsafe { libc::pthread_detach(self.id) };
     }
-}
-
-/// Signals that a fault of the thread itself raises. They stay open: a blocked one kills the
-/// process, and some runtimes (SBCL) use them on every thread that calls into them.
-const SYNCHRONOUS: [libc::c_int; 6] = [
-    libc::SIGSEGV,
-    libc::SIGBUS,
-    libc::SIGILL,
-    libc::SIGFPE,
-    libc::SIGTRAP,
-    libc::SIGSYS,
-];
-
-/// What threads of the library block.
-fn asynchronous_signals() -> libc::sigset_t {
-    let mut set = MaybeUninit::uninit();
-    // SAFETY: sigfillset initializes the set; sigdelset gets an initialized set and valid numbers.
-    unsafe {
-        libc::sigfillset(set.as_mut_ptr());
-        for signal in SYNCHRONOUS {
-            libc::sigdelset(set.as_mut_ptr(), signal);
-        }
-        set.assume_init()
-    }
-}
-
-/// FE_DFL_ENV of glibc and musl on every architecture that Thunderbolt comes with.
-const DEFAULT_ENVIRONMENT: *const FloatingPointEnvironment = usize::MAX as *const _;
-
-fn default_floating_point() {
-    // SAFETY: FE_DFL_ENV is a value that fesetenv knows and does not dereference.
-    unsafe { fesetenv(DEFAULT_ENVIRONMENT) };
 }
 
 extern "C" {
