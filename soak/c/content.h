@@ -1,4 +1,4 @@
-/* Bytes that are known by their place: whoever receives some can tell whether they are the right ones. */
+/* Content that follows from a seed and a position, so that a receiver can check every byte. */
 #ifndef CONTENT_H
 #define CONTENT_H
 
@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Spreads a number over all 64 bits (the finalizer of SplitMix64, which is in the public domain). */
+/* Hashes a number (the finalizer of SplitMix64, which is in the public domain). */
 static inline uint64_t mix(uint64_t number)
 {
     number += 0x9E3779B97F4A7C15u;
@@ -15,7 +15,7 @@ static inline uint64_t mix(uint64_t number)
     return number ^ number >> 31;
 }
 
-/* The bytes from `position` on of the endless content that `seed` stands for. */
+/* Writes the bytes from `position` on of the endless content of `seed`. */
 static inline void content_fill(uint8_t *data, size_t length, uint64_t seed, uint64_t position)
 {
     uint64_t word = 0;
@@ -26,7 +26,7 @@ static inline void content_fill(uint8_t *data, size_t length, uint64_t seed, uin
     }
 }
 
-/* The place in `data` of the first byte that is not what content_fill would have made; `length` when there is none. */
+/* The index of the first byte in `data` that differs from what content_fill writes; `length` if all match. */
 static inline size_t content_wrong_at(const uint8_t *data, size_t length, uint64_t seed,
                                       uint64_t position)
 {

@@ -1,22 +1,22 @@
 #include "conversation.h"
 
-#include "crew.h"
+#include "workers.h"
 
 #include <sys/mman.h>
 
-/* Holds the shared content, from its beginning. */
+/* A file with the shared content, from its beginning. */
 static int content_file = -1;
 
 static int good(const struct conversation *self, enum place place, dcf_tb_status status)
 {
-    if (!self->at_home)
-        return fine(AT_guest, status);
+    if (!self->on_resident)
+        return fine(AT_transient, status);
     return self->may_break ? fine_or_planned(status) : fine(place, status);
 }
 
 static void count_bytes(const struct conversation *self, enum count which, uint64_t bytes)
 {
-    if (self->at_home)
+    if (self->on_resident)
         count(which, bytes);
 }
 
@@ -31,11 +31,11 @@ int put_bytes(struct conversation *self, const void *data, size_t length)
     return good(self, AT_write, status);
 }
 
-/* Reads what there is, up to `most`; 0 when the stream is broken or at its end. */
+/* Reads available bytes, up to `most`; 0 when the stream is broken or at its end. */
 static size_t take_some(struct conversation *self, void *data, size_t most)
 {
     size_t got = 0;
-    crew_stall();
+    workers_stall();
     dcf_tb_status status =
         dcf_tb_stream_read(self->stream, (uint8_t *)data, most, GENEROUS_MS, &got);
     if (!good(self, AT_read, status))
@@ -78,14 +78,14 @@ void check_piece(struct conversation *self, size_t length)
     size_t wrong = content_wrong_at(self->piece, length, STREAM_SEED, self->read_at);
     if (wrong < length) {
         char text[128];
-        snprintf(text, sizeof text, "byte %" PRIu64 " of the content is the right one (0x%02X came)",
+        snprintf(text, sizeof text, "byte %" PRIu64 " of the content is right (received 0x%02X)",
                  self->read_at + wrong, self->piece[wrong]);
         check_failed(__FILE__, __LINE__, text, NULL, DCF_TB_OK);
     }
     self->read_at += length;
 }
 
-/* What arrives is the content as far as it goes, also when it does not go on. */
+/* A stream that breaks must have delivered correct content up to that point. */
 uint64_t take_until_end(struct conversation *self, uint64_t most)
 {
     uint64_t done = 0;
@@ -131,7 +131,7 @@ int take_file(struct conversation *self, uint64_t length)
     int file = memfd_create("received", MFD_CLOEXEC);
     if (file < 0) {
         CHECK(errno == EMFILE);
-        note("no descriptor for a file: the stream is left");
+        note("no descriptor for a file: closing the stream early");
         return 0;
     }
     dcf_tb_status status = dcf_tb_stream_receive_file(self->stream, file, 0, length, GENEROUS_MS,
@@ -139,7 +139,7 @@ int take_file(struct conversation *self, uint64_t length)
     CHECK(received <= length);
     CHECK(status != DCF_TB_OK || received == length);
     count_bytes(self, COUNT_stream_bytes_read, received);
-    /* What was counted is there, and it is right. */
+    /* The file has as many bytes as the library counted, and they are right. */
     check_file(self, file, received);
     close(file);
     return good(self, AT_file, status);

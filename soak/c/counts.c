@@ -3,18 +3,18 @@
 #include <stdarg.h>
 
 /* Failures of one kind in this round. */
-struct trouble {
+struct failure {
     enum place place;
     dcf_tb_status status;
     uint64_t count;
 };
 
-/* More kinds than there are places and statuses that go together. */
-enum { TROUBLES = 128, WORDY = 8 };
+/* Enough for every place and status that occur together. Each logs its first LOGGED failures. */
+enum { FAILURES = 128, LOGGED = 8 };
 
 static uint64_t counts[COUNT_ALL];
-static struct trouble troubles[TROUBLES];
-static pthread_mutex_t troubles_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct failure failures[FAILURES];
+static pthread_mutex_t failures_lock = PTHREAD_MUTEX_INITIALIZER;
 static FILE *log_file;
 static uint64_t began;
 
@@ -59,7 +59,7 @@ void note(const char *format, ...)
     funlockfile(log_file);
 }
 
-/* What the header says of dcf_tb_stats.errors: timeouts, ends and closes are none. */
+/* As the header defines dcf_tb_stats.errors: timeouts, ends of streams and closes are not errors. */
 static int counts_as_error(dcf_tb_status status)
 {
     switch (status) {
@@ -78,21 +78,21 @@ int fine_or_planned(dcf_tb_status status)
     return status == DCF_TB_OK;
 }
 
-/* How often it has happened in this round. */
+/* Records a failure; returns how often it has happened in this round. */
 static uint64_t remember(enum place place, dcf_tb_status status)
 {
     uint64_t times = 0;
-    CHECK(pthread_mutex_lock(&troubles_lock) == 0);
-    for (int i = 0; i < TROUBLES && times == 0; i++) {
-        struct trouble *trouble = &troubles[i];
-        if (trouble->count == 0) {
-            trouble->place = place;
-            trouble->status = status;
+    CHECK(pthread_mutex_lock(&failures_lock) == 0);
+    for (int i = 0; i < FAILURES && times == 0; i++) {
+        struct failure *failure = &failures[i];
+        if (failure->count == 0) {
+            failure->place = place;
+            failure->status = status;
         }
-        if (trouble->place == place && trouble->status == status)
-            times = ++trouble->count;
+        if (failure->place == place && failure->status == status)
+            times = ++failure->count;
     }
-    CHECK(pthread_mutex_unlock(&troubles_lock) == 0);
+    CHECK(pthread_mutex_unlock(&failures_lock) == 0);
     CHECK(times > 0);
     return times;
 }
@@ -102,9 +102,9 @@ int fine(enum place place, dcf_tb_status status)
     char text[1024];
     if (status == DCF_TB_OK)
         return 1;
-    if (place != AT_guest)
+    if (place != AT_transient)
         fine_or_planned(status);
-    if (remember(place, status) <= WORDY) {
+    if (remember(place, status) <= LOGGED) {
         dcf_tb_last_error(text, sizeof text);
         note("%s: 0x%04X %s: %s", place_names[place], (unsigned)status,
              dcf_tb_status_string(status), text);
@@ -116,18 +116,18 @@ void counts_print(FILE *output)
 {
     for (int i = 0; i < COUNT_ALL; i++)
         fprintf(output, " %s=%" PRIu64, count_names[i], counted((enum count)i));
-    CHECK(pthread_mutex_lock(&troubles_lock) == 0);
-    for (int i = 0; i < TROUBLES && troubles[i].count > 0; i++)
-        fprintf(output, " trouble.%s.%04X=%" PRIu64, place_names[troubles[i].place],
-                (unsigned)troubles[i].status, troubles[i].count);
-    CHECK(pthread_mutex_unlock(&troubles_lock) == 0);
+    CHECK(pthread_mutex_lock(&failures_lock) == 0);
+    for (int i = 0; i < FAILURES && failures[i].count > 0; i++)
+        fprintf(output, " failure.%s.%04X=%" PRIu64, place_names[failures[i].place],
+                (unsigned)failures[i].status, failures[i].count);
+    CHECK(pthread_mutex_unlock(&failures_lock) == 0);
 }
 
 void counts_reset(void)
 {
     for (int i = 0; i < COUNT_ALL; i++)
         __atomic_store_n(&counts[i], 0, __ATOMIC_SEQ_CST);
-    CHECK(pthread_mutex_lock(&troubles_lock) == 0);
-    memset(troubles, 0, sizeof troubles);
-    CHECK(pthread_mutex_unlock(&troubles_lock) == 0);
+    CHECK(pthread_mutex_lock(&failures_lock) == 0);
+    memset(failures, 0, sizeof failures);
+    CHECK(pthread_mutex_unlock(&failures_lock) == 0);
 }

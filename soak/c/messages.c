@@ -1,12 +1,12 @@
 #include "messages.h"
 
 #include "counts.h"
-#include "home.h"
+#include "resident.h"
 
 enum { HEADER = sizeof(struct message_header), BATCH_MOST = 64, BURST = 600 };
 
 uint32_t incarnation, round_now;
-uint64_t guest_number;
+uint64_t transient_number;
 static uint64_t numbers[CHANNELS];
 
 void message_make(uint8_t *message, size_t length, enum channel channel, uint64_t *number)
@@ -23,7 +23,7 @@ void message_make(uint8_t *message, size_t length, enum channel channel, uint64_
     *number += 1;
 }
 
-/* Sizes as programs have them: mostly little, sometimes as much as goes into one. */
+/* Sizes as programs have them: mostly small, sometimes the maximum. */
 static size_t any_size(struct worker *self)
 {
     static const size_t most[] = {39, 128, 128, 1400, 1400, 1400, 9000, 9000, 32000, 65507};
@@ -40,7 +40,7 @@ static void send_one(size_t length, enum channel channel, uint8_t *buffer)
 {
     uint64_t number = numbers[channel];
     message_make(buffer, length, channel, &number);
-    if (fine(AT_send, dcf_tb_send(home(), peer, buffer, length))) {
+    if (fine(AT_send, dcf_tb_send(resident(), peer, buffer, length))) {
         numbers[channel] = number;
         sent_one(length);
     }
@@ -49,7 +49,7 @@ static void send_one(size_t length, enum channel channel, uint8_t *buffer)
 void send_messages(struct worker *self)
 {
     static uint8_t buffer[DCF_TB_MAX_MESSAGE_SIZE];
-    /* Now and then so many at once that the peer is a busy one. */
+    /* Now and then a burst, so that the peer counts as busy and gets a connected socket. */
     int times = once_in(self, 50) ? BURST : 1;
     for (int i = 0; i < times; i++)
         send_one(times > 1 ? below(self, 200) : any_size(self), SINGLE, buffer);
@@ -67,12 +67,12 @@ void send_batches(struct worker *self)
     for (size_t i = 0; i < size; i++) {
         batch[i].peer = peer;
         batch[i].data = buffers[i];
-        /* Large ones only a few at a time: more than that the receiver's buffer does not hold. */
+        /* Few large messages per batch: the receiver's buffer holds no more. */
         batch[i].len = alike && same <= 9000 ? same : (size_t)below(self, i < 4 ? same + 1 : 1400);
         message_make(buffers[i], batch[i].len, BATCH, &number);
         after[i] = number;
     }
-    if (fine(AT_batch, dcf_tb_send_batch(home(), batch, size, &sent)))
+    if (fine(AT_batch, dcf_tb_send_batch(resident(), batch, size, &sent)))
         CHECK(sent == size);
     CHECK(sent <= size);
     for (size_t i = 0; i < sent; i++)
@@ -91,6 +91,6 @@ void send_mark(void)
 void messages_reset(uint32_t round)
 {
     round_now = round;
-    guest_number = 0;
+    transient_number = 0;
     memset(numbers, 0, sizeof numbers);
 }

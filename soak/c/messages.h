@@ -1,14 +1,14 @@
-/* Control messages that say who they are: how they are made, and who sends them. */
+/* Control messages with a header that identifies them, and the workers that send them. */
 #ifndef MESSAGES_H
 #define MESSAGES_H
 
 #include "content.h"
-#include "crew.h"
+#include "workers.h"
 
-/* Whose numbers a message has: numbers go up by one in each channel. */
-enum channel { SINGLE, BATCH, GUEST, MARK, CHANNELS };
+/* Each channel numbers its messages from 0. */
+enum channel { SINGLE, BATCH, TRANSIENT, MARK, CHANNELS };
 
-/* At the beginning of every message that is large enough. The rest is the content that the checksum is the seed of. */
+/* Begins every message that is large enough. The rest is content whose seed is the checksum. */
 struct message_header {
     uint64_t magic;
     uint32_t incarnation, round;
@@ -18,7 +18,7 @@ struct message_header {
 };
 
 #define MESSAGE_MAGIC 0x6B616F73666364FFu
-/* Smaller messages have the content of this seed plus their length, and no number. */
+/* Smaller messages have no number; their content has the seed TINY_SEED plus their length. */
 #define TINY_SEED 0x796E6974u
 
 static inline uint64_t message_checksum(const struct message_header *header)
@@ -28,24 +28,24 @@ static inline uint64_t message_checksum(const struct message_header *header)
     return mix(sum + header->channel + ((uint64_t)header->length << 32));
 }
 
-/* This process, among all that have been this host. */
+/* Tells this process from earlier ones of the same host. */
 extern uint32_t incarnation;
 extern uint32_t round_now;
 
 /*
- * Makes a message. It takes `*number`, and what is not sent leaves it to the next: a message that failed and arrived
- * all the same would be one that arrives twice.
+  * Makes a message with `*number`. If it cannot be sent, the next message reuses the number, so a message that failed
+  * but arrived anyway shows up as a duplicate.
  */
 void message_make(uint8_t *message, size_t length, enum channel channel, uint64_t *number);
 
-/* Turns of those who send over home. */
+/* Turns of the workers that send over the resident. */
 void send_messages(struct worker *self);
 void send_batches(struct worker *self);
-/* Sends one that tells the peer that all before it have arrived, as far as they ever will. */
+/* Sends a mark: when it arrives, every earlier message has arrived or is lost. */
 void send_mark(void);
-/* Numbers begin anew. */
+/* Begins a round: numbers start at 0 again. */
 void messages_reset(uint32_t round);
-/* The next number of messages that guests send. */
-extern uint64_t guest_number;
+/* The next number of the messages of transients. */
+extern uint64_t transient_number;
 
 #endif

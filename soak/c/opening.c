@@ -1,12 +1,12 @@
 #include "opening.h"
 
-#include "home.h"
+#include "resident.h"
 #include "messages.h"
 
-/* What is agreed on for the next stream. */
+/* The plan of the next stream. */
 static struct stream_header plan(struct worker *self, enum plan plan, uint64_t longest)
 {
-    /* Mostly short: as many of each order of magnitude. */
+    /* Mostly short: each order of magnitude is equally likely. */
     uint64_t length = below(self, (longest >> below(self, 20)) + 1);
     struct stream_header header = {STREAM_MAGIC, plan, incarnation, length,
                                    below(self, LONGEST), below(self, length + 1), 0};
@@ -45,7 +45,7 @@ static int download(struct conversation *self, const struct stream_header *heade
     return taken && take_end(self);
 }
 
-/* Closes amid the content: with an end that looks like any, or with a reset. */
+/* Closes in the middle of the content: with a regular end of stream, or with a reset. */
 static void leave(struct worker *worker, struct conversation *self, uint64_t cut)
 {
     struct linger at_once = {1, 0};
@@ -54,7 +54,7 @@ static void leave(struct worker *worker, struct conversation *self, uint64_t cut
         setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
-/* Plain calls, which signals may interrupt: how many bytes went through before the end or a failure. */
+/* Reads or writes by system calls, which signals may interrupt. Returns the bytes before the end or a failure. */
 static size_t plain(int fd, uint8_t *data, size_t length, int out)
 {
     size_t done = 0;
@@ -93,7 +93,7 @@ static int detached(struct conversation *self, uint64_t length)
     return well;
 }
 
-/* Whether the stream came to its planned end, which is one that both sides see. */
+/* Whether the stream came to its planned end. Both sides see that end. */
 static int converse(struct worker *worker, struct conversation *self,
                     const struct stream_header *header)
 {
@@ -122,7 +122,7 @@ static int converse(struct worker *worker, struct conversation *self,
     }
 }
 
-static struct conversation *desk(struct worker *self)
+static struct conversation *conversation_of(struct worker *self)
 {
     if (self->memory == NULL)
         self->memory = malloc(sizeof(struct conversation));
@@ -132,25 +132,25 @@ static struct conversation *desk(struct worker *self)
 
 void open_streams(struct worker *worker)
 {
-    struct conversation *self = desk(worker);
+    struct conversation *self = conversation_of(worker);
     rest(worker, 60);
-    self->at_home = 1;
-    if (!fine(AT_open, dcf_tb_open_stream(home(), peer, GENEROUS_MS, &self->stream)))
+    self->on_resident = 1;
+    if (!fine(AT_open, dcf_tb_open_stream(resident(), peer, GENEROUS_MS, &self->stream)))
         return;
     count(COUNT_streams_opened, 1);
     struct stream_header header = plan(worker, (enum plan)below(worker, PLANS), LONGEST);
     conclude_opened(self, &header, converse(worker, self, &header));
-    /* It is gone when it was detached, or when home was reopened. */
+    /* The handle is invalid after a detach, or after a reopening of the resident. */
     if (self->stream != 0)
         (void)dcf_tb_stream_close(self->stream);
 }
 
-int converse_as_guest(struct worker *worker, dcf_tb_stream stream)
+int converse_on_transient(struct worker *worker, dcf_tb_stream stream)
 {
-    struct conversation *self = desk(worker);
+    struct conversation *self = conversation_of(worker);
     struct stream_header header = plan(worker, ECHO, PIECE);
     self->stream = stream;
-    self->at_home = 0;
+    self->on_resident = 0;
     int whole = converse(worker, self, &header);
     conclude_opened(self, &header, whole);
     return whole;

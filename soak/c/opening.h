@@ -1,13 +1,13 @@
-/* Those who open streams to the peer, each with a plan. */
+/* The workers that open streams to the peer, each with a plan. */
 #ifndef OPENING_H
 #define OPENING_H
 
 #include "conversation.h"
-#include "crew.h"
+#include "workers.h"
 
-/* A turn: opens one over home, and does as planned. */
+/* A turn: opens a stream over the resident, and follows a plan. */
 void open_streams(struct worker *self);
-/* Does as planned on a stream of a guest's, which is short. False when it broke. */
-int converse_as_guest(struct worker *self, dcf_tb_stream stream);
+/* Follows a short plan on a stream of a transient. False when the stream broke. */
+int converse_on_transient(struct worker *self, dcf_tb_stream stream);
 
 #endif

@@ -1,7 +1,7 @@
 #include "serving.h"
 
 #include "conversation.h"
-#include "home.h"
+#include "resident.h"
 
 static int serving;
 
@@ -52,12 +52,12 @@ static int converse(struct conversation *self, const struct stream_header *heade
         (void)take_until_end(self, header->cut);
         return 0;
     default:
-        CHECK(!"a plan that nobody made");
+        CHECK(!"an unknown plan");
         return 0;
     }
 }
 
-/* Reads how a stream begins; false when it does not begin as ours do. */
+/* Reads the header of a stream; false when it is not one of ours. */
 static int begin(struct conversation *self, struct stream_header *header)
 {
     self->may_break = 1;
@@ -79,10 +79,10 @@ void serve(dcf_tb_stream stream)
     add(&serving, 1);
     count(COUNT_streams_accepted, 1);
     self->stream = stream;
-    self->at_home = 1;
+    self->on_resident = 1;
     if (begin(self, &header))
         conclude_served(self, &header, converse(self, &header));
-    (void)dcf_tb_stream_close(stream); /* gone already when home was reopened */
+    (void)dcf_tb_stream_close(stream); /* invalid after a reopening of the resident */
     free(self);
     add(&serving, -1);
 }
@@ -90,7 +90,7 @@ void serve(dcf_tb_stream stream)
 void take_streams(struct worker *self)
 {
     dcf_tb_stream stream = 0;
-    dcf_tb_status status = dcf_tb_accept(home(), 100, &stream);
+    dcf_tb_status status = dcf_tb_accept(resident(), 100, &stream);
     if (status == DCF_TB_ERR_TIMEOUT)
         return;
     if (fine(AT_accept, status))

@@ -2,13 +2,13 @@
 #ifndef SERVING_H
 #define SERVING_H
 
-#include "crew.h"
+#include "workers.h"
 
-/* Does what the one who opened the stream wants, and closes it. */
+/* Follows the plan in the stream's header, and closes the stream. */
 void serve(dcf_tb_stream stream);
-/* A turn of those who take streams that no callback took. */
+/* A turn of the workers that accept streams while there is no stream callback. */
 void take_streams(struct worker *self);
-/* Streams being served. */
+/* The number of streams being served. */
 int serving_now(void);
 
 #endif

@@ -1,28 +1,27 @@
 /*
- * One of the two hosts of the soak: works with the other one through libdcf_thunderbolt in every way that there is,
- * and keeps count. It does what it is told (see `commands`), one command for each answer to its question; the question
- * is its report on the command before.
+  * One of the two hosts of the soak. It uses every function of libdcf_thunderbolt with the other host, and counts what
+  * it does. It prints a line with its counts, reads a command, executes it (see `execute`), and so on.
  *
  *   soak_host PEER INCARNATION SEED LOG
  */
-#include "arrivals.h"
+#include "receive_log.h"
 #include "conversation.h"
-#include "crew.h"
+#include "workers.h"
 #include "counts.h"
-#include "guests.h"
-#include "home.h"
+#include "transients.h"
+#include "resident.h"
 #include "messages.h"
 #include "opening.h"
 #include "serving.h"
-#include "trips.h"
+#include "round_trips.h"
 
 #include <malloc.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-static int home_is_open;
+static int resident_is_open;
 
-/* Memory that is in use, as the allocator knows it: it does not depend on what it keeps for later. */
+/* Allocated memory, without the freed blocks that the allocator keeps. */
 static uint64_t heap_in_use(void)
 {
     struct mallinfo2 info = mallinfo2();
@@ -33,8 +32,8 @@ static void print_statistics(void)
 {
     dcf_tb_stats stats = {0};
     stats.struct_size = sizeof stats;
-    if (!home_is_open || dcf_tb_get_stats(home(), &stats) != DCF_TB_OK)
-        return; /* at the moment it is being reopened */
+    if (!resident_is_open || dcf_tb_get_stats(resident(), &stats) != DCF_TB_OK)
+        return; /* it is being reopened */
 #define SAY(member) printf(" library.%s=%" PRIu64, #member, (uint64_t)stats.member)
     SAY(link_up);
     SAY(messages_sent);
@@ -58,55 +57,55 @@ static void print_statistics(void)
 #undef SAY
 }
 
-static void open_home(uint32_t round)
+static void open_all(uint32_t round)
 {
     messages_reset(round);
     conversations_prepare();
-    home_open();
-    home_is_open = 1;
-    crew_hire(steward, 1);
-    crew_hire(send_messages, 1);
-    crew_hire(send_batches, 1);
-    crew_hire(make_round_trips, 1);
-    crew_hire(discover_peers, 1);
-    crew_hire(read_statistics, 1);
-    crew_hire(have_guest, 1);
+    resident_open();
+    resident_is_open = 1;
+    workers_start(replace_callbacks, 1);
+    workers_start(send_messages, 1);
+    workers_start(send_batches, 1);
+    workers_start(make_round_trips, 1);
+    workers_start(discover_peers, 1);
+    workers_start(read_statistics, 1);
+    workers_start(use_transient, 1);
     for (int i = 0; i < 3; i++)
-        crew_hire(open_streams, 1);
-    crew_hire(take_messages, 0);
+        workers_start(open_streams, 1);
+    workers_start(take_messages, 0);
     for (int i = 0; i < 4; i++)
-        crew_hire(take_streams, 0);
+        workers_start(take_streams, 0);
 }
 
-static void close_home(void)
+static void close_all(void)
 {
-    home_quiet();
-    crew_dismiss();
-    home_close();
-    home_is_open = 0;
+    resident_remove_callbacks();
+    workers_stop();
+    resident_close();
+    resident_is_open = 0;
     conversations_end();
     malloc_trim(0);
 }
 
-/* Every host is at rest: what comes now belongs to the next round. */
+/* Both hosts are at rest: everything from now on belongs to the next round. */
 static void settle(uint32_t round)
 {
     dcf_tb_stats stats = {0};
     stats.struct_size = sizeof stats;
-    OK(dcf_tb_reset_stats(home()));
-    OK(dcf_tb_get_stats(home(), &stats));
+    OK(dcf_tb_reset_stats(resident()));
+    OK(dcf_tb_get_stats(resident(), &stats));
     CHECK(stats.messages_sent == 0 && stats.messages_received == 0 && stats.bytes_sent == 0 &&
           stats.bytes_received == 0 && stats.stream_bytes_sent == 0 &&
           stats.stream_bytes_received == 0 && stats.connections_accepted == 0 &&
           stats.connections_initiated == 0 && stats.messages_dropped == 0 &&
           stats.kernel_drops == 0 && stats.pings_sent == 0 && stats.pongs_received == 0);
     counts_reset();
-    arrivals_reset();
+    receive_log_reset();
     messages_reset(round);
     malloc_trim(0);
 }
 
-/* Leaves room for so many descriptors more; a negative number: for as many as there were. */
+/* Limits the process to `more` further descriptors. A negative number restores the original limit. */
 static void limit_descriptors(int more)
 {
     static struct rlimit usual;
@@ -124,36 +123,36 @@ static void limit_descriptors(int more)
 
 static void report(void)
 {
-    printf("? busy=%d serving=%d heap=%" PRIu64, crew_busy(), serving_now(), heap_in_use());
+    printf("? busy=%d serving=%d heap=%" PRIu64, workers_busy(), serving_now(), heap_in_use());
     counts_print(stdout);
     print_statistics();
     putchar('\n');
     fflush(stdout);
 }
 
-/* False at the end. */
-static int obey(const char *command, int argument)
+/* False after the command `end`. */
+static int execute(const char *command, int argument)
 {
     if (strcmp(command, "open") == 0)
-        open_home((uint32_t)argument);
+        open_all((uint32_t)argument);
     else if (strcmp(command, "go") == 0)
-        crew_go_on();
+        workers_resume();
     else if (strcmp(command, "pause") == 0)
-        crew_pause();
+        workers_pause();
     else if (strcmp(command, "mark") == 0)
         send_mark();
     else if (strcmp(command, "settle") == 0)
         settle((uint32_t)argument);
     else if (strcmp(command, "stall") == 0)
-        crew_stall_readers(argument);
+        workers_stall_readers(argument);
     else if (strcmp(command, "interrupt") == 0)
-        crew_interrupt(argument);
+        workers_interrupt(argument);
     else if (strcmp(command, "descriptors") == 0)
         limit_descriptors(argument);
     else if (strcmp(command, "reopen") == 0)
-        home_reopen();
+        resident_reopen();
     else if (strcmp(command, "close") == 0)
-        close_home();
+        close_all();
     else if (strcmp(command, "end") == 0)
         return 0;
     else
@@ -166,11 +165,11 @@ int main(int count, char **arguments)
     char line[64], command[32];
     int argument = 0;
     CHECK(count == 5);
-    /* Also when it stands still: it ends with whoever tells it what to do. */
+    /* End with the driver, even while stopped by SIGSTOP. */
     CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
     peer = arguments[1];
     incarnation = (uint32_t)strtoul(arguments[2], NULL, 10);
-    crew_seed(strtoull(arguments[3], NULL, 10) + incarnation);
+    workers_seed(strtoull(arguments[3], NULL, 10) + incarnation);
     counts_log_to(arguments[4]);
     do {
         report();
@@ -178,6 +177,6 @@ int main(int count, char **arguments)
             return 1;
         argument = 0;
         CHECK(sscanf(line, "%31s %d", command, &argument) >= 1);
-    } while (obey(command, argument));
+    } while (execute(command, argument));
     return 0;
 }

@@ -7,32 +7,32 @@ use clap::{Parser, ValueEnum};
 
 use crate::fault::Fault;
 
-/// Has two hosts, which are network namespaces of this machine, work through libdcf_thunderbolt
-/// while faults of every kind happen to them, and sees that nothing is lost and all goes on.
+/// Runs two hosts, which are network namespaces of this machine, that use libdcf_thunderbolt while
+/// faults of every kind happen. Checks that nothing is lost, and that everything works afterwards.
 ///
-/// Ends with status 1, and says what was violated, when it is not so.
+/// Exits with status 1, and prints the violated rule, if a check fails.
 #[derive(Debug, Parser)]
 #[command(name = "dcf-soak", version)]
 pub struct Options {
-    /// How long
+    /// Duration in seconds
     #[arg(long, value_name = "N", default_value = "3600",
           value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub seconds: u64,
-    /// The seed of faults and work; the faults of a run come again with it [default: a random one]
+    /// Seed of faults and work; the same seed repeats the faults of a run [default: random]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Only these faults; "none" for none
+    /// Inject only these faults; "none" injects none
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = chosen)]
     pub faults: Vec<Choice>,
-    /// The program that is each of the hosts
+    /// Program to run on each host
     #[arg(long, value_name = "PROGRAM", default_value = "target/soak/soak_host")]
     pub host: PathBuf,
-    /// Where the logs go
+    /// Directory for the logs
     #[arg(long, value_name = "DIRECTORY", default_value = "target/soak")]
     pub logs: PathBuf,
 }
 
-/// One word of the list of faults.
+/// One word of `--faults`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Choice {
     None,

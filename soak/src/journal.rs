@@ -1,4 +1,4 @@
-//! What is told, on the terminal and in the log.
+//! Output, on the terminal and in the log.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -23,7 +23,7 @@ impl Journal {
             .map_err(|error| format!("cannot write {}: {error}", path.display()))
     }
 
-    /// One line. That it can't be written is no reason to stop.
+    /// Writes a line. The soak goes on if that fails.
     pub fn line(&mut self, text: &str) {
         let time = self.began.elapsed().as_secs_f64();
         for line in text.lines() {
@@ -31,7 +31,7 @@ impl Journal {
         }
     }
 
-    /// The same without a time.
+    /// Writes a line without a time.
     pub fn plain(&mut self, text: &str) {
         println!("{text}");
         let _ = writeln!(self.file, "{text}");

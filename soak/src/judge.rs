@@ -1,45 +1,46 @@
-//! What must hold at the end of a round, when both hosts are at rest.
+//! The rules that must hold at the end of a round, when both hosts are at rest.
 
 use crate::fault::Effect;
 use crate::report::Report;
 use crate::status;
 
-/// Messages that the kernel takes in one piece at most (UDP_MAX_SEGMENTS, and what the library uses
-/// of it), and drops in one piece.
+/// The most messages in one packet (UDP_MAX_SEGMENTS; the library uses all of them). The kernel drops
+/// such a packet as a whole.
 const LONGEST_TRAIN: u64 = 64;
 const NAMES: [&str; 2] = ["host a", "host b"];
 
-/// Everything that does not hold, in words.
+/// Describes every violated rule.
 pub fn violations(effect: &Effect, reports: &[Report; 2]) -> Vec<String> {
     let mut judge = Judge {
         effect,
         reports,
         found: Vec::new(),
     };
-    for side in 0..2 {
-        judge.messages(1 - side, side);
-        judge.streams(1 - side, side);
-        judge.statistics(side);
-        judge.failures(side);
+    for host in 0..2 {
+        judge.messages(1 - host, host);
+        judge.streams(1 - host, host);
+        judge.statistics(host);
+        judge.failures(host);
     }
     judge.found
 }
 
-/// Whether every message from `from` is accounted for, where that can be said.
+/// Whether every message from `from` was received or counted as dropped. Always true where the effects
+/// permit losses.
 pub fn messages_add_up(effect: &Effect, from: &Report, to: &Report) -> bool {
     let Some(lost) = sent(from).checked_sub(to.get("messages_received")) else {
         return false;
     };
-    // What was dropped may have been a stranger's.
+    // A dropped message may have been a stranger's.
     let dropped = to.library("messages_dropped");
     let least = if effect.strangers { 0 } else { dropped };
-    // The kernel counts a train of messages as one, and pings as well.
+    // The kernel counts a packet of several messages as one drop, and counts dropped pings too.
     let most = dropped + to.library("kernel_drops") * LONGEST_TRAIN;
     effect.loses_messages || (least..=most).contains(&lost)
 }
 
 fn sent(report: &Report) -> u64 {
-    report.get("messages_sent") + report.get("guest_messages_sent")
+    report.get("messages_sent") + report.get("transient_messages_sent")
 }
 
 struct Judge<'a> {
@@ -55,16 +56,16 @@ impl Judge<'_> {
         }
     }
 
-    /// Two numbers that must be the same.
-    fn same(&mut self, side: usize, what: &str, one: u64, other: u64) {
+    /// Demands that two numbers are equal.
+    fn same(&mut self, host: usize, what: &str, one: u64, other: u64) {
         self.demand(one == other, || {
-            format!("{}: {what}: {one} and {other}", NAMES[side])
+            format!("{}: {what}: {one} and {other}", NAMES[host])
         });
     }
 
     fn messages(&mut self, from: usize, to: usize) {
         let (sender, receiver) = (&self.reports[from], &self.reports[to]);
-        // Who was started anew does not know what it sent before.
+        // A restarted process does not know what it sent before.
         let known = !self.effect.forgets.contains(&true);
         let add_up = !known || messages_add_up(self.effect, sender, receiver);
         self.demand(add_up, || {
@@ -116,7 +117,7 @@ impl Judge<'_> {
             );
         }
         if !effect.strangers && !effect.breaks_opening {
-            let all = opened.get("streams_opened") + opened.get("guest_streams_opened");
+            let all = opened.get("streams_opened") + opened.get("transient_streams_opened");
             self.same(
                 server,
                 "streams opened and accepted",
@@ -132,12 +133,12 @@ impl Judge<'_> {
         }
     }
 
-    /// The library's own figures, against what went through the host's hands.
-    fn statistics(&mut self, side: usize) {
-        if self.effect.forgets[side] {
+    /// Compares the library's statistics with the host's own counts.
+    fn statistics(&mut self, host: usize) {
+        if self.effect.forgets[host] {
             return;
         }
-        let report = &self.reports[side];
+        let report = &self.reports[host];
         let lost = report.library("messages_dropped");
         let received = report.get("messages_received") + report.get("messages_foreign") + lost;
         for (library, counted) in [
@@ -149,12 +150,12 @@ impl Judge<'_> {
             ("callback_failures", 0),
             ("streams_open", 0),
         ] {
-            self.same(side, library, report.library(library), counted);
+            self.same(host, library, report.library(library), counted);
         }
         if lost == 0 {
             let bytes = report.get("message_bytes_received");
             self.same(
-                side,
+                host,
                 "bytes_received",
                 report.library("bytes_received"),
                 bytes,
@@ -164,48 +165,48 @@ impl Judge<'_> {
             ("stream_bytes_sent", "stream_bytes_written"),
             ("stream_bytes_received", "stream_bytes_read"),
         ] {
-            self.same(side, library, report.library(library), report.get(counted));
+            self.same(host, library, report.library(library), report.get(counted));
         }
         if !self.effect.refuses {
-            self.same(side, "rejected", report.library("rejected"), 0);
+            self.same(host, "rejected", report.library("rejected"), 0);
         }
     }
 
-    /// Calls fail only as the faults make them fail, and the library counts those that do.
-    fn failures(&mut self, side: usize) {
-        let report = &self.reports[side];
-        // Pings are dropped where messages are.
+    /// Calls fail only with permitted statuses, and the library counts each failure.
+    fn failures(&mut self, host: usize) {
+        let report = &self.reports[host];
+        // A full buffer drops pings as well as messages.
         let full = self
             .reports
             .iter()
             .any(|report| report.library("kernel_drops") > 0);
-        for trouble in report.troubles() {
+        for failure in report.failed_calls() {
             let lost_ping = full
-                && trouble.status == status::TIMEOUT
-                && ["trip", "series", "guest"].contains(&trouble.place.as_str());
-            let allowed = lost_ping || self.effect.allowed[side].contains(&trouble.status);
+                && failure.status == status::TIMEOUT
+                && ["round_trip", "series", "transient"].contains(&failure.place.as_str());
+            let allowed = lost_ping || self.effect.allowed[host].contains(&failure.status);
             self.demand(allowed, || {
                 format!(
                     "{}: {} × {} from {}",
-                    NAMES[side],
-                    trouble.count,
-                    status::name(trouble.status),
-                    trouble.place
+                    NAMES[host],
+                    failure.count,
+                    status::name(failure.status),
+                    failure.place
                 )
             });
         }
-        if self.effect.forgets[side] {
+        if self.effect.forgets[host] {
             return;
         }
         let (counted, failed) = (report.library("errors"), report.get("failures"));
         if *self.effect == Effect::default() {
-            self.same(side, "errors", counted, failed);
+            self.same(host, "errors", counted, failed);
         } else {
-            // It has some of its own, too.
+            // The library also counts errors of its own threads.
             self.demand(counted >= failed, || {
                 format!(
                     "{}: errors: {counted}, and {failed} calls failed",
-                    NAMES[side]
+                    NAMES[host]
                 )
             });
         }

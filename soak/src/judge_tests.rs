@@ -1,10 +1,10 @@
-//! What the judge finds, and what it lets pass.
+//! Which rounds the judge accepts, and which it rejects.
 
 use super::violations;
 use crate::fault::Effect;
 use crate::report::Report;
 
-/// A round in which a sends ten messages and one stream to b, and nothing happens.
+/// A round without faults in which a sends ten messages and one stream to b.
 const A: &str = "messages_sent=10 message_bytes_sent=100 streams_opened=1 opened_whole=1 \
     opened_whole_bytes=50 stream_bytes_written=50 library.messages_sent=10 \
     library.bytes_sent=100 library.connections_initiated=1 library.stream_bytes_sent=50";
@@ -20,7 +20,7 @@ fn found(effect: &Effect, a: &str, b: &str) -> Vec<String> {
     )
 }
 
-/// B with other numbers in the place of some.
+/// `B` with some numbers changed.
 fn b_with(changes: &[(&str, &str)]) -> String {
     changes.iter().fold(B.to_owned(), |text, (old, new)| {
         assert!(text.contains(old), "{old}");
@@ -70,7 +70,7 @@ fn a_drop_that_is_counted_explains_a_loss_and_one_that_is_not_there_does_not() {
 
 #[test]
 fn a_ping_may_be_lost_where_the_kernel_drops_what_comes() {
-    let a = A.to_owned() + " trouble.trip.0A00=1";
+    let a = A.to_owned() + " failure.round_trip.0A00=1";
     assert_eq!(found(&Effect::default(), &a, B).len(), 1);
     let b = B.to_owned() + " library.kernel_drops=1";
     assert_eq!(found(&Effect::default(), &a, &b), [] as [String; 0]);
@@ -126,7 +126,7 @@ fn a_stream_that_broke_is_found_where_none_may_break() {
 
 #[test]
 fn calls_may_fail_only_as_the_fault_makes_them() {
-    let a = A.to_owned() + " failures=2 library.errors=2 trouble.send.030F=2";
+    let a = A.to_owned() + " failures=2 library.errors=2 failure.send.030F=2";
     let all = found(&Effect::default(), &a, B);
     assert!(all.len() == 1 && all[0].contains("LINK_DOWN"), "{all:?}");
     let mut allowed = Effect::default();

@@ -1,17 +1,18 @@
-//! Two hosts at work for an hour, with random faults, and nothing lost: see `soak/README.md`.
+//! Runs two hosts for an hour with random faults, and checks that nothing is lost. See
+//! `soak/README.md`.
 
 mod cli;
 mod fault;
+mod host_process;
 mod journal;
 mod judge;
 mod report;
 mod resources;
 mod round;
 mod schedule;
-mod side;
-mod stage;
 mod status;
 mod summary;
+mod testbed;
 
 use std::net::{Ipv6Addr, TcpListener, UdpSocket};
 use std::panic::{self, AssertUnwindSafe};
@@ -23,13 +24,13 @@ use testkit::Host;
 use crate::cli::Options;
 use crate::journal::Journal;
 use crate::schedule::Schedule;
-use crate::stage::Stage;
 use crate::summary::Summary;
+use crate::testbed::Testbed;
 
 fn main() -> ExitCode {
     let options = Options::parse();
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
-    // What panics is told at the end, with all else.
+    // A panic is reported at the end, with everything else.
     panic::set_hook(Box::new(|_| ()));
     let outcome = panic::catch_unwind(AssertUnwindSafe(|| run(&options, seed)));
     let outcome = outcome.unwrap_or_else(|panic| {
@@ -63,40 +64,40 @@ fn run(options: &Options, seed: u64) -> Result<(), String> {
     journal.plain(&format!("soak: {} s, seed {seed}", duration.as_secs()));
     let mut schedule = Schedule::new(seed, options.chosen_faults());
     let mut summary = Summary::new(began);
-    let mut stage = Stage::new(program, options.logs.clone(), seed, journal)?;
+    let mut testbed = Testbed::new(program, options.logs.clone(), seed, journal)?;
     let mut last = false;
     while !last {
-        // The last round is calm: after all that, everything is as it was.
+        // The last round has no fault: everything must work as before.
         last = began.elapsed() >= duration;
         let faults = if last { Vec::new() } else { schedule.next() };
-        let reports = round::run(&mut stage, &faults)?;
+        let reports = round::run(&mut testbed, &faults)?;
         summary.add(&faults, &reports);
-        summary.tell(&mut stage);
+        summary.tell(&mut testbed);
     }
-    let table = summary.table(&stage);
-    stage.journal.plain(&table);
-    close(stage)
+    let table = summary.table(&testbed);
+    testbed.journal.plain(&table);
+    close(testbed)
 }
 
-/// Closes the transports, and looks at what is left of them.
-fn close(mut stage: Stage) -> Result<(), String> {
-    for (memory, side) in stage.memory.iter().zip(&stage.sides) {
-        memory.check(side.name())?;
+/// Closes the transports, and checks that nothing is left of them.
+fn close(mut testbed: Testbed) -> Result<(), String> {
+    for (memory, host) in testbed.memory.iter().zip(&testbed.processes) {
+        memory.check(host.name())?;
     }
-    for side in &mut stage.sides {
-        let after = side.command("close")?;
-        resources::check_closed(side, &after)?;
+    for host in &mut testbed.processes {
+        let after = host.command("close")?;
+        resources::check_closed(host, &after)?;
     }
-    for side in 0..2 {
-        check_ports(stage.host(side), stage.sides[side].name())?;
+    for host in 0..2 {
+        check_ports(testbed.host(host), testbed.processes[host].name())?;
     }
-    let [a, b] = stage.sides;
+    let [a, b] = testbed.processes;
     a.end();
     b.end();
     Ok(())
 }
 
-/// Nobody holds the ports any more, of home and of guests.
+/// Checks that the ports of the resident and of the transients are free.
 fn check_ports(host: &Host, name: &str) -> Result<(), String> {
     host.run(|| {
         for port in [5000, 6000] {

@@ -1,15 +1,15 @@
-//! What a host says of itself.
+//! The report of a host.
 
 use std::collections::BTreeMap;
 
-/// Numbers by their names: `messages_sent` and the like are the host's own count of this round,
-/// `library.…` the library's statistics, `trouble.PLACE.STATUS` failed calls.
+/// Numbers by name: `messages_sent` and the like are the host's own counts of this round, `library.…`
+/// the library's statistics, `failure.PLACE.STATUS` the failed calls.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report(BTreeMap<String, u64>);
 
-/// Calls at one place that failed in one way.
+/// The calls at one place that failed with one status.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
+pub struct Failure {
     pub place: String,
     pub status: u16,
     pub count: u64,
@@ -28,7 +28,7 @@ impl Report {
             .map(Self)
     }
 
-    /// A number; 0 when it was not told.
+    /// A number by name; 0 if the report does not have it.
     pub fn get(&self, name: &str) -> u64 {
         self.0.get(name).copied().unwrap_or(0)
     }
@@ -37,10 +37,10 @@ impl Report {
         self.get(&format!("library.{name}"))
     }
 
-    pub fn troubles(&self) -> Vec<Trouble> {
+    pub fn failed_calls(&self) -> Vec<Failure> {
         let one = |(name, &count): (&String, &u64)| {
-            let (place, status) = name.strip_prefix("trouble.")?.split_once('.')?;
-            Some(Trouble {
+            let (place, status) = name.strip_prefix("failure.")?.split_once('.')?;
+            Some(Failure {
                 place: place.to_owned(),
                 status: u16::from_str_radix(status, 16).ok()?,
                 count,
@@ -49,7 +49,7 @@ impl Report {
         self.0.iter().filter_map(one).collect()
     }
 
-    /// Adds another one's numbers to these.
+    /// Adds the numbers of another report.
     pub fn add(&mut self, other: &Self) {
         for (name, value) in &other.0 {
             *self.0.entry(name.clone()).or_default() += value;
@@ -59,18 +59,18 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
-    use super::{Report, Trouble};
+    use super::{Failure, Report};
 
     #[test]
     fn numbers_are_found_by_name() {
-        let report = Report::parse("sent=3 library.errors=2 trouble.send.030F=7").expect("good");
+        let report = Report::parse("sent=3 library.errors=2 failure.send.030F=7").expect("good");
         assert_eq!((report.get("sent"), report.library("errors")), (3, 2));
-        let expected = Trouble {
+        let expected = Failure {
             place: "send".to_owned(),
             status: 0x030F,
             count: 7,
         };
-        assert_eq!(report.troubles(), [expected]);
+        assert_eq!(report.failed_calls(), [expected]);
     }
 
     #[test]

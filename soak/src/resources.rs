@@ -1,31 +1,31 @@
-//! What a host's process holds: the same after every round, and after the last one what it had
-//! before it began.
+//! Resources of a host's process: they must be the same after every round, and after the last round
+//! as before the first transport.
 
 use testkit::{wait_until, Facts, GENEROUS};
 
+use crate::host_process::HostProcess;
 use crate::report::Report;
-use crate::side::Side;
 
-/// Descriptors that a transport keeps for later, and so may have or not have between two rounds:
-/// lanes to busy peers, and sockets for round trips with the events beside them.
+/// Descriptors that a transport may keep between two rounds: connected sockets to busy peers, and
+/// sockets for round trips with their eventfds.
 const KEPT_DESCRIPTORS: usize = 8;
-/// Rounds that tell nothing of growth: first uses of everything.
+/// Rounds that are left out of the check for growth: everything is used for the first time.
 const SETTLING: usize = 6;
-/// Fewer samples than this tell nothing either.
+/// Fewer samples than this are not enough to see growth.
 const ENOUGH: usize = 12;
-/// What grows with the time that a transport is open, to a bound that it does not reach in every run:
-/// the names of the last 4096 senders, of which each guest is a new one.
+/// The names of the last 4096 senders. Each transient is a new sender, so this grows slowly, and not
+/// every run is long enough to reach the bound.
 const NAMES: u64 = 4096 * 176;
-/// Growth that is none, between the first and the last third of a process's life: of memory in use,
-/// where streams that ended lately are still remembered and queues keep some room, and of resident
-/// memory, of which the allocator keeps some. An hour has some sixteen million messages and three
-/// hundred thousand streams: a few bytes that each of them leaves behind are more.
+/// Permitted growth between the first and the last third of a process's life. Memory in use varies
+/// because recently ended streams are remembered and queues keep their capacity; resident memory
+/// varies with the allocator. An hour has some sixteen million messages and three hundred thousand
+/// streams, so even a leak of a few bytes for each of them exceeds this.
 const HEAP_ALLOWANCE: u64 = (384 << 10) + NAMES;
 const ANONYMOUS_ALLOWANCE: u64 = 4 << 20;
-/// What the library may keep for ever, once it was used: registers of handles, names of threads.
+/// Memory that the library may keep after its last transport: handle tables, thread names.
 const KEPT_HEAP: u64 = 256 << 10;
 
-/// Memory of one process at the ends of its rounds.
+/// Memory of one process at the end of each round.
 #[derive(Debug, Default)]
 pub struct Memory {
     heap: Vec<u64>,
@@ -34,9 +34,9 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Looks at a process at rest.
-    pub fn look(&mut self, side: &Side, report: &Report) -> Result<(), String> {
-        let facts = at_rest(side);
+    /// Takes a sample of a process at rest, and checks its threads and descriptors.
+    pub fn look(&mut self, host: &HostProcess, report: &Report) -> Result<(), String> {
+        let facts = at_rest(host);
         self.heap.push(report.get("heap"));
         self.anonymous.push(facts.anonymous);
         let first = self.first.get_or_insert_with(|| facts.clone());
@@ -45,20 +45,20 @@ impl Memory {
             let names: Vec<_> = facts.threads.iter().map(|thread| &thread.name).collect();
             return Err(format!(
                 "{} had {before} threads at rest, and has {now}: {names:?}",
-                side.name()
+                host.name()
             ));
         }
         let (before, now) = (first.descriptors, facts.descriptors);
         if now > before + KEPT_DESCRIPTORS {
             return Err(format!(
                 "{} had {before} descriptors at rest, and has {now}",
-                side.name()
+                host.name()
             ));
         }
         Ok(())
     }
 
-    /// Whether it grew with time.
+    /// Fails if memory grew over time.
     pub fn check(&self, name: &str) -> Result<(), String> {
         for (what, samples, allowance) in [
             ("memory in use", &self.heap, HEAP_ALLOWANCE),
@@ -76,13 +76,13 @@ impl Memory {
         Ok(())
     }
 
-    /// Memory in use when it was last at rest.
+    /// Memory in use at the last sample.
     pub fn last(&self) -> String {
         let bytes = self.heap.last().copied().unwrap_or(0);
         format!("{} KiB", bytes >> 10)
     }
 
-    /// The first and the last sample of both, for the summary.
+    /// The first and the last sample of both figures, for the summary.
     pub fn describe(&self) -> String {
         let kib = |samples: &[u64]| match (
             samples.get(SETTLING.min(samples.len() - 1)),
@@ -102,17 +102,17 @@ impl Memory {
     }
 }
 
-/// What a process holds when its last stream handler has ended: a thread takes a moment for that.
-fn at_rest(side: &Side) -> Facts {
-    let mut facts = side.facts();
+/// Reads the resources once the threads of stream handlers have ended.
+fn at_rest(host: &HostProcess) -> Facts {
+    let mut facts = host.facts();
     wait_until("threads of stream handlers end", GENEROUS, || {
-        facts = side.facts();
+        facts = host.facts();
         facts.threads_named("dcf-tb-stream").is_empty()
     });
     facts
 }
 
-/// The medians of the first and of the last third of the samples, without those before it settled.
+/// The medians of the first and of the last third of the samples, without the settling rounds.
 fn thirds(samples: &[u64]) -> Option<(u64, u64)> {
     let samples = samples.get(SETTLING..)?;
     if samples.len() < ENOUGH {
@@ -131,26 +131,26 @@ fn median(samples: &[u64]) -> u64 {
     sorted[sorted.len() / 2]
 }
 
-/// After its transport was closed a process has what it had before there was one.
-pub fn check_closed(side: &Side, after: &Report) -> Result<(), String> {
-    let (bare, facts) = (side.bare(), side.facts());
+/// Checks that closing the transport released everything that opening it had taken.
+pub fn check_closed(host: &HostProcess, after: &Report) -> Result<(), String> {
+    let (bare, facts) = (host.bare(), host.facts());
     let left: Vec<_> = facts.threads.iter().map(|thread| &thread.name).collect();
     if facts.threads.len() != bare.threads.len() {
-        return Err(format!("{}: threads after closing: {left:?}", side.name()));
+        return Err(format!("{}: threads after closing: {left:?}", host.name()));
     }
     if facts.descriptors != bare.descriptors {
         return Err(format!(
             "{}: {} descriptors after closing, and {} before opening",
-            side.name(),
+            host.name(),
             facts.descriptors,
             bare.descriptors
         ));
     }
-    let (before, after) = (side.bare_heap(), after.get("heap"));
+    let (before, after) = (host.bare_heap(), after.get("heap"));
     if after > before + KEPT_HEAP {
         return Err(format!(
             "{}: {after} bytes in use after closing, and {before} before opening",
-            side.name()
+            host.name()
         ));
     }
     Ok(())
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_up_and_down_does_not_grow() {
+    fn memory_that_goes_up_and_down_does_not_grow() {
         let noisy = memory((0..300).map(|round| 1_000_000 + round % 7 * HEAP_ALLOWANCE));
         assert_eq!(noisy.check("host"), Ok(()));
     }
@@ -180,14 +180,14 @@ mod tests {
     }
 
     #[test]
-    fn a_little_more_each_round_is() {
+    fn a_little_more_each_round_is_growth() {
         let leaking = memory((0..300).map(|round| 1_000_000 + round * HEAP_ALLOWANCE / 100));
         let error = leaking.check("host").expect_err("it grows");
         assert!(error.contains("memory in use"), "{error}");
     }
 
     #[test]
-    fn a_few_rounds_tell_nothing() {
+    fn a_few_rounds_are_too_few_to_judge() {
         let short = memory((0..10).map(|round| round * HEAP_ALLOWANCE));
         assert_eq!(short.check("host"), Ok(()));
     }

@@ -1,4 +1,4 @@
-//! Which faults happen when: all of it follows from the seed.
+//! When each fault happens. Everything follows from the seed.
 
 use std::time::Duration;
 
@@ -6,8 +6,7 @@ use fastrand::Rng;
 
 use crate::fault::{Fault, Planned};
 
-/// Rounds at the beginning in which nothing happens: memory and descriptors after them are what
-/// later ones are compared with.
+/// Rounds without a fault at the beginning. Later memory and descriptors are compared with theirs.
 pub const WARM_UP: u64 = 3;
 
 /// The faults of one round after another.
@@ -26,7 +25,7 @@ impl Schedule {
         }
     }
 
-    /// Those of the next round: mostly one, sometimes two of different kinds, sometimes none.
+    /// The faults of the next round: mostly one, sometimes two of different kinds, sometimes none.
     pub fn next(&mut self) -> Vec<Planned> {
         self.round += 1;
         if self.round <= WARM_UP || self.faults.is_empty() || self.rng.u8(..10) == 0 {
@@ -72,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn it_begins_calmly_and_then_everything_happens() {
+    fn warm_up_rounds_have_no_fault_and_every_fault_follows() {
         let rounds = rounds(1, 300);
         assert!(rounds[..WARM_UP as usize].iter().all(Vec::is_empty));
         for fault in Fault::all() {
@@ -83,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_of_one_kind_do_not_meet() {
+    fn faults_of_one_kind_do_not_overlap() {
         for round in rounds(2, 300) {
             if let [first, second] = &round[..] {
                 assert_ne!(first.fault.kind(), second.fault.kind());

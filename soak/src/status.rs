@@ -19,7 +19,7 @@ pub const QUEUE_FULL: Status = 0x0B02;
 /// The peer's end of a stream is gone.
 pub const BROKEN_STREAM: &[Status] = &[EOF, CONNECTION_RESET, BROKEN_PIPE];
 
-/// As the header calls it, as far as it is one of these.
+/// The name in the header, for the statuses of this file.
 pub fn name(status: Status) -> String {
     let name = match status {
         CANCELLED => "CANCELLED",

@@ -1,4 +1,4 @@
-//! What is told while it runs, and at the end.
+//! The progress lines, and the table at the end.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use crate::fault::Planned;
 use crate::report::Report;
 use crate::resources::Memory;
-use crate::stage::Stage;
+use crate::testbed::Testbed;
 
-/// Between two lines of progress.
+/// Pause between two progress lines.
 const PACE: Duration = Duration::from_secs(10);
 
-/// What both hosts did in all rounds, and what happened to them.
+/// Totals of all rounds.
 pub struct Summary {
     began: Instant,
     told: Instant,
@@ -41,8 +41,8 @@ impl Summary {
         }
     }
 
-    /// A line of progress, when it is time for one.
-    pub fn tell(&mut self, stage: &mut Stage) {
+    /// Prints a progress line if one is due.
+    pub fn tell(&mut self, testbed: &mut Testbed) {
         if self.told.elapsed() < PACE {
             return;
         }
@@ -57,13 +57,13 @@ impl Summary {
             sum("opened_whole"),
             sum("stream_bytes_read") / 1_000_000,
             sum("round_trips") + sum("series"),
-            stage.memory.each_ref().map(Memory::last).join(" and "),
+            testbed.memory.each_ref().map(Memory::last).join(" and "),
         );
-        stage.journal.line(&line);
+        testbed.journal.line(&line);
     }
 
     /// The table at the end.
-    pub fn table(&self, stage: &Stage) -> String {
+    pub fn table(&self, testbed: &Testbed) -> String {
         let mut lines = vec![format!("{:34}{:>16}{:>16}", "", "host a", "host b")];
         for (what, name) in [
             ("messages sent", "messages_sent"),
@@ -79,12 +79,12 @@ impl Summary {
             ("round trips", "round_trips"),
             ("series of round trips", "series"),
             ("discoveries", "discoveries"),
-            ("transports opened and closed", "guests"),
+            ("transports opened and closed", "transients"),
             ("callbacks replaced", "replacements"),
             ("calls that failed", "failures"),
             ("calls interrupted by signals", "interruptions"),
         ] {
-            let [a, b] = [0, 1].map(|side| self.totals[side].get(name));
+            let [a, b] = [0, 1].map(|host| self.totals[host].get(name));
             lines.push(format!("{what:34}{a:>16}{b:>16}"));
         }
         let faults: Vec<String> = self
@@ -97,8 +97,8 @@ impl Summary {
             self.rounds,
             faults.join(", ")
         ));
-        for (side, memory) in stage.sides.iter().zip(&stage.memory) {
-            lines.push(format!("memory of {}: {}", side.name(), memory.describe()));
+        for (host, memory) in testbed.processes.iter().zip(&testbed.memory) {
+            lines.push(format!("memory of {}: {}", host.name(), memory.describe()));
         }
         lines.join("\n")
     }

@@ -1,4 +1,4 @@
-//! Somebody on the same link who means no good: from the other host, at a bounded rate.
+//! An attacker on the same link: it sends from the other host, at a bounded rate.
 
 use std::io::Write;
 use std::mem;
@@ -12,30 +12,31 @@ use fastrand::Rng;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::Undo;
-use crate::stage::Stage;
+use crate::testbed::Testbed;
 
 const CONTROL_PORT: u16 = 5000;
 const DATA_PORT: u16 = 5001;
-/// The beginnings of a ping and of a pong.
+/// Prefixes of a ping and of a pong.
 const PING: &[u8] = b"\x00\x00\x00RTTPT";
 const PONG: &[u8] = b"\x00\x00\x00RTTPS";
-/// Between two datagrams, and between two connections.
+/// Pause between two datagrams, and between two connections.
 const PACE: Duration = Duration::from_millis(2);
 const CONNECTION_PACE: Duration = Duration::from_millis(50);
-/// Strangers at most, of each kind: the library remembers those that it has heard of.
+/// Source ports and addresses that the attacker uses: the library keeps an entry for each.
 const STRANGERS: u16 = 64;
-/// The first of their ports.
+/// The first of the source ports.
 const PORTS: u16 = 20_000;
-/// Connections that are open at once at most: an attack is to be survived, not to be let in.
+/// Connections that are open at once, at most. More would use up `max_streams`, and the peer's
+/// streams would be refused.
 const CONNECTIONS: usize = 12;
 
 /// Attacks one host until the fault ends.
-pub fn attack(stage: &mut Stage, victim: usize, detail: u64) -> Result<Undo, String> {
-    let address = stage.host(victim).address();
+pub fn attack(testbed: &mut Testbed, victim: usize, detail: u64) -> Result<Undo, String> {
+    let address = testbed.host(victim).address();
     let stop = Arc::new(AtomicBool::new(false));
     let threads = [datagrams, connections].map(|work| {
         let (stop, rng) = (Arc::clone(&stop), Rng::with_seed(detail));
-        stage
+        testbed
             .host(1 - victim)
             .spawn(move || work(address, &stop, rng))
     });
@@ -48,7 +49,7 @@ pub fn attack(stage: &mut Stage, victim: usize, detail: u64) -> Result<Undo, Str
     }))
 }
 
-/// The victim as this host reaches it at the moment; the interface may be gone.
+/// The victim's address with the current index of our interface, if that exists.
 fn target(victim: &str, port: u16) -> Option<SocketAddrV6> {
     match (victim, port).to_socket_addrs().ok()?.next()? {
         SocketAddr::V6(address) => Some(address),
@@ -60,7 +61,7 @@ fn datagrams(victim: &str, stop: &AtomicBool, mut rng: Rng) {
     while !stop.load(Ordering::Relaxed) {
         if let Some(to) = target(victim, CONTROL_PORT) {
             let bytes = datagram(&mut rng);
-            // The link may be down: nothing to do about it here.
+            // The link may be down, which is another fault.
             let _ = match rng.u8(..4) {
                 0 => send_from(spoofed(&mut rng), &bytes, to),
                 _ => UdpSocket::bind((Ipv6Addr::UNSPECIFIED, PORTS + rng.u16(..STRANGERS)))
@@ -71,19 +72,19 @@ fn datagrams(victim: &str, stop: &AtomicBool, mut rng: Rng) {
     }
 }
 
-/// Something that looks nearly as if it were meant, or not at all.
+/// An almost valid datagram, or noise.
 fn datagram(rng: &mut Rng) -> Vec<u8> {
     let mut random = |size: usize| -> Vec<u8> { (0..size).map(|_| rng.u8(..)).collect() };
     let token = random(8);
     match rng.u8(..6) {
-        // A pong that nobody waits for.
+        // A pong without a ping.
         0 => [PONG, &token].concat(),
-        // A ping that is answered, to a port where nobody is.
+        // A ping. The answer goes to a port where nothing listens.
         1 => [PING, &token].concat(),
-        // Too short, or too long, for what it begins as.
+        // A ping that is too short.
         2 => PING[..rng.usize(1..=PING.len())].to_vec(),
         3 => [PING, &token, &[0]].concat(),
-        // Never what one of ours would be.
+        // Never a valid message of the soak.
         _ => {
             let size = rng.usize(..3000);
             [&[0xFF], &random_bytes(rng, size)[..]].concat()
@@ -95,7 +96,7 @@ fn random_bytes(rng: &mut Rng, size: usize) -> Vec<u8> {
     (0..size).map(|_| rng.u8(..)).collect()
 }
 
-/// An address that this host does not have: another one on the link, or one from far away.
+/// An address that this host does not have: link-local, or global.
 fn spoofed(rng: &mut Rng) -> Ipv6Addr {
     let network = if rng.bool() { 0xfe80 } else { 0x2001 };
     Ipv6Addr::new(network, 0, 0, 0, 0, 0, 0xbad, rng.u16(..STRANGERS))
@@ -119,15 +120,15 @@ fn connections(victim: &str, stop: &AtomicBool, mut rng: Rng) {
     while !stop.load(Ordering::Relaxed) {
         if let Some(stream) = connect(victim) {
             match rng.u8(..4) {
-                // Says nothing.
+                // A connection that sends nothing.
                 0 => silent.push(stream),
-                // Is gone before anybody looked at it.
+                // A connection that is reset before it is accepted.
                 1 => reset(stream),
-                // One byte, and gone.
+                // One byte, then a close.
                 2 => {
                     let _ = (&stream).write_all(&[0]);
                 }
-                // Noise, and then nothing.
+                // Noise, then silence.
                 _ => {
                     let noise = random_bytes(&mut rng, 3000);
                     let _ = (&stream).write_all(&noise);

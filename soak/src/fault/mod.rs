@@ -1,6 +1,7 @@
-//! The faults: what each does, and what may come of it.
+//! The faults, and the permitted effects of each.
 //!
-//! A new one is a variant, its effect, and how it begins; see [`link`], [`process`], [`hostile`].
+//! A new fault is a variant, its effect, and a function that begins it in [`link`], [`process`] or
+//! [`hostile`].
 
 mod hostile;
 mod link;
@@ -10,10 +11,10 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::stage::Stage;
 use crate::status::{self, Status};
+use crate::testbed::Testbed;
 
-/// What can happen to two hosts and their cable.
+/// A fault of a host or of the cable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Fault {
     /// The cable is pulled and plugged in again
@@ -30,21 +31,21 @@ pub enum Fault {
     Mtu,
     /// A host's process is stopped by SIGSTOP, and continued
     Stop,
-    /// Host b's process is killed, and started anew
+    /// Host b's process is killed, and started again
     Kill,
     /// A host's process has no descriptors left
     Descriptors,
     /// A host's threads are interrupted by signals
     Signals,
-    /// A host's readers stand still
+    /// A host's readers and callbacks stop reading
     Stall,
-    /// A host's transport is closed amid all work, and opened on the same ports
+    /// A host's transport is closed while it is in use, and opened again on the same ports
     Reopen,
-    /// Somebody on the same link sends a host what nobody should
+    /// A stranger on the same link sends malformed and unexpected data
     Hostile,
 }
 
-/// Two faults of one kind do not happen at once.
+/// Faults of the same kind do not overlap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Link,
@@ -52,47 +53,47 @@ pub enum Kind {
     Traffic,
 }
 
-/// A fault that is going to happen.
+/// A planned fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Planned {
     pub fault: Fault,
-    /// The host that it happens to, if it does not happen to both: 0 or 1.
+    /// The affected host, 0 or 1, of a fault that affects one host.
     pub victim: usize,
-    /// Since the beginning of the round.
+    /// Time since the beginning of the round.
     pub begin: Duration,
     pub end: Duration,
-    /// Decides what else there is to decide.
+    /// Random bits for details of the fault.
     pub detail: u64,
 }
 
-/// What may come of the faults of a round; of none, nothing.
+/// The permitted effects of the faults of a round. Without faults, nothing is permitted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Effect {
-    /// Messages may be lost on their way. If not, each one is counted where it is dropped.
+    /// Messages may be lost on their way. If not, each message that is dropped is counted.
     pub loses_messages: bool,
     /// Streams may break. If not, each comes to its planned end.
     pub breaks_streams: bool,
     /// Streams may break while they are being opened.
     pub breaks_opening: bool,
-    /// Messages and streams come that nobody planned.
+    /// Messages and streams of strangers arrive.
     pub strangers: bool,
     /// The library may refuse peers.
     pub refuses: bool,
-    /// The counts of a host do not cover the whole round.
+    /// The counts of a host start again during the round.
     pub forgets: [bool; 2],
-    /// How calls of a host may fail.
+    /// Statuses with which calls of a host may fail.
     pub allowed: [Vec<Status>; 2],
 }
 
 /// Ends a fault.
-pub type Undo = Box<dyn FnOnce(&mut Stage) -> Result<(), String>>;
+pub type Undo = Box<dyn FnOnce(&mut Testbed) -> Result<(), String>>;
 
 impl Fault {
     pub fn all() -> impl Iterator<Item = Self> {
         Self::value_variants().iter().copied()
     }
 
-    /// As on the command line.
+    /// The name on the command line.
     pub fn name(self) -> String {
         let value = self.to_possible_value();
         value.map_or_else(String::new, |value| value.get_name().to_owned())
@@ -113,35 +114,35 @@ impl Fault {
         }
     }
 
-    /// The only host that it may happen to. Host a lives as long as the soak, so that its memory
-    /// tells whether it grows.
+    /// The only host that it may affect, if it is limited to one. Host a runs for the whole soak, so
+    /// that growth of its memory shows.
     pub fn only_victim(self) -> Option<usize> {
         matches!(self, Self::Kill | Self::Carrier).then_some(1)
     }
 }
 
 impl Planned {
-    /// Makes it happen; what comes back ends it.
-    pub fn begin(&self, stage: &mut Stage) -> Result<Undo, String> {
+    /// Begins the fault, and returns the closure that ends it.
+    pub fn begin(&self, testbed: &mut Testbed) -> Result<Undo, String> {
         let (victim, detail) = (self.victim, self.detail);
         match self.fault {
-            Fault::Cable => link::unplug(stage),
-            Fault::Carrier => link::lose_carrier(stage),
-            Fault::Down => link::switch_off(stage, victim),
-            Fault::Rename => link::rename(stage, victim),
-            Fault::Address => link::remove_address(stage, victim),
-            Fault::Mtu => link::change_mtu(stage, detail),
-            Fault::Stop => process::stop(stage, victim),
-            Fault::Kill => process::kill(stage, victim),
-            Fault::Descriptors => process::take_descriptors(stage, victim, detail),
-            Fault::Signals => process::interrupt(stage, victim),
-            Fault::Stall => process::stall(stage, victim),
-            Fault::Reopen => process::reopen(stage, victim),
-            Fault::Hostile => hostile::attack(stage, victim, detail),
+            Fault::Cable => link::unplug(testbed),
+            Fault::Carrier => link::lose_carrier(testbed),
+            Fault::Down => link::switch_off(testbed, victim),
+            Fault::Rename => link::rename(testbed, victim),
+            Fault::Address => link::remove_address(testbed, victim),
+            Fault::Mtu => link::change_mtu(testbed, detail),
+            Fault::Stop => process::stop(testbed, victim),
+            Fault::Kill => process::kill(testbed, victim),
+            Fault::Descriptors => process::take_descriptors(testbed, victim, detail),
+            Fault::Signals => process::interrupt(testbed, victim),
+            Fault::Stall => process::stall(testbed, victim),
+            Fault::Reopen => process::reopen(testbed, victim),
+            Fault::Hostile => hostile::attack(testbed, victim, detail),
         }
     }
 
-    /// What may come of it.
+    /// Its permitted effects.
     pub fn effect(&self) -> Effect {
         let mut effect = Effect::default();
         let (here, there) = (self.victim, 1 - self.victim);
@@ -197,7 +198,7 @@ impl Planned {
     }
 }
 
-/// How calls fail for want of a link.
+/// Statuses of calls while the link is down.
 const LINK_LOST: &[Status] = &[
     status::LINK_DOWN,
     status::TIMEOUT,
@@ -206,7 +207,7 @@ const LINK_LOST: &[Status] = &[
 ];
 
 impl Effect {
-    /// Of several faults in one round.
+    /// The combined effect of the faults of a round.
     pub fn of(faults: &[Planned]) -> Self {
         let mut sum = Self::default();
         for effect in faults.iter().map(Planned::effect) {
@@ -215,16 +216,16 @@ impl Effect {
             sum.breaks_opening |= effect.breaks_opening;
             sum.strangers |= effect.strangers;
             sum.refuses |= effect.refuses;
-            for side in 0..2 {
-                sum.forgets[side] |= effect.forgets[side];
-                sum.allow(side, &effect.allowed[side]);
+            for host in 0..2 {
+                sum.forgets[host] |= effect.forgets[host];
+                sum.allow(host, &effect.allowed[host]);
             }
         }
         sum
     }
 
-    fn allow(&mut self, side: usize, statuses: &[Status]) {
-        self.allowed[side].extend(statuses);
+    fn allow(&mut self, host: usize, statuses: &[Status]) {
+        self.allowed[host].extend(statuses);
     }
 
     fn allow_both(&mut self, statuses: &[Status]) {
@@ -249,12 +250,12 @@ mod tests {
     }
 
     #[test]
-    fn of_no_fault_nothing_may_come() {
+    fn without_faults_no_effect_is_permitted() {
         assert_eq!(Effect::of(&[]), Effect::default());
     }
 
     #[test]
-    fn two_faults_may_do_what_either_may() {
+    fn two_faults_permit_what_either_permits() {
         let both = Effect::of(&[planned(Fault::Kill, 1), planned(Fault::Hostile, 0)]);
         assert!(both.loses_messages && both.strangers);
         assert_eq!(both.forgets, [false, true]);

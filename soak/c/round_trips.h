@@ -1,8 +1,8 @@
-/* Round trips, discovery, and those who look at the statistics all the time. */
-#ifndef TRIPS_H
-#define TRIPS_H
+/* Turns: round trips, discovery, and reading the statistics. */
+#ifndef ROUND_TRIPS_H
+#define ROUND_TRIPS_H
 
-#include "crew.h"
+#include "workers.h"
 
 void make_round_trips(struct worker *self);
 void discover_peers(struct worker *self);

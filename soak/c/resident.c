@@ -1,12 +1,12 @@
-#include "home.h"
+#include "resident.h"
 
-#include "arrivals.h"
+#include "receive_log.h"
 #include "counts.h"
 #include "serving.h"
 
 /*
- * The user_data of one callback, from its registration to its replacement. Whoever is called with one that is no more
- * has found a callback that outlived its replacement.
+  * The user_data of one callback, from its registration to its replacement. A call with a freed registration means
+  * that a callback ran after its replacement had returned.
  */
 struct registration {
     int alive, inside;
@@ -48,7 +48,7 @@ static struct registration *new_registration(void)
     return new_one;
 }
 
-/* It runs nowhere, and never will again. */
+/* The replacement has returned, so the old callback must not be running. */
 static void retire(struct registration *old)
 {
     if (old == NULL)
@@ -61,8 +61,8 @@ static void retire(struct registration *old)
 static void on_message(const uint8_t *message, size_t length, const char *sender, void *data)
 {
     enter(data);
-    crew_stall();
-    arrived(message, length, sender);
+    workers_stall();
+    receive_log_add(message, length, sender);
     leave(data);
 }
 
@@ -101,20 +101,20 @@ dcf_tb_config settings(void)
     OK(dcf_tb_config_init(&config, sizeof config));
     config.interface_name = INTERFACE;
     config.wait_for_interface = 1;
-    config.buffer_size = 2 << 20; /* little enough for a host that stands still to lose messages */
+    config.buffer_size = 2 << 20; /* so small that a stalled host loses messages */
     config.max_streams = 64;
-    config.stream_dead_after_ms = 20000; /* longer than any fault that streams have to survive */
+    config.stream_dead_after_ms = 20000; /* longer than any fault that streams must survive */
     return config;
 }
 
-dcf_tb_transport home(void)
+dcf_tb_transport resident(void)
 {
     return __atomic_load_n(&handle, __ATOMIC_SEQ_CST);
 }
 
 static dcf_tb_status replace(enum kind kind, struct registration *new_one)
 {
-    dcf_tb_transport now = home();
+    dcf_tb_transport now = resident();
     switch (kind) {
     case ON_MESSAGE:
         return dcf_tb_set_message_callback(now, new_one ? on_message : NULL, new_one);
@@ -153,41 +153,41 @@ static int try_open(void)
     return 1;
 }
 
-void home_open(void)
+void resident_open(void)
 {
     CHECK(try_open());
 }
 
-void home_close(void)
+void resident_close(void)
 {
-    dcf_tb_transport now = home();
+    dcf_tb_transport now = resident();
     int closed_before = value(&closed);
     OK(dcf_tb_close(now));
     CHECK(value(&closed) == closed_before + 1);
     GIVES(DCF_TB_ERR_INVALID_HANDLE, dcf_tb_close(now));
-    /* Nothing is called any more. */
+    /* No callback runs any more. */
     for (int kind = 0; kind < KINDS; kind++) {
         retire(registered[kind]);
         registered[kind] = NULL;
     }
 }
 
-void home_reopen(void)
+void resident_reopen(void)
 {
     set(&reopen_wanted, 1);
 }
 
-void home_quiet(void)
+void resident_remove_callbacks(void)
 {
     for (int kind = 0; kind < KINDS; kind++)
         change_callback((enum kind)kind, NULL);
 }
 
-void steward(struct worker *self)
+void replace_callbacks(struct worker *self)
 {
     if (value(&reopen_wanted)) {
-        home_close();
-        /* It fails only when the interface goes away at this very moment. */
+        resident_close();
+        /* Opening fails only if the interface disappears at this moment. */
         while (!try_open())
             rest(self, 100);
         set(&reopen_wanted, 0);

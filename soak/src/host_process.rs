@@ -1,4 +1,4 @@
-//! One of the two hosts: its process, and talking to it.
+//! The process on one of the two hosts, and its commands.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,26 +9,26 @@ use testkit::{Facts, Host, Running};
 
 use crate::report::Report;
 
-/// A process that doesn't answer for so long hangs: its commands take milliseconds.
+/// A process that takes longer to answer hangs: commands take milliseconds.
 const ANSWER: Duration = Duration::from_secs(60);
 
-/// What the C library keeps for later would look like memory in use: freed blocks of each thread, and
-/// the stacks of threads that ended.
-const NOTHING_KEPT: &str = "glibc.malloc.tcache_count=0:glibc.pthread.stack_cache_size=0";
+/// Turns off the C library's caches, which would count as memory in use: freed blocks of each thread,
+/// and stacks of ended threads.
+const NO_CACHES: &str = "glibc.malloc.tcache_count=0:glibc.pthread.stack_cache_size=0";
 
-/// A host's process, from its start to its end.
-pub struct Side {
+/// A host's process.
+pub struct HostProcess {
     name: &'static str,
     process: Running,
-    /// What it had before it had a transport.
+    /// Its resources before it opened a transport.
     bare: Facts,
     bare_heap: u64,
-    /// False while it stands still.
+    /// False while it is stopped or killed.
     pub can_answer: bool,
 }
 
-impl Side {
-    /// Starts the program that does the work on `host`. It has no transport yet.
+impl HostProcess {
+    /// Starts the program on `host`, without a transport.
     pub fn start(
         name: &'static str,
         host: &Host,
@@ -36,7 +36,7 @@ impl Side {
         arguments: &[String],
     ) -> Result<Self, String> {
         let mut command = host.command(&program.to_string_lossy());
-        command.args(arguments).env("GLIBC_TUNABLES", NOTHING_KEPT);
+        command.args(arguments).env("GLIBC_TUNABLES", NO_CACHES);
         let mut process = Running::start(name, command, ANSWER);
         let bare_heap = Report::parse(&process.question())?.get("heap");
         let bare = Facts::of(process.id());
@@ -49,7 +49,7 @@ impl Side {
         })
     }
 
-    /// Has it do something, and gives its report after that.
+    /// Sends a command, and returns the report that follows.
     pub fn command(&mut self, command: &str) -> Result<Report, String> {
         self.process.go_on(ANSWER);
         self.process.answer(command);
@@ -78,17 +78,17 @@ impl Side {
         Facts::of(self.process.id())
     }
 
-    /// Before it had a transport.
+    /// Its resources before it opened a transport.
     pub fn bare(&self) -> &Facts {
         &self.bare
     }
 
-    /// Bytes that it then had in use.
+    /// Bytes in use before it opened a transport.
     pub fn bare_heap(&self) -> u64 {
         self.bare_heap
     }
 
-    /// It ends well when it is told to.
+    /// Ends the process, and checks its exit code.
     pub fn end(mut self) {
         self.process.go_on(ANSWER);
         self.process.answer("end");

@@ -1,4 +1,4 @@
-#include "crew.h"
+#include "workers.h"
 
 #include "content.h"
 #include "counts.h"
@@ -6,12 +6,12 @@
 enum { WORKERS = 32 };
 
 static struct worker workers[WORKERS];
-static int hired;
+static int started;
 static uint64_t seed_of_all;
 
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t gate_opens = PTHREAD_COND_INITIALIZER;
-static int paused = 1, busy, dismissed;
+static int paused = 1, busy, stopping;
 static int interrupting, stalled;
 
 uint64_t below(struct worker *self, uint64_t limit)
@@ -36,13 +36,13 @@ void rest(struct worker *self, unsigned most_ms)
     sleep_us(below(self, (uint64_t)most_ms * 1000) + 1);
 }
 
-/* Waits until there is work; false when there will be none. */
+/* Waits while workers are paused; false when they stop. */
 static int begin_turn(const struct worker *self)
 {
     CHECK(pthread_mutex_lock(&gate) == 0);
-    while (self->pauses && paused && !dismissed)
+    while (self->pauses && paused && !stopping)
         CHECK(pthread_cond_wait(&gate_opens, &gate) == 0);
-    int go = !dismissed;
+    int go = !stopping;
     busy += go && self->pauses;
     CHECK(pthread_mutex_unlock(&gate) == 0);
     return go;
@@ -67,18 +67,18 @@ static void *work(void *worker)
     return NULL;
 }
 
-void crew_seed(uint64_t seed)
+void workers_seed(uint64_t seed)
 {
     seed_of_all = mix(seed);
 }
 
-void crew_hire(void (*turn)(struct worker *), int pauses)
+void workers_start(void (*turn)(struct worker *), int pauses)
 {
-    CHECK(hired < WORKERS);
-    struct worker *worker = &workers[hired++];
+    CHECK(started < WORKERS);
+    struct worker *worker = &workers[started++];
     worker->turn = turn;
     worker->pauses = pauses;
-    worker->random = mix(seed_of_all + (uint64_t)hired);
+    worker->random = mix(seed_of_all + (uint64_t)started);
     worker->thread = start_thread(work, worker);
 }
 
@@ -90,25 +90,25 @@ static void change(int *what, int value)
     CHECK(pthread_mutex_unlock(&gate) == 0);
 }
 
-void crew_pause(void)
+void workers_pause(void)
 {
     change(&paused, 1);
 }
 
-void crew_go_on(void)
+void workers_resume(void)
 {
     change(&paused, 0);
 }
 
-void crew_dismiss(void)
+void workers_stop(void)
 {
     set(&stalled, 0);
-    change(&dismissed, 1);
-    while (hired > 0)
-        join(workers[--hired].thread);
+    change(&stopping, 1);
+    while (started > 0)
+        join(workers[--started].thread);
 }
 
-int crew_busy(void)
+int workers_busy(void)
 {
     CHECK(pthread_mutex_lock(&gate) == 0);
     int now = busy;
@@ -122,18 +122,18 @@ static void on_signal(int number)
     count(COUNT_interruptions, 1);
 }
 
-/* A worker that interrupts the others. It lives from the first command to its end. */
+/* Interrupts the workers. Lives from the first command `interrupt 1` to the end of the process. */
 static void *interrupt(void *unused)
 {
     struct worker self = {.random = mix(seed_of_all)};
     while (value(&interrupting)) {
-        CHECK(pthread_kill(workers[below(&self, (uint64_t)hired)].thread, SIGUSR1) == 0);
+        CHECK(pthread_kill(workers[below(&self, (uint64_t)started)].thread, SIGUSR1) == 0);
         rest(&self, 2);
     }
     return unused;
 }
 
-void crew_interrupt(int on)
+void workers_interrupt(int on)
 {
     static pthread_t thread;
     if (on == value(&interrupting))
@@ -150,12 +150,12 @@ void crew_interrupt(int on)
     }
 }
 
-void crew_stall_readers(int on)
+void workers_stall_readers(int on)
 {
     set(&stalled, on);
 }
 
-void crew_stall(void)
+void workers_stall(void)
 {
     while (value(&stalled))
         sleep_us(5000);

@@ -1,15 +1,15 @@
-#include "arrivals.h"
+#include "receive_log.h"
 
 #include "counts.h"
-#include "home.h"
+#include "resident.h"
 #include "messages.h"
 
 enum { HEADER = sizeof(struct message_header), SENDERS = 16, WINDOW = 1 << 15 };
 
-/* Which numbers of one channel of one sender have come: a window that ends with the highest. */
+/* The numbers that came on one channel of one sender: a window that ends with the highest number. */
 struct seen {
     uint32_t incarnation, channel;
-    uint64_t end; /* one more than the highest; 0 while none has come */
+    uint64_t end; /* one more than the highest number; 0 before the first message */
     uint8_t had[WINDOW];
 };
 
@@ -26,11 +26,11 @@ static struct seen *seen_of(const struct message_header *header)
         if (seen[i].incarnation == header->incarnation && seen[i].channel == header->channel)
             return &seen[i];
     }
-    CHECK(!"more senders than there can be in a round");
+    CHECK(!"a round has too many senders");
     return NULL;
 }
 
-/* A message that comes again, or so late that it could be one, ends the soak. */
+/* Ends the soak if the number came before, or is too old for the window to tell. */
 static void check_first_time(const struct message_header *header)
 {
     CHECK(pthread_mutex_lock(&seen_lock) == 0);
@@ -57,14 +57,14 @@ static void check_ours(const struct message_header *header, const uint8_t *conte
     CHECK(header->round == round_now);
     CHECK(header->channel < CHANNELS);
     CHECK(is_peer(sender));
-    /* Bare, so that it can be answered, when it comes from the port that is ours, too. */
-    CHECK((sender[0] == '[') == (header->channel == GUEST));
+    /* Peers on our own control port are written without a port. Only transients use another port. */
+    CHECK((sender[0] == '[') == (header->channel == TRANSIENT));
     check_first_time(header);
     if (header->channel == MARK)
         count(COUNT_marks_received, 1);
 }
 
-void arrived(const uint8_t *message, size_t length, const char *sender)
+void receive_log_add(const uint8_t *message, size_t length, const char *sender)
 {
     struct message_header header = {0};
     count(COUNT_message_bytes_received, length);
@@ -79,16 +79,16 @@ void arrived(const uint8_t *message, size_t length, const char *sender)
     count(COUNT_messages_received, 1);
 }
 
-/* Takes one message; false when there was none. */
+/* Receives one message; false when none came in time. */
 static int take(uint8_t *buffer, size_t size, uint32_t timeout_ms)
 {
     char sender[DCF_TB_PEER_SIZE];
     size_t length = 0;
     dcf_tb_status status =
-        dcf_tb_recv(home(), buffer, size, &length, sender, sizeof sender, timeout_ms);
+        dcf_tb_recv(resident(), buffer, size, &length, sender, sizeof sender, timeout_ms);
     if (status == DCF_TB_WOULD_BLOCK || status == DCF_TB_ERR_TIMEOUT)
         return 0;
-    /* It stays, for a larger buffer or for a callback. */
+    /* The message stays in the queue, for a larger buffer or for a callback. */
     if (status == DCF_TB_ERR_BUFFER_TOO_SMALL && length > size)
         return 1;
     if (!fine(AT_recv, status)) {
@@ -96,29 +96,29 @@ static int take(uint8_t *buffer, size_t size, uint32_t timeout_ms)
         return 0;
     }
     CHECK(length <= size);
-    arrived(buffer, length, sender);
+    receive_log_add(buffer, length, sender);
     return 1;
 }
 
 void take_messages(struct worker *self)
 {
     static uint8_t buffer[DCF_TB_MAX_MESSAGE_SIZE];
-    crew_stall();
+    workers_stall();
     if (once_in(self, 2)) {
         take(buffer, once_in(self, 20) ? 16 : sizeof buffer, 100);
         return;
     }
     struct pollfd event = {-1, POLLIN, 0};
-    if (!fine(AT_recv, dcf_tb_event_fd(home(), &event.fd))) {
+    if (!fine(AT_recv, dcf_tb_event_fd(resident(), &event.fd))) {
         rest(self, 50);
         return;
     }
     if (poll(&event, 1, 100) > 0)
         while (take(buffer, sizeof buffer, 0))
-            crew_stall();
+            workers_stall();
 }
 
-void arrivals_reset(void)
+void receive_log_reset(void)
 {
     memset(seen, 0, sizeof seen);
 }

@@ -1,4 +1,4 @@
-//! Two hosts, the cable, and whoever tells what happens.
+//! The two hosts, their cable, and the journal.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,51 +8,51 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use testkit::{Cable, Host};
 
+use crate::host_process::HostProcess;
 use crate::journal::Journal;
 use crate::report::Report;
 use crate::resources::Memory;
-use crate::side::Side;
 
 const NAMES: [&str; 2] = ["host a", "host b"];
-/// In which everything has to be well again after a fault: streams wait for up to 30 s, and a TCP
-/// that was cut off tries again only after as long as that took.
+/// Time for everything to recover from a fault. Calls on streams wait for up to 30 s, and TCP's
+/// retransmission timeout can grow to the length of the outage.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Between two looks.
+/// Pause between two checks of a condition.
 const PAUSE: Duration = Duration::from_millis(100);
 
-pub struct Stage {
+pub struct Testbed {
     pub cable: Cable,
-    pub sides: [Side; 2],
+    pub processes: [HostProcess; 2],
     pub memory: [Memory; 2],
     pub journal: Journal,
     pub round: u64,
-    cast: Cast,
+    launcher: Launcher,
 }
 
-/// How processes are started.
-struct Cast {
+/// Starts the processes.
+struct Launcher {
     program: PathBuf,
     logs: PathBuf,
     seed: u64,
     incarnations: u32,
 }
 
-impl Cast {
-    fn start(&mut self, cable: &Cable, side: usize) -> Result<Side, String> {
+impl Launcher {
+    fn start(&mut self, cable: &Cable, host: usize) -> Result<HostProcess, String> {
         self.incarnations += 1;
-        let peer = hosts(cable)[1 - side].address();
+        let peer = hosts(cable)[1 - host].address();
         let bare = peer.split('%').next().unwrap_or(peer);
         let arguments = [
             bare.to_owned(),
             self.incarnations.to_string(),
             self.seed.to_string(),
-            self.log(side).to_string_lossy().into_owned(),
+            self.log(host).to_string_lossy().into_owned(),
         ];
-        Side::start(NAMES[side], hosts(cable)[side], &self.program, &arguments)
+        HostProcess::start(NAMES[host], hosts(cable)[host], &self.program, &arguments)
     }
 
-    fn log(&self, side: usize) -> PathBuf {
-        self.logs.join(["host-a.log", "host-b.log"][side])
+    fn log(&self, host: usize) -> PathBuf {
+        self.logs.join(["host-a.log", "host-b.log"][host])
     }
 }
 
@@ -60,7 +60,7 @@ fn hosts(cable: &Cable) -> [&Host; 2] {
     [cable.a(), cable.b()]
 }
 
-impl Stage {
+impl Testbed {
     /// Both hosts with open transports, at rest.
     pub fn new(
         program: PathBuf,
@@ -69,53 +69,53 @@ impl Stage {
         journal: Journal,
     ) -> Result<Self, String> {
         let cable = Cable::new();
-        let mut cast = Cast {
+        let mut launcher = Launcher {
             program,
             logs,
             seed,
             incarnations: 0,
         };
-        for side in 0..2 {
-            // Of an earlier soak.
-            let _ = fs::remove_file(cast.log(side));
+        for host in 0..2 {
+            // The log of an earlier soak.
+            let _ = fs::remove_file(launcher.log(host));
         }
-        let mut sides = [cast.start(&cable, 0)?, cast.start(&cable, 1)?];
-        for side in &mut sides {
-            side.tell("open 0")?;
+        let mut processes = [launcher.start(&cable, 0)?, launcher.start(&cable, 1)?];
+        for host in &mut processes {
+            host.tell("open 0")?;
         }
         Ok(Self {
             cable,
-            sides,
+            processes,
             memory: Default::default(),
             journal,
             round: 0,
-            cast,
+            launcher,
         })
     }
 
-    pub fn host(&self, side: usize) -> &Host {
-        hosts(&self.cable)[side]
+    pub fn host(&self, host: usize) -> &Host {
+        hosts(&self.cable)[host]
     }
 
-    pub fn kill(&mut self, side: usize) -> Result<(), String> {
-        self.sides[side].signal(Signal::SIGKILL)?;
-        self.sides[side].can_answer = false;
+    pub fn kill(&mut self, host: usize) -> Result<(), String> {
+        self.processes[host].signal(Signal::SIGKILL)?;
+        self.processes[host].can_answer = false;
         Ok(())
     }
 
-    /// Another process in the place of one that was killed, at work at once.
-    pub fn start_again(&mut self, side: usize) -> Result<(), String> {
-        self.memory[side].check(NAMES[side])?;
-        self.memory[side] = Memory::default();
-        let mut new = self.cast.start(&self.cable, side)?;
+    /// Replaces a killed process by a new one that works at once.
+    pub fn restart(&mut self, host: usize) -> Result<(), String> {
+        self.memory[host].check(NAMES[host])?;
+        self.memory[host] = Memory::default();
+        let mut new = self.launcher.start(&self.cable, host)?;
         new.tell(&format!("open {}", self.round))?;
         new.tell("go")?;
-        self.sides[side] = new;
+        self.processes[host] = new;
         Ok(())
     }
 
     pub fn both(&mut self, command: &str) -> Result<[Report; 2], String> {
-        let [a, b] = &mut self.sides;
+        let [a, b] = &mut self.processes;
         Ok([a.command(command)?, b.command(command)?])
     }
 
@@ -123,7 +123,7 @@ impl Stage {
         self.both("report")
     }
 
-    /// Waits until something holds; fails when it doesn't in time.
+    /// Waits for a condition; fails with `what` after `PATIENCE`.
     pub fn wait(
         &mut self,
         what: &str,
@@ -137,7 +137,7 @@ impl Stage {
                     "host a: {:?}\nhost b: {:?}",
                     reports[0], reports[1]
                 ));
-                return Err(format!("not within {} s: {what}", PATIENCE.as_secs()));
+                return Err(format!("waited {} s for {what}", PATIENCE.as_secs()));
             }
             thread::sleep(PAUSE);
         }
