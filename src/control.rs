@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 
-use thunderbolt_transport::{Counted, Datagram, TransportError};
+use thunderbolt_transport::{Datagram, Progress, TransportError};
 
 use crate::boundary;
 use crate::failure::{Failure, Outcome};
@@ -155,7 +155,7 @@ unsafe fn send_all(
         }
     });
     // What is in front of a bad one is sent before that one is complained of.
-    let Counted { count, outcome } = owner.transport.send_batch_from(good);
+    let Progress { count, outcome } = owner.transport.send_batch_from(good);
     sent.set(count as usize);
     outcome?;
     bad

@@ -2,7 +2,7 @@
 
 use std::os::fd::BorrowedFd;
 
-use thunderbolt_transport::Counted;
+use thunderbolt_transport::Progress;
 
 use crate::boundary;
 use crate::failure::{Failure, Outcome};
@@ -137,7 +137,7 @@ fn open_file<'a>(fd: i32) -> Result<BorrowedFd<'a>, Failure> {
     Ok(unsafe { BorrowedFd::borrow_raw(fd) })
 }
 
-fn counted(done: Counted, asked: u64, out: &Out<u64>, ended: &str) -> Outcome {
+fn counted(done: Progress, asked: u64, out: &Out<u64>, ended: &str) -> Outcome {
     out.set(done.count);
     done.outcome?;
     if done.count < asked {

@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 
-use thunderbolt_transport::Counted;
+use thunderbolt_transport::Progress;
 
 use crate::boundary;
 use crate::failure::Failure;
@@ -63,7 +63,7 @@ pub unsafe extern "C" fn dcf_tb_stream_write(
         if data.is_empty() {
             return Ok(());
         }
-        let Counted { count, outcome } = stream.data.write_timeout(data, timeout(timeout_ms));
+        let Progress { count, outcome } = stream.data.write_timeout(data, timeout(timeout_ms));
         written.set(count as usize);
         Ok(outcome?)
     })
@@ -133,7 +133,7 @@ pub unsafe extern "C" fn dcf_tb_stream_writev(
             return Ok(());
         }
         let timeout = timeout(timeout_ms);
-        let Counted { count, outcome } = stream.data.write_vectored_timeout(&mut pieces, timeout);
+        let Progress { count, outcome } = stream.data.write_vectored_timeout(&mut pieces, timeout);
         written.set(count as usize);
         Ok(outcome?)
     })
@@ -278,7 +278,7 @@ pub unsafe extern "C" fn dcf_tb_stream_read_exact(
             return Ok(());
         }
         let timeout = timeout(timeout_ms);
-        let Counted { count, outcome } = stream.data.read_exact_uninit_timeout(buf, timeout);
+        let Progress { count, outcome } = stream.data.read_exact_uninit_timeout(buf, timeout);
         read.set(count as usize);
         outcome?;
         if (count as usize) < len {

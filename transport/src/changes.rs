@@ -7,15 +7,15 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::config::longest_silence;
 use crate::core::Core;
 use crate::log::LogLevel;
+use crate::settings::limit_user_timeout;
 use crate::sys::socket;
 use crate::ThunderboltTransport;
 
 impl Core {
     fn set_stream_dead_after(&self, time: Duration) {
-        let (live, time) = (&self.live, longest_silence(time));
+        let (live, time) = (&self.live, limit_user_timeout(time));
         // Before any stream has it.
         live.shortest_dead_after.shorten(time);
         live.dead_after_changed.store(true, Ordering::Release);

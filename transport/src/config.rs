@@ -1,100 +1,19 @@
-//! Settings, their defaults, and the builder.
+//! The builder.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Result;
 use crate::handlers::{
-    combined, ClosedHandler, LinkEvent, LinkHandler, LogHandler, MessageHandler, PeerEvent,
-    PeerHandler, Sender, StreamHandler,
+    ClosedHandler, LinkEvent, LinkHandler, MessageHandler, PeerEvent, PeerHandler, Sender,
+    StreamHandler,
 };
-use crate::log::LogLevel;
-use crate::message::{MessageData, MessageType};
+use crate::log::{LogHandler, LogLevel};
+use crate::message::{combined, MessageData, MessageType};
+use crate::settings::{limit_user_timeout, Settings, ThunderboltConfig};
 use crate::stream::DataStream;
 use crate::weak::WeakTransport;
 use crate::ThunderboltTransport;
-
-/// The interface that Linux gives to the first Thunderbolt cable.
-pub const DEFAULT_INTERFACE: &str = "thunderbolt0";
-/// UDP port of control messages and pings.
-pub const DEFAULT_CONTROL_PORT: u16 = 5000;
-/// TCP port of data streams.
-pub const DEFAULT_DATA_PORT: u16 = 5001;
-/// Bytes of socket buffer asked of the kernel: 64 MiB.
-pub const DEFAULT_BUFFER_SIZE: usize = 64 << 20;
-
-/// The six settings that every peer of this protocol knows.
-///
-/// All others have their own method on [`ThunderboltTransportBuilder`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ThunderboltConfig {
-    /// Network interface, `thunderbolt0` by default. `auto` takes the one whose driver is
-    /// `thunderbolt-net`; if there are several, it has to be named.
-    pub interface: String,
-    /// UDP port of control messages and pings, 5000 by default; 0 takes any free one, which no other host
-    /// has: peer strings then have to name the port, but for loopback.
-    pub control_port: u16,
-    /// TCP port of data streams, 5001 by default; 0 takes any free one, and the same holds.
-    pub data_port: u16,
-    /// Bytes of socket buffer asked of the kernel, 64 MiB by default. What was granted is logged
-    /// and in [`Stats`](crate::Stats). It is never applied where the kernel's own tuning is better.
-    pub buffer_size: usize,
-    /// TCP_NODELAY on data streams, on by default: small writes leave at once.
-    pub tcp_nodelay: bool,
-    /// SO_KEEPALIVE on data streams, on by default: a silent peer is noticed.
-    pub tcp_keepalive: bool,
-}
-
-impl Default for ThunderboltConfig {
-    fn default() -> Self {
-        Self {
-            interface: DEFAULT_INTERFACE.to_owned(),
-            control_port: DEFAULT_CONTROL_PORT,
-            data_port: DEFAULT_DATA_PORT,
-            buffer_size: DEFAULT_BUFFER_SIZE,
-            tcp_nodelay: true,
-            tcp_keepalive: true,
-        }
-    }
-}
-
-/// The kernel takes no longer TCP_USER_TIMEOUT: an int of milliseconds, 24 days.
-pub(crate) const LONGEST_SILENCE: Duration = Duration::from_millis(i32::MAX as u64);
-
-/// A `stream_dead_after` that the kernel takes.
-pub(crate) fn longest_silence(time: Duration) -> Duration {
-    time.min(LONGEST_SILENCE)
-}
-
-/// Everything that `build` needs to know.
-#[derive(Debug, Clone)]
-pub(crate) struct Settings {
-    pub config: ThunderboltConfig,
-    pub allow_any_source: bool,
-    pub wait_for_interface: bool,
-    pub name_settings: bool,
-    pub remember_peers: bool,
-    pub peer_timeout: Duration,
-    pub busy_poll: Duration,
-    pub receive_queue: usize,
-    pub receive_queue_bytes: usize,
-    pub max_streams: u32,
-    pub max_silent_streams: u32,
-    pub silent_after: Duration,
-    pub connect_timeout: Duration,
-    pub stream_dead_after: Duration,
-    pub log_level: LogLevel,
-}
-
-impl Settings {
-    /// Words of a log record that name a setting; nothing when nobody can change it.
-    pub fn hint(&self, words: &'static str) -> &'static str {
-        match self.name_settings {
-            true => words,
-            false => "",
-        }
-    }
-}
 
 /// Collects settings and handlers, then starts a transport.
 ///
@@ -136,23 +55,7 @@ impl ThunderboltTransportBuilder {
     /// A builder with every default.
     pub fn new() -> Self {
         Self {
-            settings: Settings {
-                config: ThunderboltConfig::default(),
-                allow_any_source: false,
-                wait_for_interface: false,
-                name_settings: true,
-                remember_peers: false,
-                peer_timeout: Duration::from_secs(5),
-                busy_poll: Duration::from_micros(50),
-                receive_queue: 1024,
-                receive_queue_bytes: 64 << 20,
-                max_streams: 1024,
-                max_silent_streams: 1000,
-                silent_after: Duration::from_secs(10),
-                connect_timeout: Duration::from_secs(10),
-                stream_dead_after: Duration::from_secs(10),
-                log_level: LogLevel::Info,
-            },
+            settings: Settings::default(),
             on_message: None,
             on_stream: None,
             on_log: None,
@@ -297,7 +200,7 @@ impl ThunderboltTransportBuilder {
     /// days. A peer that does not read for longer, but whose kernel answers the probes of its
     /// window, is not dead.
     pub fn stream_dead_after(mut self, time: Duration) -> Self {
-        self.settings.stream_dead_after = longest_silence(time);
+        self.settings.stream_dead_after = limit_user_timeout(time);
         self
     }
 

@@ -8,24 +8,24 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::address::OwnPort;
-use crate::config::{Settings, ThunderboltTransportBuilder};
+use crate::config::ThunderboltTransportBuilder;
 use crate::control::answers::Answers;
 use crate::control::inbox::Inbox;
 use crate::control::intake::Intake;
 use crate::control::receiver;
 use crate::control::Control;
 use crate::error::{Result, TransportError};
-use crate::handlers::{
-    inside_handler, panic_text, ClosedHandler, LinkHandler, MessageHandler, PeerHandler, Running,
-    Slot, StreamHandler,
-};
-use crate::heard::{Heard, Noted};
+use crate::handler_cell::{inside_handler, panic_text, HandlerCall, HandlerCell};
+use crate::handlers::{ClosedHandler, LinkHandler, MessageHandler, PeerHandler, StreamHandler};
+use crate::last_seen::{LastSeen, Seen};
 use crate::link::events::LinkEvents;
 use crate::link::watch::Watcher;
 use crate::link::Link;
-use crate::live::Live;
+use crate::live_settings::LiveSettings;
 use crate::log::{log, Logger};
+use crate::progress::Progress;
 use crate::rtt::Rtt;
+use crate::settings::Settings;
 use crate::spin::Spin;
 use crate::stats::{Baseline, Counters, Stats};
 use crate::stream::registry::{End, Streams};
@@ -34,7 +34,7 @@ use crate::sync::{lock, thread_local, wait, Condvar, Mutex, MutexGuard};
 use crate::sys::event::EventFd;
 use crate::sys::reserve_alloc;
 use crate::sys::spawn::{spawn, Thread};
-use crate::tasks::Tasks;
+use crate::wakers::Wakers;
 use crate::weak::WeakTransport;
 
 /// Everything that the threads of one transport share.
@@ -42,18 +42,18 @@ pub(crate) struct Core {
     /// As the transport was started. What can change since is not read from here but where it is used, or
     /// in `live`.
     pub settings: Settings,
-    pub live: Live,
+    pub live: LiveSettings,
     pub log: Logger,
-    pub on_message: Slot<MessageHandler>,
-    pub on_stream: Slot<StreamHandler>,
-    pub on_link: Slot<LinkHandler>,
-    pub on_peer: Slot<PeerHandler>,
+    pub on_message: HandlerCell<MessageHandler>,
+    pub on_stream: HandlerCell<StreamHandler>,
+    pub on_link: HandlerCell<LinkHandler>,
+    pub on_peer: HandlerCell<PeerHandler>,
     pub link_events: LinkEvents,
     on_closed: Mutex<Option<ClosedHandler>>,
     pub counters: Counters,
     pub baseline: Baseline,
     pub link: Link,
-    pub heard: Heard,
+    pub last_seen: LastSeen,
     pub control: Control,
     pub answers: Answers,
     pub intake: Intake,
@@ -67,7 +67,7 @@ pub(crate) struct Core {
     life: Mutex<Life>,
     life_changed: Condvar,
     /// Those that wait until it is closed.
-    closers: Tasks,
+    close_waiters: Wakers,
     /// Leads to the user's references.
     pub weak: WeakTransport,
 }
@@ -95,7 +95,7 @@ impl Core {
         let on_closed = lock(&self.on_closed).take();
         let started = self.bind_and_spawn();
         if started.is_err() {
-            self.log.slot.close();
+            self.log.handler.close();
             self.close();
         } else {
             *lock(&self.on_closed) = on_closed;
@@ -127,24 +127,26 @@ impl Core {
             on_closed,
             weak,
         } = builder;
-        let on_peer = Slot::new(on_peer);
+        let on_peer = HandlerCell::new(on_peer);
         let no_event = |source| TransportError::from_os("cannot make an eventfd", source);
         Ok(Arc::new(Self {
-            live: Live::new(
+            live: LiveSettings::new(
                 settings.allow_any_source,
                 settings.connect_timeout,
                 settings.stream_dead_after,
             ),
             log: Logger::new(settings.log_level, on_log),
-            on_message: Slot::new(on_message),
-            on_stream: Slot::new(on_stream),
-            on_link: Slot::new(on_link),
+            on_message: HandlerCell::new(on_message),
+            on_stream: HandlerCell::new(on_stream),
+            on_link: HandlerCell::new(on_link),
             link_events: LinkEvents::default(),
             on_closed: Mutex::new(on_closed),
             counters: Counters::default(),
             baseline: Baseline::new(),
             link: Link::absent(&settings.config.interface),
-            heard: Heard::new(settings.remember_peers, settings.peer_timeout, &on_peer),
+            last_seen: LastSeen::new(settings.remember_peers, settings.peer_timeout, || {
+                on_peer.is_set()
+            }),
             on_peer,
             control: Control::new().map_err(no_event)?,
             answers: Answers::default(),
@@ -157,7 +159,7 @@ impl Core {
             closing: AtomicBool::new(false),
             life: Mutex::default(),
             life_changed: Condvar::new(),
-            closers: Tasks::default(),
+            close_waiters: Wakers::default(),
             weak,
             settings,
         }))
@@ -268,7 +270,7 @@ impl Core {
         self.close_and(false);
         if may_wait {
             let closed = || lock(&self.life).finished.then_some(());
-            self.closers.until(closed).await;
+            self.close_waiters.until(closed).await;
         }
     }
 
@@ -330,18 +332,18 @@ impl Core {
         self.on_link.close();
         self.on_peer.close();
         log!(self.log, Info, "Transport closed");
-        self.log.slot.close();
+        self.log.handler.close();
         if let Some(on_closed) = lock(&self.on_closed).take() {
             // There is nobody left to tell of a panic.
             let _ = catch_unwind(AssertUnwindSafe(on_closed));
         }
         lock(&self.life).finished = true;
         self.life_changed.notify_all();
-        self.closers.wake();
+        self.close_waiters.wake();
     }
 
     /// Calls a handler and logs its panic.
-    pub fn call<H>(&self, running: &Running<'_, H>, call: impl FnOnce(&H)) {
+    pub fn call<H>(&self, running: &HandlerCall<'_, H>, call: impl FnOnce(&H)) {
         if let Some(text) = running.call(call) {
             log!(self.log, Error, "a handler panicked: {text}");
         }
@@ -354,12 +356,20 @@ impl Core {
             let up = self.link.is_up();
             up.then(|| format!("{from}%{}", self.link.name()))
         };
-        match self.heard.note(from, at, name) {
-            Noted::Known => {}
+        match self.last_seen.note(from, at, name) {
+            Seen::Known => {}
             // The accepting thread looks, and sees to it that the handler is told.
-            Noted::Appeared => self.accept_wake.signal(),
-            Noted::Refused => self.counters.cold.peers_not_reported.increment(),
+            Seen::Appeared => self.accept_wake.signal(),
+            Seen::Refused => self.counters.cold.peers_not_reported.increment(),
         }
+    }
+
+    /// Counts the failure of a call that stopped early, if it is one.
+    pub fn count_progress(&self, progress: Progress) -> Progress {
+        if let Err(error) = &progress.outcome {
+            self.count_error(error);
+        }
+        progress
     }
 
     /// Counts a failure, if it is one.
@@ -405,7 +415,7 @@ impl Core {
             self.on_stream.failures(),
             self.on_link.failures(),
             self.on_peer.failures(),
-            self.log.slot.failures(),
+            self.log.handler.failures(),
         ];
         let mut totals = Stats {
             link_up: self.link.is_up(),

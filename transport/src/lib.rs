@@ -93,7 +93,7 @@
 //! # Ok::<(), thunderbolt_transport::TransportError>(())
 //! ```
 //!
-//! # Tasks
+//! # Wakers
 //!
 //! With the feature `async` there are `AsyncTransport` and `AsyncDataStream` for tokio: the same
 //! transport without a thread that waits, cancel-safe in every call. What waits is awaited there;
@@ -151,6 +151,7 @@ mod address;
 #[cfg(feature = "async")]
 mod asynchronous;
 mod changes;
+mod clock_cache;
 mod config;
 mod control;
 mod core;
@@ -158,50 +159,54 @@ mod error;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod handler_cell;
 mod handlers;
-mod heard;
-mod kept;
+mod last_seen;
 mod link;
-mod live;
+mod live_settings;
 mod log;
 mod message;
 #[cfg(all(loom, test))]
 mod models;
+mod peer_cache;
+mod progress;
 mod published;
-mod recent;
-mod replacing;
 mod rtt;
+mod set_handlers;
+mod settings;
 mod spin;
 mod stats;
 mod stream;
 mod sync;
 #[allow(unsafe_code)]
 mod sys;
-mod tasks;
 mod throttle;
 mod transport;
+mod wakers;
 mod weak;
 mod wire;
 
 pub use address::{address_in, interface_in, suggest_peer, MAX_PEER_TEXT};
 #[cfg(feature = "async")]
 pub use asynchronous::{AsyncDataStream, AsyncTransport};
-pub use config::{
-    ThunderboltConfig, ThunderboltTransportBuilder, DEFAULT_BUFFER_SIZE, DEFAULT_CONTROL_PORT,
-    DEFAULT_DATA_PORT, DEFAULT_INTERFACE,
-};
+pub use config::ThunderboltTransportBuilder;
 pub use error::{Result, TransportError};
 pub use handlers::{
-    ClosedHandler, LinkEvent, LinkHandler, LogHandler, MessageHandler, PeerEvent, PeerHandler,
-    Sender, StreamHandler,
+    ClosedHandler, LinkEvent, LinkHandler, MessageHandler, PeerEvent, PeerHandler, Sender,
+    StreamHandler,
 };
-pub use log::LogLevel;
+pub use log::{LogHandler, LogLevel};
 pub use message::{DropReason, MessageData, MessageType};
+pub use progress::Progress;
 pub use published::{make_thunderbolt_transport, LoggerFn, MessageHandlerFn, MAX_UDP_PAYLOAD};
 pub use rtt::{DiscoveredPeer, PingOptions, RttSummary, MAX_DISCOVERED_PEERS};
+pub use settings::{
+    ThunderboltConfig, DEFAULT_BUFFER_SIZE, DEFAULT_CONTROL_PORT, DEFAULT_DATA_PORT,
+    DEFAULT_INTERFACE,
+};
 pub use stats::Stats;
 pub use stream::{DataStream, StreamStats};
 pub use sys::reserve_alloc::ReserveAllocator;
-pub use transport::{Counted, Datagram, ThunderboltTransport};
+pub use transport::{Datagram, ThunderboltTransport};
 pub use weak::WeakTransport;
 pub use wire::MAX_MESSAGE_SIZE;

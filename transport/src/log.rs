@@ -4,8 +4,11 @@ use std::cell::Cell;
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use crate::handlers::{LogHandler, Slot};
+use crate::handler_cell::HandlerCell;
 use crate::sync::thread_local;
+
+/// Called with a log record.
+pub type LogHandler = Box<dyn Fn(LogLevel, &str) + Send + Sync>;
 
 /// How serious a log record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,19 +49,19 @@ pub(crate) use log;
 pub(crate) struct Logger {
     /// The number of a [`LogLevel`].
     lowest: AtomicU8,
-    pub slot: Slot<LogHandler>,
+    pub handler: HandlerCell<LogHandler>,
 }
 
 impl Logger {
     pub fn new(lowest: LogLevel, handler: Option<LogHandler>) -> Self {
         Self {
             lowest: AtomicU8::new(lowest as u8),
-            slot: Slot::new(handler),
+            handler: HandlerCell::new(handler),
         }
     }
 
     pub fn wants(&self, level: LogLevel) -> bool {
-        level as u8 >= self.lowest.load(Ordering::Relaxed) && self.slot.is_set()
+        level as u8 >= self.lowest.load(Ordering::Relaxed) && self.handler.is_set()
     }
 
     pub fn lowest(&self) -> LogLevel {
@@ -82,7 +85,7 @@ impl Logger {
         if LOGGING.with(|logging| logging.replace(true)) {
             return;
         }
-        if let Some(handler) = self.slot.enter() {
+        if let Some(handler) = self.handler.enter() {
             match message.as_str() {
                 Some(text) => handler.call(|handler| handler(level, text)),
                 None => handler.call(|handler| handler(level, &message.to_string())),

@@ -2,7 +2,9 @@
 //! a message reaches nobody.
 
 use std::fmt;
+use std::sync::Arc;
 
+use crate::handlers::{MessageHandler, StreamHandler};
 use crate::stream::DataStream;
 
 /// Which of the two channels something came on.
@@ -21,6 +23,24 @@ pub enum MessageData {
     Bytes(Vec<u8>),
     /// A data stream; dropping it closes it.
     Stream(DataStream),
+}
+
+/// Makes one handler for both kinds of traffic into a handler for each.
+pub(crate) fn combined<F>(handler: F) -> (MessageHandler, StreamHandler)
+where
+    F: Fn(MessageType, MessageData) + Send + Sync + 'static,
+{
+    let streams = Arc::new(handler);
+    let messages = Arc::clone(&streams);
+    (
+        Box::new(move |data, _| {
+            messages(
+                MessageType::ControlMessage,
+                MessageData::Bytes(data.to_vec()),
+            )
+        }),
+        Box::new(move |stream| streams(MessageType::DataStream, MessageData::Stream(stream))),
+    )
 }
 
 /// Why a message was dropped that nobody has taken yet.

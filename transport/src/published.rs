@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use crate::config::{ThunderboltConfig, ThunderboltTransportBuilder};
+use crate::config::ThunderboltTransportBuilder;
 use crate::error::Result;
-use crate::handlers::LogHandler;
+use crate::log::LogHandler;
 use crate::message::{MessageData, MessageType};
+use crate::settings::ThunderboltConfig;
 use crate::transport::ThunderboltTransport;
 
 /// [`MAX_MESSAGE_SIZE`](crate::MAX_MESSAGE_SIZE), by its published name.

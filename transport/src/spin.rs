@@ -11,7 +11,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::live::Time;
+use crate::live_settings::LiveDuration;
 use crate::sys::poll::Deadline;
 use crate::sys::thread::context_switches;
 
@@ -32,7 +32,7 @@ const LONGEST_REST: Duration = Duration::from_secs(10);
 
 /// Whether and how long to spin; one for each transport.
 pub(crate) struct Spin {
-    budget: Time,
+    budget: LiveDuration,
     start: Instant,
     /// Whoever is waited for seems to run on the same core.
     one_core: AtomicBool,
@@ -44,7 +44,7 @@ pub(crate) struct Spin {
 impl Spin {
     pub fn new(budget: Duration) -> Self {
         Self {
-            budget: Time::new(budget),
+            budget: LiveDuration::new(budget),
             start: Instant::now(),
             one_core: AtomicBool::new(false),
             rests_until: AtomicU64::new(0),

@@ -15,31 +15,13 @@ use crate::handlers::Sender;
 use crate::link::LinkWait;
 use crate::log::LogLevel;
 use crate::message::DropReason;
+use crate::progress::Progress;
 use crate::rtt::{check_port, DiscoveredPeer, PingOptions, RttSummary};
 use crate::stats::Stats;
 use crate::stream::DataStream;
 use crate::sys::poll::Deadline;
 use crate::sys::reserve_alloc;
 use crate::weak::WeakTransport;
-
-/// What a call that counts got done, whether or not it then failed.
-#[derive(Debug)]
-#[must_use = "the outcome says whether it failed"]
-pub struct Counted {
-    /// Bytes, or messages, that were dealt with.
-    pub count: u64,
-    /// What stopped it, if anything.
-    pub outcome: Result<()>,
-}
-
-impl Counted {
-    pub(crate) fn counted_in(self, core: &Core) -> Self {
-        if let Err(error) = &self.outcome {
-            core.count_error(error);
-        }
-        self
-    }
-}
 
 /// One message of a batch.
 #[derive(Debug, Clone, Copy)]
@@ -131,12 +113,12 @@ impl ThunderboltTransport {
 
     /// Sends many messages with few system calls, in order, until one fails. The count is of those
     /// that left; errors are those of [`send_message`](Self::send_message).
-    pub fn send_batch(&self, batch: &[Datagram<'_>]) -> Counted {
+    pub fn send_batch(&self, batch: &[Datagram<'_>]) -> Progress {
         self.core.send_batch(batch.iter().copied())
     }
 
     /// The same for datagrams that are made one by one.
-    pub fn send_batch_from<'a>(&self, batch: impl IntoIterator<Item = Datagram<'a>>) -> Counted {
+    pub fn send_batch_from<'a>(&self, batch: impl IntoIterator<Item = Datagram<'a>>) -> Progress {
         self.core.send_batch(batch)
     }
 
@@ -407,7 +389,7 @@ impl ThunderboltTransport {
     ///
     /// Those of [`resolve`](Self::resolve).
     pub fn last_heard(&self, peer: &str) -> Result<Option<Instant>> {
-        Ok(self.core.heard.last(&self.address_of(peer)?))
+        Ok(self.core.last_seen.last(&self.address_of(peer)?))
     }
 
     /// Forgets when this peer was last heard from, until it is heard from again. The peer handler is not
@@ -417,7 +399,7 @@ impl ThunderboltTransport {
     ///
     /// Those of [`resolve`](Self::resolve).
     pub fn forget(&self, peer: &str) -> Result<()> {
-        self.core.heard.forget(&self.address_of(peer)?);
+        self.core.last_seen.forget(&self.address_of(peer)?);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
-//! The API over tokio: the same core, and the same threads. Tasks wait for the descriptors of streams and of round
+//! The API over tokio: the same core, and the same threads. Wakers wait for the descriptors of streams and of round
 //! trips with tokio's reactor ([`AsyncFd`](tokio::io::unix::AsyncFd)), and for everything else with
-//! [`Tasks`](crate::tasks::Tasks).
+//! [`Wakers`](crate::wakers::Wakers).
 
 mod rtt;
 mod stream;

@@ -14,7 +14,7 @@ use crate::sync::{lock, wait, Condvar, Mutex, MutexGuard};
 use crate::sys::event::EventFd;
 use crate::sys::poll::Deadline;
 use crate::sys::reserve_alloc;
-use crate::tasks::Tasks;
+use crate::wakers::Wakers;
 
 /// A message and where it came from.
 #[derive(Debug)]
@@ -42,8 +42,8 @@ pub(crate) struct Inbox {
     state: Mutex<State>,
     /// Something came that somebody waits for, or the inbox was closed.
     came: Condvar,
-    /// Tasks that wait for the same.
-    tasks: Tasks,
+    /// Wakers that wait for the same.
+    wakers: Wakers,
     /// Made when somebody first asks for it.
     event: OnceLock<EventFd>,
     /// Messages that are kept at most.
@@ -78,7 +78,7 @@ impl Inbox {
         Self {
             state: Mutex::default(),
             came: Condvar::new(),
-            tasks: Tasks::default(),
+            wakers: Wakers::default(),
             event: OnceLock::new(),
             limit: AtomicUsize::new(limit),
             limit_bytes: AtomicUsize::new(limit_bytes),
@@ -108,7 +108,7 @@ impl Inbox {
             state: lock(&self.state),
             added: Added {
                 any: false,
-                tasks: &self.tasks,
+                wakers: &self.wakers,
             },
         }
     }
@@ -122,7 +122,7 @@ impl Inbox {
             state.streams.push_back(stream);
             self.announce(&mut state);
             drop(state);
-            return self.tasks.wake();
+            return self.wakers.wake();
         }
         // A stream takes other locks when it closes.
         drop(state);
@@ -161,7 +161,7 @@ impl Inbox {
             state.messages.push_front((message, sender));
             self.announce(&mut state);
             drop(state);
-            self.tasks.wake();
+            self.wakers.wake();
         }
     }
 
@@ -235,7 +235,7 @@ impl Inbox {
             Err(TransportError::WouldBlock) => None,
             found => Some(found),
         };
-        self.tasks.until(found).await
+        self.wakers.until(found).await
     }
 
     fn wait(
@@ -261,7 +261,7 @@ impl Inbox {
         }
     }
 
-    /// Tells everybody who waits, in a call or on the event descriptor. Tasks are told when the lock is
+    /// Tells everybody who waits, in a call or on the event descriptor. Wakers are told when the lock is
     /// given back.
     fn announce(&self, state: &mut State) {
         if state.waiting > 0 {
@@ -311,7 +311,7 @@ impl Inbox {
         // Streams take other locks when they close.
         drop(state);
         drop(streams);
-        self.tasks.wake();
+        self.wakers.wake();
     }
 }
 
@@ -334,13 +334,13 @@ pub(crate) struct Filling<'a> {
 /// Whether there is something new.
 struct Added<'a> {
     any: bool,
-    tasks: &'a Tasks,
+    wakers: &'a Wakers,
 }
 
 impl Drop for Added<'_> {
     fn drop(&mut self) {
         if self.any {
-            self.tasks.wake();
+            self.wakers.wake();
         }
     }
 }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{SockAddr, Socket};
 
-use super::enlarge_buffer;
+use super::bind::enlarge_buffer;
 use crate::sync::{lock, Mutex};
 use crate::sys::report;
 use crate::sys::socket::{self, BufferOption};

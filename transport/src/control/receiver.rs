@@ -15,9 +15,10 @@ use super::inbox::{Filling, NoRoom};
 use super::lanes::{Cargo, Route, Usage};
 use super::Sockets;
 use crate::address;
+use crate::clock_cache::ClockCache;
 use crate::core::Core;
-use crate::handlers::{MessageHandler, Running, Sender, SenderName};
-use crate::kept::Kept;
+use crate::handler_cell::HandlerCall;
+use crate::handlers::{MessageHandler, Sender, SenderName};
 use crate::log::log;
 use crate::message::DropReason;
 use crate::spin::Spinning;
@@ -395,7 +396,7 @@ struct Dropped {
 
 enum Target<'a> {
     Undecided,
-    Handler(Running<'a, MessageHandler>),
+    Handler(HandlerCall<'a, MessageHandler>),
     Queue(Filling<'a>),
 }
 
@@ -491,7 +492,7 @@ impl<'a> Delivery<'a> {
 struct Names {
     /// The interface's name that they end in.
     interface: String,
-    known: Kept<SocketAddrV6, SenderName>,
+    known: ClockCache<SocketAddrV6, SenderName>,
     last: Option<(SocketAddrV6, SenderName)>,
 }
 
@@ -499,7 +500,7 @@ impl Default for Names {
     fn default() -> Self {
         Self {
             interface: String::new(),
-            known: Kept::new(Self::LIMIT),
+            known: ClockCache::new(Self::LIMIT),
             last: None,
         }
     }

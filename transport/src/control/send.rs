@@ -8,19 +8,20 @@ use std::time::Duration;
 
 use socket2::Socket;
 
-use super::cannot_bind_device;
+use super::bind::cannot_bind_device;
 use super::lanes::{Cargo, Route};
 use crate::address::{self, OwnPort, Scope};
 use crate::core::Core;
 use crate::error::{Result, TransportError};
 use crate::link::Attempt;
-use crate::recent;
+use crate::peer_cache;
+use crate::progress::Progress;
 use crate::sys::poll::{wait, Deadline, Interest};
 use crate::sys::report;
 use crate::sys::send::{self, Outgoing, SEND_BATCH};
 use crate::sys::socket::SocketError;
 use crate::sys::{socket, would_block};
-use crate::transport::{Counted, Datagram};
+use crate::transport::Datagram;
 use crate::wire::MAX_MESSAGE_SIZE;
 
 /// How long a send waits for room in the kernel's queue. It is there within microseconds while the
@@ -40,7 +41,7 @@ impl Core {
     /// Reads a peer string, or remembers it.
     pub fn resolve(&self, peer: &str, own_port: OwnPort) -> Result<SocketAddrV6> {
         let epoch = self.link.epoch();
-        match recent::with(peer, epoch, own_port.number(), |known| known.address) {
+        match peer_cache::lookup(peer, epoch, own_port.number(), |known| known.address) {
             Some(address) => Ok(address),
             None => self.read_peer(peer, epoch, own_port),
         }
@@ -55,14 +56,14 @@ impl Core {
             };
             address::parse(peer, scope, own_port)
         })?;
-        recent::put(peer, epoch, own_port.number(), address);
+        peer_cache::insert(peer, epoch, own_port.number(), address);
         Ok(address)
     }
 
     /// The same for a peer that `sends` messages are about to go to.
     fn destination(&self, peer: &str, sends: u32) -> Result<Destination> {
         let (epoch, port) = (self.link.epoch(), self.control.port());
-        let known = recent::with(peer, epoch, port, |known| {
+        let known = peer_cache::lookup(peer, epoch, port, |known| {
             (known.address, known.usage.route(sends))
         });
         Ok(match known {
@@ -77,7 +78,7 @@ impl Core {
             Some((address, Route::Shared { busy })) => {
                 if busy {
                     if let Some(lane) = self.open_lane(&address, Cargo::Messages, epoch) {
-                        recent::with(peer, epoch, port, |known| known.usage.set_lane(lane));
+                        peer_cache::lookup(peer, epoch, port, |known| known.usage.set_lane(lane));
                     }
                 }
                 Destination {
@@ -170,7 +171,7 @@ impl Core {
     /// The short way, if there is one and it is free.
     fn sent_over_lane(&self, data: &[u8], peer: &str) -> bool {
         let (epoch, port) = (self.link.epoch(), self.control.port());
-        let lane = recent::with(peer, epoch, port, |known| known.usage.lane());
+        let lane = peer_cache::lookup(peer, epoch, port, |known| known.usage.lane());
         lane.flatten().is_some_and(|lane| {
             self.check_open().is_ok() && socket::send(lane.as_fd(), data).is_ok()
         })
@@ -287,7 +288,7 @@ impl Core {
     }
 
     /// Sends in order until one fails; the count is of those that left.
-    pub fn send_batch<'a>(&self, datagrams: impl IntoIterator<Item = Datagram<'a>>) -> Counted {
+    pub fn send_batch<'a>(&self, datagrams: impl IntoIterator<Item = Datagram<'a>>) -> Progress {
         let mut datagrams = datagrams.into_iter();
         let mut chunk = Chunk::default();
         let mut count = 0;
@@ -301,7 +302,7 @@ impl Core {
                 outcome => break outcome,
             }
         };
-        Counted { count, outcome }.counted_in(self)
+        self.count_progress(Progress { count, outcome })
     }
 
     /// Takes as many datagrams as one system call does, checks them and finds their destinations, up
@@ -334,7 +335,7 @@ impl Core {
         Ok(())
     }
 
-    fn send_chunk(&self, chunk: &Chunk<'_>) -> Counted {
+    fn send_chunk(&self, chunk: &Chunk<'_>) -> Progress {
         let mut rest = chunk.datagrams.as_slice();
         let mut outcome = Ok(());
         while let Some(first) = rest.first() {
@@ -358,7 +359,7 @@ impl Core {
                 }
             }
         }
-        Counted {
+        Progress {
             count: (chunk.datagrams.len() - rest.len()) as u64,
             outcome,
         }

@@ -87,9 +87,9 @@ fn closing_from_inside_a_handler_does_not_wait_for_that_handler() {
         let (core, closed) = running();
         let logging = {
             let core = Arc::clone(&core);
-            core.log.slot.set(Some(Box::new(|_, _| ()))).unwrap();
+            core.log.handler.set(Some(Box::new(|_, _| ()))).unwrap();
             spawn(move || {
-                if let Some(inside) = core.log.slot.enter() {
+                if let Some(inside) = core.log.handler.enter() {
                     core.close();
                     drop(inside);
                 }

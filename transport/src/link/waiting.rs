@@ -7,7 +7,7 @@ use crate::error::{expired, Result, TransportError};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{lock, wait, Condvar, Mutex};
 use crate::sys::poll::Deadline;
-use crate::tasks::Tasks;
+use crate::wakers::Wakers;
 
 /// Those that wait for a change of the link.
 #[derive(Default)]
@@ -15,7 +15,7 @@ pub(super) struct Waiters {
     /// Threads. Held while one looks at the state before it sleeps.
     threads: Mutex<usize>,
     changed: Condvar,
-    tasks: Tasks,
+    wakers: Wakers,
     /// The transport closes, and nothing is waited for any more.
     closed: AtomicBool,
 }
@@ -26,7 +26,7 @@ impl Waiters {
         if *lock(&self.threads) > 0 {
             self.changed.notify_all();
         }
-        self.tasks.wake();
+        self.wakers.wake();
     }
 }
 
@@ -89,7 +89,7 @@ impl<'a> LinkWait<'a> {
     /// Waits in a task.
     #[cfg(feature = "async")]
     pub async fn run_async(self) -> Result<()> {
-        self.link.waiters.tasks.until(|| self.look()).await
+        self.link.waiters.wakers.until(|| self.look()).await
     }
 
     fn late(&self, timeout: Option<Duration>) -> TransportError {

@@ -319,7 +319,7 @@ fn announce(core: &Arc<Core>, new: Current) {
     } else {
         core.rtt.wake_all();
         core.streams.end_connecting();
-        core.heard.link_is_down();
+        core.last_seen.link_is_down();
         let reason = state.reason(&name);
         log!(core.log, Warn, "link \"{name}\" is down: {reason}");
     }
@@ -351,7 +351,7 @@ fn tell_all(core: &Arc<Core>) {
 
 /// Has the peer handler told who appeared and who vanished. Gives when to look again.
 fn look_at_peers(core: &Arc<Core>) -> Deadline {
-    let (look_again, tell) = core.heard.look();
+    let (look_again, tell) = core.last_seen.look();
     if tell && core.spawn("dcf-tb-peer", tell_peers).is_err() {
         tell_peers(core);
     }
@@ -359,7 +359,7 @@ fn look_at_peers(core: &Arc<Core>) -> Deadline {
 }
 
 fn tell_peers(core: &Arc<Core>) {
-    while let Some((peer, appeared)) = core.heard.next() {
+    while let Some((peer, appeared)) = core.last_seen.next() {
         if let Some(running) = core.on_peer.enter() {
             let transport = ThunderboltTransport::lend(core);
             let event = PeerEvent::new(appeared, &peer, &transport);
@@ -380,7 +380,7 @@ fn reserve_ports(core: &Core) -> Result<Vec<Socket>> {
                 socket::bind_port(&socket, 0)?;
                 Ok((socket::local_port(&socket)?, socket))
             })
-            .map_err(|error| crate::control::cannot_bind_port("any free", "lo", 0, error))
+            .map_err(|error| crate::control::bind::cannot_bind_port("any free", "lo", 0, error))
     };
     let mut reserved = Vec::new();
     if core.control.port() == 0 {

@@ -15,7 +15,7 @@ use crate::sys::read_buffer::ReadBuffer;
 use crate::sys::signals::without_write_signals;
 use crate::sys::would_block;
 use crate::sys::{reserve_alloc, socket};
-use crate::Counted;
+use crate::Progress;
 
 /// Bytes of one sendfile or splice call at most: large enough not to matter, small enough to look
 /// at the state of the stream now and then.
@@ -79,7 +79,7 @@ impl<'a> Transfer<'a> {
     }
 
     /// From the file to the stream.
-    pub fn send(mut self) -> Counted {
+    pub fn send(mut self) -> Progress {
         let outcome = self.stream.enter().and_then(|_using| {
             let kind = self.kind()?;
             without_write_signals(|| match kind {
@@ -93,7 +93,7 @@ impl<'a> Transfer<'a> {
     }
 
     /// From the stream to the file.
-    pub fn receive(mut self) -> Counted {
+    pub fn receive(mut self) -> Progress {
         let outcome = self.stream.enter_to_read().and_then(|_using| {
             let kind = self.kind()?;
             without_write_signals(|| {
@@ -125,9 +125,9 @@ impl<'a> Transfer<'a> {
         })
     }
 
-    fn counted(&self, outcome: Result<()>) -> Counted {
+    fn counted(&self, outcome: Result<()>) -> Progress {
         let count = self.waited.done;
-        Counted { count, outcome }.counted_in(&self.stream.core)
+        self.stream.core.count_progress(Progress { count, outcome })
     }
 
     fn step_size(&self, most: u64) -> usize {

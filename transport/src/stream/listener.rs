@@ -11,7 +11,7 @@ use socket2::Socket;
 
 use super::options::{choose_send_buffer, configure, is_paced, limit_silence};
 use super::DataStream;
-use crate::control::{cannot_bind_device, cannot_bind_port};
+use crate::control::bind::{cannot_bind_device, cannot_bind_port};
 use crate::core::Core;
 use crate::error::{Result, TransportError};
 use crate::log::log;

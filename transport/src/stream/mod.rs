@@ -11,8 +11,8 @@ pub(crate) mod registry;
 mod shared;
 mod silent;
 pub(crate) mod stall;
-mod tasks;
 mod waited;
+mod wakers;
 
 use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
@@ -33,15 +33,15 @@ use crate::sys::poll::Deadline;
 use crate::sys::read_buffer::ReadBuffer;
 use crate::sys::thread::wait_until;
 use crate::sys::{file, socket};
-use crate::{Counted, ThunderboltTransport};
+use crate::{Progress, ThunderboltTransport};
 pub use figures::StreamStats;
 use files::Transfer;
 use options::{change_silence, configure};
 use registry::End;
 use shared::Shared;
-#[cfg(feature = "async")]
-pub(crate) use tasks::Direction;
 use waited::Work;
+#[cfg(feature = "async")]
+pub(crate) use wakers::Direction;
 
 /// A bidirectional stream of bytes to a peer.
 ///
@@ -210,7 +210,7 @@ impl DataStream {
     /// too, and what was read is in `buf`. Errors are those of [`read_timeout`](Self::read_timeout).
     ///
     /// Several threads that read from one stream may each get a part of what the others wait for.
-    pub fn read_exact_timeout(&self, buf: &mut [u8], timeout: Option<Duration>) -> Counted {
+    pub fn read_exact_timeout(&self, buf: &mut [u8], timeout: Option<Duration>) -> Progress {
         self.fill(buf.into(), timeout)
     }
 
@@ -220,22 +220,22 @@ impl DataStream {
         &self,
         buf: &mut [MaybeUninit<u8>],
         timeout: Option<Duration>,
-    ) -> Counted {
+    ) -> Progress {
         self.fill(buf.into(), timeout)
     }
 
-    fn fill(&self, mut buf: ReadBuffer<'_>, timeout: Option<Duration>) -> Counted {
+    fn fill(&self, mut buf: ReadBuffer<'_>, timeout: Option<Duration>) -> Progress {
         let outcome = self.shared.read_exact(&mut buf, timeout);
         let count = buf.filled() as u64;
-        Counted { count, outcome }.counted_in(&self.shared.core)
+        self.shared.core.count_progress(Progress { count, outcome })
     }
 
     /// Writes all of `data`, or as much as the time allows; the count is exact either way. Errors
     /// are those of [`read_timeout`](Self::read_timeout).
-    pub fn write_timeout(&self, data: &[u8], timeout: Option<Duration>) -> Counted {
+    pub fn write_timeout(&self, data: &[u8], timeout: Option<Duration>) -> Progress {
         let mut count = 0;
         let outcome = self.shared.write(data, timeout, &mut count);
-        Counted { count, outcome }.counted_in(&self.shared.core)
+        self.shared.core.count_progress(Progress { count, outcome })
     }
 
     /// The same for several pieces, as if they were one. The slices are advanced over what was
@@ -244,10 +244,10 @@ impl DataStream {
         &self,
         pieces: &mut [IoSlice<'_>],
         timeout: Option<Duration>,
-    ) -> Counted {
+    ) -> Progress {
         let mut count = 0;
         let outcome = self.shared.write_vectored(pieces, timeout, &mut count);
-        Counted { count, outcome }.counted_in(&self.shared.core)
+        self.shared.core.count_progress(Progress { count, outcome })
     }
 
     /// Sends `count` bytes of `file` from `offset`, in the kernel where that is possible
@@ -263,7 +263,7 @@ impl DataStream {
         offset: u64,
         count: u64,
         timeout: Option<Duration>,
-    ) -> Counted {
+    ) -> Progress {
         Transfer::new(&self.shared, file, offset, count, timeout, Work::SendFile).send()
     }
 
@@ -278,7 +278,7 @@ impl DataStream {
         offset: u64,
         count: u64,
         timeout: Option<Duration>,
-    ) -> Counted {
+    ) -> Progress {
         Transfer::new(
             &self.shared,
             file,

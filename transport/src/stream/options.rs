@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, TcpKeepalive, Type};
 
-use crate::control::enlarge_buffer;
+use crate::control::bind::enlarge_buffer;
 use crate::core::Core;
 use crate::error::{Result, TransportError};
 use crate::sys::socket::{self, BufferOption};

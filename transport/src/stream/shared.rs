@@ -14,8 +14,8 @@ use super::leftover::Leftover;
 use super::listener;
 use super::registry::End;
 use super::silent::MayBeSilent;
-use super::tasks::StreamTasks;
 use super::waited::{Waited, Work};
+use super::wakers::StreamWakers;
 use crate::address::{self, OwnPort};
 use crate::core::Core;
 use crate::error::{Result, TransportError};
@@ -60,7 +60,7 @@ pub(crate) struct Shared {
     breakage: Breakage,
     pub(super) figures: Figures,
     pub(super) leftover: Leftover,
-    pub(super) tasks: StreamTasks,
+    pub(super) wakers: StreamWakers,
 }
 
 /// A call on a stream, under way until it is dropped.
@@ -97,7 +97,7 @@ impl Shared {
             breakage: Breakage::default(),
             figures: Figures::default(),
             leftover: Leftover::default(),
-            tasks: StreamTasks::default(),
+            wakers: StreamWakers::default(),
         }
     }
 
@@ -165,7 +165,7 @@ impl Shared {
                 let _ = self.socket.shutdown(Shutdown::Both);
             }
         }
-        self.tasks.wake();
+        self.wakers.wake();
         // Who sleeps may wait for a file and not for the socket.
         let awake = || self.sleepers.load(Ordering::SeqCst) == 0;
         if !awake() {

@@ -11,8 +11,8 @@ use std::mem;
 use std::time::{Duration, Instant};
 
 use super::shared::Shared;
-use crate::config::LONGEST_SILENCE;
 use crate::core::Core;
+use crate::settings::MAX_USER_TIMEOUT;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sys::poll::Deadline;
 use crate::sys::tcp_info::{pending, Pending};
@@ -133,7 +133,7 @@ fn judge(
     let since = known.or_else(|| now.checked_sub(pause)).unwrap_or(now);
     let patience = dead_after.max(PATIENCE);
     let alive = pending.last_answer < patience;
-    let timeout = (now - since + patience).min(LONGEST_SILENCE);
+    let timeout = (now - since + patience).min(MAX_USER_TIMEOUT);
     (Some(since), alive.then_some(timeout))
 }
 
@@ -167,8 +167,8 @@ mod tests {
     fn the_kernel_is_asked_for_no_more_time_than_it_counts() {
         let start = Instant::now() + Duration::from_secs(1000);
         let later = start + Duration::from_secs(100);
-        let (_, timeout) = judge(&stalled(1), Some(start), LONGEST_SILENCE, PAUSE, later);
-        assert_eq!(timeout, Some(LONGEST_SILENCE));
+        let (_, timeout) = judge(&stalled(1), Some(start), MAX_USER_TIMEOUT, PAUSE, later);
+        assert_eq!(timeout, Some(MAX_USER_TIMEOUT));
     }
 
     #[test]

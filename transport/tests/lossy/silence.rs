@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use testkit::{wait_until, LossyCable, Temporary, GENEROUS};
-use thunderbolt_transport::{Counted, DataStream, Result, TransportError};
+use thunderbolt_transport::{DataStream, Progress, Result, TransportError};
 
 use crate::{bytes, in_words, is_broken, Link, PATIENCE};
 
@@ -66,14 +66,14 @@ fn reading(stream: &DataStream) -> Ending {
 }
 
 fn writing(stream: &DataStream) -> Ending {
-    let Counted { count, outcome } = stream.write_timeout(&vec![0; MUCH], PATIENCE);
+    let Progress { count, outcome } = stream.write_timeout(&vec![0; MUCH], PATIENCE);
     assert!(count < MUCH as u64);
     ("writing", outcome, Instant::now())
 }
 
 fn sending(stream: &DataStream) -> Ending {
     let file = Temporary::new(&vec![0; MUCH]);
-    let Counted { count, outcome } = stream.send_file(file.1.as_fd(), 0, MUCH as u64, PATIENCE);
+    let Progress { count, outcome } = stream.send_file(file.1.as_fd(), 0, MUCH as u64, PATIENCE);
     assert!(count < MUCH as u64);
     ("sending a file", outcome, Instant::now())
 }

@@ -48,7 +48,7 @@ struct Peer {
 
 /// What came of hearing from a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Noted {
+pub(crate) enum Seen {
     /// It was there before, or nobody asks.
     Known,
     /// It appeared: somebody has to look.
@@ -76,18 +76,18 @@ impl Present {
 
     /// Something came from a tracked peer. `None`: it is not tracked.
     #[inline]
-    pub fn note(&mut self, from: &Ipv6Addr, at: Instant) -> Option<Noted> {
+    pub fn note(&mut self, from: &Ipv6Addr, at: Instant) -> Option<Seen> {
         let peer = self.peers.get_mut(from)?;
         // Threads note what they received in any order.
         peer.last = peer.last.max(at);
         if peer.here {
-            return Some(Noted::Known);
+            return Some(Seen::Known);
         }
         // It vanished, and the handler was not told yet.
         peer.here = true;
         let last = peer.last;
         self.look_by(last);
-        Some(Noted::Appeared)
+        Some(Seen::Appeared)
     }
 
     /// Tracks a peer that is not tracked, unless it has no `name` now. `asked_for`: no stranger's appearances
@@ -98,7 +98,7 @@ impl Present {
         at: Instant,
         asked_for: bool,
         name: impl FnOnce() -> Option<String>,
-    ) -> Noted {
+    ) -> Seen {
         let full_at = self.full_at.unwrap_or(at).max(at);
         let (limit, empty) = match asked_for {
             true => (2 * LIMIT, false),
@@ -108,10 +108,10 @@ impl Present {
             }
         };
         if empty || !self.has_room(limit) {
-            return Noted::Refused;
+            return Seen::Refused;
         }
         let Some(name) = name() else {
-            return Noted::Known;
+            return Seen::Known;
         };
         if !asked_for {
             self.full_at = Some(full_at + EVERY);
@@ -126,7 +126,7 @@ impl Present {
         self.peers.insert(*from, peer);
         self.changed.push_back(*from);
         self.look_by(at);
-        Noted::Appeared
+        Seen::Appeared
     }
 
     /// Whether one more has a place, and one in `changed`, which then never has to grow.
@@ -263,8 +263,8 @@ mod tests {
         Ipv6Addr::from((0xfe80 << 112) | n as u128)
     }
 
-    /// As `Heard` does it.
-    fn hear(present: &mut Present, n: usize, at: Instant) -> Noted {
+    /// As `LastSeen` does it.
+    fn hear(present: &mut Present, n: usize, at: Instant) -> Seen {
         let known = present.note(&peer(n), at);
         known.unwrap_or_else(|| present.admit(&peer(n), at, false, || Some(n.to_string())))
     }
@@ -286,7 +286,7 @@ mod tests {
             (Deadline::Never, false),
             "no timer"
         );
-        assert_eq!(hear(&mut present, 1, start), Noted::Appeared);
+        assert_eq!(hear(&mut present, 1, start), Seen::Appeared);
         assert_eq!(
             present.look(start, |_, _| ()),
             (Deadline::At(start + TIMEOUT), true)
@@ -297,7 +297,7 @@ mod tests {
         );
         assert_eq!(told(&mut present), one(1, true));
         let later = start + TIMEOUT / 2;
-        assert_eq!(hear(&mut present, 1, later), Noted::Known);
+        assert_eq!(hear(&mut present, 1, later), Seen::Known);
         assert_eq!(present.last(&peer(1)), Some(later));
         let end = later + TIMEOUT;
         assert_eq!(
@@ -307,7 +307,7 @@ mod tests {
         assert_eq!(present.look(end, |_, _| ()), (Deadline::Never, true));
         assert_eq!(told(&mut present), one(1, false));
         assert_eq!((present.len(), present.last(&peer(1))), (0, None));
-        assert_eq!(hear(&mut present, 1, end), Noted::Appeared);
+        assert_eq!(hear(&mut present, 1, end), Seen::Appeared);
         assert_eq!(told(&mut present), one(1, true));
     }
 
@@ -335,7 +335,7 @@ mod tests {
         hear(&mut present, 1, start);
         assert_eq!(told(&mut present), one(1, true));
         present.all_vanish(|_, _| ());
-        assert_eq!(hear(&mut present, 1, start), Noted::Appeared);
+        assert_eq!(hear(&mut present, 1, start), Seen::Appeared);
         assert_eq!(
             present.look(start, |_, _| ()).0,
             Deadline::At(start + TIMEOUT)
@@ -384,7 +384,7 @@ mod tests {
         let mut present = Present::new(TIMEOUT);
         let start = Instant::now();
         let known =
-            |present: &mut Present, now| (0..100).all(|n| hear(present, n, now) != Noted::Refused);
+            |present: &mut Present, now| (0..100).all(|n| hear(present, n, now) != Seen::Refused);
         assert!(known(&mut present, start));
         assert_eq!(told(&mut present).len(), 100);
         let (mut made_up, mut appeared) = (1000, 0);
@@ -414,11 +414,11 @@ mod tests {
         for made_up in 0..LIMIT {
             hear(&mut present, made_up, start);
         }
-        assert_eq!(hear(&mut present, LIMIT, start), Noted::Refused);
+        assert_eq!(hear(&mut present, LIMIT, start), Seen::Refused);
         for n in 0..3 * LIMIT {
             let room = present.len() < 2 * LIMIT;
             let noted = ask(&mut present, 100_000 + n);
-            assert_eq!(noted == Noted::Appeared, room, "{n}");
+            assert_eq!(noted == Seen::Appeared, room, "{n}");
         }
         assert_eq!(present.len(), 2 * LIMIT);
     }
@@ -432,9 +432,9 @@ mod tests {
         }
         assert_eq!(present.len(), LIMIT);
         let now = start + EVERY * 3 * LIMIT as u32;
-        assert_eq!(hear(&mut present, 3 * LIMIT, now), Noted::Refused);
+        assert_eq!(hear(&mut present, 3 * LIMIT, now), Seen::Refused);
         present.forget(&peer(0));
-        assert_eq!(hear(&mut present, 3 * LIMIT, now), Noted::Appeared);
+        assert_eq!(hear(&mut present, 3 * LIMIT, now), Seen::Appeared);
         assert_eq!(present.clear().count(), LIMIT);
         assert_eq!((present.len(), told(&mut present)), (0, vec![]));
     }

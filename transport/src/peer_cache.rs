@@ -1,101 +1,102 @@
-//! Peer strings that a thread has used lately, so that they are read once and not for each message.
+//! The peer strings that a thread used recently, so that not every message parses its string.
 
 use std::cell::RefCell;
 use std::net::SocketAddrV6;
 
+use crate::clock_cache::ClockCache;
 use crate::control::lanes::Usage;
-use crate::kept::Kept;
 use crate::sys::reserve_alloc;
 
-/// Strings that a thread remembers; more than a mesh has peers. A program that answers whoever writes
-/// to it has strangers choose them.
+/// The strings that a thread keeps; more than a mesh has peers. Strangers choose the strings of a program that
+/// answers whoever writes to it.
 const LIMIT: usize = 4096;
 
-/// What a peer string meant, and how much was sent there.
+/// What a peer string meant, and how much was sent to that peer.
 #[derive(Debug)]
-pub(crate) struct Known {
-    /// The state of the link that it was read in; see [`Link::epoch`](crate::link::Link::epoch).
+pub(crate) struct CachedPeer {
+    /// The state of the link in which it was parsed; see [`Link::epoch`](crate::link::Link::epoch).
     epoch: u64,
     default_port: u16,
     pub address: SocketAddrV6,
     pub usage: Usage,
 }
 
-struct Recent {
-    strings: Kept<String, Known>,
-    /// Place of the entry that was asked for last: the next is likely the same.
+struct PeerCache {
+    strings: ClockCache<String, CachedPeer>,
+    /// The place of the entry that was looked up last: the next lookup is likely for the same peer.
     last: usize,
 }
 
-impl Default for Recent {
+impl Default for PeerCache {
     fn default() -> Self {
         Self {
-            strings: Kept::new(LIMIT),
+            strings: ClockCache::new(LIMIT),
             last: 0,
         }
     }
 }
 
 thread_local! {
-    /// Made when the thread first sends something.
-    static RECENT: RefCell<Recent> = RefCell::default();
+    /// Allocated when the thread first sends something.
+    static CACHE: RefCell<PeerCache> = RefCell::default();
 }
 
-impl Recent {
-    fn find(&mut self, text: &str) -> Option<&mut Known> {
+impl PeerCache {
+    fn find(&mut self, text: &str) -> Option<&mut CachedPeer> {
         let is_last = |(last, _): (&String, _)| last == text;
         if self.strings.at(self.last).is_some_and(is_last) {
             self.strings.touch(self.last);
         } else {
             self.last = self.strings.find(text)?;
         }
-        self.strings.at(self.last).map(|(_, known)| known)
+        self.strings.at(self.last).map(|(_, peer)| peer)
     }
 
-    fn insert(&mut self, text: &str, known: Known) {
-        // Without memory it is read again the next time.
-        if let Some(place) = self.strings.insert(text.to_owned(), known) {
+    fn insert(&mut self, text: &str, peer: CachedPeer) {
+        // Without memory the string is parsed again next time.
+        if let Some(place) = self.strings.insert(text.to_owned(), peer) {
             self.last = place;
         }
     }
 }
 
-/// Looks at what this thread knows of `text`, if it has read it in this epoch.
-pub(crate) fn with<T>(
+/// Reads this thread's entry for `text`, if it was parsed in this epoch and with this default port.
+pub(crate) fn lookup<T>(
     text: &str,
     epoch: u64,
     default_port: u16,
-    look: impl FnOnce(&mut Known) -> T,
+    read: impl FnOnce(&mut CachedPeer) -> T,
 ) -> Option<T> {
     if !reserve_alloc::tls_available() {
         return None;
     }
-    // While the thread ends there is nothing to remember.
-    RECENT
-        .try_with(|recent| {
-            let mut recent = recent.try_borrow_mut().ok()?;
-            let known = recent.find(text)?;
-            let same = known.epoch == epoch && known.default_port == default_port;
-            same.then(|| look(known))
+    // It fails while the thread exits.
+    CACHE
+        .try_with(|cache| {
+            let mut cache = cache.try_borrow_mut().ok()?;
+            let peer = cache.find(text)?;
+            let same = peer.epoch == epoch && peer.default_port == default_port;
+            same.then(|| read(peer))
         })
         .ok()?
 }
 
-pub(crate) fn put(text: &str, epoch: u64, default_port: u16, address: SocketAddrV6) {
+/// Keeps the address that `text` means, in this epoch and with this default port.
+pub(crate) fn insert(text: &str, epoch: u64, default_port: u16, address: SocketAddrV6) {
     if reserve_alloc::is_short() || !reserve_alloc::tls_available() {
         return;
     }
-    let _ = RECENT.try_with(|recent| {
-        let Ok(mut recent) = recent.try_borrow_mut() else {
+    let _ = CACHE.try_with(|cache| {
+        let Ok(mut cache) = cache.try_borrow_mut() else {
             return;
         };
-        let known = Known {
+        let peer = CachedPeer {
             epoch,
             default_port,
             address,
             usage: Usage::default(),
         };
-        recent.insert(text, known);
+        cache.insert(text, peer);
     });
 }
 
@@ -109,14 +110,14 @@ mod tests {
     }
 
     fn get(text: &str, epoch: u64, default_port: u16) -> Option<SocketAddrV6> {
-        with(text, epoch, default_port, |known| known.address)
+        lookup(text, epoch, default_port, |known| known.address)
     }
 
     #[test]
     fn a_string_is_known_in_its_epoch_with_its_port_and_by_its_content() {
         let mut text = String::from("::1%lo");
         assert_eq!(get(&text, 1, 5000), None);
-        put(&text, 1, 5000, address(5000));
+        insert(&text, 1, 5000, address(5000));
         assert_eq!(get(&text, 1, 5000), Some(address(5000)));
         assert_eq!(get(&text.clone(), 1, 5000), Some(address(5000)));
         assert_eq!(get(&text, 2, 5000), None);
@@ -129,9 +130,9 @@ mod tests {
     #[test]
     fn memory_is_bounded() {
         for n in 0..2 * LIMIT {
-            put(&n.to_string(), 1, 5000, address(5000));
+            insert(&n.to_string(), 1, 5000, address(5000));
         }
-        RECENT.with_borrow(|recent| assert!(recent.strings.len() <= LIMIT));
+        CACHE.with_borrow(|cache| assert!(cache.strings.len() <= LIMIT));
         let newest = (2 * LIMIT - 1).to_string();
         assert_eq!(get(&newest, 1, 5000), Some(address(5000)));
     }
@@ -139,10 +140,10 @@ mod tests {
     #[test]
     fn peers_that_are_used_again_outlast_any_number_that_are_used_once() {
         let friend = "fe80::1%lo";
-        put(friend, 1, 5000, address(5000));
+        insert(friend, 1, 5000, address(5000));
         assert!(get(friend, 1, 5000).is_some());
         for n in 0..3 * LIMIT {
-            put(&format!("stranger {n}"), 1, 5000, address(5000));
+            insert(&format!("stranger {n}"), 1, 5000, address(5000));
         }
         assert_eq!(get(friend, 1, 5000), Some(address(5000)));
     }

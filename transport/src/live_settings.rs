@@ -5,9 +5,9 @@ use std::time::Duration;
 
 /// A time that changes. More than 584 years are 584 years. Who sees a new one sees what was changed before it.
 #[derive(Debug)]
-pub(crate) struct Time(AtomicU64);
+pub(crate) struct LiveDuration(AtomicU64);
 
-impl Time {
+impl LiveDuration {
     pub fn new(time: Duration) -> Self {
         Self(AtomicU64::new(nanoseconds(time)))
     }
@@ -35,18 +35,18 @@ fn nanoseconds(time: Duration) -> u64 {
 }
 
 /// Those that have no other place.
-pub(crate) struct Live {
+pub(crate) struct LiveSettings {
     pub allow_any_source: AtomicBool,
-    pub connect_timeout: Time,
+    pub connect_timeout: LiveDuration,
     /// Of streams that are opened or accepted next; 0: the system's.
-    pub stream_dead_after: Time,
+    pub stream_dead_after: LiveDuration,
     /// The shortest one that any stream may have, but 0; 0: none has one.
-    pub shortest_dead_after: Time,
+    pub shortest_dead_after: LiveDuration,
     /// It was changed: connections do not have from their listener what they are to have.
     pub dead_after_changed: AtomicBool,
 }
 
-impl Live {
+impl LiveSettings {
     pub fn new(
         allow_any_source: bool,
         connect_timeout: Duration,
@@ -54,9 +54,9 @@ impl Live {
     ) -> Self {
         Self {
             allow_any_source: AtomicBool::new(allow_any_source),
-            connect_timeout: Time::new(connect_timeout),
-            stream_dead_after: Time::new(stream_dead_after),
-            shortest_dead_after: Time::new(stream_dead_after),
+            connect_timeout: LiveDuration::new(connect_timeout),
+            stream_dead_after: LiveDuration::new(stream_dead_after),
+            shortest_dead_after: LiveDuration::new(stream_dead_after),
             dead_after_changed: AtomicBool::new(false),
         }
     }

@@ -5,12 +5,12 @@
 pub(crate) use with_async::Direction;
 
 #[derive(Default)]
-pub(super) struct StreamTasks {
+pub(super) struct StreamWakers {
     #[cfg(feature = "async")]
     waiting: crate::sync::Mutex<with_async::Waiting>,
 }
 
-impl StreamTasks {
+impl StreamWakers {
     /// Wakes them, after the stream has ended.
     pub fn wake(&self) {
         #[cfg(feature = "async")]
@@ -55,13 +55,13 @@ mod with_async {
     impl DataStream {
         /// Takes it for an event loop; false when that was done before.
         pub(crate) fn claim(&self) -> bool {
-            let mut waiting = lock(&self.shared.tasks.waiting);
+            let mut waiting = lock(&self.shared.wakers.waiting);
             !std::mem::replace(&mut waiting.claimed, true)
         }
 
         /// Takes it out of the event loop.
         pub(crate) fn release(&self) {
-            let old = std::mem::take(&mut *lock(&self.shared.tasks.waiting));
+            let old = std::mem::take(&mut *lock(&self.shared.wakers.waiting));
             // Dropped without the lock: what a waker does is not ours.
             drop(old);
         }
@@ -69,7 +69,7 @@ mod with_async {
         /// The task is woken when the stream ends. It looks whether it [`has_news`](Self::has_news)
         /// afterwards: who ends it looks the other way round.
         pub(crate) fn watch(&self, direction: Direction, task: &Waker) {
-            let mut waiting = lock(&self.shared.tasks.waiting);
+            let mut waiting = lock(&self.shared.wakers.waiting);
             let place = &mut waiting.wakers[direction as usize];
             if place.as_ref().is_some_and(|old| old.will_wake(task)) {
                 return;

@@ -1,14 +1,14 @@
-//! Tasks that wait for something to change in the state of a transport, in the place of a condition variable.
+//! Wakers that wait for something to change in the state of a transport, in the place of a condition variable.
 //! Without the feature `async` there are none, and this is nothing.
 
-/// Tasks that wait for the same thing.
+/// Wakers that wait for the same thing.
 #[derive(Default)]
-pub(crate) struct Tasks {
+pub(crate) struct Wakers {
     #[cfg(feature = "async")]
     changed: tokio::sync::Notify,
 }
 
-impl Tasks {
+impl Wakers {
     /// Wakes all of them. Called after the change, and without a lock: what a waker does is not ours.
     #[inline]
     pub fn wake(&self) {

@@ -30,10 +30,10 @@ impl UserData {
 }
 
 /// A thread that calls the handler for one event after another, as the receiver does.
-fn caller(slot: &Arc<Slot<Handler>>, events: usize) -> JoinHandle<()> {
-    let slot = Arc::clone(slot);
+fn caller(cell: &Arc<HandlerCell<Handler>>, events: usize) -> JoinHandle<()> {
+    let cell = Arc::clone(cell);
     spawn(move || {
-        let Some(running) = slot.enter() else { return };
+        let Some(running) = cell.enter() else { return };
         for event in 0..events {
             // Not before the first: who is on record is waited for.
             if event > 0 && running.is_retired() {
@@ -48,13 +48,13 @@ fn caller(slot: &Arc<Slot<Handler>>, events: usize) -> JoinHandle<()> {
 fn when_set_returns_the_old_handler_runs_nowhere_and_never_will_again() {
     check(Some(3), || {
         let (old, new) = (UserData::new(), UserData::new());
-        let slot = Arc::new(Slot::new(Some(old.handler())));
-        let callers = [caller(&slot, 2), caller(&slot, 1)];
-        slot.set(Some(new.handler())).unwrap();
+        let cell = Arc::new(HandlerCell::new(Some(old.handler())));
+        let callers = [caller(&cell, 2), caller(&cell, 1)];
+        cell.set(Some(new.handler())).unwrap();
         old.free();
-        slot.close();
+        cell.close();
         new.free();
-        assert!(slot.set(None).is_err() && slot.enter().is_none());
+        assert!(cell.set(None).is_err() && cell.enter().is_none());
         for caller in callers {
             caller.join().unwrap();
         }
@@ -67,13 +67,14 @@ fn of_two_that_replace_at_once_both_wait_for_the_handler_before_them() {
     check(Some(2), || {
         let inside = Arc::new(Presence::default());
         let noted = Arc::clone(&inside);
-        let slot: Arc<Slot<Handler>> = Arc::new(Slot::new(Some(Box::new(move || {
-            noted.during(|| ());
-        }))));
-        let caller = caller(&slot, 1);
-        let other = Arc::clone(&slot);
+        let cell: Arc<HandlerCell<Handler>> =
+            Arc::new(HandlerCell::new(Some(Box::new(move || {
+                noted.during(|| ());
+            }))));
+        let caller = caller(&cell, 1);
+        let other = Arc::clone(&cell);
         let other = spawn(move || other.set(Some(Box::new(|| ()))).unwrap());
-        slot.set(None).unwrap();
+        cell.set(None).unwrap();
         assert!(!inside.is_anybody());
         caller.join().unwrap();
         other.join().unwrap();
@@ -84,16 +85,16 @@ fn of_two_that_replace_at_once_both_wait_for_the_handler_before_them() {
 fn a_handler_that_removes_itself_does_not_wait_for_itself_but_others_do() {
     check(Some(3), || {
         let data = UserData::new();
-        let slot = Arc::new(Slot::new(None));
-        let (inside, used) = (Arc::downgrade(&slot), data.handler());
+        let cell = Arc::new(HandlerCell::new(None));
+        let (inside, used) = (Arc::downgrade(&cell), data.handler());
         let handler: Handler = Box::new(move || {
-            // It fails when the slot was closed before.
+            // It fails when the cell was closed before.
             let _ = inside.upgrade().unwrap().set(None);
             used();
         });
-        slot.set(Some(handler)).unwrap();
-        let caller = caller(&slot, 2);
-        slot.close();
+        cell.set(Some(handler)).unwrap();
+        let caller = caller(&cell, 2);
+        cell.close();
         data.free();
         caller.join().unwrap();
     });
@@ -102,19 +103,19 @@ fn a_handler_that_removes_itself_does_not_wait_for_itself_but_others_do() {
 /// Handlers that remove one another in a circle, all of them at once.
 fn a_circle_ends<const N: usize>(preemptions: usize) {
     check(Some(preemptions), || {
-        let slots: Arc<[Arc<Slot<Handler>>; N]> =
-            Arc::new(std::array::from_fn(|_| Arc::new(Slot::new(None))));
+        let cells: Arc<[Arc<HandlerCell<Handler>>; N]> =
+            Arc::new(std::array::from_fn(|_| Arc::new(HandlerCell::new(None))));
         for own in 0..N {
-            let next = Arc::downgrade(&slots[(own + 1) % N]);
+            let next = Arc::downgrade(&cells[(own + 1) % N]);
             let handler: Handler = Box::new(move || next.upgrade().unwrap().set(None).unwrap());
-            slots[own].set(Some(handler)).unwrap();
+            cells[own].set(Some(handler)).unwrap();
         }
-        let callers: Vec<_> = slots.iter().map(|slot| caller(slot, 1)).collect();
+        let callers: Vec<_> = cells.iter().map(|cell| caller(cell, 1)).collect();
         for caller in callers {
             caller.join().unwrap();
         }
-        assert!(slots.iter().any(|slot| !slot.is_set()));
-        assert!(lock(&WAITING).is_empty());
+        assert!(cells.iter().any(|cell| !cell.is_set()));
+        assert!(!calls::is_anybody_waiting());
     });
 }
 

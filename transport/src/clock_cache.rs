@@ -13,7 +13,7 @@ use std::hash::Hash;
 use foldhash::fast::RandomState;
 
 #[derive(Debug)]
-pub(crate) struct Kept<K, V> {
+pub(crate) struct ClockCache<K, V> {
     limit: usize,
     entries: Vec<Entry<K, V>>,
     places: HashMap<K, usize, RandomState>,
@@ -39,7 +39,7 @@ enum Standing {
     Regular { lately: bool },
 }
 
-impl<K: Clone + Eq + Hash, V> Kept<K, V> {
+impl<K: Clone + Eq + Hash, V> ClockCache<K, V> {
     /// For up to `limit` entries, at least 4. It takes no memory before there are some.
     pub fn new(limit: usize) -> Self {
         Self {
@@ -198,8 +198,8 @@ mod tests {
     const LIMIT: usize = 64;
 
     /// A map of which half are regulars.
-    fn half_regular() -> Kept<usize, usize> {
-        let mut kept = Kept::new(LIMIT);
+    fn half_regular() -> ClockCache<usize, usize> {
+        let mut kept = ClockCache::new(LIMIT);
         for regular in 0..LIMIT / 2 {
             kept.insert(regular, regular);
             assert!(kept.find(&regular).is_some());
@@ -207,7 +207,7 @@ mod tests {
         kept
     }
 
-    fn regulars_left(kept: &Kept<usize, usize>) -> usize {
+    fn regulars_left(kept: &ClockCache<usize, usize>) -> usize {
         let keys = (0..LIMIT / 2).filter(|key| kept.places.contains_key(key));
         keys.count()
     }
@@ -273,7 +273,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_is_a_map_that_may_have_forgotten(acts in vec(act(), 0..400)) {
-            let (mut kept, mut all) = (Kept::new(16), HashMap::new());
+            let (mut kept, mut all) = (ClockCache::new(16), HashMap::new());
             for (number, act) in acts.into_iter().enumerate() {
                 match act {
                     Act::Insert(key) => {

@@ -2,11 +2,10 @@
 
 use crate::error::Result;
 use crate::handlers::{
-    combined, LinkEvent, LinkHandler, LogHandler, MessageHandler, PeerEvent, PeerHandler, Sender,
-    StreamHandler,
+    LinkEvent, LinkHandler, MessageHandler, PeerEvent, PeerHandler, Sender, StreamHandler,
 };
-use crate::log::LogLevel;
-use crate::message::{MessageData, MessageType};
+use crate::log::{LogHandler, LogLevel};
+use crate::message::{combined, MessageData, MessageType};
 use crate::stream::DataStream;
 use crate::transport::ThunderboltTransport;
 
@@ -140,7 +139,7 @@ impl ThunderboltTransport {
 
     /// Replaces the logger.
     pub fn set_logger(&self, handler: Option<LogHandler>) -> Result<()> {
-        self.core().log.slot.set(handler)
+        self.core().log.handler.set(handler)
     }
 
     /// Replaces the handler of link changes.
@@ -152,7 +151,8 @@ impl ThunderboltTransport {
     /// changes from now on; after `None` every peer appears anew when it is heard from.
     pub fn set_peer_handler(&self, handler: Option<PeerHandler>) -> Result<()> {
         let set = self.core().on_peer.set(handler);
-        self.core().heard.follow(&self.core().on_peer);
+        let core = self.core();
+        core.last_seen.follow(|| core.on_peer.is_set());
         set
     }
 }

@@ -7,18 +7,17 @@ use std::net::Ipv6Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::handlers::{PeerHandler, Slot};
-use crate::kept::Kept;
+use crate::clock_cache::ClockCache;
 use crate::sync::{lock, Mutex};
 use crate::sys::poll::Deadline;
-pub(crate) use present::Noted;
 use present::Present;
+pub(crate) use present::Seen;
 
 /// Peers of each kind that are remembered at most; more than a mesh has.
 const LIMIT: usize = 4096;
 
 /// By address and not by port: pings and streams come from ports of their own.
-pub(crate) struct Heard {
+pub(crate) struct LastSeen {
     /// The application asked to remember peers.
     remember: bool,
     /// It did, or there is a peer handler. Else it costs nothing.
@@ -30,8 +29,8 @@ pub(crate) struct Heard {
 /// a peer forgotten that the application asked for.
 struct Peers {
     /// Those that the application asked for. `None`: not heard from since.
-    asked_for: Kept<Ipv6Addr, Option<Instant>>,
-    others: Kept<Ipv6Addr, Instant>,
+    asked_for: ClockCache<Ipv6Addr, Option<Instant>>,
+    others: ClockCache<Ipv6Addr, Instant>,
     /// There is a peer handler.
     tracking: bool,
     /// While a peer is in here, it knows best.
@@ -63,28 +62,28 @@ impl Peers {
     }
 }
 
-impl Heard {
+impl LastSeen {
     /// A peer of which nothing is heard for `timeout` has vanished; zero: only the link makes it.
-    pub fn new(remember: bool, timeout: Duration, handler: &Slot<PeerHandler>) -> Self {
+    pub fn new(remember: bool, timeout: Duration, has_handler: impl FnOnce() -> bool) -> Self {
         let heard = Self {
             remember,
             on: AtomicBool::new(remember),
             peers: Mutex::new(Peers {
-                asked_for: Kept::new(LIMIT),
-                others: Kept::new(LIMIT),
+                asked_for: ClockCache::new(LIMIT),
+                others: ClockCache::new(LIMIT),
                 tracking: false,
                 present: Present::new(timeout),
             }),
         };
-        heard.follow(handler);
+        heard.follow(has_handler);
         heard
     }
 
     /// The handler was set or removed: without one nobody is tracked.
-    pub fn follow(&self, handler: &Slot<PeerHandler>) {
+    pub fn follow(&self, has_handler: impl FnOnce() -> bool) {
         let mut peers = lock(&self.peers);
         // Under the lock: of several who change the handler the last one here sees the last one.
-        peers.tracking = handler.is_set();
+        peers.tracking = has_handler();
         if !peers.tracking {
             for (address, last) in peers.present.clear() {
                 peers.remember(&address, last);
@@ -102,10 +101,10 @@ impl Heard {
         from: &Ipv6Addr,
         at: impl FnOnce() -> Instant,
         name: impl FnOnce() -> Option<String>,
-    ) -> Noted {
+    ) -> Seen {
         match self.on.load(Ordering::Relaxed) {
             true => self.remember(from, at(), name),
-            false => Noted::Known,
+            false => Seen::Known,
         }
     }
 
@@ -114,7 +113,7 @@ impl Heard {
         from: &Ipv6Addr,
         at: Instant,
         name: impl FnOnce() -> Option<String>,
-    ) -> Noted {
+    ) -> Seen {
         let mut peers = lock(&self.peers);
         if peers.tracking {
             if let Some(noted) = peers.present.note(from, at) {
@@ -122,13 +121,13 @@ impl Heard {
             }
             let asked_for = peers.asked_for.get(from).is_some();
             let noted = peers.present.admit(from, at, asked_for, name);
-            if noted != Noted::Appeared {
+            if noted != Seen::Appeared {
                 peers.remember(from, at);
             }
             return noted;
         }
         peers.remember(from, at);
-        Noted::Known
+        Seen::Known
     }
 
     /// The application asks for this peer: from now on strangers do not make it forgotten.
@@ -185,12 +184,12 @@ impl Heard {
 mod tests {
     use super::*;
 
-    fn remembering(on: bool) -> Heard {
-        Heard::new(on, Duration::ZERO, &Slot::new(None))
+    fn remembering(on: bool) -> LastSeen {
+        LastSeen::new(on, Duration::ZERO, || false)
     }
 
-    fn note(heard: &Heard, from: &Ipv6Addr, at: impl FnOnce() -> Instant) {
-        assert_eq!(heard.note(from, at, || unreachable!()), Noted::Known);
+    fn note(heard: &LastSeen, from: &Ipv6Addr, at: impl FnOnce() -> Instant) {
+        assert_eq!(heard.note(from, at, || unreachable!()), Seen::Known);
     }
 
     fn peer(n: usize) -> Ipv6Addr {
@@ -276,47 +275,43 @@ mod tests {
 
     #[test]
     fn with_a_handler_peers_are_there_and_remembered_when_they_vanished() {
-        let slot: Slot<PeerHandler> = Slot::new(Some(Box::new(|_| ())));
-        let heard = Heard::new(false, Duration::ZERO, &slot);
+        let heard = LastSeen::new(false, Duration::ZERO, || true);
         let at = Instant::now();
         let name = || Some("one".to_owned());
         let hear = |name: &dyn Fn() -> Option<String>| heard.note(&peer(1), || at, name);
-        assert_eq!(hear(&|| None), Noted::Known, "the link is down");
+        assert_eq!(hear(&|| None), Seen::Known, "the link is down");
         assert_eq!(heard.last(&peer(1)), Some(at));
-        assert_eq!(hear(&name), Noted::Appeared);
-        assert_eq!(hear(&|| unreachable!()), Noted::Known);
+        assert_eq!(hear(&name), Seen::Appeared);
+        assert_eq!(hear(&|| unreachable!()), Seen::Known);
         assert_eq!(heard.look(), (Deadline::Never, true));
         assert_eq!(heard.next(), Some(("one".to_owned(), true)));
         heard.link_is_down();
         assert_eq!(heard.next(), Some(("one".to_owned(), false)));
         assert_eq!(heard.last(&peer(1)), Some(at));
-        assert_eq!(hear(&name), Noted::Appeared);
+        assert_eq!(hear(&name), Seen::Appeared);
         heard.forget(&peer(1));
         assert_eq!((heard.last(&peer(1)), heard.next()), (None, None));
         // Without the handler nobody is tracked, and with the next one they appear again.
         for _ in 0..2 {
-            assert_eq!(hear(&name), Noted::Appeared);
-            slot.set(None).unwrap();
-            heard.follow(&slot);
+            assert_eq!(hear(&name), Seen::Appeared);
+            heard.follow(|| false);
             assert_eq!(
                 (hear(&|| unreachable!()), heard.next()),
-                (Noted::Known, None)
+                (Seen::Known, None)
             );
-            slot.set(Some(Box::new(|_| ()))).unwrap();
-            heard.follow(&slot);
+            heard.follow(|| true);
         }
     }
 
     #[test]
     fn a_peer_that_the_application_asked_for_appears_in_a_flood() {
-        let slot: Slot<PeerHandler> = Slot::new(Some(Box::new(|_| ())));
-        let heard = Heard::new(false, Duration::ZERO, &slot);
+        let heard = LastSeen::new(false, Duration::ZERO, || true);
         let at = Instant::now();
         let hear = |n| heard.note(&peer(n), || at, || Some(n.to_string()));
-        let appeared = (0..2000).filter(|n| hear(*n) == Noted::Appeared).count();
+        let appeared = (0..2000).filter(|n| hear(*n) == Seen::Appeared).count();
         assert!(appeared < 300, "{appeared}");
-        assert_eq!(hear(3000), Noted::Refused);
+        assert_eq!(hear(3000), Seen::Refused);
         assert_eq!(heard.last(&peer(3000)), Some(at));
-        assert_eq!(hear(3000), Noted::Appeared);
+        assert_eq!(hear(3000), Seen::Appeared);
     }
 }
