@@ -2,8 +2,9 @@
 //!
 //! The signals are blocked in every thread, and one thread waits for them, so that no code runs inside a signal
 //! handler. The first signal closes all transports, which makes every call that waits on one return. The second
-//! signal ends the program at once.
+//! signal ends the program at once. A signal that was ignored when the program started stays ignored (nohup(1)).
 
+use std::fs;
 use std::process;
 use std::sync::{LazyLock, Mutex, MutexGuard, Weak};
 use std::thread;
@@ -48,8 +49,10 @@ pub fn signal() -> &'static Event {
 /// Blocks the signals and starts the thread that waits for them. Must be called before any other thread starts,
 /// because threads inherit the blocked signals.
 pub fn take_signals() {
+    let ignored = ignored();
     let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
         .into_iter()
+        .filter(|signal| !is_in(ignored, *signal))
         .collect();
     // With SIGXFSZ blocked, a write beyond `ulimit -f` fails with EFBIG instead of killing the program.
     let mut blocked = signals;
@@ -78,6 +81,19 @@ pub fn take_signals() {
     {
         let _ = signals.thread_unblock();
     }
+}
+
+/// The signals that this process ignores, as a bit mask. A blocked signal is queued even if it is ignored, so the
+/// thread that waits for signals would get it. Without /proc none counts as ignored.
+fn ignored() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or_default()
+}
+
+fn is_in(mask: u64, signal: Signal) -> bool {
+    mask & 1 << (signal as u32 - 1) != 0
 }
 
 fn interrupt(signal: Signal) {

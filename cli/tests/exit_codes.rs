@@ -389,6 +389,44 @@ fn signals() {
     }
 }
 
+/// nohup(1) and a shell's `&` start programs that ignore signals.
+#[test]
+fn a_signal_that_is_ignored_at_the_start_stays_ignored() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let folder = folders.at("in");
+    for (name, signal, words) in [
+        ("HUP", Signal::SIGHUP, &["receive", &folder][..]),
+        ("HUP", Signal::SIGHUP, &["listen"]),
+        ("INT", Signal::SIGINT, &["listen"]),
+        ("TERM", Signal::SIGTERM, &["listen"]),
+    ] {
+        let mut server = Tool::start(shell(
+            cable.b(),
+            &format!("trap '' {name}; exec \"$@\""),
+            words,
+        ));
+        server.wait_err("listening");
+        server.signal(signal);
+        // It still answers after it got the signal.
+        run(tool(cable.a(), &["ping", "-c", "1"])).with(0);
+        let other = match signal {
+            Signal::SIGTERM => Signal::SIGINT,
+            _ => Signal::SIGTERM,
+        };
+        server.signal(other);
+        let stopped = if other == Signal::SIGTERM { 0 } else { 130 };
+        assert_eq!(server.end().code, stopped, "{words:?}, {name}");
+    }
+}
+
+/// `dcf-tb` that a shell starts by a script.
+fn shell(host: &Host, script: &str, words: &[&str]) -> std::process::Command {
+    let mut shell = host.command("sh");
+    common::plain(&mut shell).env("DCF_TB_INTERFACE", "thunderbolt0");
+    shell.args(["-c", script, "sh", common::TOOL]).args(words);
+    shell
+}
+
 /// Whether a program handles signals yet: before that, they kill it.
 fn blocks_signals(id: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
