@@ -6,6 +6,7 @@
 
 mod escape;
 mod stream;
+mod wrap;
 
 use std::io::{self, ErrorKind};
 use std::process;
@@ -20,6 +21,7 @@ use crate::exit::Exit;
 pub use escape::{escape, harmless, is_hidden, shown};
 pub use stream::write_under_way;
 use stream::Stream;
+pub use wrap::{wrapped, wrapped_command};
 
 /// The amount of output in addition to the results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +57,20 @@ fn beside_bars(write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         Some(bars) => bars.suspend(write),
         None => write(),
     }
+}
+
+/// The width of the terminal that shows the results. `None`: they go elsewhere, and lines have any length.
+pub fn columns() -> Option<usize> {
+    Stream::Out.columns()
+}
+
+/// Asks the user a question that is answered by yes or no. Anything but yes is no, and so is no terminal.
+pub fn confirms(question: &str) -> bool {
+    let text = format!("{} [y/N] ", escape(question));
+    drop(beside_bars(|| Stream::Err.write(&text)));
+    let mut answer = String::new();
+    let read = io::stdin().read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes" | "Yes")
 }
 
 /// Prints a line of the result on standard output.

@@ -140,16 +140,27 @@ fn it_mends_what_it_shows() {
         stand_ins.path().display(),
         std::env::var("PATH").unwrap()
     );
-    let mut command = on_host(cable.a(), &["--fix"]);
+    let mut asks = on_host(cable.a(), &["--fix"]);
+    asks.env("PATH", &path);
+    let asks = run(asks);
+    assert!(asks.err.contains("--fix --yes"), "{asks:?}");
+    asks.with(2);
+    let mut command = on_host(cable.a(), &["--fix", "--yes"]);
     command.env("PATH", path);
     let fixed = run(command);
-    assert!(
-        fixed
-            .out
-            .contains("# ip link set dev thunderbolt0 nomaster\n"),
-        "{}",
-        fixed.out
-    );
+    for line in [
+        "    ip link set dev thunderbolt0 nomaster\n",
+        "\nfixed: bridge: it is not part of a bridge or bond\n",
+        "\nfixed: mtu: 65520 on this host\n",
+    ] {
+        assert!(fixed.out.contains(line), "{line}: {}", fixed.out);
+    }
+    // A stand-in for sysctl ends with 0 and changes nothing.
+    for line in ["NOT fixed: ", "no effect"] {
+        let said = format!("{}{}", fixed.out, fixed.err);
+        let has_faults = found.contains("sudo sysctl") && fixed.code != 0;
+        assert!(said.contains(line) == has_faults, "{line}: {fixed:#?}");
+    }
     let again = run(on_host(cable.a(), &[])).out;
     assert!(line(&again, "bridge").starts_with("good"), "{again}");
     assert!(line(&again, "mtu").starts_with("good"), "{again}");

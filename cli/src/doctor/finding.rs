@@ -2,12 +2,10 @@
 
 use std::fmt;
 
-use anstyle::{AnsiColor, Style};
 use serde::{Serialize, Serializer};
 
 use crate::exit::Exit;
 use crate::interface::is_plain;
-use crate::output;
 
 /// Verdicts, from good to bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -91,25 +89,9 @@ impl Finding {
         self
     }
 
-    /// Prints the finding for a person.
-    pub fn print(&self) {
-        let (word, colour) = match self.verdict {
-            Verdict::Good => ("good", AnsiColor::Green),
-            Verdict::Note => ("note", AnsiColor::Cyan),
-            Verdict::Unknown => ("unknown", AnsiColor::Yellow),
-            Verdict::Warning => ("warning", AnsiColor::Yellow),
-            Verdict::Problem => ("PROBLEM", AnsiColor::Red),
-        };
-        let style = Style::new().fg_color(Some(colour.into()));
-        output::marked_line(
-            style,
-            &format!("{word:<8}"),
-            &format!(" {:<12} {}", self.check, self.reason),
-        );
-        let more = self.advice.iter().cloned();
-        let fixes = self.fix.iter().map(|command| format!("sudo {command}"));
-        more.chain(fixes)
-            .for_each(|line| output::line(&format!("{:22}{line}", "")));
+    /// Whether `--fix` changes something for it. A note is no fault, so its commands are only suggested.
+    pub fn is_fixed_by_command(&self) -> bool {
+        self.verdict > Verdict::Note && !self.fix.is_empty()
     }
 }
 

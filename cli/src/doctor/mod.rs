@@ -10,6 +10,7 @@ mod manager;
 mod peer;
 mod ports;
 mod program;
+mod report;
 mod settings;
 mod sysroot;
 
@@ -41,9 +42,13 @@ pub struct Options {
     #[arg(long)]
     json: bool,
 
-    /// Run the commands that fix problems, and print each of them first.
+    /// Run the commands that fix warnings and problems: print them, ask, run them, and check again.
     #[arg(long, conflicts_with_all = ["json", "root"])]
     fix: bool,
+
+    /// With --fix, do not ask before each change.
+    #[arg(long, short, requires = "fix")]
+    yes: bool,
 
     /// Check a copy of /sys, /proc, /run and /etc in this directory instead of this machine.
     #[arg(
@@ -64,8 +69,11 @@ struct Report<'a> {
 
 pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     check_peer(options.peer.as_deref())?;
+    if options.fix {
+        fix::check_terminal(options.yes)?;
+    }
     let sys = SysRoot::new(&options.root);
-    let (interface, findings) = examine(&sys, common, options);
+    let (interface, mut findings) = examine(&sys, common, options);
     if options.json {
         let report = Report {
             interface: interface.as_deref(),
@@ -74,10 +82,10 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         };
         output::json(&report);
     } else {
-        print(common, &findings);
+        report::print(&findings, common.quiet);
     }
     if options.fix {
-        fix::run(&findings)?;
+        findings = fix::run(findings, options.yes, || examine(&sys, common, options).1)?;
     }
     Ok(finding::exit(&findings))
 }
@@ -109,12 +117,4 @@ fn examine(sys: &SysRoot, common: &Common, options: &Options) -> (Option<String>
 /// The trained rate of the cable in its slower direction, in Gb/s, if sysfs reports it.
 pub fn gigabits(interface: &str) -> Option<f64> {
     link::gigabits(&SysRoot::new(Path::new("/")), interface)
-}
-
-/// With `--quiet`, prints only findings that matter.
-fn print(common: &Common, findings: &[Finding]) {
-    let wanted = |finding: &&Finding| !common.quiet || finding.verdict > Verdict::Note;
-    for finding in findings.iter().filter(wanted) {
-        finding.print();
-    }
 }

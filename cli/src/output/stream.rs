@@ -64,6 +64,13 @@ impl Stream {
         choice != ColorChoice::Never
     }
 
+    /// The width of the terminal, if it is one.
+    pub fn columns(self) -> Option<usize> {
+        let size = rustix::termios::tcgetwinsize(self.descriptor()).ok()?;
+        // A terminal of unknown size reports 0.
+        (size.ws_col > 0).then_some(size.ws_col.into())
+    }
+
     /// Writes text, with its colours if they are wanted.
     pub fn write(self, text: &str) -> io::Result<()> {
         match self.has_colour() {
