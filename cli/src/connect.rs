@@ -9,10 +9,10 @@ use crate::common::Common;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::hints::in_tool;
-use crate::interface::interface;
+use crate::interface::{interface, is_auto};
 use crate::interrupt;
 use crate::output::{self, Verbosity};
-use crate::peer::{check_form, Peer};
+use crate::peer::{check_peer, Peer};
 use crate::service;
 use crate::units::plural;
 
@@ -57,7 +57,7 @@ pub fn client_with(
     peer: Option<&str>,
     more: impl FnOnce(ThunderboltTransportBuilder) -> ThunderboltTransportBuilder,
 ) -> Result<Arc<ThunderboltTransport>, Failure> {
-    peer.map_or(Ok(()), check_form)?;
+    check_peer(peer)?;
     let builder = builder(interface(common, peer))
         .control_port(0)
         .data_port(0);
@@ -94,7 +94,11 @@ pub fn report_listening(transport: &ThunderboltTransport) {
         })));
         // Fails if the transport was closed meanwhile.
         drop(said);
-        format!("waiting for the link on {interface}; run `dcf-tb doctor` if it should be up")
+        let what = match is_auto(&interface) {
+            true => "a Thunderbolt interface".to_owned(),
+            false => format!("the link on {interface}"),
+        };
+        format!("waiting for {what}; run `dcf-tb doctor` if it should be up")
     };
     output::note(&status);
     // A server is ready before the link is up: the cable may be plugged in at any time.

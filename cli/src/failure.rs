@@ -77,9 +77,15 @@ impl From<TransportError> for Failure {
             }
             _ => None,
         };
+        let text = in_tool(&error.last_error_text());
+        // Nobody typed this name.
+        let text = match text.strip_prefix("network interface \"auto\" not found: ") {
+            Some(why) => format!("no Thunderbolt interface was found: {why}"),
+            None => text,
+        };
         Self {
             exit,
-            text: in_tool(&error.last_error_text()),
+            text,
             advice: advice.map(str::to_owned),
         }
     }

@@ -15,6 +15,11 @@ pub fn interface(common: &Common, peer: Option<&str>) -> String {
     }
 }
 
+/// Whether this is no name, but asks for the automatic selection.
+pub fn is_auto(interface: &str) -> bool {
+    interface == AUTO
+}
+
 /// Whether an interface name is safe in a shell command. Linux accepts almost any name.
 pub fn is_plain(interface: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._@:-".contains(&byte);

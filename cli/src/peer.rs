@@ -69,7 +69,7 @@ fn address(text: &str) -> Option<Ipv6Addr> {
     address.parse().ok()
 }
 
-/// Rejects a word that is not a peer, for commands that would not notice it.
+/// Rejects a word that is not a peer, and quotes it as it was typed.
 pub fn check_peer(named: Option<&str>) -> Result<(), Failure> {
     match named {
         Some(text) if !looks_like_peer(text) => Err(Failure::new(
@@ -86,7 +86,7 @@ pub fn check_peer(named: Option<&str>) -> Result<(), Failure> {
 }
 
 /// Rejects a peer whose port is outside of brackets, where it would become part of the interface's name.
-pub fn check_form(text: &str) -> Result<(), Failure> {
+fn check_form(text: &str) -> Result<(), Failure> {
     let Some(meant) = suggest_peer(text) else {
         return Ok(());
     };

@@ -4,8 +4,9 @@ use std::env;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
+use clap::builder::Resettable;
 use clap::error::Error;
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::exit::Exit;
 use crate::options::Options;
@@ -27,7 +28,7 @@ pub fn parse() -> Result<Options, Exit> {
 /// Renders the error. It quotes words of the command line, which may contain file names from a shell's glob.
 fn shown(error: Error, words: &[OsString]) -> String {
     let harmless = words.iter().map(|word| harmless(word.as_bytes()));
-    let error = Options::try_parse_from(harmless).err().unwrap_or(error);
+    let error = parse_plainly(harmless).unwrap_or(error);
     let plain = error.render().to_string();
     let is_shown = |character: char| character == '\n' || !is_hidden(character);
     if plain.chars().all(is_shown) {
@@ -35,6 +36,14 @@ fn shown(error: Error, words: &[OsString]) -> String {
     }
     // The error quotes an environment variable or a word that is not UTF-8.
     plain.lines().map(|line| escape(line) + "\n").collect()
+}
+
+/// The error of these words, if they are wrong whatever the environment is. In a usage line of clap, an option that
+/// a variable sets looks as if it were required.
+fn parse_plainly(words: impl IntoIterator<Item = String> + Clone) -> Option<Error> {
+    let without = Options::command().mut_args(|argument| argument.env(Resettable::Reset));
+    let error = without.try_get_matches_from(words.clone()).err();
+    error.or_else(|| Options::try_parse_from(words).err())
 }
 
 #[cfg(test)]
@@ -48,7 +57,7 @@ mod tests {
                 vec!["dcf-tb", word],
                 vec!["dcf-tb", "ping", "--count", word],
                 vec!["dcf-tb", "env", word],
-                vec!["dcf-tb", "send", "peer", "--hex", word],
+                vec!["dcf-tb", "send", "--hex", word],
             ] {
                 let words: Vec<OsString> = words.iter().map(OsString::from).collect();
                 let error = Options::try_parse_from(&words).err().unwrap();

@@ -41,8 +41,8 @@ fn asking<'a>(peer: &'a str, file: &'a str) -> [Vec<&'a str>; 5] {
         vec!["discover", "--wait", "0.2"],
         vec![
             "send",
-            if peer.is_empty() { "fe80::1" } else { peer },
             "text",
+            if peer.is_empty() { "fe80::1" } else { peer },
         ],
     ]
 }
@@ -93,7 +93,7 @@ fn nobody_and_several() {
             (&["bench", peer], 4),
             (&["push", &file, peer], 4),
             (&["ping", "-c", "1", "-W", "0.2", peer], 1),
-            (&["send", peer, "text"], 0),
+            (&["send", "text", peer], 0),
             (&["env", "nccl"], 0),
         ],
     );
@@ -291,12 +291,15 @@ fn a_wrong_command_line() {
         &[
             (&["ping", "-c", "1", "fe80::zz"], 2),
             (&["bench", "fe80::zz"], 2),
-            (&["send", "fe80::zz", "text"], 2),
+            (&["send", "text", "fe80::zz"], 2),
+            (&["send", "fe80::1", "text"], 2),
+            (&["send"], 2),
+            (&["send", "text", "--hex", "00", "fe80::1"], 2),
             (&["env", "--peer", "fe80::zz"], 2),
             (&["doctor", "fe80::zz"], 2),
             (&["ping", "-c", "1", "192.168.7.1"], 2),
             (&["bench", "192.168.7.1"], 2),
-            (&["send", "192.168.7.1", "text"], 2),
+            (&["send", "text", "192.168.7.1"], 2),
             (&["ping", "-c", "1", "[fe80::1%thunderbolt0]:0"], 2),
             (&["push", "fe80::1%thunderbolt0"], 2),
             (&["push", &file, &file], 2),
@@ -307,6 +310,48 @@ fn a_wrong_command_line() {
             (&["env", "nothing"], 2),
         ],
     );
+}
+
+/// What was typed is quoted, and what may have been meant is named.
+#[test]
+fn a_wrong_word_is_quoted_as_it_was_typed() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let file = folders.write("out/file", "content");
+    for (words, code, said) in [
+        (
+            &["ping", "otherbox"][..],
+            2,
+            "\"otherbox\" is not a peer address",
+        ),
+        (
+            &["push", &file, "otherbox"],
+            1,
+            "\"otherbox\" is neither a file here nor",
+        ),
+        (&["pign"], 2, "'ping'"),
+        (&["bench", "--tiem", "1"], 2, "'--time'"),
+        // The interface of the environment is no part of the usage.
+        (&["send", "--hax"], 2, "Usage: dcf-tb send [OPTIONS] <TEXT|"),
+        (
+            &["push"],
+            2,
+            "Usage: dcf-tb push [OPTIONS] <PATH>... [PEER]",
+        ),
+        (&["bench", "--time"], 2, "--time <SECONDS>"),
+    ] {
+        let ended = run(tool(cable.a(), words));
+        assert_eq!(
+            (ended.code, &*ended.out),
+            (code, ""),
+            "{words:?}: {ended:#?}"
+        );
+        assert!(ended.err.contains(said), "{words:?}: {ended:#?}");
+        assert!(!ended.err.contains("[otherbox]"), "{ended:#?}");
+    }
+    let mut auto = tool(cable.a(), &["ping"]);
+    auto.env("DCF_TB_INTERFACE", "auto");
+    let auto = run(auto);
+    assert!(!auto.err.contains("\"auto\""), "{auto:#?}");
 }
 
 #[test]

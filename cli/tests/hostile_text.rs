@@ -172,11 +172,10 @@ fn words_of_the_command_line() {
         command.args(path);
         command
     };
-    let to = cable.b().address();
     let nowhere = odd.join("nowhere");
     quotes_harmlessly("push", on(&["push"], Some(&nowhere)));
     quotes_harmlessly("receive", on(&["receive"], Some(&nowhere)));
-    quotes_harmlessly("send", on(&["send", to, "--file"], Some(&nowhere)));
+    quotes_harmlessly("send", on(&["send", "--file"], Some(&nowhere)));
     quotes_harmlessly("report", on(&["bench", "--report"], Some(&nowhere)));
     fs::write(&odd, "").unwrap();
     quotes_harmlessly("man", on(&["man"], Some(&nowhere)));
@@ -185,7 +184,7 @@ fn words_of_the_command_line() {
     let text = HOSTILE;
     for words in [
         &["ping", "-c", "1", text][..],
-        &["send", text, "x"],
+        &["send", "x", text],
         &["env", "--peer", text],
         &["bench", text],
         &["--interface", text, "discover"],
@@ -195,7 +194,7 @@ fn words_of_the_command_line() {
         &["completions", text],
         &["env", text],
         &[text],
-        &["send", "::1", "--hex", text],
+        &["send", "--hex", text],
     ] {
         quotes_harmlessly(&words.join(" "), on(words, None));
     }
@@ -226,7 +225,7 @@ fn messages_of_peers() {
         let words = [&["listen", "--count", "1", "-vv"], options].concat();
         let mut listener = Tool::start(tool(cable.b(), &words));
         listener.wait_err("listening");
-        run(tool(cable.a(), &["send", to, "--file", path])).with(0);
+        run(tool(cable.a(), &["send", "--file", path, to])).with(0);
         let ended = listener.end();
         is_harmless("listen", &ended);
         if options == ["--json"] {

@@ -40,7 +40,7 @@ fn echoes_to_made_up_addresses_are_limited() {
     });
     listener.wait_err("was not answered");
     // Messages are handled in order.
-    run(tool(cable.b(), &["send", cable.a().address(), "the end"])).with(0);
+    run(tool(cable.b(), &["send", "the end", cable.a().address()])).with(0);
     listener.wait_out("the end");
     let neighbours = made_up_neighbours(cable.a());
     assert!(neighbours <= ANSWERED, "{neighbours}");

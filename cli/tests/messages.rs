@@ -177,11 +177,11 @@ fn messages_arrive_as_they_were_and_cannot_steer_the_terminal() {
     fs::write(file.path(), vec![7; 65_507]).unwrap();
     let path = file.path().to_str().unwrap();
     let to = cable.b().address();
-    run(tool(cable.a(), &["send", to, "Grüße"])).with(0);
+    run(tool(cable.a(), &["send", "Grüße", to])).with(0);
     listener.wait_out("Grüße");
-    run(tool(cable.a(), &["send", to, "--hex", "1b 5b 32 4a"])).with(0);
+    run(tool(cable.a(), &["send", "--hex", "1b 5b 32 4a"])).with(0);
     listener.wait_out("1b5b324a");
-    run(tool(cable.a(), &["send", to, "--file", path])).with(0);
+    run(tool(cable.a(), &["send", "--file", path, to])).with(0);
     let out = listener.end().with(0);
     let sizes: Vec<_> = out
         .lines()

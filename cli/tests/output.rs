@@ -176,7 +176,7 @@ fn a_listener_ends_when_its_messages_cannot_be_printed() {
             });
             // A message may be lost.
             let (ended, said) = listener.end_by(|| {
-                run(tool(cable.a(), &["send", cable.b().address(), "x"])).with(0);
+                run(tool(cable.a(), &["send", "x", cable.b().address()])).with(0);
             });
             assert_eq!(ended, Some(code), "{said}");
         }
@@ -235,7 +235,7 @@ fn signals_end_what_waits() {
         (&["env"], 130),
         (&["bench"], 130),
         // The signal itself ends these, which is -1 here, and 130 in a shell.
-        (&["send", to, "--file", fifo], -1),
+        (&["send", "--file", fifo, to], -1),
     ] {
         let tool = Tool::start(tool(cable.a(), words));
         wait_until("it runs", GENEROUS, || match code {

@@ -49,18 +49,18 @@ fn a_listener_takes_nothing_from_its_own_machine_unless_it_is_allowed() {
     let bench = ["bench", "--time", "0.1", host.address()];
     let mut listener = Tool::start(tool(host, &["listen"]));
     listener.wait_err("listening");
-    run(tool(host, &["send", host.address(), "from here"])).with(0);
+    run(tool(host, &["send", "from here", host.address()])).with(0);
     listener.wait_err("was ignored: it comes from this machine");
     let refused = run(tool(host, &bench));
     assert!(refused.err.contains("--allow-local"), "{}", refused.err);
     refused.with(8);
-    run(tool(cable.a(), &["send", host.address(), "from there"])).with(0);
+    run(tool(cable.a(), &["send", "from there", host.address()])).with(0);
     listener.wait_out("from there");
     assert!(!listener.out().contains("from here"));
     drop(listener);
 
     let mut listener = Tool::start(tool(host, &["listen", "--allow-local"]));
     listener.wait_err("listening");
-    run(tool(host, &["send", host.address(), "from here"])).with(0);
+    run(tool(host, &["send", "from here", host.address()])).with(0);
     listener.wait_out("from here");
 }

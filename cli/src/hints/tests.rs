@@ -134,7 +134,7 @@ fn completed(words: &[&str]) -> Vec<String> {
     if words.len() == 2 || words.iter().skip(2).all(|word| word.starts_with('-')) {
         let more: &[&str] = match words[1].as_str() {
             "receive" | "push" => &["x"],
-            "send" => &["fe80::1", "hello"],
+            "send" => &["hello", "fe80::1"],
             "completions" => &["bash"],
             _ => &[],
         };

@@ -64,7 +64,9 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let mut series = Series::new(peer.name.clone(), transport.interface());
     let mut target = Target::new(&transport, common, peer, options.peer.is_some());
     let outcome = measure(&transport, &mut target, options, live, &mut series);
-    if options.json {
+    if series.sent() == 0 && outcome.is_err() {
+        // A wrong address has no statistics.
+    } else if options.json {
         output::json(&series.json());
     } else {
         series.lines().iter().for_each(|line| output::line(line));

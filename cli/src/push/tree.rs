@@ -95,7 +95,18 @@ impl Tree {
                 format!("cannot read {}: {error}", shown(path)),
             )
         };
-        let (root, fd, stat) = Root::open(path, dereference).map_err(|error| cannot(&error))?;
+        let (root, fd, stat) = Root::open(path, dereference).map_err(|error| {
+            let is_name = path.components().count() == 1 && self.roots.len() > 0;
+            match error.kind() {
+                // The user may have meant the last word as a peer.
+                io::ErrorKind::NotFound if is_name => Failure::new(
+                    Exit::Failed,
+                    format!("\"{}\" is neither a file here nor the address of a peer", shown(path)),
+                )
+                .advise("a peer is an IPv6 address as `dcf-tb discover` prints it; leave it out if there is only one"),
+                _ => cannot(&error),
+            }
+        })?;
         let base = match base(path) {
             Some(base) => base,
             None => fs::canonicalize(path)
