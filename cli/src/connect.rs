@@ -1,9 +1,12 @@
 //! Builds transports from the common options, and finds peers.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
-use thunderbolt_transport::{LogLevel, ThunderboltTransport, ThunderboltTransportBuilder};
+use thunderbolt_transport::{
+    DataStream, LogLevel, ThunderboltTransport, ThunderboltTransportBuilder, TransportError,
+};
 
 use crate::common::Common;
 use crate::exit::Exit;
@@ -14,10 +17,17 @@ use crate::interrupt;
 use crate::output::{self, Verbosity};
 use crate::peer::{check_peer, Peer};
 use crate::service;
+use crate::silence;
 use crate::units::plural;
 
-/// How long peers have to answer a search: tens of times the round trip of a cable.
+/// How long peers have to answer a search: thousands of times the round trip of a cable.
 pub const DISCOVERY: Duration = Duration::from_millis(500);
+/// A shorter search, which is enough unless the peer is busy.
+const QUICK: Duration = Duration::from_millis(50);
+/// How long a peer may take to accept a stream. Its kernel does, unless the host is off.
+const CONNECT: Duration = Duration::from_secs(5);
+/// After this time a note tells the user about the wait.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// The most peers that an error names, because a host on the link can answer under many addresses.
 const NAMED: usize = 8;
@@ -114,7 +124,11 @@ pub fn peer(
     if let Some(text) = named {
         return Ok(Peer::new(text, common));
     }
-    let found = transport.discover_port(common.control_port, Some(DISCOVERY))?;
+    let search = |time| transport.discover_port(common.control_port, Some(time));
+    let found = match search(QUICK)? {
+        found if found.is_empty() => search(DISCOVERY - QUICK)?,
+        found => found,
+    };
     match &found[..] {
         [only] => {
             let peer = Peer::found(only, common);
@@ -173,8 +187,44 @@ pub fn no_peer(transport: &ThunderboltTransport, common: &Common) -> Failure {
             common.control_port
         ),
     )
-    .advise(
-        "start `dcf-tb receive DIR` or `dcf-tb listen` on the other machine; if it is running, \
-         check the firewall with `dcf-tb doctor` on both machines",
+    .advise(silence::advice(transport, common, None))
+}
+
+/// Opens a stream to a peer, and says so if that takes long.
+pub fn open(transport: &ThunderboltTransport, peer: &Peer) -> Result<DataStream, TransportError> {
+    static IS_NOTED: AtomicBool = AtomicBool::new(false);
+    let open = |limit| transport.open_data_stream_timeout(&peer.data, Some(limit));
+    match open(SLOW) {
+        Err(TransportError::Timeout) => {
+            if !IS_NOTED.swap(true, Ordering::Relaxed) {
+                output::note(&format!(
+                    "{} has not answered yet; waiting for up to {} s",
+                    peer.name,
+                    CONNECT.as_secs()
+                ));
+            }
+            open(CONNECT - SLOW)
+        }
+        opened => opened,
+    }
+}
+
+/// Whether this error of [`open`] means that the peer does not answer.
+pub fn is_silent(error: &TransportError) -> bool {
+    matches!(
+        error,
+        TransportError::ConnectionFailed(_) | TransportError::Timeout
     )
+}
+
+/// As [`open`], with advice why the peer may not answer.
+pub fn stream(
+    transport: &ThunderboltTransport,
+    common: &Common,
+    peer: &Peer,
+) -> Result<DataStream, Failure> {
+    open(transport, peer).map_err(|error| match is_silent(&error) {
+        true => Failure::from(error).advise(silence::advice(transport, common, Some(peer))),
+        false => error.into(),
+    })
 }

@@ -64,7 +64,7 @@ pub fn looks_like_peer(text: &str) -> bool {
 }
 
 /// Parses the address of a peer, without its interface and port.
-fn address(text: &str) -> Option<Ipv6Addr> {
+pub fn address(text: &str) -> Option<Ipv6Addr> {
     let address = without_port(text).split('%').next()?;
     address.parse().ok()
 }

@@ -6,6 +6,8 @@ use serde::Serialize;
 use thunderbolt_transport::{Datagram, ThunderboltTransport, TransportError};
 
 use super::serve::{Token, MARK};
+use crate::common::Common;
+use crate::connect;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::handshake::{self, Service};
@@ -30,10 +32,11 @@ pub struct Messages {
 
 pub fn run(
     transport: &ThunderboltTransport,
+    common: &Common,
     peer: &Peer,
     time: Duration,
 ) -> Result<Messages, Failure> {
-    let stream = transport.open_data_stream(&peer.data)?;
+    let stream = connect::stream(transport, common, peer)?;
     handshake::ask(&stream, Service::Messages, 0)?;
     let mut token = Token::default();
     rustix::rand::getrandom(&mut token, rustix::rand::GetRandomFlags::empty()).map_err(

@@ -67,7 +67,7 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let progress = Progress::new();
 
     progress.step("streams: out");
-    let load = Load::new(&transport, &peer, options.time);
+    let load = Load::new(&transport, common, &peer, options.time);
     let out = load.run(Directions::OUT, &progress)?;
     progress.step("streams: in");
     let into = load.run(Directions::IN, &progress)?;
@@ -80,7 +80,7 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     progress.step("round trips under load");
     let loaded = latency::loaded(&transport, &peer, &load, &progress)?;
     progress.step("messages");
-    let messages = messages::run(&transport, &peer, options.time)?;
+    let messages = messages::run(&transport, common, &peer, options.time)?;
     drop(progress);
 
     let results = Results {

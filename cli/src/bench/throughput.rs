@@ -10,6 +10,8 @@ use thunderbolt_transport::{DataStream, ThunderboltTransport};
 
 use super::pattern::{Pattern, PIECE};
 use super::progress::Progress;
+use crate::common::Common;
+use crate::connect;
 use crate::event::{event, Event};
 use crate::failure::Failure;
 use crate::handshake::{self, Service};
@@ -73,6 +75,7 @@ pub struct Throughput {
 /// Generates load on the cable to a peer.
 pub struct Load<'a> {
     transport: &'a ThunderboltTransport,
+    common: &'a Common,
     peer: &'a Peer,
     time: Duration,
 }
@@ -84,9 +87,15 @@ struct Moved {
 }
 
 impl<'a> Load<'a> {
-    pub fn new(transport: &'a ThunderboltTransport, peer: &'a Peer, time: Duration) -> Self {
+    pub fn new(
+        transport: &'a ThunderboltTransport,
+        common: &'a Common,
+        peer: &'a Peer,
+        time: Duration,
+    ) -> Self {
         Self {
             transport,
+            common,
             peer,
             time,
         }
@@ -98,7 +107,7 @@ impl<'a> Load<'a> {
     }
 
     fn open(&self, service: Service) -> Result<DataStream, Failure> {
-        let stream = self.transport.open_data_stream(&self.peer.data)?;
+        let stream = connect::stream(self.transport, self.common, self.peer)?;
         handshake::ask(&stream, service, 0)?;
         Ok(stream)
     }

@@ -24,8 +24,11 @@ pub fn mtu(sys: &SysRoot, name: &str, common: &Common, named: Option<&str>) -> F
     };
     let asked = ask(name, common, named);
     match asked {
-        Err(failure) => Finding::note(CHECK, format!("not checked: {}", failure.text))
-            .advise("start `dcf-tb listen` on the other host to compare its MTU"),
+        Err(failure) => Finding::note(CHECK, format!("not checked: {}", failure.text)).advise(
+            failure
+                .advice
+                .unwrap_or_else(|| "start `dcf-tb listen` on the other host to compare its MTU".to_owned()),
+        ),
         Ok(Asked { peer, rtt, segment }) if segment < TELLING && segment + HEADERS < ours => Finding::problem(
             CHECK,
             format!(
@@ -60,7 +63,7 @@ fn ask(name: &str, common: &Common, named: Option<&str>) -> Result<Asked, Failur
     let transport = connect::client(&on, None)?;
     let peer: Peer = connect::peer(&transport, &on, named)?;
     let rtt = transport.round_trip(&peer.control, Some(DISCOVERY))?;
-    let stream = transport.open_data_stream(&peer.data)?;
+    let stream = connect::open(&transport, &peer)?;
     let socket = socket2::Socket::from(stream.detach()?);
     let segment = socket.tcp_mss().map_err(|source| {
         let text = format!("cannot read socket option TCP_MAXSEG: {source}");

@@ -126,7 +126,7 @@ fn push(
             TransferError::Busy => "the receiver is busy with another push".to_owned(),
             // Without any accepted attempt, a mistake is more likely than a broken cable.
             TransferError::Broken(failure) if tally.accepted() > 0 => failure.text.clone(),
-            _ => return Err(error.into()),
+            _ => return Err(route.explained(error.into())),
         };
         if !wait.go_on(tally.accepted() > accepted, options.wait) {
             let gave_up = Failure::from(error);

@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::handshake::{self, Identity, Service};
 use crate::output;
 use crate::peer::Peer;
+use crate::silence;
 use crate::transfer::error::{Result, TransferError};
 use crate::transfer::extensions::Extensions;
 
@@ -39,6 +40,8 @@ struct Receiver {
     first: Option<Option<Identity>>,
     /// The last one that answered is another receiver.
     is_other: bool,
+    /// It did not even accept a stream.
+    is_silent: bool,
     /// A note about the new address was printed.
     is_noted: bool,
 }
@@ -75,7 +78,10 @@ impl<'a> Route<'a> {
 
     /// Opens a stream to the receiver; returns the granted extensions.
     pub fn open(&self) -> Result<(DataStream, Extensions)> {
-        let stream = self.transport.open_data_stream(&self.peer().data)?;
+        let opened = connect::open(self.transport, self.peer());
+        let is_silent = opened.as_ref().is_err_and(connect::is_silent);
+        self.receiver().is_silent = is_silent;
+        let stream = opened?;
         let granted = match handshake::ask(&stream, Service::Push, Extensions::KNOWN.0) {
             Ok(granted) => granted,
             // Another peer may not offer the service.
@@ -156,6 +162,18 @@ impl<'a> Route<'a> {
         if !present.is_empty() {
             self.tries += 1;
             self.moved = Some(present.swap_remove(self.tries % present.len()));
+        }
+    }
+
+    /// Adds advice to the failure of the first attempt, if the receiver does not answer.
+    pub fn explained(&self, failure: Failure) -> Failure {
+        match self.receiver().is_silent {
+            true => failure.advise(silence::advice(
+                self.transport,
+                self.common,
+                Some(self.peer()),
+            )),
+            false => failure,
         }
     }
 

@@ -96,7 +96,7 @@ impl Tree {
             )
         };
         let (root, fd, stat) = Root::open(path, dereference).map_err(|error| {
-            let is_name = path.components().count() == 1 && self.roots.len() > 0;
+            let is_name = path.components().count() == 1 && !self.roots.is_empty();
             match error.kind() {
                 // The user may have meant the last word as a peer.
                 io::ErrorKind::NotFound if is_name => Failure::new(
