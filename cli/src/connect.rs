@@ -9,6 +9,7 @@ use thunderbolt_transport::{
 };
 
 use crate::common::Common;
+use crate::doctor::ports;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::hints::in_tool;
@@ -83,7 +84,29 @@ pub fn server(
         .control_port(common.control_port)
         .data_port(common.data_port)
         .wait_for_interface(true);
-    started(more(builder))
+    let transport = more(builder).build().map_err(taken)?;
+    interrupt::closes(Arc::downgrade(&transport));
+    Ok(transport)
+}
+
+/// Names the process that holds a port that is in use.
+fn taken(error: TransportError) -> Failure {
+    let (tables, port) = match &error {
+        TransportError::AddressInUse { protocol, port, .. } => match protocol.starts_with("UDP") {
+            true => (&ports::UDP, *port),
+            false => (&ports::TCP, *port),
+        },
+        _ => return error.into(),
+    };
+    let holder = match ports::process(tables, port) {
+        Some(process) => format!("held by {process}"),
+        None => {
+            "held by a process of another user; run `sudo dcf-tb doctor` to see which".to_owned()
+        }
+    };
+    let mut failure = Failure::from(error);
+    failure.text = format!("{} ({holder})", failure.text);
+    failure
 }
 
 /// Reports where a server listens, or that it waits for its interface.

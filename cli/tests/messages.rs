@@ -56,10 +56,12 @@ fn discover_watches_peers_come_and_go() {
 fn another_program_may_hold_our_ports() {
     let cable = Cable::new();
     let holder = cable.a().run(|| UdpSocket::bind("[::]:5000").unwrap());
-    let _listener = listen(cable.b(), &[]);
+    let listener = listen(cable.b(), &[]);
     run(tool(cable.a(), &["ping", "--count", "1"])).with(0);
     drop(holder);
     let taken = run(tool(cable.b(), &["listen"]));
+    let holder = format!("held by dcf-tb (process {})", listener.id());
+    assert!(taken.err.contains(&holder), "{}", taken.err);
     assert!(taken.err.contains("UDP control port 5000"), "{}", taken.err);
     assert!(taken.err.contains("--control-port"), "{}", taken.err);
     taken.with(1);

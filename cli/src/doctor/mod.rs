@@ -8,7 +8,7 @@ mod interface;
 mod link;
 mod manager;
 mod peer;
-mod ports;
+pub mod ports;
 mod program;
 mod report;
 mod settings;

@@ -1,5 +1,7 @@
 //! Checks whether the ports are free, and which process holds them.
 
+use std::path::Path;
+
 use super::driver;
 use super::finding::Finding;
 use super::sysroot::SysRoot;
@@ -12,68 +14,93 @@ const AIRPLAY: u16 = 5000;
 
 pub fn all(sys: &SysRoot, control: u16, data: u16) -> Vec<Finding> {
     vec![
-        port(
-            sys,
-            "udp port",
-            &["udp6", "udp"],
-            control,
-            None,
-            "--control-port",
-        ),
-        port(
-            sys,
-            "tcp port",
-            &["tcp6", "tcp"],
-            data,
-            Some(LISTENING),
-            "--data-port",
-        ),
+        port(sys, "udp port", &UDP, control, "--control-port"),
+        port(sys, "tcp port", &TCP, data, "--data-port"),
         binding(sys),
     ]
 }
 
-fn port(
-    sys: &SysRoot,
-    check: &'static str,
-    tables: &[&str],
-    port: u16,
-    state: Option<&str>,
-    option: &str,
-) -> Finding {
+/// The kernel's tables of sockets, and the state of a bound one.
+pub struct Tables {
+    names: [&'static str; 2],
+    state: Option<&'static str>,
+}
+
+pub const UDP: Tables = Tables {
+    names: ["udp6", "udp"],
+    state: None,
+};
+pub const TCP: Tables = Tables {
+    names: ["tcp6", "tcp"],
+    state: Some(LISTENING),
+};
+
+/// Who holds a port. `Ok(None)`: nobody. An error: not all tables can be read.
+fn holder(sys: &SysRoot, tables: &Tables, port: u16) -> Result<Option<Holder>, ()> {
     let mut readable = 0;
-    for table in tables {
+    for table in tables.names {
         let Some(text) = sys.read(&format!("proc/net/{table}")) else {
             continue;
         };
         readable += 1;
-        if let Some(inode) = text.lines().find_map(|line| holder(line, port, state)) {
-            let who = match owner(sys, inode) {
-                Some(owner) if owner.is_ours => {
-                    return Finding::good(
-                        check,
-                        format!("{port} is held by {}, which is also dcf-tb", owner.shown),
-                    );
-                }
-                Some(owner) => owner.shown,
-                None => "another program (run as root to see which)".to_owned(),
-            };
-            let airplay = match port {
-                AIRPLAY => "; on a Mac, AirPlay uses it: turn that off in System Settings (AirDrop & Handoff)",
-                _ => "",
-            };
-            return Finding::warning(check, format!("{port} is held by {who}")).advise(format!(
-                "unless it is your own program with this transport, stop it, or choose another port with {option} on both hosts{airplay}"
-            ));
+        let inode = text
+            .lines()
+            .find_map(|line| bound(line, port, tables.state));
+        if let Some(inode) = inode {
+            return Ok(Some(match owner(sys, inode) {
+                Some(owner) => Holder::Process(owner),
+                None => Holder::Hidden,
+            }));
         }
     }
-    match readable == tables.len() {
-        true => Finding::good(check, format!("{port} is free for IPv6 and IPv4")),
-        false => Finding::unknown(check, "cannot read all of the kernel's socket tables"),
+    match readable == tables.names.len() {
+        true => Ok(None),
+        false => Err(()),
     }
 }
 
+/// The process that holds a port of this machine, if this user may see it.
+pub fn process(tables: &Tables, port: u16) -> Option<String> {
+    match holder(&SysRoot::new(Path::new("/")), tables, port) {
+        Ok(Some(Holder::Process(owner))) => Some(owner.shown),
+        _ => None,
+    }
+}
+
+fn port(sys: &SysRoot, check: &'static str, tables: &Tables, port: u16, option: &str) -> Finding {
+    let who = match holder(sys, tables, port) {
+        Err(()) => {
+            return Finding::unknown(check, "cannot read all of the kernel's socket tables");
+        }
+        Ok(None) => return Finding::good(check, format!("{port} is free for IPv6 and IPv4")),
+        Ok(Some(Holder::Process(owner))) if owner.is_ours => {
+            return Finding::good(
+                check,
+                format!("{port} is held by {}, which is also dcf-tb", owner.shown),
+            );
+        }
+        Ok(Some(Holder::Process(owner))) => owner.shown,
+        Ok(Some(Holder::Hidden)) => "another program (run as root to see which)".to_owned(),
+    };
+    let airplay = match port {
+        AIRPLAY => {
+            "; on a Mac, AirPlay uses it: turn that off in System Settings (AirDrop & Handoff)"
+        }
+        _ => "",
+    };
+    Finding::warning(check, format!("{port} is held by {who}")).advise(format!(
+        "unless it is your own program with this transport, stop it, or choose another port with {option} on both hosts{airplay}"
+    ))
+}
+
+enum Holder {
+    Process(Owner),
+    /// This user may not see which process.
+    Hidden,
+}
+
 /// The inode of the socket in a line of the kernel's table, if it is bound to the port.
-fn holder<'a>(line: &'a str, port: u16, state: Option<&str>) -> Option<&'a str> {
+fn bound<'a>(line: &'a str, port: u16, state: Option<&str>) -> Option<&'a str> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let (_, bound) = fields.get(1)?.rsplit_once(':')?;
     let is_there = u16::from_str_radix(bound, 16).ok()? == port;
