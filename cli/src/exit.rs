@@ -45,7 +45,7 @@ pub const MEANINGS: [(&str, &str); 14] = [
     ("5", "the name already exists at the receiver"),
     ("6", "the receiver's disk is full, or its file system cannot store a file of that size"),
     ("7", "a file was damaged in transit or changed while it was sent; bench: data was damaged"),
-    ("8", "the receiver refused a name or a kind of file; push: links or special files were skipped"),
+    ("8", "the receiver refused a name or a kind of file; push --strict: links or special files were skipped"),
     ("10", "doctor: a check could not be made, and there is no warning or problem"),
     ("11", "doctor: at least one warning, and no problem"),
     ("12", "doctor: at least one problem"),

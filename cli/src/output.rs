@@ -4,6 +4,7 @@
 //! values from untrusted peers. Clippy forbids other ways (`clippy.toml`). Only our own marks in front of some
 //! lines have colours.
 
+mod charset;
 mod escape;
 mod stream;
 mod wrap;
@@ -18,6 +19,7 @@ use indicatif::MultiProgress;
 use serde::Serialize;
 
 use crate::exit::Exit;
+pub use charset::is_ascii;
 pub use escape::{escape, harmless, is_hidden, shown};
 pub use stream::write_under_way;
 use stream::Stream;
@@ -64,6 +66,28 @@ pub fn columns() -> Option<usize> {
     Stream::Out.columns()
 }
 
+/// The width of the terminal that shows progress bars.
+pub fn bar_columns() -> Option<usize> {
+    Stream::Err.columns()
+}
+
+/// Escapes a text for a progress bar, which is not printed by this module.
+pub fn for_bar(text: &str) -> String {
+    let text = escape(text);
+    match is_ascii() {
+        true => charset::in_ascii(&text),
+        false => text,
+    }
+}
+
+/// The characters of a bar: full, then partial ones, then empty.
+pub fn bar_characters() -> &'static str {
+    match is_ascii() {
+        true => "#. ",
+        false => "█▉▊▋▌▍▎▏ ",
+    }
+}
+
 /// Asks the user a question that is answered by yes or no. Anything but yes is no, and so is no terminal.
 pub fn confirms(question: &str) -> bool {
     let text = format!("{} [y/N] ", escape(question));
@@ -86,13 +110,19 @@ pub fn marked_line(style: Style, mark: &str, text: &str) {
 /// Prints a result as JSON over several lines.
 pub fn json(value: &impl Serialize) {
     let json = serde_json::to_string_pretty(value).expect("plain data");
-    result(escape::escape_json(&json) + "\n");
+    json_text(&json);
 }
 
 /// Prints one of several results as a line of JSON.
 pub fn json_line(value: &impl Serialize) {
     let json = serde_json::to_string(value).expect("plain data");
-    result(escape::escape_json(&json) + "\n");
+    json_text(&json);
+}
+
+/// JSON is in UTF-8, whatever the locale is.
+fn json_text(json: &str) {
+    let text = escape::escape_json(json) + "\n";
+    or_end(beside_bars(|| Stream::Out.write_bytes(text.as_bytes())));
 }
 
 /// Prints help, which has our own colours.

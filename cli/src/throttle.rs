@@ -40,14 +40,21 @@ impl Throttle {
 
     /// Prints a line on standard error, or counts it as suppressed.
     pub fn note(&self, text: &str) {
+        if self.allow() {
+            output::note(&shortened(text));
+        }
+    }
+
+    /// Whether a line may be printed now; otherwise it is counted as suppressed.
+    pub fn allow(&self) -> bool {
         let Some(left_out) = self.pass(Instant::now()) else {
-            return;
+            return false;
         };
         if left_out > 0 {
             let lines = plural(left_out, "line was", "lines were");
             output::note(&format!("{lines} suppressed"));
         }
-        output::note(&shortened(text));
+        true
     }
 
     /// Takes a line from the allowance. Returns how many lines were suppressed before it, or `None` if this one

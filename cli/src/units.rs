@@ -17,13 +17,14 @@ pub fn bytes(count: u64) -> String {
     format!("{value:.2} {}", UNITS[unit])
 }
 
-/// Formats a rate in the units of disks and networks: `1.17 GB/s (9.4 Gb/s)`.
+/// Formats a rate as networks and cables are labelled: `9.40 Gb/s`.
 pub fn rate(bytes_per_second: f64) -> String {
-    format!(
-        "{:.2} GB/s ({:.1} Gb/s)",
-        bytes_per_second / 1e9,
-        bytes_per_second * 8.0 / 1e9
-    )
+    let bits = bytes_per_second * 8.0;
+    match bits {
+        _ if bits < 1e6 => format!("{:.1} kb/s", bits / 1e3),
+        _ if bits < 1e9 => format!("{:.1} Mb/s", bits / 1e6),
+        _ => format!("{:.2} Gb/s", bits / 1e9),
+    }
 }
 
 /// Formats the rate of `bytes` in `time`.
@@ -82,7 +83,9 @@ mod tests {
         assert_eq!(bytes(1536 << 20), "1.50 GiB");
         assert_eq!(bytes(1023 << 20), "1.00 GiB");
         assert_eq!(bytes(u64::MAX), "16.00 EiB");
-        assert_eq!(rate(1.175e9), "1.18 GB/s (9.4 Gb/s)");
+        assert_eq!(rate(1.175e9), "9.40 Gb/s");
+        assert_eq!(rate(1.25e6), "10.0 Mb/s");
+        assert_eq!(rate(0.0), "0.0 kb/s");
         assert_eq!(short_time(Duration::from_nanos(43_210)), "43.2 µs");
         assert_eq!(short_time(Duration::from_micros(1520)), "1.52 ms");
         assert_eq!(count(1_234_567), "1,234,567");

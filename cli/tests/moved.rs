@@ -30,7 +30,7 @@ fn a_push_follows_the_receiver() {
     pusher.wait_err(&said);
     let ended = pusher.end();
     let said = format!("1 file pushed to {moved}");
-    assert!(ended.err.contains(&said), "{}", ended.err);
+    assert!(ended.out.contains(&said), "{}", ended.err);
     ended.with(0);
     assert!(folders.read("in/file") == folders.read("out/file"));
 }

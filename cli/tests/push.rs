@@ -24,11 +24,12 @@ fn folders_arrive_as_cp_would_have_them() {
 
     let pushed = push(cable.a(), &[&folders.at("out/d"), cable.b().address()]);
     assert!(
-        pushed.err.contains("3 files pushed to fe80::"),
+        pushed.out.contains("3 files pushed to fe80::"),
         "{}",
         pushed.err
     );
-    assert_eq!(pushed.with(0), "");
+    assert_eq!(pushed.err, "");
+    pushed.with(0);
     assert_eq!(folders.names("in/d"), folders.names("out/d"));
     for name in ["large", "deep/er/small", "deep/empty"] {
         let (there, here) = (format!("in/d/{name}"), format!("out/d/{name}"));
@@ -46,16 +47,16 @@ fn folders_arrive_as_cp_would_have_them() {
         there.unwrap().modified().unwrap(),
         here.unwrap().modified().unwrap()
     );
-    receiver.wait_err("3 files received from fe80::");
+    receiver.wait_out("3 files received from fe80::");
 
     // No file is sent twice; `DIR/.` copies the content of a folder.
     let again = push(
         cable.a(),
         &[&folders.at("out/d"), &folders.at("out/d/deep/.")],
     );
-    assert!(again.err.contains("2 files pushed"), "{}", again.err);
-    assert!(again.err.contains(": 5 B in"), "{}", again.err);
-    assert!(again.err.contains("3 existed already"), "{}", again.err);
+    assert!(again.out.contains("2 files pushed"), "{}", again.out);
+    assert!(again.out.contains(": 5 B in"), "{}", again.out);
+    assert!(again.out.contains("3 existed already"), "{}", again.out);
     again.with(0);
     assert_eq!(folders.read("in/er/small"), b"small");
     receiver.interrupt();
@@ -154,8 +155,11 @@ fn what_is_neither_file_nor_folder_is_left_out_and_said() {
         "{}",
         pushed.err
     );
-    assert!(pushed.err.contains("2 were skipped"), "{}", pushed.err);
-    pushed.with(8);
+    assert!(pushed.out.contains("2 were skipped"), "{}", pushed.out);
+    pushed.with(0);
+    let strict = push(cable.a(), &["--strict", &folders.at("out/d")]);
+    assert!(strict.out.contains("2 were skipped"), "{strict:?}");
+    strict.with(8);
     assert_eq!(folders.names("in"), ["d", "d/file"]);
     fs::remove_file(folders.at("out/d/pipe")).unwrap();
     folders.write("elsewhere", "content");
@@ -172,7 +176,7 @@ fn several_streams_bring_the_same() {
     folders.write("out/d/large", content(LARGE));
     let _receiver = folders.receive(cable.b(), &[]);
     let pushed = push(cable.a(), &["--streams", "4", &folders.at("out/d")]);
-    assert!(pushed.err.contains("41 files pushed"), "{}", pushed.err);
+    assert!(pushed.out.contains("41 files pushed"), "{}", pushed.out);
     pushed.with(0);
     for name in folders.names("out/d") {
         assert!(folders.read(&format!("in/d/{name}")) == folders.read(&format!("out/d/{name}")));
@@ -245,4 +249,33 @@ fn who_does_not_receive_is_told_from_who_is_not_there() {
     let nowhere = run(tool(cable.b(), &["receive", &folders.at("nowhere")]));
     assert!(nowhere.err.contains("nowhere"), "{}", nowhere.err);
     nowhere.with(1);
+}
+
+#[test]
+fn both_ends_tell_programs_the_result() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    folders.write("out/d/file", content(LARGE));
+    folders.write("out/d/taken", "ours");
+    folders.write("out/d/other", "x");
+    fs::create_dir_all(folders.at("in/d/taken")).unwrap();
+    let mut receiver = folders.receive(cable.b(), &["--json", "--once"]);
+    let pushed = push(cable.a(), &["--json", &folders.at("out/d")]);
+    receiver.wait_out("}");
+    let ends = [pushed.with(5), receiver.end().with(0)];
+    let ends = ends.map(|out| serde_json::from_str::<serde_json::Value>(&out).unwrap());
+    for end in &ends {
+        assert_eq!(
+            (&end["files"], &end["failed"]),
+            (&2.into(), &1.into()),
+            "{end}"
+        );
+        assert_eq!(end["bytes"], LARGE + 1, "{end}");
+        assert!(end["bytes_per_second"].as_f64().unwrap() > 0.0, "{end}");
+        assert!(end["peer"].as_str().unwrap().contains("fe80::"), "{end}");
+    }
+    let failure = &ends[0]["failures"][0];
+    assert_eq!(
+        (&failure["path"], &failure["code"]),
+        (&"d/taken".into(), &5.into())
+    );
 }

@@ -45,7 +45,7 @@ fn a_cable_that_is_pulled_and_plugged_in_again() {
     assert_eq!(folders.names("in"), [".file.dcf-part"]);
     cable.plug();
     let ended = pusher.end();
-    assert!(ended.err.contains("1 file pushed"), "{}", ended.err);
+    assert!(ended.out.contains("1 file pushed"), "{}", ended.out);
     ended.with(0);
     assert!(folders.read("in/file") == folders.read("out/file"));
     assert_eq!(folders.names("in"), ["file"]);
@@ -104,7 +104,7 @@ fn a_pusher_that_is_interrupted_goes_on_where_it_stopped() {
     let file = folders.at("out/file");
     fast(cable.a());
     let ended = push(cable.a(), &[&file]);
-    let again = sent(&ended.err);
+    let again = sent(&ended.out);
     assert!(
         again <= ((SIZE as u64 - kept) >> 20) as f64 + 0.1,
         "{again} after {kept}"
@@ -128,7 +128,7 @@ fn what_was_kept_is_checked_before_it_is_used() {
     folders.write("in/.file.dcf-part", kept);
     let ended = push(cable.a(), &[&file]);
     // The first piece of 4 MiB is right.
-    assert_eq!(sent(&ended.err), 44.0, "{}", ended.err);
+    assert_eq!(sent(&ended.out), 44.0, "{}", ended.err);
     ended.with(0);
     assert!(folders.read("in/file") == folders.read("out/file"));
 }

@@ -49,7 +49,7 @@ fn all_but(cable: &Cable, folders: &Folders, failing: &[(&str, &str)], code: i32
             assert!(line.is_some(), "{name}: {}", pushed.err);
         }
         let summary = format!("{} failed", failing.len());
-        assert!(pushed.err.contains(&summary), "{}", pushed.err);
+        assert!(pushed.out.contains(&summary), "{}", pushed.out);
         pushed.with(code);
         for name in ["a", "z", "m/n/o"] {
             assert!(
@@ -79,7 +79,7 @@ fn a_folder_that_cannot_be_written() {
         ("locked/small", denied),
     ];
     all_but(&cable, &folders, &failing, 1);
-    receiver.wait_err("4 are missing");
+    receiver.wait_out("4 failed");
     mode(&folders.at("in/d/locked"), 0o755);
     push(cable.a(), &[&folders.at("out/d")]).with(0);
     assert_eq!(folders.names("in/d"), folders.names("out/d"));
@@ -96,7 +96,7 @@ fn the_rest_of_a_file_that_failed_is_not_sent() {
     slow(cable.a());
     let pushed = push(cable.a(), &[&folders.at("out/d"), cable.b().address()]);
     let line = pushed
-        .err
+        .out
         .lines()
         .find(|line| line.contains("1 file pushed"));
     let sent = line.and_then(|line| line.split(": ").nth(1)?.split(' ').next());
@@ -209,7 +209,7 @@ fn what_the_pusher_cannot_read() {
         "{}",
         pushed.err
     );
-    assert!(pushed.err.contains("2 files pushed"), "{}", pushed.err);
+    assert!(pushed.out.contains("2 files pushed"), "{}", pushed.out);
     pushed.with(1);
     assert_eq!(folders.names("in/d"), ["a", "hidden", "z"]);
 }

@@ -62,12 +62,12 @@ fn names_of_one_file_stay_names_of_one_file() {
         let _receiver = folders.receive(cable.b(), &[]);
         let arguments = [streams, &[&*folder]].concat();
         let pushed = push(cable.a(), &arguments);
-        assert!(pushed.err.contains("6 files pushed"), "{}", pushed.err);
-        assert!(pushed.err.contains(": 5.00 MiB in"), "once: {}", pushed.err);
+        assert!(pushed.out.contains("6 files pushed"), "{}", pushed.out);
+        assert!(pushed.out.contains(": 5.00 MiB in"), "once: {}", pushed.out);
         pushed.with(0);
         arrived(&folders);
         let again = push(cable.a(), &arguments);
-        assert!(again.err.contains("6 existed already"), "{}", again.err);
+        assert!(again.out.contains("6 existed already"), "{}", again.out);
         again.with(0);
 
         // A removed name comes back, even the first; a copy becomes a link again.
@@ -118,7 +118,7 @@ fn names_follow_the_time_of_their_file() {
             file.unwrap().set_modified(time).unwrap();
         }
         let pushed = push(cable.a(), &[&folder]);
-        assert!(pushed.err.contains("6 existed already"), "{}", pushed.err);
+        assert!(pushed.out.contains("6 existed already"), "{}", pushed.out);
         pushed.with(0);
         arrived(&folders);
         for name in ["a", "b", "sub/c", "small", "sub/small"] {

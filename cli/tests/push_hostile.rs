@@ -101,7 +101,7 @@ fn who_does_not_keep_to_the_protocol() {
     let said = String::from_utf8_lossy(&all);
     assert!(said.contains("wrong checksum at offset 0"), "{said:?}");
     assert!(folders.names("in").is_empty());
-    receiver.wait_err("is missing");
+    receiver.wait_out("failed");
 }
 
 #[test]

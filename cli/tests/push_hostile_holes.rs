@@ -113,7 +113,7 @@ fn a_sparse_piece_is_checked_with_its_holes() {
         said.contains("wrong checksum at offset 4194304"),
         "{said:?}"
     );
-    receiver.wait_err("is missing");
+    receiver.wait_out("failed");
     assert_eq!(folders.names("in"), [".f.dcf-part"]);
     assert_eq!(folders.arrived("f"), PIECE);
     // Of an interrupted file only complete pieces are kept.
@@ -144,7 +144,7 @@ fn holes_beyond_what_a_file_can_be() {
     ];
     let said = answer_to(&cable, HOLES, &bytes.concat());
     assert_eq!(said[said.len() - 5], 0x86, "{said:?}");
-    receiver.wait_err(" received from ");
+    receiver.wait_out(" received from ");
     assert!(folders.names("in").contains(&"g".to_owned()));
     let (code, why) = refused_with(
         HOLES,

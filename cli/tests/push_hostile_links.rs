@@ -199,7 +199,7 @@ fn a_hard_link_gives_no_name_to_what_the_push_did_not_bring() {
     let said = answer_to(&cable, HARD_LINKS, &bytes.concat());
     let said = String::from_utf8_lossy(&said);
     assert!(said.contains("did not arrive"), "{said:?}");
-    receiver.wait_err("are missing");
+    receiver.wait_out("failed");
     assert_eq!(folders.names("in"), ["secret"]);
     assert_eq!(folders.read("in/secret"), b"secret");
 }

@@ -42,13 +42,13 @@ fn a_model_cache_arrives_as_it_is() {
     let mut receiver = folders.receive(cable.b(), &[]);
     let pushed = push(cable.a(), &[&hub]);
     assert!(
-        pushed.err.contains("2 files and 5 links pushed"),
+        pushed.out.contains("2 files and 5 links pushed"),
         "{}",
         pushed.err
     );
     assert!(!pushed.err.contains("skipped"), "{}", pushed.err);
     pushed.with(0);
-    receiver.wait_err("2 files and 5 links received");
+    receiver.wait_out("2 files and 5 links received");
     assert_eq!(folders.names("in/hub"), folders.names("out/hub"));
     assert_eq!(links(&folders, "in/hub"), links(&folders, "out/hub"));
     assert_eq!(links(&folders, "in/hub").len(), 5);
@@ -76,7 +76,7 @@ fn a_model_cache_arrives_as_it_is() {
     };
     let was = inode();
     let again = push(cable.a(), &[&hub]);
-    assert!(again.err.contains("0 files pushed"), "{}", again.err);
+    assert!(again.out.contains("0 files pushed"), "{}", again.out);
     again.with(0);
     assert_eq!(inode(), was);
 
@@ -84,7 +84,7 @@ fn a_model_cache_arrives_as_it_is() {
     symlink("1", folders.at("out/hub/snapshots/main")).unwrap();
     let more = push(cable.a(), &["--streams", "3", &hub]);
     assert!(
-        more.err.contains("0 files and 1 link pushed"),
+        more.out.contains("0 files and 1 link pushed"),
         "{}",
         more.err
     );

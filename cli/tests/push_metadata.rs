@@ -59,9 +59,9 @@ fn equal_content_of_another_time_gets_its_time_and_is_known_from_then_on() {
     }
     for wanted in ["0 files pushed", "0 files pushed"] {
         let pushed = push(cable.a(), &[&folder]);
-        assert!(pushed.err.contains(wanted), "{}", pushed.err);
-        assert!(pushed.err.contains("3 existed already"), "{}", pushed.err);
-        assert!(pushed.err.contains(": 0 B in"), "{}", pushed.err);
+        assert!(pushed.out.contains(wanted), "{}", pushed.out);
+        assert!(pushed.out.contains("3 existed already"), "{}", pushed.out);
+        assert!(pushed.out.contains(": 0 B in"), "{}", pushed.out);
         pushed.with(0);
         for name in names {
             same(&folders, name);

@@ -162,7 +162,8 @@ fn each_file_needs_one_result_and_no_other_has_one() {
         let last = [&last[..], &DONE].concat();
         let receiver = receiver(&cable, Script { first, last });
         let pushed = push(cable.a(), &[&folders.at("out/d"), cable.b().address()]);
-        assert!(pushed.err.contains(words), "{words}: {}", pushed.err);
+        let said = format!("{}{}", pushed.out, pushed.err);
+        assert!(said.contains(words), "{words}: {said}");
         pushed.with(code);
         receiver.close();
     }

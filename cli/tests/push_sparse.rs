@@ -94,7 +94,7 @@ fn holes_arrive_as_holes() {
     let receiver = folders.receive(cable.b(), &[]);
     let folder = folders.at("out/d");
     let pushed = push(cable.a(), &[&folder]);
-    assert!(pushed.err.contains("10 files pushed"), "{}", pushed.err);
+    assert!(pushed.out.contains("10 files pushed"), "{}", pushed.out);
     pushed.with(0);
     let all = || {
         for (name, _, data) in FILES {
@@ -104,7 +104,7 @@ fn holes_arrive_as_holes() {
     };
     all();
     let again = push(cable.a(), &[&folder]);
-    assert!(again.err.contains("10 existed already"), "{}", again.err);
+    assert!(again.out.contains("10 existed already"), "{}", again.out);
     again.with(0);
 
     // Compared: no hole is read or sent.
@@ -112,9 +112,9 @@ fn holes_arrive_as_holes() {
         date(&folders.at(&format!("out/d/{name}")), 1_000_000_000);
     }
     let compared = push(cable.a(), &[&folder]);
-    assert!(compared.err.contains("0 files pushed"), "{}", compared.err);
+    assert!(compared.out.contains("0 files pushed"), "{}", compared.out);
     assert!(
-        compared.err.contains("10 existed already"),
+        compared.out.contains("10 existed already"),
         "{}",
         compared.err
     );
@@ -163,7 +163,7 @@ fn a_difference_in_a_hole_is_found() {
     let file = File::options().write(true).open(&path).unwrap();
     file.write_all_at(&vec![0; 9 << 20], 5 * MIB).unwrap();
     let same = push(cable.a(), &[&path]);
-    assert!(same.err.contains("1 existed already"), "{}", same.err);
+    assert!(same.out.contains("1 existed already"), "{}", same.out);
     same.with(0);
     arrived(&folders, "file", &[(MIB, 4096)]);
 }
@@ -208,7 +208,7 @@ fn a_sparse_file_that_is_cut_off_goes_on() {
     fast(cable.a());
     let pushed = push(cable.a(), &[&path]);
     // The first part was kept, and is not sent again.
-    let sent = pushed.err.split(": ").nth(1).unwrap();
+    let sent = pushed.out.split(": ").nth(1).unwrap();
     let sent: f64 = sent.split(" MiB").next().unwrap().parse().unwrap();
     assert!(sent < 28.0, "{}", pushed.err);
     pushed.with(0);

@@ -55,7 +55,7 @@ fn a_secret_cannot_be_guessed() {
     same_time(&folders, "in/secret", "out/secret");
     let _receiver = folders.receive(cable.b(), &["--force"]);
     let pushed = push(cable.a(), &[&path]);
-    assert!(pushed.err.contains("1 file pushed"), "{}", pushed.err);
+    assert!(pushed.out.contains("1 file pushed"), "{}", pushed.out);
     assert!(!pushed.err.contains("already"), "{}", pushed.err);
     pushed.with(0);
 }
@@ -69,7 +69,7 @@ fn what_somebody_kept_as_a_part_cannot_be_guessed() {
     let path = folders.write("out/file", &content);
     let _receiver = folders.receive(cable.b(), &[]);
     let pushed = push(cable.a(), &[&path]);
-    assert!(pushed.err.contains(": 9.00 MiB in"), "{}", pushed.err);
+    assert!(pushed.out.contains(": 9.00 MiB in"), "{}", pushed.out);
     pushed.with(0);
     assert_eq!(folders.names("in"), ["file"]);
 }
@@ -84,7 +84,7 @@ fn what_a_push_brought_is_known_again_until_somebody_changes_it() {
     // Another receiver recognises it, too.
     let _receiver = folders.receive(cable.b(), &[]);
     let again = push(cable.a(), &[&path]);
-    assert!(again.err.contains("1 existed already"), "{}", again.err);
+    assert!(again.out.contains("1 existed already"), "{}", again.out);
     again.with(0);
 
     let copied = Command::new("cp")
@@ -182,7 +182,7 @@ fn without_marks_the_receiver_remembers_as_long_as_it_runs() {
     push(cable.a(), &[&theirs]).with(5);
     push(cable.a(), &[&ours]).with(0);
     let again = push(cable.a(), &[&ours]);
-    assert!(again.err.contains("1 existed already"), "{}", again.err);
+    assert!(again.out.contains("1 existed already"), "{}", again.out);
     again.with(0);
     drop(receiver);
     let _receiver = folders.receive(cable.b(), &[]);

@@ -12,7 +12,7 @@ const SIZE: usize = 32 << 20;
 
 /// How often a bar was drawn with a percentage, a rate and the time that is left.
 fn bars(shown: &str) -> usize {
-    let is_bar = |part: &&str| part.contains('%') && part.contains("iB/s");
+    let is_bar = |part: &&str| part.contains("% ") && part.contains("b/s");
     shown.split(['\r', '\n']).filter(is_bar).count()
 }
 
@@ -90,6 +90,45 @@ fn bench_shows_what_it_is_at() {
     }
     let (code, shown) = bench.end();
     assert_eq!(code, 0, "{shown}");
+}
+
+/// LANG=C has neither a micro sign nor blocks.
+#[test]
+fn an_ascii_terminal_gets_ascii() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let file = folders.write("out/d/\u{fc}", content(SIZE));
+    folders.write("out/d/b", "b");
+    let ascii = [("LC_ALL", "C")];
+    let receiver = Terminal::start(cable.b(), &["receive", "--once", &folders.at("in")], &ascii);
+    receiver.wait_shown("that it listens", |shown| shown.contains("listening on"));
+    let shown = |words: &[&str]| {
+        let (code, shown) = Terminal::start(cable.a(), words, &ascii).end();
+        assert_eq!(code, 0, "{words:?}: {shown}");
+        assert!(shown.is_ascii(), "{words:?}: {shown}");
+        shown
+    };
+    let pinged = shown(&["ping", "-c", "30", "-i", "0.001"]);
+    assert!(pinged.contains(" us") && pinged.contains('#'), "{pinged}");
+    shown(&["--help"]);
+    slow(cable.a());
+    let pusher = Terminal::start(cable.a(), &["push", &folders.at("out/d")], &ascii);
+    pusher.wait_shown("a bar with an end and a count", |shown| {
+        bars(shown) > 2 && shown.contains("[#") && shown.contains("/2 files")
+    });
+    fast(cable.a());
+    for terminal in [pusher, receiver] {
+        let (code, shown) = terminal.end();
+        assert_eq!(code, 0, "{shown}");
+        assert!(shown.is_ascii(), "{shown}");
+    }
+    drop(file);
+    // JSON is UTF-8 in any locale.
+    let mut command = tool(
+        cable.a(),
+        &["doctor", "--json", "--root", &folders.at("out")],
+    );
+    command.env("LC_ALL", "C");
+    let _: serde_json::Value = serde_json::from_str(&run(command).out).unwrap();
 }
 
 #[test]

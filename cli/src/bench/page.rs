@@ -183,7 +183,7 @@ fn streams(results: &Results) -> Result<String, Box<dyn Error>> {
         .streams
         .iter()
         .flat_map(|stream| stream.samples.iter());
-    let most = all.map(|sample| sample / 1e9).fold(0.001, f64::max);
+    let most = all.map(|sample| sample * 8.0 / 1e9).fold(0.001, f64::max);
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
@@ -192,11 +192,11 @@ fn streams(results: &Results) -> Result<String, Box<dyn Error>> {
             .x_label_area_size(45)
             .y_label_area_size(60)
             .build_cartesian_2d(0.0..ends.fold(0.1, f64::max), 0.0..most * 1.1)?;
-        chart.configure_mesh().x_desc("s").y_desc("GB/s").draw()?;
+        chart.configure_mesh().x_desc("s").y_desc("Gb/s").draw()?;
         for (stream, colour) in results.streams.iter().zip(COLOURS) {
             let points = stream.samples.iter().enumerate();
-            let points =
-                points.map(|(at, rate)| ((at + 1) as f64 * stream.sample_seconds, rate / 1e9));
+            let points = points
+                .map(|(at, rate)| ((at + 1) as f64 * stream.sample_seconds, rate * 8.0 / 1e9));
             let line = [PathElement::new(
                 points.collect::<Vec<_>>(),
                 colour.stroke_width(2),

@@ -18,8 +18,9 @@ impl Progress {
             false => ProgressDrawTarget::hidden(),
         };
         let bar = ProgressBar::with_draw_target(Some(Self::STEPS), target);
-        let style = ProgressStyle::with_template("{bar:14} {msg}").expect("the template is right");
-        bar.set_style(style.progress_chars("█▉▊▋▌▍▎▏ "));
+        let style =
+            ProgressStyle::with_template("[{bar:14}] {wide_msg}").expect("the template is right");
+        bar.set_style(style.progress_chars(output::bar_characters()));
         if !bar.is_hidden() {
             bar.enable_steady_tick(Duration::from_millis(250));
         }

@@ -9,6 +9,8 @@ use anstream::{AutoStream, ColorChoice};
 use rustix::event::{poll, PollFd, PollFlags};
 use rustix::io::Errno;
 
+use super::charset::{in_ascii, is_ascii};
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
     Out,
@@ -71,8 +73,10 @@ impl Stream {
         (size.ws_col > 0).then_some(size.ws_col.into())
     }
 
-    /// Writes text, with its colours if they are wanted.
+    /// Writes text, with its colours if they are wanted, and in ASCII if the locale has nothing else.
     pub fn write(self, text: &str) -> io::Result<()> {
+        let ascii = is_ascii().then(|| in_ascii(text));
+        let text = ascii.as_deref().unwrap_or(text);
         match self.has_colour() {
             true => self.write_bytes(text.as_bytes()),
             false => self.write_bytes(anstream::adapter::strip_str(text).to_string().as_bytes()),

@@ -80,15 +80,19 @@ pub fn run(
             .map(|(index, _)| index as u32)
             .collect()
     };
-    let files = wanted(|kind| kind == Kind::File);
-    let links = wanted(|kind| matches!(kind, Kind::Link | Kind::HardLink));
+    let files: Vec<u32> = wanted(|kind| kind == Kind::File);
+    let links: Vec<u32> = wanted(|kind| matches!(kind, Kind::Link | Kind::HardLink));
     let (failing, failed) = event();
     let attempt = Attempt {
         route,
         job: Job {
             tree,
             tally,
-            progress: Progress::new(total - missing(&entries, &wants), total),
+            progress: Progress::new(
+                total - missing(&entries, &wants),
+                total,
+                (files.len() + links.len()) as u64,
+            ),
             wants,
             entries,
             extensions,

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::tree::Tree;
-use crate::exit::Exit;
 use crate::transfer::entry::{Entry, Kind};
 use crate::transfer::link::resolve;
 
@@ -28,7 +27,7 @@ impl Tree {
                     let below = entry.path.strip_prefix(&self.bases[root]);
                     let path = paths[root].join(below.unwrap_or(&entry.path));
                     let why = format!("a link: {why} (use --dereference to copy its target)");
-                    self.leave_out(&path, &why, Exit::Refused);
+                    self.skip(&path, &why);
                 }
             }
         }

@@ -54,9 +54,17 @@ pub struct Options {
     #[arg(long, short = 'L')]
     dereference: bool,
 
+    /// End with code 8 if links or special files were skipped. Otherwise they are only reported.
+    #[arg(long)]
+    strict: bool,
+
     /// The number of parallel streams. By default one, and more while that is faster.
     #[arg(long, value_name = "COUNT", value_parser = streams)]
     streams: Option<NonZeroU16>,
+
+    /// Print the result as one line of JSON.
+    #[arg(long)]
+    json: bool,
 
     /// How long to wait for a broken connection to come back, or for another push to end.
     // The default exceeds the time that a receiver takes to detect a dead pusher.
@@ -98,8 +106,8 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let mut route = Route::new(&transport, common, found, peer.is_some());
     let tally = Tally::new(&tree);
     push(&mut route, &tree, &tally, options)?;
-    tally.report(&route.peer().name);
-    Ok(tally.exit())
+    tally.report(&route.peer().name, options.json);
+    Ok(tally.exit(options.strict))
 }
 
 /// Pushes until everything has arrived, in as many attempts as it takes.
@@ -119,6 +127,7 @@ fn push(
         let Err(error) = outcome else {
             return Ok(());
         };
+        tally.broke();
         if interrupt::is_interrupted() {
             return Err(Failure::new(Exit::Interrupted, "interrupted"));
         }

@@ -2,15 +2,15 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
-use std::time::Instant;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
+use crate::transfer::clock::TransferClock;
 use crate::transfer::entry::Kind;
 use crate::transfer::error::{Result, TransferError};
 use crate::transfer::message::Want;
-use crate::transfer::summary::Summary;
+use crate::transfer::summary::{Failed, Summary, LISTED};
 use crate::units::plural;
 
 use super::tree::Tree;
@@ -19,7 +19,7 @@ use super::tree::Tree;
 const SHOWN: u64 = 100;
 
 pub struct Tally<'a> {
-    begin: Instant,
+    clock: TransferClock,
     tree: &'a Tree,
     /// How many attempts a receiver accepted.
     accepted: AtomicU64,
@@ -28,6 +28,7 @@ pub struct Tally<'a> {
     unknown: AtomicUsize,
     /// Failures that were shown or counted.
     reported: AtomicU64,
+    failures: Mutex<Vec<Failed>>,
     sent: AtomicU64,
 }
 
@@ -60,12 +61,13 @@ struct Counts {
 impl<'a> Tally<'a> {
     pub fn new(tree: &'a Tree) -> Self {
         Self {
-            begin: Instant::now(),
+            clock: TransferClock::new(),
             tree,
             accepted: AtomicU64::new(0),
             fates: Mutex::new(vec![Fate::Unwanted; tree.entries.len()]),
             unknown: AtomicUsize::new(0),
             reported: AtomicU64::new(0),
+            failures: Mutex::default(),
             sent: AtomicU64::new(0),
         }
     }
@@ -109,6 +111,7 @@ impl<'a> Tally<'a> {
             }
         }
         self.accepted.fetch_add(1, Ordering::Relaxed);
+        self.clock.start();
         Ok(())
     }
 
@@ -118,6 +121,12 @@ impl<'a> Tally<'a> {
 
     pub fn add_sent(&self, count: u64) {
         self.sent.fetch_add(count, Ordering::Relaxed);
+        self.clock.moved();
+    }
+
+    /// The attempt broke: from the last progress on, it only waited.
+    pub fn broke(&self) {
+        self.clock.stop_at_last_progress();
     }
 
     pub fn sent(&self) -> u64 {
@@ -170,19 +179,31 @@ impl<'a> Tally<'a> {
                 return Ok(());
             }
         }
-        self.report_failure(index, why);
+        self.report_failure(index, Exit::from_code(code), why);
         Ok(())
     }
 
     /// Records an entry that could not be sent.
     pub fn skip(&self, index: u32, exit: Exit, why: &str) {
         self.fates()[index as usize] = Fate::Failed(exit);
-        self.report_failure(index, why);
+        self.report_failure(index, exit, why);
     }
 
-    fn report_failure(&self, index: u32, why: &str) {
+    fn report_failure(&self, index: u32, exit: Exit, why: &str) {
         let entry = &self.tree.entries[index as usize];
         let why = output::harmless(why.as_bytes());
+        let mut failures = self
+            .failures
+            .lock()
+            .unwrap_or_else(|error| error.into_inner());
+        if failures.len() < LISTED {
+            failures.push(Failed {
+                path: entry.shown(),
+                code: exit as u8,
+                reason: why.clone(),
+            });
+        }
+        drop(failures);
         match self.reported.fetch_add(1, Ordering::Relaxed) {
             ..SHOWN => output::error(&format!("{}: {why}", entry.shown())),
             SHOWN => output::error("further failures are only counted"),
@@ -224,34 +245,37 @@ impl<'a> Tally<'a> {
         counts
     }
 
-    pub fn report(&self, peer: &str) {
+    /// Prints the result.
+    pub fn report(&self, peer: &str, json: bool) {
         let counts = self.counts();
-        let left_out = self.tree.left_out + self.unknown.load(Ordering::Relaxed) as u64;
+        let unknown = self.unknown.load(Ordering::Relaxed) as u64;
+        let failures = self
+            .failures
+            .lock()
+            .unwrap_or_else(|error| error.into_inner());
         let summary = Summary {
             files: counts.pushed,
             links: counts.links,
-            done: &format!("pushed to {peer}"),
-            bytes: self.sent(),
-            time: self.begin.elapsed(),
-            more: &[
-                (counts.there, "existed already", "existed already"),
-                (counts.failed, "failed", "failed"),
-                (left_out, "was skipped", "were skipped"),
-            ],
+            existed: counts.there,
+            failed: counts.failed,
+            skipped: self.tree.left_out + unknown,
+            failures: &failures,
+            ..Summary::new(peer, self.sent(), self.clock.time())
         };
-        output::note(&summary.text());
+        summary.print("pushed to", json);
     }
 
-    /// The exit code of the first entry that failed, or else of what was skipped.
-    pub fn exit(&self) -> Exit {
+    /// The exit code of the first entry that failed. With `strict`, skipped links and special files are failures.
+    pub fn exit(&self, strict: bool) -> Exit {
         let failed = self.fates().iter().find_map(|fate| match fate {
             Fate::Failed(exit) => Some(*exit),
             _ => None,
         });
-        let left_out_as = match self.unknown.load(Ordering::Relaxed) {
-            1.. if self.tree.left_out == 0 => Exit::Refused,
-            _ => self.tree.left_out_as,
-        };
-        failed.unwrap_or(left_out_as)
+        let skipped = self.tree.left_out + self.unknown.load(Ordering::Relaxed) as u64;
+        match (failed, self.tree.left_out_as) {
+            (Some(exit), _) => exit,
+            (None, Exit::Done) if strict && skipped > 0 => Exit::Refused,
+            (None, exit) => exit,
+        }
     }
 }

@@ -46,7 +46,7 @@ pub struct Tree {
     pub lost_metadata: LostMetadata,
     /// The number of skipped entries: links, devices, unreadable files.
     pub left_out: u64,
-    /// The exit code of the first skipped entry.
+    /// The exit code of the first one that should have been copied.
     pub left_out_as: Exit,
 }
 
@@ -166,9 +166,16 @@ impl Tree {
         }
     }
 
-    pub(super) fn leave_out(&mut self, path: &Path, why: &str, exit: Exit) {
+    /// Skips a kind of file that is not copied.
+    pub(super) fn skip(&mut self, path: &Path, why: &str) {
         output::note(&format!("skipped {}: {why}", shown(path)));
-        if self.left_out == 0 {
+        self.left_out += 1;
+    }
+
+    /// Skips a file that should be copied, and cannot be.
+    fn fail(&mut self, path: &Path, why: &str, exit: Exit) {
+        output::error(&format!("skipped {}: {why}", shown(path)));
+        if self.left_out_as == Exit::Done {
             self.left_out_as = exit;
         }
         self.left_out += 1;
@@ -188,12 +195,6 @@ impl Adding<'_> {
             true => self.path.to_owned(),
             false => self.path.join(below),
         }
-    }
-
-    fn leave_out(&mut self, below: &Path, why: &str) -> bool {
-        let place = self.place(below);
-        self.tree.leave_out(&place, why, Exit::Refused);
-        false
     }
 
     fn root(&self) -> usize {
@@ -221,10 +222,17 @@ impl Visit for Adding<'_> {
             FileType::Directory => Kind::Folder,
             FileType::RegularFile => Kind::File,
             FileType::Symlink => Kind::Link,
-            _ => return self.leave_out(below, "it is neither a file nor a folder"),
+            _ => {
+                let place = self.place(below);
+                self.tree.skip(&place, "it is neither a file nor a folder");
+                return false;
+            }
         };
         if let Err(why) = check_path(name.as_os_str().as_bytes()) {
-            return self.leave_out(below, &format!("its name is not allowed: {why}"));
+            let place = self.place(below);
+            let why = format!("its name is not allowed: {why}");
+            self.tree.fail(&place, &why, Exit::Refused);
+            return false;
         }
         let place = Place {
             root: self.root() as u32,
@@ -257,7 +265,7 @@ impl Visit for Adding<'_> {
     fn failed(&mut self, below: &Path, error: &io::Error) {
         let place = self.place(below);
         let why = format!("cannot be read: {error}");
-        self.tree.leave_out(&place, &why, Exit::Failed);
+        self.tree.fail(&place, &why, Exit::Failed);
     }
 }
 

@@ -58,6 +58,10 @@ pub struct Options {
     #[arg(long)]
     once: bool,
 
+    /// Print the result of each push as a line of JSON.
+    #[arg(long)]
+    json: bool,
+
     /// Overwrite existing files. Otherwise a push that would overwrite a file is refused before anything is
     /// changed.
     #[arg(long)]
@@ -104,6 +108,7 @@ pub fn run(common: &Common, options: Options) -> Result<Exit, Failure> {
             compare: options.compare,
             sync: options.sync,
         },
+        json: options.json,
         push_lock: Arc::clone(&push_lock),
         own,
         pending: PendingStreams::new(serve::MOST_PENDING),

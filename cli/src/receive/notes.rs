@@ -10,3 +10,8 @@ static NOTES: Throttle = Throttle::new(40, Duration::from_secs(1));
 pub fn note(text: &str) {
     NOTES.note(text);
 }
+
+/// Whether another line about a peer may be printed.
+pub fn allow() -> bool {
+    NOTES.allow()
+}

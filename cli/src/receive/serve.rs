@@ -31,6 +31,8 @@ const RESULTS_AT_ONCE: usize = 256 << 10;
 pub struct Receiving {
     pub folder: Arc<Folder>,
     pub rules: Rules,
+    /// Results are printed as JSON.
+    pub json: bool,
     pub push_lock: Arc<PushLock>,
     pub own: OwnAddresses,
     pub pending: PendingStreams,
@@ -130,8 +132,10 @@ impl Receiving {
             Receiver::Plan { first, wants }.frame().write(stream)?;
         }
         guard.open(&session);
+        session.starts();
         Receiver::Ready(session.id).frame().write(stream)?;
         files(&session, stream, || session.finish())?;
+        session.report(self.json);
         guard.finished();
         Ok(())
     }

@@ -13,6 +13,7 @@ use super::plan::{self, Plan, Refused};
 use super::rules::Rules;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::transfer::clock::TransferClock;
 use crate::transfer::entry::{Entry, Kind};
 use crate::transfer::error::{Result, TransferError};
 use crate::transfer::extensions::Extensions;
@@ -45,7 +46,7 @@ pub struct Session {
     /// Streams that joined. They are closed with the stream that announced the push.
     helpers: Mutex<Vec<DataStream>>,
     pub progress: Progress,
-    begin: Instant,
+    clock: TransferClock,
     pub received: AtomicU64,
 }
 
@@ -72,7 +73,9 @@ impl Session {
         rustix::rand::getrandom(&mut id, rustix::rand::GetRandomFlags::empty())
             .map_err(|error| plan::failed("random numbers", &error.into()))?;
         let total: u64 = entries.iter().map(|entry| entry.size).sum();
-        let progress = Progress::new(total - missing(&entries, &wants), total);
+        let wanted = wants.iter().filter(|want| **want != Want::Nothing);
+        let wanted = wanted.count() as u64;
+        let progress = Progress::new(total - missing(&entries, &wants), total, wanted);
         Ok(Self {
             id,
             peer: peer.to_owned(),
@@ -87,9 +90,14 @@ impl Session {
             reported: AtomicU64::new(0),
             helpers: Mutex::default(),
             progress,
-            begin: Instant::now(),
+            clock: TransferClock::new(),
             received: AtomicU64::new(0),
         })
+    }
+
+    /// The pusher may send files from now on.
+    pub fn starts(&self) {
+        self.clock.start();
     }
 
     /// Takes a file, if it is wanted and no stream has taken it.
@@ -184,9 +192,10 @@ impl Session {
         self.progress.add(count);
     }
 
-    /// All files are complete: sets the times and permissions of the folders, and prints a summary. Returns the
-    /// folders for which that failed, and why.
+    /// All files are complete: sets the times and permissions of the folders. Returns the folders for which that
+    /// failed, and why.
     pub fn finish(&self) -> Vec<(u32, String)> {
+        self.clock.stop();
         let mut failed = Vec::new();
         // Innermost folders first: creating a file changes the time of its own folder only, and a folder that
         // loses permissions is complete by then.
@@ -203,11 +212,11 @@ impl Session {
                 }
             }
         }
-        self.report();
         failed
     }
 
-    fn report(&self) {
+    /// Prints the result, when all of the push has ended.
+    pub fn report(&self, json: bool) {
         let files = lock(&self.files);
         let count = |state| files.values().filter(|is| **is == state).count() as u64;
         let (done, same) = (count(State::Done), count(State::Same));
@@ -223,24 +232,19 @@ impl Session {
         let missed = wanted.count() as u64 - done - same + refused;
         let there = self.entries.iter().zip(&self.wants);
         let there = there.filter(|(entry, want)| entry.is_file() && **want == Want::Nothing);
+        let existed = there.count() as u64 - refused + same;
         let received = self.received.load(Ordering::Relaxed);
         let summary = Summary {
             files: done - links,
             links,
-            done: &format!("received from {}", self.peer),
-            bytes: received,
-            time: self.begin.elapsed(),
-            more: &[
-                (
-                    there.count() as u64 - refused + same,
-                    "existed already",
-                    "existed already",
-                ),
-                (missed, "is missing", "are missing"),
-            ],
+            existed,
+            failed: missed,
+            ..Summary::new(&self.peer, received, self.clock.time())
         };
         self.progress.clear();
-        notes::note(&summary.text());
+        if notes::allow() {
+            summary.print("received from", json);
+        }
     }
 }
 

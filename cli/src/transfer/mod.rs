@@ -1,6 +1,7 @@
 //! The protocol between `push` and `receive`: docs/DCF-TB.md.
 
 pub mod checksums;
+pub mod clock;
 pub mod entry;
 pub mod error;
 pub mod extensions;

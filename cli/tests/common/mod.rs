@@ -47,7 +47,7 @@ pub fn plain(command: &mut Command) -> &mut Command {
     ] {
         command.env_remove(name);
     }
-    command.stdin(Stdio::null())
+    command.env("LC_ALL", "C.UTF-8").stdin(Stdio::null())
 }
 
 /// How it ended.
