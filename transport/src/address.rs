@@ -1,4 +1,4 @@
-//! Peer strings: `fe80::1%thunderbolt0`, and `[fe80::1%thunderbolt0]:6000` for another port.
+//! Peer strings: `fe80::1%thunderbolt0`, or `[fe80::1%thunderbolt0]:6000` with a port.
 
 mod hint;
 
@@ -11,29 +11,29 @@ pub use hint::{address_in, interface_in, suggest_peer};
 use crate::error::{Result, TransportError};
 use crate::sys::netlink::{Kernel, Which};
 
-/// Bytes of the longest peer string that this crate gives out.
+/// The length in bytes of the longest peer string that this crate returns.
 pub const MAX_PEER_TEXT: usize = 79;
 
-/// The interface that a transport is bound to, as far as addresses need it.
+/// The interface to which a transport is bound, for parsing addresses.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scope<'a> {
     pub interface: &'a str,
     /// `None` while the interface is absent.
     pub index: Option<u32>,
-    /// Knows the other interfaces.
+    /// For looking up other interfaces.
     pub kernel: &'a Kernel,
 }
 
-/// Our own port, which is that of peers whose strings name none.
+/// The port of this transport, which is the default port of peer strings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OwnPort {
-    /// It was configured, and peers are configured alike.
+    /// A configured port. Peers are assumed to have the same one.
     Configured(u16),
-    /// Any free one was asked for, so no other host has it.
+    /// A port that the kernel chose. Peers have other ones.
     AnyFree {
-        /// The one that the kernel chose.
+        /// The port.
         number: u16,
-        /// What it is called in the configuration.
+        /// The name of the setting for it.
         setting: &'static str,
     },
 }
@@ -52,23 +52,24 @@ impl OwnPort {
         }
     }
 
-    /// Where the port of a peer does not matter.
+    /// For parsing where the peer's port does not matter.
     pub fn ignored(self) -> Self {
         match self {
-            // Told from strings of which it does matter, which a thread remembers by this number.
+            // The cache of parsed peer strings has this number in its key. 1 keeps these entries
+            // apart from those whose port matters.
             Self::AnyFree { .. } => Self::Configured(1),
             configured => configured,
         }
     }
 
-    /// Whether an address without a port means this port there.
-    fn is_meant_at(self, ip: &Ipv6Addr) -> bool {
-        // On loopback it is ourselves.
+    /// Whether a peer string for `ip` without a port means this port.
+    fn is_default_for(self, ip: &Ipv6Addr) -> bool {
+        // A loopback address is this transport itself.
         matches!(self, Self::Configured(_)) || ip.is_loopback()
     }
 }
 
-/// Reads a peer string. Without a port of its own it means `own_port`, if a peer can have that.
+/// Parses a peer string. Without a port it means `own_port`, if the peer can have that port.
 pub(crate) fn parse(text: &str, scope: Scope<'_>, own_port: OwnPort) -> Result<SocketAddrV6> {
     let invalid = |reason: String| {
         let suggestion = match suggest_peer(text) {
@@ -86,7 +87,9 @@ pub(crate) fn parse(text: &str, scope: Scope<'_>, own_port: OwnPort) -> Result<S
         .parse()
         .map_err(|_| invalid(not_an_address(address, scope)))?;
     if ip.is_unspecified() {
-        return Err(invalid("the unspecified address is nobody's".to_owned()));
+        return Err(invalid(
+            "the unspecified address belongs to no host".to_owned(),
+        ));
     }
     if ip.to_ipv4_mapped().is_some() {
         return Err(invalid(
@@ -98,7 +101,7 @@ pub(crate) fn parse(text: &str, scope: Scope<'_>, own_port: OwnPort) -> Result<S
     }
     let port = match (port, own_port) {
         (Some(port), _) => port,
-        (None, OwnPort::AnyFree { setting, .. }) if !own_port.is_meant_at(&ip) => {
+        (None, OwnPort::AnyFree { setting, .. }) if !own_port.is_default_for(&ip) => {
             return Err(invalid(format!(
                 "it names no port, and no other host has our own one, which the kernel chose \
                  ({setting} is 0): write [{ip}%{}]:PORT, with the peer's {setting}{}",
@@ -111,7 +114,7 @@ pub(crate) fn parse(text: &str, scope: Scope<'_>, own_port: OwnPort) -> Result<S
     Ok(SocketAddrV6::new(ip, port, 0, scope.index.unwrap_or(0)))
 }
 
-/// Splits `[host]:port`; a host without brackets has no port.
+/// Splits `[host]:port`. A host without brackets has no port.
 fn split_port(text: &str) -> std::result::Result<(&str, Option<u16>), &'static str> {
     let Some(inner) = text.strip_prefix('[') else {
         return Ok((text, None));
@@ -137,7 +140,7 @@ fn not_an_address(text: &str, scope: Scope<'_>) -> String {
     }
 }
 
-/// A zone is our interface, by name or by index.
+/// Checks that a zone is the transport's interface, by name or by index.
 fn check_zone(
     zone: &str,
     scope: Scope<'_>,
@@ -166,7 +169,7 @@ fn check_zone(
         )));
     } else {
         match scope.kernel.interface(Which::Name(zone)) {
-            // Its alternative name.
+            // An alternative name of our interface.
             Ok(Some(found)) if Some(found.index) == scope.index => return Ok(()),
             Ok(None) => {
                 return Err(TransportError::interface_not_found(
@@ -174,7 +177,7 @@ fn check_zone(
                     format_args!("there is none of this name; this transport is bound to {ours}"),
                 ))
             }
-            // Whether there is one or not, as far as can be told: it is not ours.
+            // Another interface, or an unknown one: not ours.
             Ok(Some(_)) | Err(_) => {}
         }
     }
@@ -183,32 +186,33 @@ fn check_zone(
     )))
 }
 
-/// Linux takes no other names (dev_valid_name in net/core/dev.c), apart from `.` and `..`.
+/// Whether Linux accepts the name (dev_valid_name in net/core/dev.c). `.` and `..` are not checked.
 fn can_name_an_interface(zone: &str) -> bool {
     let forbidden = |c: char| matches!(c, '/' | ':' | '%' | '\0') || c.is_whitespace();
     (1..libc::IF_NAMESIZE).contains(&zone.len()) && !zone.contains(forbidden)
 }
 
-/// Writes an address so that [`parse`] gives it back: bare when the port is the one that this means.
+/// Writes an address so that [`parse`] returns it. The port is omitted if it is the default.
 pub(crate) fn write(text: &mut String, address: &SocketAddrV6, interface: &str, own_port: OwnPort) {
     text.clear();
     let (ip, port) = (address.ip(), address.port());
     // Writing to a String cannot fail.
-    let _ = if port == own_port.number() && own_port.is_meant_at(ip) {
+    let _ = if port == own_port.number() && own_port.is_default_for(ip) {
         write!(text, "{ip}%{interface}")
     } else {
         write!(text, "[{ip}%{interface}]:{port}")
     };
 }
 
-/// [`write`] into a new string.
+/// Like [`write()`], into a new string.
 pub(crate) fn format(address: &SocketAddrV6, interface: &str, own_port: OwnPort) -> String {
     let mut text = String::new();
     write(&mut text, address, interface, own_port);
     text
 }
 
-/// fe80::/10 (RFC 4291, 2.5.6) and ::1: what a cable between two machines has.
+/// Whether an address is link-local (fe80::/10, RFC 4291, 2.5.6) or loopback. A cable between two
+/// machines has no other ones.
 pub(crate) fn is_local(ip: &Ipv6Addr) -> bool {
     ip.is_unicast_link_local() || ip.is_loopback()
 }
@@ -331,7 +335,7 @@ mod tests {
         assert_eq!(parse("[fe80::1]:5000", lo(), own).unwrap().port(), 5000);
         assert_eq!(parse("::1%lo", lo(), own).unwrap().port(), 40_000);
         assert_eq!(parse("fe80::1", lo(), own.ignored()).unwrap().port(), 1);
-        // By chance a peer has the same one.
+        // A peer can have the same port by chance.
         let peer = SocketAddrV6::new("fe80::1".parse().unwrap(), 40_000, 0, 1);
         assert_eq!(format(&peer, "lo", own), "[fe80::1%lo]:40000");
         let ourselves = SocketAddrV6::new(Ipv6Addr::LOCALHOST, 40_000, 0, 1);
@@ -364,13 +368,13 @@ mod tests {
         ));
     }
 
-    /// Whether it refuses the peer string, and says which it was.
+    /// Whether the error rejects the peer string and quotes it.
     fn quotes(error: &TransportError, text: &str) -> bool {
         let start = format!("invalid peer address \"{text}\": ");
         matches!(error, TransportError::InvalidAddress(reason) if reason.starts_with(&start))
     }
 
-    /// Whether an error says which interface of the peer string was not found.
+    /// Whether the error quotes the interface of the peer string that was not found.
     fn names_the_zone(error: &str, text: &str) -> bool {
         let named = error.strip_prefix("network interface \"");
         let zone = named.and_then(|rest| rest.split_once("\" not found: "));
@@ -385,7 +389,7 @@ mod tests {
         }
     }
 
-    /// Pieces of peer strings, and what does not belong there.
+    /// Pieces of peer strings, and characters that are not valid there.
     fn piece() -> impl Strategy<Value = String> {
         let known = [
             "[",

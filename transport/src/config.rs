@@ -15,7 +15,7 @@ use crate::stream::DataStream;
 use crate::weak::WeakTransport;
 use crate::ThunderboltTransport;
 
-/// Collects settings and handlers, then starts a transport.
+/// Settings and handlers of a transport to be started.
 ///
 /// ```no_run
 /// use thunderbolt_transport::{LogLevel, MessageData, MessageType, ThunderboltTransportBuilder};
@@ -52,7 +52,7 @@ impl Default for ThunderboltTransportBuilder {
 }
 
 impl ThunderboltTransportBuilder {
-    /// A builder with every default.
+    /// A builder with the default of every setting, and no handlers.
     pub fn new() -> Self {
         Self {
             settings: Settings::default(),
@@ -66,7 +66,7 @@ impl ThunderboltTransportBuilder {
         }
     }
 
-    /// Sets all six of [`ThunderboltConfig`] at once.
+    /// Sets all fields of [`ThunderboltConfig`].
     pub fn config(mut self, config: ThunderboltConfig) -> Self {
         self.settings.config = config;
         self
@@ -108,124 +108,127 @@ impl ThunderboltTransportBuilder {
         self
     }
 
-    /// Serve sources that are neither link-local nor loopback too. Off by default: a cable between
-    /// two machines has no others, and a bridge may bring in strangers.
+    /// Also accepts traffic from sources that are neither link-local nor loopback. Off by default: a
+    /// cable between two machines has no other sources, but a bridge may forward some.
     pub fn allow_any_source(mut self, on: bool) -> Self {
         self.settings.allow_any_source = on;
         self
     }
 
-    /// Let log records name the settings that would change what they report, as the C interface calls
-    /// them. On by default; off for a program whose users cannot change them.
+    /// Lets log records name the setting that would change what they report, by its name in the C
+    /// interface. On by default. Turn it off in a program whose users cannot change the settings.
     pub fn name_settings(mut self, on: bool) -> Self {
         self.settings.name_settings = on;
         self
     }
 
-    /// Start although the interface does not exist yet; the link comes up when it does. Off by
-    /// default: a missing interface then fails `build`.
+    /// Starts the transport even if the interface does not exist yet. The link comes up when the
+    /// interface appears. Off by default: `build` then fails without the interface.
     pub fn wait_for_interface(mut self, on: bool) -> Self {
         self.settings.wait_for_interface = on;
         self
     }
 
-    /// Remember when each peer was last heard from, for
-    /// [`last_heard`](ThunderboltTransport::last_heard). Off by default: it costs some nanoseconds for
-    /// each message. While there is a peer handler ([`on_peer`](Self::on_peer)), peers are remembered too.
+    /// Records when each peer was last heard, for
+    /// [`last_heard`](ThunderboltTransport::last_heard). Off by default, because it costs some
+    /// nanoseconds for each message. A peer handler ([`on_peer`](Self::on_peer)) turns it on while it
+    /// is set.
     pub fn remember_peers(mut self, on: bool) -> Self {
         self.settings.remember_peers = on;
         self
     }
 
-    /// A peer of which nothing is heard for this time has vanished, for [`on_peer`](Self::on_peer); 5 s by
-    /// default. Zero is no limit: then only the link makes peers vanish, and of 1,024 that were there once
-    /// none makes room before it is [forgotten](ThunderboltTransport::forget).
+    /// The silence after which [`on_peer`](Self::on_peer) reports that a peer has vanished, 5 s by
+    /// default. Zero disables this limit: peers vanish only when the link goes down, and each of up to
+    /// 1,024 present peers keeps its place until the application
+    /// [forgets](ThunderboltTransport::forget) it.
     pub fn peer_timeout(mut self, time: Duration) -> Self {
         self.settings.peer_timeout = time;
         self
     }
 
-    /// How long a waiting receiver or round trip spins before it sleeps, 50 µs by default. The
-    /// receiver spins only while messages follow one another faster than this, and a read from a
-    /// stream only in a conversation of little pieces.
+    /// How long a waiting thread polls before it sleeps, 50 µs by default; zero disables polling.
+    /// Round trips poll always. The receiver polls only while the time between messages is shorter
+    /// than this. A read from a stream polls only while small requests and replies alternate.
     pub fn busy_poll(mut self, time: Duration) -> Self {
         self.settings.busy_poll = time;
         self
     }
 
-    /// Messages kept for [`recv`](ThunderboltTransport::recv) while there is no message handler,
-    /// 1024 by default. When it is full the newest is dropped and counted.
+    /// Messages that are queued for [`recv`](ThunderboltTransport::recv) while there is no message
+    /// handler, 1024 by default. When the queue is full, new messages are dropped and counted.
     pub fn receive_queue(mut self, messages: usize) -> Self {
         self.settings.receive_queue = messages;
         self
     }
 
-    /// Bytes that these messages may have together, 64 MiB by default. A message that would exceed
-    /// it is dropped and counted.
+    /// Total bytes of the queued messages, 64 MiB by default. A message that would exceed the limit
+    /// is dropped and counted.
     pub fn receive_queue_bytes(mut self, bytes: usize) -> Self {
         self.settings.receive_queue_bytes = bytes;
         self
     }
 
-    /// Data streams that may be open at a time, in both directions together, 1024 by default.
+    /// Data streams that may be open at the same time, 1024 by default. Streams that peers opened and
+    /// streams that this side opened count together.
     pub fn max_streams(mut self, streams: u32) -> Self {
         self.settings.max_streams = streams;
         self
     }
 
-    /// Streams that a peer opened and on which neither side has sent anything yet, 1000 by default;
-    /// 0 sets no limit. When there are as many, the oldest of them is reset to make room, if it is
-    /// older than [`silent_after`](Self::silent_after); else the newcomer is.
+    /// Streams that peers opened and on which neither side has sent data yet (silent streams), 1000
+    /// by default; 0 sets no limit. When the limit is reached and a new stream arrives, the oldest
+    /// silent stream is reset if it is older than [`silent_after`](Self::silent_after). Otherwise the
+    /// new stream is reset.
     pub fn max_silent_streams(mut self, streams: u32) -> Self {
         self.settings.max_silent_streams = streams;
         self
     }
 
-    /// How long a stream may stay silent before it gives way to another one when there are
-    /// [`max_silent_streams`](Self::max_silent_streams), 10 s by default. With fewer, no stream
-    /// is ever ended for its silence.
+    /// The age from which a silent stream may be reset to make room for a new one, 10 s by default.
+    /// It matters only when there are [`max_silent_streams`](Self::max_silent_streams): below that
+    /// limit no stream is reset for its silence.
     pub fn silent_after(mut self, time: Duration) -> Self {
         self.settings.silent_after = time;
         self
     }
 
-    /// How long opening a stream may take, 10 s by default.
+    /// The time limit for opening a stream, 10 s by default.
     pub fn connect_timeout(mut self, time: Duration) -> Self {
         self.settings.connect_timeout = time;
         self
     }
 
-    /// How long a peer may leave sent data or keepalives unacknowledged before the stream ends, 10 s
-    /// by default; zero leaves it to the system (TCP_USER_TIMEOUT, tcp(7)). More than 24 days are 24
-    /// days. A peer that does not read for longer, but whose kernel answers the probes of its
-    /// window, is not dead.
+    /// How long sent data or keepalives may stay unacknowledged before the stream breaks, 10 s by
+    /// default (TCP_USER_TIMEOUT, tcp(7)). Zero selects the system's default. A value above 24 days
+    /// means 24 days. A peer that does not read is not dead while its kernel answers window probes.
     pub fn stream_dead_after(mut self, time: Duration) -> Self {
         self.settings.stream_dead_after = limit_user_timeout(time);
         self
     }
 
     /// The lowest level that is logged, [`LogLevel::Info`] by default. Records below it are not
-    /// even formatted.
+    /// formatted.
     pub fn log_level(mut self, level: LogLevel) -> Self {
         self.settings.log_level = level;
         self
     }
 
-    /// A reference to the transport that [`build`](Self::build) will start, for handlers to capture. It
-    /// leads nowhere before.
+    /// A weak reference to the transport that [`build`](Self::build) will start, for handlers to
+    /// capture. Before that it cannot be upgraded.
     ///
-    /// A handler that captured a reference proper (an `Arc`, or an `AsyncTransport`) would keep its
-    /// transport open for ever, and the ports with it.
+    /// A handler that captures a strong reference (an `Arc` or an `AsyncTransport`) keeps its
+    /// transport and the ports open until [`close`](ThunderboltTransport::close) is called.
     pub fn weak(&self) -> WeakTransport {
         self.weak.clone()
     }
 
-    /// One handler for both kinds of traffic, on copies that it owns. It replaces what
-    /// [`on_message`](Self::on_message) and [`on_stream`](Self::on_stream) set.
+    /// Sets one handler for messages and streams, which owns what it receives. It replaces the
+    /// handlers of [`on_message`](Self::on_message) and [`on_stream`](Self::on_stream).
     ///
-    /// Control messages come on the receiver thread, one at a time; each stream comes on a thread
-    /// of its own. What it needs of its transport it has by [`weak`](Self::weak); to answer messages there
-    /// is [`on_message`](Self::on_message).
+    /// Control messages are delivered on the receiver thread, one call after another. Each stream is
+    /// delivered on a thread of its own. To use its transport, the handler captures a
+    /// [`weak`](Self::weak) reference. To answer messages, use [`on_message`](Self::on_message).
     pub fn message_handler<F>(mut self, handler: F) -> Self
     where
         F: Fn(MessageType, MessageData) + Send + Sync + 'static,
@@ -236,11 +239,12 @@ impl ThunderboltTransportBuilder {
         self
     }
 
-    /// Called with each control message and its sender, on the receiver thread, without a copy.
-    /// Messages of one peer come in order; no two calls overlap.
+    /// Sets the handler of control messages. It is called with each message, borrowed and not copied,
+    /// and its sender. It runs on the receiver thread. Calls never overlap, and messages of one peer
+    /// keep the order in which they arrived.
     ///
-    /// [`Sender::reply`] answers, and [`Sender::transport`] lends the transport: do not capture a
-    /// reference to it, which would keep it open for ever.
+    /// [`Sender::reply`] answers the message, and [`Sender::transport`] lends the transport. Do not
+    /// capture a strong reference to the transport: it would keep the transport open.
     pub fn on_message<F>(mut self, handler: F) -> Self
     where
         F: Fn(&[u8], &Sender<'_>) + Send + Sync + 'static,
@@ -249,10 +253,11 @@ impl ThunderboltTransportBuilder {
         self
     }
 
-    /// Called with each data stream that a peer opens, on a thread of its own.
+    /// Sets the handler of data streams. It is called with each stream that a peer opens, on a thread
+    /// of its own.
     ///
-    /// [`DataStream::transport`] lends the transport: do not capture a reference to it, which would keep it
-    /// open for ever.
+    /// [`DataStream::transport`] lends the transport. Do not capture a strong reference to the
+    /// transport: it would keep the transport open.
     pub fn on_stream<F>(mut self, handler: F) -> Self
     where
         F: Fn(DataStream) + Send + Sync + 'static,
@@ -261,10 +266,11 @@ impl ThunderboltTransportBuilder {
         self
     }
 
-    /// Called with each log record, on whichever thread it arises.
+    /// Sets the logger. It is called with each log record, on the thread that writes the record, with
+    /// no lock held. Calls may overlap.
     ///
-    /// What it needs of its transport it has by [`weak`](Self::weak): a reference that it captured would
-    /// keep the transport open for ever.
+    /// To use its transport, it captures a [`weak`](Self::weak) reference. A strong one would keep the
+    /// transport open.
     pub fn logger<F>(mut self, logger: F) -> Self
     where
         F: Fn(LogLevel, &str) + Send + Sync + 'static,
@@ -273,17 +279,18 @@ impl ThunderboltTransportBuilder {
         self
     }
 
-    /// Called when the interface can carry traffic again, and when it cannot any more. An outage that begins
-    /// and ends between two looks at the interface, and that no call noticed, is not told; a replug
-    /// always is.
+    /// Sets the link handler. It is called when the link comes up and when it goes down. An outage
+    /// that begins and ends between two checks of the interface, and that no call noticed, is not
+    /// reported. A replug is always reported.
     ///
-    /// [`LinkEvent::transport`] lends the transport: do not capture a reference to it, which would keep it
-    /// open for ever.
+    /// [`LinkEvent::transport`] lends the transport. Do not capture a strong reference to the
+    /// transport: it would keep the transport open.
     ///
-    /// The state ([`link_up`](crate::Stats::link_up), [`wait_link`]) changes first, then streams and
-    /// calls end that have to, then this is called: on a thread of its own, never two at once, in
-    /// the order of the changes. While it runs the next changes wait for it, and nothing else does;
-    /// beyond 64 a change and the one back are left out together.
+    /// The order of a change is: first the state changes ([`link_up`](crate::Stats::link_up),
+    /// [`wait_link`]), then affected streams and calls end, then the handler is called. It runs on a
+    /// thread of its own. Calls never overlap, and keep the order of the changes. While a call runs,
+    /// later changes are queued, and no other work waits. From 64 queued changes on, a change and its
+    /// reversal are omitted together.
     ///
     /// [`wait_link`]: crate::ThunderboltTransport::wait_link
     pub fn on_link<F>(mut self, handler: F) -> Self
@@ -294,29 +301,29 @@ impl ThunderboltTransportBuilder {
         self
     }
 
-    /// Called when a peer appears, and when it vanishes.
+    /// Sets the peer handler. It is called when a peer appears and when it vanishes.
     ///
-    /// A peer appears when anything comes from its address while it is not there: a message, a ping, a pong,
-    /// a stream, or bytes of one. It vanishes when nothing has come for
-    /// [`peer_timeout`](Self::peer_timeout), or when the link goes down; one that only listens vanishes,
-    /// too. While the link is down no peer appears. One that the application
-    /// [forgets](ThunderboltTransport::forget) is gone without a call. What is heard after that makes a peer
-    /// appear again. An address is no proof of who sends: see SECURITY.md.
+    /// An absent peer appears when its address sends a message, a ping, a pong, a stream, or bytes on a
+    /// stream. A peer vanishes after [`peer_timeout`](Self::peer_timeout) without any traffic from it,
+    /// or when the link goes down. A peer that only listens vanishes too. While the link is down, no
+    /// peer appears. A peer that the application [forgets](ThunderboltTransport::forget) becomes absent
+    /// without a call, and appears again with the next traffic from it. A source address does not prove
+    /// the sender's identity: see SECURITY.md.
     ///
-    /// [`PeerEvent::transport`] lends the transport: do not capture a reference to it, which would keep it
-    /// open for ever.
+    /// [`PeerEvent::transport`] lends the transport. Do not capture a strong reference to the
+    /// transport: it would keep the transport open.
     ///
-    /// It runs on a thread of its own, never two at once, in the order of the changes; nothing waits for it.
-    /// A change that comes while it runs, and the one back, are left out together; but that a peer appeared
-    /// is told, unless the link went down or it was forgotten before. In what order it runs
-    /// with the link handler is not defined.
+    /// The handler runs on a thread of its own. Calls never overlap, and keep the order of the changes.
+    /// The transport does not wait for it. A change that happens during a call, and its reversal, are
+    /// omitted together. An appearance is still reported, unless the link went down or the application
+    /// forgot the peer before. The order of calls of this handler and of the link handler is undefined.
     ///
-    /// Anybody on the link can make up sources, so no more than 256 peers appear at once, then 16 a second,
-    /// and no more than 1,024 are there. What comes from others is counted
-    /// ([`peers_not_reported`](crate::Stats::peers_not_reported)); they appear with what they send later,
-    /// when there is room. Nobody who is there makes room for them. A peer that the application asked for
-    /// ([`last_heard`](ThunderboltTransport::last_heard)) appears in any such flood: there are 1,024 places
-    /// more for those.
+    /// Any host on the link can forge sources, so appearances are limited: a burst of 256, then 16 a
+    /// second, and 1,024 present peers. Traffic of further sources is counted
+    /// ([`peers_not_reported`](crate::Stats::peers_not_reported)). Such a source appears with later
+    /// traffic, when there is room; it never displaces a present peer. Another 1,024 places are
+    /// reserved for peers that the application asked for
+    /// ([`last_heard`](ThunderboltTransport::last_heard)), so these appear during a flood too.
     pub fn on_peer<F>(mut self, handler: F) -> Self
     where
         F: Fn(&PeerEvent<'_>) + Send + Sync + 'static,
@@ -325,8 +332,8 @@ impl ThunderboltTransportBuilder {
         self
     }
 
-    /// The last call of all, when the transport has closed. A reference to the transport that it captured
-    /// would keep it from ever closing by itself.
+    /// Sets a handler that is called once, as the last of all handlers, when the transport has closed.
+    /// Do not capture a strong reference to the transport: dropping all others would not close it.
     pub fn on_closed<F>(mut self, handler: F) -> Self
     where
         F: FnOnce() + Send + 'static,
@@ -335,7 +342,8 @@ impl ThunderboltTransportBuilder {
         self
     }
 
-    /// Binds the sockets and starts the threads. Does not block on the network.
+    /// Binds the sockets, starts the threads, and returns the transport. Dropping the last reference
+    /// closes it. The call does not wait for the network or for peers.
     ///
     /// # Errors
     ///
@@ -343,7 +351,7 @@ impl ThunderboltTransportBuilder {
     /// [`AddressInUse`](crate::TransportError::AddressInUse) (naming the port),
     /// [`PermissionDenied`](crate::TransportError::PermissionDenied) or
     /// [`SocketOption`](crate::TransportError::SocketOption) when the sockets cannot be bound to
-    /// the interface, [`LinkDown`](crate::TransportError::LinkDown) when it disappears meanwhile,
+    /// the interface, [`LinkDown`](crate::TransportError::LinkDown) when it disappears during the call,
     /// [`Thread`](crate::TransportError::Thread),
     /// [`TooManyFiles`](crate::TransportError::TooManyFiles).
     pub fn build(self) -> Result<Arc<ThunderboltTransport>> {

@@ -1,4 +1,4 @@
-//! What can go wrong, with the offending value in every message.
+//! The error type. Each text quotes the value that caused the error.
 
 mod attempted;
 mod conversion;
@@ -11,28 +11,29 @@ use std::time::Duration;
 /// The result of every fallible call of this crate.
 pub type Result<T> = std::result::Result<T, TransportError>;
 
-/// A failure, in words that name the offending value and say what to do.
+/// The error of all calls. Its text says what was attempted, quotes the value that caused the error,
+/// and says what to do.
 ///
-/// The first ten variants are the ones that users of this protocol's other implementations match.
-/// Their shapes do not change. Whatever one of them describes comes as that variant: a time limit that
-/// passed is always [`Timeout`](Self::Timeout), a closed transport always
-/// [`Shutdown`](Self::Shutdown). The variants after them tell apart what the ten have no name for.
+/// The first ten variants are those of this protocol's other implementations, and their shapes do not
+/// change. A failure that one of them describes always has that variant: an expired time limit is
+/// [`Timeout`](Self::Timeout), a closed transport is [`Shutdown`](Self::Shutdown). The other variants
+/// are for failures that none of the ten describes.
 ///
 /// # Texts
 ///
-/// A `String` in a variant is the whole text, and [`Display`](fmt::Display) prints it as it is.
-/// Where the operating system gave the reason, the text ends with its answer, for example
-/// `Connection refused (os error 111)`. [`errno`](Self::errno) gives the number and
+/// A `String` in a variant is the whole text, and [`Display`](fmt::Display) prints it unchanged. If
+/// the operating system gave the reason, the text ends with its message, for example
+/// `Connection refused (os error 111)`. [`errno`](Self::errno) returns the number and
 /// [`kind`](Self::kind) its meaning.
 ///
 /// # What timed out
 ///
-/// `Timeout` has no room for a text. The thread on which the time limit passed keeps it, as the C
-/// library does for `dcf_tb_last_error`: [`last_error_text`](Self::last_error_text) tells what was
-/// waited for and how long. Read it on the thread that made the call, before it makes another one.
-/// In a task, read it before the next `.await`, which may move the task to another thread. To hand
-/// the text to another thread, hand over the `String`, or turn the error into an [`io::Error`], which
-/// keeps it. All other variants carry their text with them.
+/// `Timeout` has no field for a text. The thread whose time limit passed keeps the text instead, as
+/// the C library does for `dcf_tb_last_error`: [`last_error_text`](Self::last_error_text) says what
+/// the call waited for and how long. Read it on the thread that made the call, before that thread
+/// makes another call. In a task, read it before the next `.await`, which may move the task to another
+/// thread. To pass the text to another thread, pass the `String`, or convert the error into an
+/// [`io::Error`], which keeps it. All other variants contain their text.
 ///
 /// ```
 /// use std::time::Duration;
@@ -52,47 +53,48 @@ pub type Result<T> = std::result::Result<T, TransportError>;
 ///
 /// # With `std::io`
 ///
-/// Both conversions exist, so `?` mixes streams and calls of the transport:
+/// Both conversions exist, so `?` works for streams and for calls of the transport:
 ///
-/// - An [`io::Error`] becomes [`Io`](Self::Io) as it is. One that a stream of this crate gave becomes
-///   the error that is inside.
-/// - An error becomes an [`io::Error`] of its [`kind`](Self::kind) with the same text, and can be
-///   looked at there with [`in_io`](Self::in_io). The one in [`Io`](Self::Io) is handed out as it is.
+/// - An [`io::Error`] becomes [`Io`](Self::Io), unchanged. One that a stream of this crate returned
+///   becomes the `TransportError` that it contains.
+/// - A `TransportError` becomes an [`io::Error`] of its [`kind`](Self::kind) with the same text.
+///   [`in_io`](Self::in_io) finds it there. The `io::Error` in [`Io`](Self::Io) is returned unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransportError {
-    /// The operating system refused something that has no error of its own here.
+    /// The operating system reported an error for which there is no other variant.
     ///
-    /// Errors of this crate say what was attempted, so `raw_os_error` of the one inside is `None`:
-    /// ask [`errno`](Self::errno). Its `kind` is that of the operating system's answer.
+    /// This crate adds what was attempted, so `raw_os_error` of the inner error is `None`; use
+    /// [`errno`](Self::errno). The inner error's `kind` is that of the operating system's error.
     #[error(transparent)]
     Io(io::Error),
 
-    /// A peer string that is not an address, or not one on our interface. The text quotes it.
+    /// A peer string is not an address, or not one on the transport's interface. The text quotes it.
     #[error("{0}")]
     InvalidAddress(String),
 
-    /// No such network interface on this host. The text names it and says how to find the right one.
+    /// The network interface does not exist. The text quotes its name and says how to find the right
+    /// one.
     #[error("{0}")]
     InterfaceNotFound(String),
 
-    /// A control message larger than one UDP datagram can carry.
+    /// A control message is larger than one UDP datagram can carry.
     #[error("message of {size} bytes is too large: one control message carries at most {max}; use a data stream")]
     MessageTooLarge {
-        /// Bytes that were to be sent.
+        /// The size of the message in bytes.
         size: usize,
         /// [`MAX_MESSAGE_SIZE`](crate::MAX_MESSAGE_SIZE).
         max: usize,
     },
 
-    /// A data stream could not be opened, or broke. The text names the peer. The
-    /// [`errno`](Self::errno) tells which way: refused, reset, broken pipe, host unreachable, or
-    /// timed out: the peer stopped answering. (The time that a call was given is another matter:
-    /// [`Timeout`](Self::Timeout).) Once a stream broke, all its calls say so.
+    /// A data stream could not be opened, or broke. The text names the peer. [`errno`](Self::errno)
+    /// gives the reason: refused, reset, broken pipe, host unreachable, or timed out. Timed out means
+    /// that the peer stopped answering; the time limit of a call is [`Timeout`](Self::Timeout). All
+    /// later calls on a broken stream return this error too.
     #[error("{0}")]
     ConnectionFailed(String),
 
-    /// The transport was not started.
+    /// The transport has not been started.
     #[error("the transport is not initialized")]
     NotInitialized,
 
@@ -100,28 +102,28 @@ pub enum TransportError {
     #[error("the transport was closed")]
     Shutdown,
 
-    /// Bytes that do not mean what they should.
+    /// Received bytes do not have the expected form.
     #[error("invalid message: {0}")]
     InvalidMessage(String),
 
-    /// The call's time limit passed. [`last_error_text`](Self::last_error_text) tells what was waited
-    /// for.
+    /// The call's time limit passed. [`last_error_text`](Self::last_error_text) says what the call
+    /// waited for.
     #[error("timed out")]
     Timeout,
 
-    /// A socket option that matters could not be set. The text names the option and the value.
+    /// A required socket option could not be set. The text names the option and the value.
     #[error("{0}")]
     SocketOption(String),
 
-    /// A timeout of zero was given, and the call would have had to wait.
+    /// The call would have to wait, and its timeout is zero.
     #[error("the call would have to wait, and its timeout is 0")]
     WouldBlock,
 
-    /// The stream was closed or detached while the call waited on it.
+    /// Another thread closed or detached the stream during the call.
     #[error("the stream was closed")]
     Cancelled,
 
-    /// The caller's buffer is too small. The message is kept.
+    /// The caller's buffer is too small. The message stays in the queue.
     #[error("{buffer} is too small: it has {size} bytes, and {needed} are needed")]
     BufferTooSmall {
         /// The argument's name.
@@ -132,51 +134,51 @@ pub enum TransportError {
         needed: usize,
     },
 
-    /// The interface is absent, down, without carrier or without a usable address at the moment, or
-    /// was so when the stream ended.
+    /// The interface is absent, down, without carrier or without a usable address. For a stream, this
+    /// is the state in which the stream ended.
     #[error("link \"{interface}\" {}: {reason}", if *.back { "went down, and is up again" } else { "is down" })]
     LinkDown {
         /// The interface's name.
         interface: String,
-        /// Which of these it is, or what the operating system said, and what to do.
+        /// Which of these it is, or the operating system's error, and what to do.
         reason: String,
-        /// The errno, when it was the operating system that said so.
+        /// The errno, if the operating system reported the state.
         errno: Option<i32>,
-        /// It is up again by now: the call can be tried again, a stream opened anew.
+        /// Whether the link is up again already: retry the call, or open a new stream.
         back: bool,
     },
 
-    /// A port is taken by another program.
+    /// Another program uses the port.
     #[error("{protocol} port {port} on \"{interface}\" is already in use: stop the program that holds it, or choose another port")]
     AddressInUse {
         /// `UDP control` or `TCP data`.
         protocol: &'static str,
         /// The port.
         port: u16,
-        /// The interface that it was to be bound on.
+        /// The interface.
         interface: String,
-        /// The operating system's answer.
+        /// The operating system's error.
         source: io::Error,
     },
 
-    /// The operating system does not allow it to this user.
+    /// The operating system does not permit the action to this user.
     #[error("{action}: not permitted: {source}")]
     PermissionDenied {
-        /// What was being done.
+        /// The attempted action.
         action: String,
-        /// The operating system's answer.
+        /// The operating system's error.
         source: io::Error,
     },
 
-    /// `max_streams` data streams are open.
+    /// As many data streams are open as `max_streams` allows.
     #[error("{max} data streams are open, and max_streams is {max}: close some or raise it")]
     TooManyStreams {
         /// The configured limit.
         max: u32,
     },
 
-    /// `max_silent_streams` streams that peers opened have said nothing yet.
-    #[error("{max} streams are open that have said nothing yet, and max_silent_streams is {max}")]
+    /// As many streams of peers have not carried data yet as `max_silent_streams` allows.
+    #[error("{max} streams of peers have carried no data yet, and max_silent_streams is {max}: wait, or raise it")]
     TooManySilentStreams {
         /// The configured limit.
         max: u32,
@@ -185,36 +187,36 @@ pub enum TransportError {
     /// The process or the system has no file descriptors left.
     #[error("{action}: {source}: raise the limit (ulimit -n) or close some")]
     TooManyFiles {
-        /// What was being done.
+        /// The attempted action.
         action: String,
-        /// The operating system's answer.
+        /// The operating system's error.
         source: io::Error,
     },
 
-    /// The kernel's send queue stayed full.
+    /// The kernel's send queue is full, and stayed full while the call waited.
     #[error("the send queue of \"{interface}\" is full{}: the peer or the link does not keep up", Still(*.after))]
     QueueFull {
         /// The interface's name.
         interface: String,
-        /// How long the call waited for room; zero: it does not wait.
+        /// How long the call waited for room. Zero: this call does not wait.
         after: Duration,
     },
 
-    /// No memory for a buffer, here or in the kernel.
+    /// There is no memory for a buffer, in this process or in the kernel.
     #[error("{action}: out of memory")]
     OutOfMemory {
-        /// What was being done.
+        /// The attempted action.
         action: String,
     },
 
-    /// An argument outside what is allowed.
+    /// An argument is outside its range.
     #[error("{what} is {value}: {allowed}")]
     OutOfRange {
         /// The argument's name.
         what: &'static str,
         /// Its value.
         value: String,
-        /// What is allowed.
+        /// The allowed range.
         allowed: String,
     },
 
@@ -223,15 +225,15 @@ pub enum TransportError {
     Thread {
         /// The thread's name.
         name: String,
-        /// The operating system's answer.
+        /// The operating system's error.
         source: io::Error,
     },
 }
 
-/// A duration as a person would say it.
+/// Prints a duration in milliseconds.
 struct Milliseconds(Duration);
 
-/// For how long something was so, if for any time.
+/// Prints for how long a queue has been full. Zero prints an empty string.
 struct Still(Duration);
 
 impl fmt::Display for Still {
@@ -250,18 +252,19 @@ impl fmt::Display for Milliseconds {
 }
 
 impl TransportError {
-    /// [`Timeout`](Self::Timeout), with what [`last_error_text`](Self::last_error_text) says of it on
-    /// this thread. For callers with time limits of their own.
+    /// Makes a [`Timeout`](Self::Timeout), and keeps `text` for
+    /// [`last_error_text`](Self::last_error_text) on this thread. For applications with time limits of
+    /// their own.
     pub fn timed_out(text: impl fmt::Display) -> Self {
         detail::record(text);
         Self::Timeout
     }
 
-    /// The whole text of this error, when it is the last one of the calling thread.
+    /// The whole text of this error, if it is the last one of the calling thread.
     ///
-    /// This is what [`Display`](fmt::Display) prints, but for [`Timeout`](Self::Timeout), of which it
-    /// tells what was waited for, from the record of the calling thread: see
-    /// [What timed out](#what-timed-out). On a thread on which nothing has timed out it is `timed out`.
+    /// For [`Timeout`](Self::Timeout) this is the text that the calling thread kept: see
+    /// [What timed out](#what-timed-out). On a thread without an earlier time-out it is `timed out`.
+    /// For all other variants it is the text that [`Display`](fmt::Display) prints.
     pub fn last_error_text(&self) -> String {
         match self {
             Self::Timeout => detail::last().unwrap_or_else(|| self.to_string()),
@@ -269,8 +272,8 @@ impl TransportError {
         }
     }
 
-    /// The errno behind this error, if the operating system was asked. It travels with the error to
-    /// any thread.
+    /// The errno of the operating system's error, if this error has one. It does not depend on the
+    /// calling thread.
     pub fn errno(&self) -> Option<i32> {
         match self {
             Self::Io(error) => attempted::errno(error),
@@ -284,13 +287,13 @@ impl TransportError {
         }
     }
 
-    /// [`errno`](Self::errno), under the name that it has in [`io::Error`].
+    /// The same as [`errno`](Self::errno), by its name in [`io::Error`].
     pub fn raw_os_error(&self) -> Option<i32> {
         self.errno()
     }
 
-    /// Whether the statistics count it under `errors`: what a caller asked for by a timeout, or by
-    /// closing, is no failure.
+    /// Whether the statistics count it under `errors`. A time-out, the effect of closing and a buffer
+    /// that is too small are not failures of the transport.
     pub(crate) fn counts(&self) -> bool {
         !matches!(
             self,
@@ -302,24 +305,25 @@ impl TransportError {
         )
     }
 
-    /// A peer string that cannot be used.
+    /// The error for a peer string that is not valid.
     pub(crate) fn invalid_address(address: &str, reason: impl fmt::Display) -> Self {
         Self::InvalidAddress(format!("invalid peer address \"{address}\": {reason}"))
     }
 
-    /// An interface, or `auto`, that is not there, and how to find the right one.
+    /// The error for an interface, or `auto`, that does not exist. `reason` says how to find the right
+    /// one.
     pub(crate) fn interface_not_found(interface: &str, reason: impl fmt::Display) -> Self {
         Self::InterfaceNotFound(format!(
             "network interface \"{interface}\" not found: {reason}"
         ))
     }
 
-    /// A connection that failed with the operating system's answer.
+    /// The error for a connection that failed with an error of the operating system.
     pub(crate) fn connection_failed(action: impl fmt::Display, source: &io::Error) -> Self {
         Self::ConnectionFailed(format!("{action}: {source}"))
     }
 
-    /// A socket option, named as in socket(7), tcp(7) or ipv6(7), that was refused.
+    /// The error for a socket option, named as in socket(7), tcp(7) or ipv6(7).
     pub(crate) fn socket_option(
         option: &str,
         value: impl fmt::Display,
@@ -330,13 +334,13 @@ impl TransportError {
         ))
     }
 
-    /// The operating system's answer, with what was attempted.
+    /// [`Io`](Self::Io) with what was attempted.
     pub(crate) fn io(action: impl Into<String>, source: io::Error) -> Self {
         Self::Io(attempted::attempted(action.into(), source))
     }
 
-    /// Sorts an errno into the variant that a caller can act on. What it says of the link only the
-    /// link can tell: see [`Link::failed`](crate::link::Link::failed).
+    /// Chooses the variant by the errno. Whether an errno means that the link is down depends on the
+    /// link's state: see [`Link::failed`](crate::link::Link::failed).
     pub(crate) fn from_os(action: impl Into<String>, source: io::Error) -> Self {
         let action = action.into();
         match source.raw_os_error() {
@@ -355,8 +359,8 @@ impl TransportError {
         }
     }
 
-    /// The same for a file that the caller brought. Its pipe or socket may have broken; a file server
-    /// that does not answer is no peer of ours.
+    /// Like [`from_os`](Self::from_os), for a file of the caller. A broken pipe or socket is a failed
+    /// connection there too, but ETIMEDOUT comes from a file server, not from a peer.
     pub(crate) fn of_file(action: impl Into<String>, source: io::Error) -> Self {
         match source.raw_os_error() {
             Some(libc::ETIMEDOUT) => Self::io(action, source),
@@ -365,8 +369,8 @@ impl TransportError {
     }
 }
 
-/// The error of a call whose time was up: `done` says what it did get done, `why` what held it up. A
-/// timeout of zero asked not to wait at all.
+/// The error of a call whose deadline passed. `done` says how far the call got, `why` what it waited
+/// for. A timeout of zero means that the caller does not wait.
 pub(crate) fn expired(
     done: impl fmt::Display,
     timeout: Option<Duration>,

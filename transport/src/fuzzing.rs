@@ -1,5 +1,5 @@
-//! Inner functions for the fuzz targets in `fuzz/`. It is there under `cfg(fuzzing)` only, which
-//! cargo-fuzz sets; otherwise nothing of this is exported.
+//! Internal functions for the fuzz targets in `fuzz/`. The module exists under `cfg(fuzzing)` only,
+//! which cargo-fuzz sets.
 
 /// Pings and pongs.
 pub mod wire {
@@ -10,7 +10,7 @@ pub mod wire {
         crate::wire::ping(token)
     }
 
-    /// The answer to it.
+    /// The pong that answers it.
     pub fn pong(token: u64) -> [u8; 16] {
         crate::wire::pong(token)
     }
@@ -41,7 +41,7 @@ pub mod peer {
     use crate::error::Result;
     use crate::sys::netlink::Kernel;
 
-    /// What a peer string means to a transport on `interface`.
+    /// Parses a peer string for a transport on `interface`.
     pub fn parse(
         text: &str,
         interface: &str,
@@ -63,14 +63,14 @@ pub mod peer {
     }
 }
 
-/// What the kernel tells about interfaces.
+/// Netlink messages about interfaces.
 pub mod netlink {
     use std::io;
     use std::net::Ipv6Addr;
 
     use crate::sys::netlink::{add_addresses, link, LinkChanges};
 
-    /// Name and addresses of the interface in an answer, with those of the following datagram.
+    /// Name and addresses of the interface in an answer, with the addresses of the next datagram.
     pub fn read(answer: &[u8], addresses: &[u8]) -> io::Result<Option<(String, Vec<Ipv6Addr>)>> {
         let Some(mut interface) = link(answer)? else {
             return Ok(None);
@@ -79,11 +79,11 @@ pub mod netlink {
         Ok(Some((interface.name, interface.addresses)))
     }
 
-    /// Indices of the interfaces that a notification says were deleted, and whether some of it could
-    /// not be read.
+    /// Indices of the deleted interfaces in a notification, and whether a part of it could not be
+    /// parsed.
     pub fn deleted(notification: &[u8]) -> (Vec<u32>, bool) {
-        let mut news = LinkChanges::default();
-        news.add(notification);
-        (news.deleted, news.incomplete)
+        let mut changes = LinkChanges::default();
+        changes.add(notification);
+        (changes.deleted, changes.incomplete)
     }
 }

@@ -1,13 +1,13 @@
 //! Messages, streams and round trips over a Thunderbolt/USB4 cable.
 //!
-//! Two machines, one cable: Linux makes it a network interface, `thunderbolt0`, with an IPv6
-//! link-local address at each end. A [`ThunderboltTransport`] is bound to that interface and to
-//! no other. It carries
+//! Linux shows a Thunderbolt cable between two machines as a network interface, `thunderbolt0`, with an
+//! IPv6 link-local address at each end. A [`ThunderboltTransport`] is bound to that interface only. It
+//! provides:
 //!
-//! - **control messages**: one UDP datagram each, up to [`MAX_MESSAGE_SIZE`] bytes, unordered and
-//!   unacknowledged as UDP is, at the latency of the kernel;
-//! - **data streams**: TCP connections at the speed of the link, files included;
-//! - **round trips**: measured, in series with percentiles, and to find out who is there.
+//! - **control messages**: one UDP datagram each, of up to [`MAX_MESSAGE_SIZE`] bytes, with low latency,
+//!   unordered and unacknowledged;
+//! - **data streams**: TCP connections at the speed of the link, and files over them;
+//! - **round trips**: single measurements, series with percentiles, and discovery of peers.
 //!
 //! # Quick start
 //!
@@ -55,20 +55,20 @@
 //!
 //! # Threads
 //!
-//! Every method may be called from any thread, and from inside any handler. A transport has two
-//! threads of its own, `dcf-tb-recv` and `dcf-tb-accept`, and one `dcf-tb-stream` for each stream
-//! handler that runs, `dcf-tb-link` while the link handler runs and `dcf-tb-peer` while the peer handler
-//! does. None of them polls: an idle transport uses no CPU. No lock is held while a handler runs.
+//! Every method may be called from any thread, and from inside any handler. A transport always has two
+//! threads, `dcf-tb-recv` and `dcf-tb-accept`. It starts one `dcf-tb-stream` for each call of the stream
+//! handler, and `dcf-tb-link` and `dcf-tb-peer` while there are events for the link handler and the peer
+//! handler. An idle transport sleeps and uses no CPU. No lock is held while a handler runs.
 //!
 //! # Handlers
 //!
-//! The transport keeps its handlers, so a handler that captured a reference to its transport would keep it,
-//! and the ports, for ever. What a handler needs is lent to it: [`Sender::reply`] answers a message,
-//! [`Sender::transport`], [`DataStream::transport`], [`LinkEvent::transport`] and [`PeerEvent::transport`]
-//! give the transport. All other
-//! code that must not keep it open captures a [`WeakTransport`]
-//! ([`ThunderboltTransport::downgrade`], [`ThunderboltTransportBuilder::weak`]). Handlers are replaced on a running
-//! transport by the methods that have the builder's names: [`ThunderboltTransport::message_handler`].
+//! The transport owns its handlers. A handler that captures a strong reference to its transport
+//! therefore keeps it, and the ports, open. The arguments of a handler lend what it needs:
+//! [`Sender::reply`] answers a message, and [`Sender::transport`], [`DataStream::transport`],
+//! [`LinkEvent::transport`] and [`PeerEvent::transport`] return the transport. Other code that must not
+//! keep the transport open captures a [`WeakTransport`] ([`ThunderboltTransport::downgrade`],
+//! [`ThunderboltTransportBuilder::weak`]). To replace a handler of a running transport, call the method
+//! with the builder's name, such as [`ThunderboltTransport::message_handler`].
 //!
 //! ```
 //! use std::time::Duration;
@@ -95,9 +95,8 @@
 //!
 //! # Wakers
 //!
-//! With the feature `async` there are `AsyncTransport` and `AsyncDataStream` for tokio: the same
-//! transport without a thread that waits, cancel-safe in every call. What waits is awaited there;
-//! all else is the same.
+//! The feature `async` adds `AsyncTransport` and `AsyncDataStream` for tokio. They use the same
+//! transport, but await where the other calls block a thread. Each call is cancel-safe.
 //!
 #![cfg_attr(
     feature = "async",
@@ -141,9 +140,9 @@ assert!(matches!(transport.recv(&mut buf).await, Err(TransportError::Shutdown)))
 //!
 //! # The cable comes and goes
 //!
-//! When it is unplugged, calls fail at once with [`TransportError::LinkDown`] and streams end.
-//! When it is plugged in again the same transport works on; [`ThunderboltTransportBuilder::on_link`]
-//! tells.
+//! When the cable is unplugged, calls fail at once with [`TransportError::LinkDown`], and streams end.
+//! When it is plugged in again, the same transport works again. The handler of
+//! [`ThunderboltTransportBuilder::on_link`] is called on each change.
 
 #![forbid(clippy::undocumented_unsafe_blocks)]
 

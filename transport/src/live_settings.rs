@@ -1,9 +1,10 @@
-//! Settings that change while the transport runs, and that have no other place.
+//! Settings that can change while the transport runs and that no other module owns.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// A time that changes. More than 584 years are 584 years. Who sees a new one sees what was changed before it.
+/// A duration that can change, of at most 584 years. A thread that reads a new value also sees all
+/// writes before it.
 #[derive(Debug)]
 pub(crate) struct LiveDuration(AtomicU64);
 
@@ -20,7 +21,7 @@ impl LiveDuration {
         self.0.store(nanoseconds(time), Ordering::Release);
     }
 
-    /// Makes it `time` if that is shorter, or if it was 0. A `time` of 0 changes nothing.
+    /// Sets it to `time` if that is shorter or if the value was 0. A `time` of 0 has no effect.
     pub fn shorten(&self, time: Duration) {
         let time = nanoseconds(time);
         let shorter = |now: u64| (time > 0 && (now == 0 || time < now)).then_some(time);
@@ -34,15 +35,16 @@ fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Those that have no other place.
+/// The settings of a running transport.
 pub(crate) struct LiveSettings {
     pub allow_any_source: AtomicBool,
     pub connect_timeout: LiveDuration,
-    /// Of streams that are opened or accepted next; 0: the system's.
+    /// For streams that are opened or accepted from now on. 0 selects the system's default.
     pub stream_dead_after: LiveDuration,
-    /// The shortest one that any stream may have, but 0; 0: none has one.
+    /// The shortest `stream_dead_after` other than 0 that any stream may have. 0: no stream has one.
     pub shortest_dead_after: LiveDuration,
-    /// It was changed: connections do not have from their listener what they are to have.
+    /// Whether `stream_dead_after` was changed. Connections then do not inherit the right value from
+    /// their listener.
     pub dead_after_changed: AtomicBool,
 }
 

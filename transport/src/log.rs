@@ -1,4 +1,4 @@
-//! Log records, given to the user's logger and nowhere else.
+//! Log records. They go to the user's logger only.
 
 use std::cell::Cell;
 use std::fmt;
@@ -10,17 +10,17 @@ use crate::sync::thread_local;
 /// Called with a log record.
 pub type LogHandler = Box<dyn Fn(LogLevel, &str) + Send + Sync>;
 
-/// How serious a log record is.
+/// The severity of a log record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum LogLevel {
-    /// Single events: streams opened and closed.
+    /// Details of single events, such as a stream that opened or closed.
     Debug = 1,
-    /// What happens once in a while: started, link up.
+    /// Infrequent events: started, link up.
     Info = 2,
-    /// Something did not work and the transport goes on: a refused source, a full queue.
+    /// A failure from which the transport continues: a refused source, a full queue.
     Warn = 3,
-    /// Something does not work until somebody does something about it.
+    /// A failure that lasts until the user corrects its cause.
     Error = 4,
 }
 
@@ -35,7 +35,7 @@ impl fmt::Display for LogLevel {
     }
 }
 
-/// Logs through `$logger` when `$level` is wanted; else not even the arguments are evaluated.
+/// Logs through `$logger` if it wants `$level`. Otherwise the arguments are not evaluated.
 macro_rules! log {
     ($logger:expr, $level:ident, $($format:tt)+) => {
         if $logger.wants($crate::log::LogLevel::$level) {
@@ -76,8 +76,8 @@ impl Logger {
         self.lowest.store(level as u8, Ordering::Relaxed);
     }
 
-    /// Calls the logger, with no lock held. A record that arises inside the logger is dropped: it
-    /// would go on for ever.
+    /// Calls the logger, with no lock held. A record that the logger itself causes is dropped, because
+    /// it would cause the next one.
     pub fn write(&self, level: LogLevel, message: fmt::Arguments<'_>) {
         thread_local! {
             static LOGGING: Cell<bool> = const { Cell::new(false) };

@@ -1,5 +1,5 @@
-//! What [`message_handler`](crate::ThunderboltTransportBuilder::message_handler) is given, and why
-//! a message reaches nobody.
+//! The arguments of [`message_handler`](crate::ThunderboltTransportBuilder::message_handler), and the
+//! reasons to drop a message.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::handlers::{MessageHandler, StreamHandler};
 use crate::stream::DataStream;
 
-/// Which of the two channels something came on.
+/// The channel on which something arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MessageType {
     /// One UDP datagram on the control port.
@@ -16,16 +16,16 @@ pub enum MessageType {
     DataStream,
 }
 
-/// What came.
+/// A received message or stream.
 #[derive(Debug)]
 pub enum MessageData {
     /// The payload of a control message.
     Bytes(Vec<u8>),
-    /// A data stream; dropping it closes it.
+    /// A data stream. Dropping it closes it.
     Stream(DataStream),
 }
 
-/// Makes one handler for both kinds of traffic into a handler for each.
+/// Splits one handler for messages and streams into a handler for each.
 pub(crate) fn combined<F>(handler: F) -> (MessageHandler, StreamHandler)
 where
     F: Fn(MessageType, MessageData) + Send + Sync + 'static,
@@ -43,17 +43,18 @@ where
     )
 }
 
-/// Why a message was dropped that nobody has taken yet.
+/// Why a message was dropped before the application took it.
 #[derive(Debug, Clone, Copy)]
 pub enum DropReason<'a> {
-    /// As many messages as may wait do so already
+    /// The queue has as many messages as it may have
     /// ([`receive_queue`](crate::ThunderboltTransportBuilder::receive_queue)).
     Full,
-    /// There is no memory for it, or those that wait have as much as they may
+    /// There is no memory for it, or the queued messages have as many bytes as they may have
     /// ([`receive_queue_bytes`](crate::ThunderboltTransportBuilder::receive_queue_bytes)).
     Memory,
-    /// It came in pieces, and the rest did not come. The words are for the log.
+    /// It was sent in pieces, and some of them did not arrive. The text is for the log.
     Cut(fmt::Arguments<'a>),
-    /// It came in pieces, and so slowly that it would have kept others waiting. The words are for the log.
+    /// It was sent in pieces that arrived so slowly that they would have delayed other messages. The
+    /// text is for the log.
     Slow(fmt::Arguments<'a>),
 }

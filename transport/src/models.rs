@@ -1,9 +1,9 @@
-//! What the models share. They stand beside what they check, each in a module `models`, and run
-//! the real code in every order that its threads can take: `make models`.
+//! Helpers of the loom models. A model is in a module `models` beside the code that it checks. It
+//! runs that code in every interleaving of its threads: `make models`.
 //!
-//! A model fails by an assertion, by a data race on one of loom's cells, or because all threads
-//! sleep, which loom calls a deadlock. `Arc` is not a place where threads are interleaved, so what
-//! a model asserts about counts of references it tells by a [`Presence`].
+//! A model fails by an assertion, by a data race on a cell of loom, or when all threads sleep, which
+//! loom reports as a deadlock. Loom does not interleave threads at operations on `Arc`, so a model
+//! uses a [`Presence`] instead of a reference count to count the threads inside a section.
 
 use std::os::unix::net::UnixDatagram;
 use std::sync::atomic::AtomicUsize as Total;
@@ -16,8 +16,8 @@ use crate::link::{Current, LinkState};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::ThunderboltTransportBuilder;
 
-/// Runs `model` in every order of its threads' steps, or in all that interrupt a thread at most
-/// `preemptions` times where it could go on: nearly every fault shows with two or three.
+/// Runs `model` in every interleaving of its threads. With `preemptions`, only in those that preempt
+/// running threads at most so many times: two or three find nearly every fault.
 pub(crate) fn check(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = preemptions;
@@ -42,7 +42,7 @@ pub(crate) fn core(
     Core::new(settings(builder)).expect("a few descriptors")
 }
 
-/// A state of the link that is told from others by the interface's index.
+/// A state of the link, which a model recognizes by the interface's index.
 pub(crate) fn link(state: LinkState, index: u32) -> Current {
     Current {
         name: "lo".to_owned(),
@@ -53,7 +53,7 @@ pub(crate) fn link(state: LinkState, index: u32) -> Current {
     }
 }
 
-/// Sockets of a transport, of which one end of a pair is what receives.
+/// Sockets of a transport whose receiving socket is one end of a socket pair.
 pub(crate) fn sockets(near: UnixDatagram) -> Sockets {
     let outbound = near.try_clone().expect("a descriptor");
     Sockets {
@@ -62,7 +62,7 @@ pub(crate) fn sockets(near: UnixDatagram) -> Sockets {
     }
 }
 
-/// How many threads are inside something just now.
+/// Counts the threads that are inside a section.
 #[derive(Default)]
 pub(crate) struct Presence(AtomicUsize);
 

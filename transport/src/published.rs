@@ -1,5 +1,5 @@
-//! The names that this protocol's first implementation in Rust published, for the programs that use
-//! them. Those that the builder and the transport have anyway stand there.
+//! Names from this protocol's first Rust implementation, for programs that use them. Those that are
+//! also methods of the builder or the transport are defined there.
 
 use std::sync::Arc;
 
@@ -10,21 +10,21 @@ use crate::message::{MessageData, MessageType};
 use crate::settings::ThunderboltConfig;
 use crate::transport::ThunderboltTransport;
 
-/// [`MAX_MESSAGE_SIZE`](crate::MAX_MESSAGE_SIZE), by its published name.
+/// The same as [`MAX_MESSAGE_SIZE`](crate::MAX_MESSAGE_SIZE).
 pub const MAX_UDP_PAYLOAD: usize = crate::wire::MAX_MESSAGE_SIZE;
 
-/// One handler for messages and streams, as
-/// [`message_handler`](ThunderboltTransportBuilder::message_handler) takes it.
+/// One handler for messages and streams, boxed. See
+/// [`message_handler`](ThunderboltTransportBuilder::message_handler).
 pub type MessageHandlerFn = Box<dyn Fn(MessageType, MessageData) + Send + Sync>;
-/// [`LogHandler`], by its published name.
+/// The same as [`LogHandler`].
 pub type LoggerFn = LogHandler;
 
 impl ThunderboltTransport {
-    /// Starts a transport with the six settings of [`ThunderboltConfig`] and the defaults of all
-    /// others, which [`ThunderboltTransportBuilder`] can set.
+    /// Starts a transport with the settings of [`ThunderboltConfig`], and the default of each other
+    /// setting. [`ThunderboltTransportBuilder`] can set those.
     ///
     /// Without a message handler, messages and streams are queued for [`recv`](Self::recv) and
-    /// [`accept`](Self::accept). Without a logger, nothing is logged.
+    /// [`accept`](Self::accept). Without a logger, the transport does not log.
     ///
     /// # Errors
     ///
@@ -45,8 +45,8 @@ impl ThunderboltTransport {
     }
 }
 
-/// [`ThunderboltTransport::new`] with an interface, two ports, and the defaults of all other
-/// settings.
+/// Starts a transport with an interface and two ports, as [`ThunderboltTransport::new`] does. Each
+/// other setting has its default.
 ///
 /// ```
 /// use thunderbolt_transport::{make_thunderbolt_transport, MessageData};

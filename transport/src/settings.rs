@@ -4,35 +4,38 @@ use std::time::Duration;
 
 use crate::log::LogLevel;
 
-/// The interface that Linux gives to the first Thunderbolt cable.
+/// The name that Linux gives the network interface of the first Thunderbolt cable.
 pub const DEFAULT_INTERFACE: &str = "thunderbolt0";
 /// UDP port of control messages and pings.
 pub const DEFAULT_CONTROL_PORT: u16 = 5000;
 /// TCP port of data streams.
 pub const DEFAULT_DATA_PORT: u16 = 5001;
-/// Bytes of socket buffer asked of the kernel: 64 MiB.
+/// Bytes of socket buffer to request from the kernel: 64 MiB.
 pub const DEFAULT_BUFFER_SIZE: usize = 64 << 20;
 
-/// The six settings that every peer of this protocol knows.
+/// The six settings that all implementations of this protocol share.
 ///
-/// All others have their own method on
+/// Each other setting is a method of
 /// [`ThunderboltTransportBuilder`](crate::ThunderboltTransportBuilder).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ThunderboltConfig {
-    /// Network interface, `thunderbolt0` by default. `auto` takes the one whose driver is
-    /// `thunderbolt-net`; if there are several, it has to be named.
+    /// Name of the network interface, `thunderbolt0` by default. `auto` selects the interface whose
+    /// driver is `thunderbolt-net`. If there are several, give the name.
     pub interface: String,
-    /// UDP port of control messages and pings, 5000 by default; 0 takes any free one, which no other host
-    /// has: peer strings then have to name the port, but for loopback.
+    /// UDP port of control messages and pings, 5000 by default. 0 lets the kernel choose a free port.
+    /// Other hosts do not have the same one then, so peer strings must include the peer's port,
+    /// except for loopback.
     pub control_port: u16,
-    /// TCP port of data streams, 5001 by default; 0 takes any free one, and the same holds.
+    /// TCP port of data streams, 5001 by default. 0 lets the kernel choose a free port, as for
+    /// `control_port`.
     pub data_port: u16,
-    /// Bytes of socket buffer asked of the kernel, 64 MiB by default. What was granted is logged
-    /// and in [`Stats`](crate::Stats). It is never applied where the kernel's own tuning is better.
+    /// Bytes of socket buffer to request from the kernel, 64 MiB by default. The granted sizes are
+    /// logged and in [`Stats`](crate::Stats). Sockets for which the kernel's automatic tuning is
+    /// better keep it.
     pub buffer_size: usize,
-    /// TCP_NODELAY on data streams, on by default: small writes leave at once.
+    /// TCP_NODELAY on data streams, on by default: small writes are sent without delay.
     pub tcp_nodelay: bool,
-    /// SO_KEEPALIVE on data streams, on by default: a silent peer is noticed.
+    /// SO_KEEPALIVE on data streams, on by default: a dead peer is detected on an idle stream.
     pub tcp_keepalive: bool,
 }
 
@@ -49,10 +52,10 @@ impl Default for ThunderboltConfig {
     }
 }
 
-/// The longest TCP_USER_TIMEOUT that the kernel takes: an int of milliseconds, 24 days.
+/// The longest TCP_USER_TIMEOUT that the kernel accepts: an int of milliseconds, 24 days.
 pub(crate) const MAX_USER_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
 
-/// Limits a `stream_dead_after` to what the kernel takes.
+/// Limits a `stream_dead_after` to the longest TCP_USER_TIMEOUT.
 pub(crate) fn limit_user_timeout(time: Duration) -> Duration {
     time.min(MAX_USER_TIMEOUT)
 }
@@ -78,7 +81,8 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Words of a log record that name a setting, or nothing if the program's users cannot change it.
+    /// The part of a log record that names a setting: `words`, or an empty string while
+    /// `name_settings` is off.
     pub fn hint(&self, words: &'static str) -> &'static str {
         match self.name_settings {
             true => words,

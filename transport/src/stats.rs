@@ -1,4 +1,4 @@
-//! Counters, and the snapshot that users get.
+//! Counters, and the snapshot of them that users get.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::sync::{lock, Mutex};
 
-/// One counter. Counters order nothing, so relaxed operations do.
+/// One counter. Counters order no other memory access, so all operations are relaxed.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 
@@ -21,7 +21,7 @@ impl Counter {
         self.add(1);
     }
 
-    /// Takes back what was counted before it was certain.
+    /// Undoes an `increment` that was made before the outcome was known.
     pub fn decrement(&self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -35,27 +35,27 @@ impl Counter {
     }
 }
 
-/// What control messages count, one direction.
+/// The counters of control messages in one direction.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
     pub messages: Counter,
     pub bytes: Counter,
 }
 
-/// Counters that many threads count at once, each in a place of its own as far as there are places,
-/// so that no cache line goes to and fro between them.
+/// A counter that many threads increment at the same time. Each thread uses one of several shards, so
+/// that cache lines rarely move between processors.
 #[derive(Debug, Default)]
 pub(crate) struct Sharded<T>([CachePadded<T>; SHARDS]);
 
 const SHARDS: usize = 8;
 
 thread_local! {
-    /// The place of this thread, in all counters.
+    /// The shard of this thread, in all counters.
     static SHARD: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
 impl<T> Sharded<T> {
-    /// Where this thread counts.
+    /// The shard of this thread.
     pub fn shard(&self) -> &T {
         &self.0[own_shard()]
     }
@@ -75,7 +75,7 @@ fn own_shard() -> usize {
     shard
 }
 
-/// All counters of a transport. What different threads count lies on different cache lines.
+/// All counters of a transport. Counters that different threads increment are on different cache lines.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub sent: Sharded<Traffic>,
@@ -85,9 +85,8 @@ pub(crate) struct Counters {
     pub cold: CachePadded<Cold>,
 }
 
-/// The table of all statistics. Each entry is declared here, once: from it come the counters in
-/// `Cold` and `Rejected`, the fields of `Stats`, what a reset subtracts, and (by `with_statistics`)
-/// the copy to `dcf_tb_stats`.
+/// The table of all statistics. One entry here makes the counter in `Cold` or `Rejected`, the field
+/// of `Stats`, its subtraction after a reset, and (by `with_statistics`) the copy to `dcf_tb_stats`.
 macro_rules! statistics {
     (
         ($dollar:tt)
@@ -96,24 +95,24 @@ macro_rules! statistics {
         sums { $($(#[$sum_doc:meta])* $sum:ident,)* }
         states { $($(#[$state_doc:meta])* $state:ident,)* }
     ) => {
-        /// What is counted seldom.
+        /// Counters that are not on the path of each message.
         #[derive(Debug, Default)]
         pub(crate) struct Cold {
             $(pub $counter: Counter,)*
             pub rejected: Rejected,
             pub last_rtt_ns: Counter,
-            /// Drops of sockets that were replaced since.
+            /// Kernel drops of control sockets that have been replaced.
             pub kernel_drops_before: Counter,
         }
 
-        /// What was refused, each by its reason.
+        /// Counters of refused traffic, by reason.
         #[derive(Debug, Default)]
         pub(crate) struct Rejected {
             $(pub $reason: Counter,)*
         }
 
         impl Cold {
-            /// Sets what these counters count in `stats`.
+            /// Copies these counters to `stats`.
             pub fn read_into(&self, stats: &mut Stats) {
                 $(stats.$counter = self.$counter.get();)*
                 $(stats.$rejected = self.rejected.$reason.get();)*
@@ -121,18 +120,18 @@ macro_rules! statistics {
             }
         }
 
-        /// Statistics of a transport since it started or since the last reset.
+        /// Statistics of a transport since its start or the last reset.
         ///
-        /// Each figure is exact. Traffic that goes on while they are read may be in one figure and
-        /// not yet in another.
+        /// Each counter is exact. They are read one after another, so traffic during the call may be in
+        /// one counter and not yet in another.
         #[derive(Debug, Clone, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct Stats {
-            /// Whether the link can carry traffic now.
+            /// Whether the link can carry traffic at present.
             pub link_up: bool,
             /// Time since the start or the last reset.
             pub uptime: Duration,
-            /// The same in whole seconds.
+            /// `uptime` in whole seconds.
             pub uptime_secs: u64,
             $($(#[$sum_doc])* pub $sum: u64,)*
             $($(#[$counter_doc])* pub $counter: u64,)*
@@ -141,7 +140,7 @@ macro_rules! statistics {
         }
 
         impl Stats {
-            /// Subtracts what was counted before. Figures that are a state, not a count, stay.
+            /// Subtracts the counts of `base`. Fields that are a state and not a count do not change.
             fn subtract(&mut self, base: &Self) {
                 $(self.$sum = self.$sum.saturating_sub(base.$sum);)*
                 $(self.$counter = self.$counter.saturating_sub(base.$counter);)*
@@ -149,8 +148,8 @@ macro_rules! statistics {
             }
         }
 
-        /// Calls a macro with the names of all fields of `Stats` that are `u64` in C as well. The C
-        /// ABI copies them one by one; a field that is only on one side does not compile.
+        /// Calls a macro with the names of all fields of `Stats` that are `u64` in C too. The C ABI
+        /// copies them one by one. A field that exists on one side only does not compile.
         #[doc(hidden)]
         #[macro_export]
         macro_rules! with_statistics {
@@ -163,81 +162,80 @@ macro_rules! statistics {
 
 statistics! {
     ($)
-    // Counted one by one in `Cold`; a reset sets them to 0.
+    // Each is a counter in `Cold`. A reset sets it to 0.
     counters {
         /// Data streams that peers opened.
         connections_accepted,
         /// Data streams that this side opened.
         connections_initiated,
-        /// Failed sends, receives, accepts and stream calls. Timeouts and ends of streams are no failures.
+        /// Failed sends, receives, accepts and stream calls. Time-outs and ends of streams do not count.
         errors,
         /// Messages dropped because the receive queue was full, or for another
         /// [`DropReason`](crate::DropReason).
         messages_dropped,
-        /// Those of `messages_dropped` for which there was no memory (`receive_queue_bytes`, or none at
-        /// all); the others found the queue full.
+        /// Messages in `messages_dropped` for which there was no memory: the queue had
+        /// `receive_queue_bytes`, or the system had none.
         dropped_memory,
-        /// Those of `messages_dropped` that came in pieces and too slowly
+        /// Messages in `messages_dropped` whose pieces arrived too slowly
         /// ([`DropReason::Slow`](crate::DropReason::Slow)).
         dropped_slow,
-        /// Pongs that nobody waited for, and ICMP errors about pings: late, doubled or made up.
+        /// Pongs, and ICMP errors about pings, that match no outstanding ping: late, duplicated or forged.
         pongs_ignored,
-        /// Answers to discovery that were left out: of hosts beyond
-        /// [`MAX_DISCOVERED_PEERS`](crate::MAX_DISCOVERED_PEERS).
+        /// Discovery answers of hosts beyond [`MAX_DISCOVERED_PEERS`](crate::MAX_DISCOVERED_PEERS), which
+        /// are not in the result.
         discovery_dropped,
-        /// Datagrams that did not leave because the interface's own queue had no room for them: messages
-        /// whose send gave [`QueueFull`](crate::TransportError::QueueFull), pings, and pongs. As far as the
-        /// kernel tells: a queue that drops what it took before does not say so.
+        /// Datagrams that the kernel did not send because the interface's queue was full: pings, pongs, and
+        /// messages whose send returned [`QueueFull`](crate::TransportError::QueueFull). A queue that drops
+        /// datagrams after it accepted them does not report that.
         send_drops,
-        /// Pings sent, those of discovery included.
+        /// Pings sent, including those of discovery.
         pings_sent,
-        /// Pongs that answered one of them in time.
+        /// Pongs that answered a ping in time.
         pongs_received,
         /// Pings of peers that were answered.
         pings_answered,
-        /// Pings that were not answered because too many came from addresses that were not answered
-        /// within the last minute: somebody on the link makes them up.
+        /// Pings that were not answered because too many new source addresses sent pings: addresses that
+        /// had no answer within the last minute. A host on the link forges sources.
         pings_limited,
-        /// Pings that did not reach the peer, as an ICMP error said that quotes them: nothing listens on
-        /// that port there, or no host has the address.
+        /// Pings that an ICMP error reported as undelivered: the peer has no socket on that port, or no
+        /// host has the address.
         pings_undelivered,
-        /// What came from peers that were not reported to
-        /// [`on_peer`](crate::ThunderboltTransportBuilder::on_peer), because too many appeared of late or
-        /// 1,024 were there: datagrams, pings, streams, reads of streams.
+        /// Datagrams, pings, streams and stream reads from peers that were not reported to
+        /// [`on_peer`](crate::ThunderboltTransportBuilder::on_peer), because too many peers appeared
+        /// recently or 1,024 were present.
         peers_not_reported,
     }
-    // The same, in `Rejected`: the reason there, and its name in `Stats`.
+    // Each is a counter in `Rejected`: the name there, and the name in `Stats`. A reset sets it to 0.
     rejected {
-        /// Refused because their source is neither link-local nor loopback.
+        /// Datagrams and connections refused because their source is neither link-local nor loopback.
         source => rejected_source,
-        /// Connections refused because `max_streams` were open, or that
+        /// Connections refused because `max_streams` were open, and streams that
         /// [gave way](crate::DataStream::give_way) to others.
         max_streams => rejected_max_streams,
-        /// Connections refused, or silent streams reset, because of `max_silent_streams`.
+        /// Connections refused and silent streams reset because of `max_silent_streams`.
         silent => rejected_silent,
-        /// Connections refused for lack of descriptors, threads or memory.
+        /// Connections refused because there were no descriptors, threads or memory.
         resources => rejected_resources,
-        /// Connections on which came what had not to ([`DataStream::reject`](crate::DataStream::reject)).
+        /// Streams that the application rejected for malformed data
+        /// ([`DataStream::reject`](crate::DataStream::reject)).
         malformed => rejected_malformed,
     }
-    // Put together by `Core::totals`, from several counters or from the kernel's; a reset sets them
-    // to 0.
+    // `Core::totals` adds them up from several counters or from the kernel's. A reset sets them to 0.
     sums {
         /// How often the link came up or went down.
         link_changes,
-        /// Control messages sent; pings and pongs do not count as messages.
+        /// Control messages sent. Pings and pongs do not count as messages.
         messages_sent,
-        /// Control messages received, including those that were then dropped.
+        /// Control messages received, including those that were dropped afterwards.
         messages_received,
         /// Payload bytes of `messages_sent`.
         bytes_sent,
         /// Payload bytes of `messages_received`.
         bytes_received,
-        /// Datagrams that the kernel dropped because the socket buffer was full, or because they arrived
-        /// damaged (their checksum was wrong), pings included. Those of a batch that it handled in one
-        /// piece, up to 64, count as one.
+        /// Datagrams that the kernel dropped because the socket buffer was full or the checksum was wrong,
+        /// including pings. Up to 64 datagrams that the kernel handled as one batch count as one.
         kernel_drops,
-        /// Datagrams and connections that were refused: the sum of the reasons `rejected_*`.
+        /// Datagrams and connections that were refused: the sum of all `rejected_*`.
         rejected,
         /// Payload bytes written to data streams.
         stream_bytes_sent,
@@ -246,21 +244,21 @@ statistics! {
         /// Handler calls that panicked.
         callback_failures,
     }
-    // Set by `Core::totals`; a reset does not change them.
+    // `Core::totals` sets them. A reset does not change them.
     states {
-        /// Data streams open now.
+        /// Data streams that are open at present.
         streams_open,
-        /// The last round trip measured, in nanoseconds.
+        /// The last measured round trip in nanoseconds.
         last_rtt_ns,
-        /// Bytes of send buffer that the kernel granted the control socket.
+        /// The size in bytes of the control socket's send buffer, as the kernel granted it.
         udp_send_buffer,
-        /// Bytes of receive buffer that the kernel granted the control socket.
+        /// The size in bytes of the control socket's receive buffer, as the kernel granted it.
         udp_receive_buffer,
     }
 }
 
-/// What the counters showed when they were last reset: they themselves only ever go up, so that
-/// a reset loses nothing that is being counted at that moment.
+/// The values of the counters at the last reset. A reset does not change the counters themselves, so it
+/// loses no concurrent increment.
 pub(crate) struct Baseline(Mutex<(Instant, Stats)>);
 
 impl Baseline {
@@ -268,12 +266,12 @@ impl Baseline {
         Self(Mutex::new((Instant::now(), Stats::default())))
     }
 
-    /// From now on `since` is told relative to `totals`.
+    /// Makes `totals` the base of later calls of `since`.
     pub fn set(&self, totals: Stats) {
         *lock(&self.0) = (Instant::now(), totals);
     }
 
-    /// The difference to `totals`.
+    /// `totals` minus the base.
     pub fn since(&self, mut totals: Stats) -> Stats {
         let (start, base) = &*lock(&self.0);
         totals.uptime = start.elapsed();

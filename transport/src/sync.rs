@@ -1,9 +1,10 @@
-//! The concurrency primitives that the algorithms of this crate are built with, under one name each: with
-//! `--cfg loom` those of a model checker stand in for them, and `make models` runs the same code in every order
-//! that its threads can take ([`loom`](https://docs.rs/loom)).
+//! The concurrency primitives of this crate. They are the standard library's, or with `--cfg loom`
+//! those of a model checker, with which `make models` runs the same code in every interleaving of its
+//! threads ([`loom`](https://docs.rs/loom)).
 //!
-//! `Arc`, `Weak` and `OnceLock` are the standard library's in a model too: loom has no `Weak`, and what matters here
-//! is not counting references. So are counters of statistics and numbers that never repeat: they order nothing.
+//! `Arc`, `Weak` and `OnceLock` are the standard library's in a model too: loom has no `Weak`, and the
+//! models do not check reference counting. Counters of statistics and unique numbers use the standard
+//! atomics directly, because they order no other memory access.
 
 #[cfg(not(loom))]
 pub(crate) use std::{
@@ -16,7 +17,7 @@ mod model;
 #[cfg(loom)]
 pub(crate) use model::*;
 
-/// A lock that all transports of the process share.
+/// Declares a static that all transports of the process share.
 #[cfg(not(loom))]
 macro_rules! global {
     ($(#[$about:meta])* static $name:ident: $type:ty = $value:expr;) => {
@@ -25,7 +26,7 @@ macro_rules! global {
     };
 }
 
-/// In a model it begins anew with each order that is tried.
+/// Declares a static that each execution of a model initializes anew.
 #[cfg(loom)]
 macro_rules! global {
     ($(#[$about:meta])* static $name:ident: $type:ty = $value:expr;) => {
@@ -41,13 +42,14 @@ pub(crate) use global;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-/// Locks a mutex. A panic elsewhere while it was held does not stop the transport: the data under
-/// our locks is valid between any two statements.
+/// Locks a mutex, and ignores that it is poisoned. The data under the locks of this crate is valid
+/// between any two statements, so a panic in another thread need not stop the transport.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Waits until `condvar` is notified or the time is up; `None` is no limit. It may return early.
+/// Waits until `condvar` is notified or `time` has passed. `None` sets no limit. It may wake
+/// spuriously.
 pub(crate) fn wait<'a, T>(
     condvar: &Condvar,
     guard: MutexGuard<'a, T>,

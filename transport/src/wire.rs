@@ -1,31 +1,31 @@
-//! Round-trip messages as they go over the cable.
+//! The format of round-trip messages.
 //!
-//! A ping is 16 bytes: a magic number and a timestamp of the sender's own, both big-endian. Its
-//! pong carries the other magic and the same timestamp. Everything else on the control port is the
-//! application's.
+//! A ping has 16 bytes: a magic number and a timestamp, both big-endian. Only the sender interprets
+//! the timestamp. The pong has the other magic number and the same timestamp. All other datagrams on
+//! the control port are messages of the application.
 
-/// Bytes of payload in one control message at most: a UDP datagram as every peer of this protocol
-/// can receive it (wire format, RFC 768 over IPv4's limit).
+/// The most bytes of payload in one control message. This is the limit of UDP over IPv4 (RFC 768),
+/// which every implementation of this protocol can receive.
 pub const MAX_MESSAGE_SIZE: usize = 65_507;
 
-/// Bytes of a ping and of a pong.
+/// The size of a ping and of a pong in bytes.
 pub(crate) const PING_SIZE: usize = 16;
 
 const PING: [u8; 8] = 0x52_5454_5054_u64.to_be_bytes();
 const PONG: [u8; 8] = 0x52_5454_5053_u64.to_be_bytes();
 
-/// What a datagram is.
+/// The kind of a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// To be answered with the pong of this token.
+    /// A ping, to be answered with a pong that has this token.
     Ping(u64),
-    /// The answer to the ping with this token.
+    /// The pong that answers the ping with this token.
     Pong(u64),
-    /// An application's message.
+    /// A message of the application.
     Message,
 }
 
-/// Tells pings and pongs from messages: by the exact length and the magic.
+/// Distinguishes pings and pongs from messages, by the exact length and the magic number.
 pub(crate) fn classify(datagram: &[u8]) -> Kind {
     let Ok(bytes) = <&[u8; PING_SIZE]>::try_from(datagram) else {
         return Kind::Message;
@@ -43,12 +43,12 @@ pub(crate) fn classify(datagram: &[u8]) -> Kind {
     }
 }
 
-/// The ping that carries `token` as its timestamp.
+/// The ping with `token` as its timestamp.
 pub(crate) fn ping(token: u64) -> [u8; PING_SIZE] {
     with_magic(PING, token)
 }
 
-/// The answer to it.
+/// The pong that answers the ping with `token`.
 pub(crate) fn pong(token: u64) -> [u8; PING_SIZE] {
     with_magic(PONG, token)
 }

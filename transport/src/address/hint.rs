@@ -1,17 +1,17 @@
-//! What was probably meant by an address with a port that is not written in brackets.
+//! Suggestions for malformed addresses, such as an address with a port but without brackets.
 
 use std::net::{Ipv6Addr, SocketAddrV6};
 
 use super::can_name_an_interface;
 
-/// The peer string that `text` was probably meant to be: `[fe80::1%tb0]:5001` for `fe80::1%tb0:5001`.
-/// `None` if `text` is written as a peer string is, or as nothing like one. The port is `PORT` where
-/// `text` has none that can be one.
+/// The peer string that the user probably meant by `text`: `[fe80::1%tb0]:5001` for
+/// `fe80::1%tb0:5001`. `None` if `text` is a valid peer string or does not resemble one. If `text` has
+/// no valid port, the suggestion has `PORT` instead.
 ///
-/// It is for error texts, in programs that read peer strings themselves. `fe80::1:5001` is a peer
-/// string, whatever was meant: its last group is part of the address.
+/// Use it for error texts in programs that parse peer strings themselves. `fe80::1:5001` is a valid
+/// peer string: its last group is part of the address.
 pub fn suggest_peer(text: &str) -> Option<String> {
-    let (host, port) = taken_apart(text.trim())?;
+    let (host, port) = split(text.trim())?;
     let (address, zone) = match host.split_once('%') {
         Some((address, zone)) => (address, Some(zone)),
         None => (host.as_str(), None),
@@ -28,18 +28,18 @@ pub fn suggest_peer(text: &str) -> Option<String> {
     (suggestion != text).then_some(suggestion)
 }
 
-/// The address with its interface in a text that has both, `fe80::1%tb0`, without brackets and port.
+/// The address with its interface, `fe80::1%tb0`, in a text that has both, without brackets and port.
 ///
-/// It is for error texts, where an interface or an address of one's own was asked for.
+/// Use it for error texts, where the user should have given an interface or a local address.
 pub fn address_in(text: &str) -> Option<String> {
-    let (host, _) = taken_apart(text.trim())?;
+    let (host, _) = split(text.trim())?;
     let (address, zone) = host.split_once('%')?;
     (address.parse::<Ipv6Addr>().is_ok() && can_name_an_interface(zone)).then_some(host)
 }
 
-/// The interface in such a text.
+/// The interface in a text that has an address with an interface, as for [`address_in`].
 ///
-/// It is for error texts, where the name of an interface was asked for.
+/// Use it for error texts, where the user should have given the name of an interface.
 pub fn interface_in(text: &str) -> Option<String> {
     let address = address_in(text)?;
     address
@@ -47,8 +47,8 @@ pub fn interface_in(text: &str) -> Option<String> {
         .map(|(_, interface)| interface.to_owned())
 }
 
-/// The host, and what stands where a port may.
-fn taken_apart(text: &str) -> Option<(String, Option<String>)> {
+/// Splits a text into the host and the part in the place of a port.
+fn split(text: &str) -> Option<(String, Option<String>)> {
     let bare = |text: &str| text.replace(['[', ']'], "");
     if let Some((host, port)) = text.rsplit_once("]:") {
         let host = bare(host);
@@ -58,7 +58,7 @@ fn taken_apart(text: &str) -> Option<(String, Option<String>)> {
                 Some((format!("{host}%{zone}"), Some(port.to_owned())))
             }
             _ if is_port(port) => Some((host, Some(port.to_owned()))),
-            // Only the port is wrong, and nobody knows what it should be.
+            // Only the port is wrong, and no correct one can be suggested.
             _ => None,
         };
     }
@@ -82,16 +82,16 @@ fn is_port(text: &str) -> bool {
     digits && text.parse().is_ok_and(|port: u16| port != 0)
 }
 
-/// A hint for the texts of those that do not reach `to`: the last group of its address may have been
-/// meant as a port. Empty if it does not look like one.
+/// A hint for error texts about an unreachable peer: the user may have intended the last group of its
+/// address as a port. Empty if that is unlikely.
 pub(crate) fn perhaps_a_port(to: &SocketAddrV6, interface: &str) -> String {
     let [first, second, third, fourth, rest @ ..] = to.ip().segments();
     let last = format!("{:x}", rest[3]);
     if !is_port(&last) {
         return String::new();
     }
-    // Behind a whole interface identifier it fills the subnet, which link-local addresses have none of;
-    // else behind a short one it is a number that ports usually have.
+    // After a complete interface identifier, the group shifts the others into the subnet, which
+    // link-local addresses do not have. After a short one, the group is a number typical of ports.
     let swallowed = first == 0xfe80 && fourth != 0;
     let short = [second, third, fourth, rest[0], rest[1]] == [0; 5]
         && (first == 0 || first == 0xfe80)

@@ -1,6 +1,6 @@
-//! The API over tokio: the same core, and the same threads. Wakers wait for the descriptors of streams and of round
-//! trips with tokio's reactor ([`AsyncFd`](tokio::io::unix::AsyncFd)), and for everything else with
-//! [`Wakers`](crate::wakers::Wakers).
+//! The API for tokio. It uses the same transport with the same threads. Tasks wait for the descriptors
+//! of streams and round trips with tokio's reactor ([`AsyncFd`](tokio::io::unix::AsyncFd)), and for all
+//! else with [`Wakers`](crate::wakers::Wakers).
 
 mod rtt;
 mod stream;
@@ -13,7 +13,7 @@ use std::future::Future;
 
 use crate::sys::poll::Deadline;
 
-/// The outcome of `future`, unless the deadline passes first.
+/// The output of `future`, or `None` if the deadline passes first.
 async fn within<T>(deadline: Deadline, future: impl Future<Output = T>) -> Option<T> {
     match deadline {
         Deadline::Never => Some(future.await),

@@ -1,4 +1,4 @@
-//! Round trips of tasks: the same measurements, on the same sockets.
+//! Round trips in tasks: the same measurements on the same sockets.
 
 use std::future::{poll_fn, Future};
 use std::io;
@@ -16,12 +16,12 @@ use crate::rtt::{Answer, Measurement, Next, Port, Session};
 use crate::sys::poll::{wait, Deadline, Interest};
 use crate::sys::reactor::{self, Registered, StableFd};
 
-/// Measures in this task. When it is cancelled, the answers to pings that are out are ignored.
+/// Measures in this task. After cancellation, pongs of outstanding pings are ignored.
 pub(super) async fn run<M: Measurement>(
     mut session: Session<'_>,
     mut measurement: M,
 ) -> Result<M::Outcome> {
-    // Dropped before the session, which hands the port on.
+    // Must be dropped before the session, which releases the port to others.
     let watched = Watched::new(session.port())?;
     loop {
         match measurement.next(&mut session)? {
@@ -35,7 +35,7 @@ pub(super) async fn run<M: Measurement>(
     }
 }
 
-/// Waits for the next answer to a ping that is outstanding; `None` when the time is up.
+/// Waits for the next answer to an outstanding ping. `None` if the deadline passes first.
 async fn next_answer(
     session: &mut Session<'_>,
     watched: &Watched,
@@ -58,23 +58,23 @@ async fn next_answer(
     }
 }
 
-/// A port in the event loop.
+/// A port whose descriptors are registered with the reactor.
 struct Watched {
     socket: AsyncFd<Registered<Descriptor>>,
     wake: AsyncFd<Registered<Descriptor>>,
 }
 
-/// What there is to look at.
+/// The source that became ready.
 enum Ready {
-    /// A datagram has come.
+    /// A datagram arrived.
     Socket,
-    /// An ICMP error has come.
+    /// An ICMP error arrived.
     Reports,
-    /// A pong was left, or the state of the transport changed.
+    /// Another thread delivered a pong, or the state of the transport changed.
     Woken,
 }
 
-/// One of a port's descriptors, which live as long as it does.
+/// One of a port's descriptors, which stay open as long as the port exists.
 struct Descriptor {
     port: Arc<Port>,
     of: fn(&Port) -> BorrowedFd<'_>,
@@ -114,11 +114,11 @@ impl Watched {
     }
 }
 
-/// Reports make a socket fail, but not readable.
+/// An ICMP error sets the error state of a socket, but does not make it readable.
 const READABLE_OR_ERROR: Readiness = Readiness::READABLE.add(Readiness::ERROR);
 
-/// Waits until it is readable or in error, as poll(2) says. The reactor says when that began; who has
-/// read since then may have left something, or nothing.
+/// Waits until the descriptor is readable or in error. The reactor reports only when that state began.
+/// The descriptor may have been drained since then, so poll(2) checks the present state.
 async fn readable(
     watched: &AsyncFd<Registered<Descriptor>>,
     interest: Readiness,

@@ -1,4 +1,4 @@
-//! Data streams as tokio's tasks use them.
+//! Data streams for tokio tasks.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -22,30 +22,31 @@ use crate::sys::poll::Deadline;
 use crate::sys::reactor::{self, Registered, StableFd};
 use crate::transport::ThunderboltTransport;
 
-/// A [`DataStream`] that a task reads and writes.
+/// A [`DataStream`] for tokio tasks, with [`AsyncRead`] and [`AsyncWrite`].
 ///
-/// It is the same stream: counted by the same statistics and bounded by the same limits, it ends
-/// with the link and with the transport, and its errors are the same. As with [`DataStream`]'s
-/// `Read` and `Write`, they come as [`io::Error`] with a [`TransportError`] inside, which `?` takes out
-/// and [`TransportError::in_io`] looks at. It belongs to the runtime that it was made in.
+/// Statistics, limits and errors are those of the [`DataStream`], and the stream ends with the link
+/// and with the transport. As with `Read` and `Write` of [`DataStream`], errors are [`io::Error`] with
+/// a [`TransportError`] inside, which `?` extracts and [`TransportError::in_io`] borrows. The stream
+/// belongs to the runtime in which it was created.
 ///
-/// **Cancelling** any call on it, by dropping its future, loses nothing: bytes are taken from the
-/// socket in the poll that gives them to the caller, and a write tells what was sent in the poll that
-/// sent it. (What tokio builds of several calls, `read_exact` and `write_all`, says of itself what it loses.)
+/// **Cancellation.** Dropping the future of any call loses no data. The poll that takes bytes from the
+/// socket also returns them to the caller, and the poll that sends bytes also returns their number.
+/// Tokio's `read_exact` and `write_all` make several calls; their documentation says what cancellation
+/// of them loses.
 ///
-/// **Ending** it from elsewhere (by a clone of the [`DataStream`], by closing the transport, because
-/// the link goes) wakes the tasks that wait on it. Dropping it closes the stream, unless there are
-/// clones; what was written still reaches the peer.
+/// **Ending.** If another owner ends the stream (a clone of the [`DataStream`], the closing transport,
+/// or the link), the tasks that wait on it wake up. Dropping it closes the stream if there are no
+/// clones. Data that was written before still reaches the peer.
 ///
-/// One task may read and another write, by `tokio::io::split` or because `&AsyncDataStream` is
-/// [`AsyncRead`] and [`AsyncWrite`] too. Of several tasks that read, only the last one is woken.
+/// One task may read while another writes, by `tokio::io::split` or through `&AsyncDataStream`, which
+/// also implements [`AsyncRead`] and [`AsyncWrite`]. If several tasks read, only the last one is woken.
 pub struct AsyncDataStream {
     watched: AsyncFd<Registered<Claimed>>,
-    /// Our direction has ended.
+    /// Whether this side has ended its direction.
     finished: AtomicBool,
 }
 
-/// A stream that is in an event loop, until this is dropped.
+/// A stream that is claimed for one reactor until this is dropped.
 struct Claimed(DataStream);
 
 impl AsFd for Claimed {
@@ -63,17 +64,17 @@ impl Drop for Claimed {
 }
 
 impl AsyncDataStream {
-    /// Takes a stream into the event loop of the current runtime.
+    /// Registers a stream with the reactor of the current runtime.
     ///
     /// # Errors
     ///
-    /// [`Io`](TransportError::Io) when a clone of the stream is in an event loop already
-    /// ([`AlreadyExists`](io::ErrorKind::AlreadyExists)), or the system refuses to watch another
-    /// descriptor. The stream is dropped then.
+    /// [`Io`](TransportError::Io) if a clone of the stream is registered already
+    /// ([`AlreadyExists`](io::ErrorKind::AlreadyExists)), or if the system refuses to watch another
+    /// descriptor. In both cases the stream is dropped.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime, or in one without IO (`enable_io`).
+    /// Outside of a tokio runtime, or in a runtime without IO (`enable_io`).
     pub fn new(stream: DataStream) -> Result<Self> {
         let failed = |peer: &str, source| {
             let action = format!("cannot wait for the stream with {peer} in an event loop");
@@ -104,7 +105,7 @@ impl AsyncDataStream {
         let deadline = Deadline::after(timeout);
         let stream = DataStream::unconnected(core, peer)?;
         let connecting = stream.begin_connect()?;
-        // Not before: a socket that does not connect is ready for everything.
+        // Register after the connect started: an unconnected socket reports that it is ready.
         let connected = Self::new(stream.clone())?;
         let call = || stream.connected_now();
         let writable = poll_fn(|cx| connected.poll(cx, Direction::Write, call));
@@ -117,15 +118,15 @@ impl AsyncDataStream {
         Ok(connected)
     }
 
-    /// The stream, for calls that do not wait: [`close`](DataStream::close),
-    /// [`reject`](DataStream::reject), [`detach`](DataStream::detach), and those with a timeout of
-    /// zero. Calls that wait, such as [`send_file`](DataStream::send_file), belong on a thread
-    /// (`spawn_blocking`).
+    /// The stream, for calls that do not block: [`close`](DataStream::close),
+    /// [`reject`](DataStream::reject), [`detach`](DataStream::detach), and calls with a timeout of
+    /// zero. Make blocking calls, such as [`send_file`](DataStream::send_file), on a thread of their
+    /// own (`spawn_blocking`).
     pub fn get_ref(&self) -> &DataStream {
         &self.watched.get_ref().0
     }
 
-    /// Takes the stream out of the event loop.
+    /// Removes the stream from the reactor and returns it.
     pub fn into_inner(self) -> DataStream {
         self.get_ref().clone()
     }
@@ -150,12 +151,12 @@ impl AsyncDataStream {
         self.get_ref().id()
     }
 
-    /// What this stream has done, and the state of its connection, as [`DataStream::stats`].
+    /// Counters of this stream and the state of its connection, as [`DataStream::stats`].
     pub fn stats(&self) -> StreamStats {
         self.get_ref().stats()
     }
 
-    /// Makes a call that does not wait, as soon as the socket is ready or the stream has ended.
+    /// Makes a non-blocking call as soon as the socket is ready or the stream has ended.
     fn poll<T>(
         &self,
         cx: &mut Context<'_>,
@@ -187,7 +188,7 @@ impl AsyncDataStream {
                 }
                 Poll::Pending if is_watched => return Poll::Pending,
                 Poll::Pending => {
-                    // And once more: it may have ended just before.
+                    // Check again: the stream may have ended before the waker was registered.
                     stream.watch(direction, cx.waker());
                     is_watched = true;
                 }
@@ -199,7 +200,7 @@ impl AsyncDataStream {
 impl TryFrom<DataStream> for AsyncDataStream {
     type Error = TransportError;
 
-    /// As [`AsyncDataStream::new`].
+    /// The same as [`AsyncDataStream::new`].
     fn try_from(stream: DataStream) -> Result<Self> {
         Self::new(stream)
     }
@@ -247,12 +248,12 @@ impl AsyncWrite for &AsyncDataStream {
         true
     }
 
-    /// What was written is the kernel's.
+    /// Returns at once: the stream has no buffer of its own, so the kernel has all written data.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 
-    /// Ends our direction, as [`DataStream::finish`]; a second time it does nothing.
+    /// Ends this side's direction, as [`DataStream::finish`]. Later calls have no effect.
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.finished.swap(true, Ordering::Relaxed) {
             self.get_ref().finish()?;

@@ -1,4 +1,4 @@
-//! The transport as tokio's tasks use it.
+//! The transport for tokio tasks.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,58 +18,63 @@ use crate::sys::poll::Deadline;
 use crate::transport::ThunderboltTransport;
 use crate::weak::WeakTransport;
 
-/// How long a task leaves a full send queue alone. A task has no descriptor to wait for that would not hold
-/// the control socket, and with it the port, when the transport closes or the cable is replugged.
-const PAUSE: Duration = Duration::from_millis(1);
+/// The interval between attempts to send while the send queue is full. Waiting for the control socket
+/// instead would keep it open, and its port bound, when the transport closes or the cable is replugged.
+const RETRY: Duration = Duration::from_millis(1);
 
-/// A [`ThunderboltTransport`] for tasks of a tokio runtime: what waits there is awaited here. A
-/// clone is another reference to the same transport; dropping the last reference closes it, and waits for its
-/// handlers as [`ThunderboltTransport::close`] does; [`close`](Self::close) awaits them.
+/// A [`ThunderboltTransport`] for tasks of a tokio runtime: calls that block a thread there are awaited
+/// here.
 ///
-/// It is the same transport, with the same threads and no more: tasks wait in tokio's reactor, and for what
-/// the transport's own threads leave for them. Errors, limits, statistics and peer strings are the
-/// same, and both kinds of calls may be mixed: [`transport`](Self::transport) has the others. The
-/// runtime needs IO and time (`enable_all`); calls panic without.
+/// A clone is another reference to the same transport. Dropping the last reference closes the
+/// transport, and blocks until its handlers have returned, as [`ThunderboltTransport::close`] does.
+/// [`close`](Self::close) awaits them instead.
 ///
-/// **Cancelling** a call, by dropping its future at any await, loses nothing: a message or a stream
-/// is taken from its queue in the poll that gives it to the caller, and what was not taken is there
-/// for the next call. So every call can stand in `select!` and in [`tokio::time::timeout`], which is
-/// why there is no time limit where the synchronous call has one for nothing else.
+/// There are no additional threads: tasks wait in tokio's reactor, and for the transport's own threads.
+/// Errors, limits, statistics and peer strings are those of [`ThunderboltTransport`]. Both kinds of
+/// calls may be mixed: [`transport`](Self::transport) returns the other type. The runtime needs IO and
+/// time (`enable_all`); without them, calls panic.
 ///
-/// **Closing** the transport wakes all tasks with [`Shutdown`](TransportError::Shutdown); a link
-/// that goes down, those that measure or connect, with [`LinkDown`](TransportError::LinkDown).
+/// **Cancellation.** Dropping the future of a call loses no message and no stream: the poll that takes
+/// one from its queue also returns it to the caller. So each call works in `select!` and in
+/// [`tokio::time::timeout`]. For that reason most calls here have no timeout argument.
+///
+/// **Closing.** When the transport closes, all waiting tasks get
+/// [`Shutdown`](TransportError::Shutdown). When the link goes down, tasks that measure or connect get
+/// [`LinkDown`](TransportError::LinkDown).
 #[derive(Clone)]
 pub struct AsyncTransport {
     transport: Arc<ThunderboltTransport>,
 }
 
 impl AsyncTransport {
-    /// The transport for all calls that do not wait: statistics, handlers, peer strings. Those of its
-    /// calls that wait would hold up the runtime's thread. [`set_message_handler`] and the like wait
-    /// while the handler runs that they replace.
+    /// The transport, for calls that do not block: statistics, handlers, peer strings. Calls that block
+    /// would block the runtime's thread. [`set_message_handler`] and the like block while the handler
+    /// that they replace runs.
     ///
     /// [`set_message_handler`]: ThunderboltTransport::set_message_handler
     pub fn transport(&self) -> &Arc<ThunderboltTransport> {
         &self.transport
     }
 
-    /// A reference that does not keep the transport open, for handlers and tasks to capture. A task that
-    /// holds a clone keeps it open until it ends, or somebody calls [`close`](Self::close).
+    /// A weak reference, for handlers and tasks to capture. It does not keep the transport open. A task
+    /// that holds a clone keeps the transport open until the task ends, or until [`close`](Self::close)
+    /// is called.
     pub fn downgrade(&self) -> WeakTransport {
         self.transport.downgrade()
     }
 
-    /// Sends one control message, as [`ThunderboltTransport::send_message`]: whole or not at all.
-    /// Waits only while the kernel's send queue is full, for a second at most.
+    /// Sends one control message, as [`ThunderboltTransport::send_message`], and returns its size in
+    /// bytes. It is sent as a whole or not at all. Waits only while the kernel's send queue is full,
+    /// for one second at most.
     ///
-    /// Cancelled, it has sent nothing.
+    /// If the call is cancelled, the message was not sent.
     ///
     /// # Errors
     ///
     /// Those of [`ThunderboltTransport::send_message`].
     pub async fn send_message(&self, data: &[u8], peer: &str) -> Result<usize> {
         let core = self.transport.core();
-        // Sending is done at once, mostly. Other tasks are to run all the same.
+        // Sending rarely waits, so a task that only sends would never let other tasks run.
         tokio::task::coop::consume_budget().await;
         let deadline = Deadline::after(Some(PATIENCE));
         loop {
@@ -81,19 +86,21 @@ impl AsyncTransport {
                         after: PATIENCE,
                     }));
                 }
-                Err(TransportError::WouldBlock) => tokio::time::sleep(PAUSE).await,
+                Err(TransportError::WouldBlock) => tokio::time::sleep(RETRY).await,
                 sent => return sent,
             }
         }
     }
 
-    /// Takes the oldest message that no handler took into `buf`; gives its size and its sender.
+    /// Copies the oldest queued message into `buf`, and returns its size in bytes and its sender.
+    /// Messages are queued while there is no message handler. If several tasks wait, one of them gets
+    /// the message.
     ///
-    /// Cancelled, it has taken no message. Of several tasks that wait one gets it.
+    /// If the call is cancelled, the message stays in the queue.
     ///
     /// # Errors
     ///
-    /// [`BufferTooSmall`](TransportError::BufferTooSmall) (the message is kept),
+    /// [`BufferTooSmall`](TransportError::BufferTooSmall) (the message stays in the queue),
     /// [`Shutdown`](TransportError::Shutdown).
     pub async fn recv(&self, buf: &mut [u8]) -> Result<(usize, String)> {
         let inbox = &self.transport.core().inbox;
@@ -102,10 +109,10 @@ impl AsyncTransport {
             .await
     }
 
-    /// Takes up to `most` messages, lending each to `take`, as
-    /// [`recv_batch_with`](ThunderboltTransport::recv_batch_with) does; waits for the first one only.
+    /// Takes up to `most` messages, lends each to `take`, and returns their number, as
+    /// [`recv_batch_with`](ThunderboltTransport::recv_batch_with) does. Waits for the first one only.
     ///
-    /// Cancelled, it has taken no message.
+    /// If the call is cancelled, all messages stay in the queue.
     ///
     /// # Errors
     ///
@@ -122,9 +129,10 @@ impl AsyncTransport {
         self.transport.core().inbox.until(look).await
     }
 
-    /// Takes the oldest stream that a peer opened and no handler took.
+    /// Takes the oldest queued stream that a peer opened. Streams are queued while there is no stream
+    /// handler. If several tasks wait, one of them gets the stream.
     ///
-    /// Cancelled, it has taken no stream. Of several tasks that wait one gets it.
+    /// If the call is cancelled, the stream stays in the queue.
     ///
     /// # Errors
     ///
@@ -136,9 +144,8 @@ impl AsyncTransport {
     }
 
     /// Waits until the link is up (`true`) or down (`false`), as
-    /// [`ThunderboltTransport::wait_link`]; at once if it is so already.
-    ///
-    /// Cancelled, it has changed nothing.
+    /// [`ThunderboltTransport::wait_link`]. Returns at once if the link has that state. Cancelling the
+    /// call has no effect on the transport.
     ///
     /// # Errors
     ///
@@ -150,7 +157,7 @@ impl AsyncTransport {
 
     /// Opens a data stream to a peer's data port, within the configured connect timeout.
     ///
-    /// Cancelled, there is no stream; the peer may have seen one that ended at once.
+    /// If the call is cancelled, there is no stream. The peer may have accepted one that ended at once.
     ///
     /// # Errors
     ///
@@ -160,7 +167,8 @@ impl AsyncTransport {
         self.open_data_stream_timeout(peer, Some(timeout)).await
     }
 
-    /// The same within `timeout`; `None`: for as long as the kernel tries.
+    /// Opens a data stream as [`open_data_stream`](Self::open_data_stream) does, within `timeout`. `None`
+    /// waits until the kernel gives up.
     ///
     /// # Errors
     ///
@@ -173,11 +181,11 @@ impl AsyncTransport {
         AsyncDataStream::open(self.transport.core(), peer, timeout).await
     }
 
-    /// Measures one round trip, in seconds; `None` when no answer came in time. The time until the
-    /// runtime runs this task again is part of it: on a busy runtime
-    /// [`ThunderboltTransport::measure_rtt`] on a thread of its own measures the cable better.
+    /// Measures one round trip in seconds. `None` if no answer arrived in time. The result includes
+    /// the time until the runtime runs this task again. If the runtime is busy, call
+    /// [`ThunderboltTransport::measure_rtt`] on a thread of its own for a more exact result.
     ///
-    /// Cancelled, the answer is ignored. The same holds for the other measurements.
+    /// If this or another measurement is cancelled, late answers to its pings are ignored.
     ///
     /// # Errors
     ///
@@ -190,8 +198,8 @@ impl AsyncTransport {
         }
     }
 
-    /// Measures one round trip on a monotonic clock. Waits for up to `timeout`, `None` without
-    /// limit. Any number of tasks may measure at once, each with a socket of its own.
+    /// Measures one round trip on a monotonic clock. Waits for up to `timeout`; `None` sets no limit.
+    /// Any number of tasks may measure at the same time, each with a socket of its own.
     ///
     /// # Errors
     ///
@@ -204,8 +212,8 @@ impl AsyncTransport {
         })
     }
 
-    /// Measures a series of round trips. No answer at all is not an error here. An interval below
-    /// the millisecond of tokio's clock is kept as well as that can.
+    /// Measures a series of round trips. A series without any answer is not an error. Tokio's clock has
+    /// a resolution of one millisecond, so shorter intervals are kept on average only.
     ///
     /// # Errors
     ///
@@ -221,8 +229,8 @@ impl AsyncTransport {
         })
     }
 
-    /// Lists the other hosts on the link that answer a ping to everybody, sorted by address. Waits
-    /// the whole time; `None`: until the transport closes.
+    /// Lists the other hosts on the link that answer a multicast ping, sorted by address. Collects
+    /// answers for the whole of `wait`; `None` means until the transport closes.
     ///
     /// # Errors
     ///
@@ -233,7 +241,7 @@ impl AsyncTransport {
         self.discover_at(port, usize::MAX, wait).await
     }
 
-    /// The same for hosts whose control port is `port` and not our own.
+    /// Lists hosts as [`discover`](Self::discover) does, but those whose control port is `port`.
     ///
     /// # Errors
     ///
@@ -247,7 +255,8 @@ impl AsyncTransport {
         self.discover_at(port, usize::MAX, wait).await
     }
 
-    /// The same, but done as soon as `most` hosts have answered.
+    /// Lists hosts as [`discover`](Self::discover) does, but returns as soon as `most` hosts have
+    /// answered.
     ///
     /// # Errors
     ///
@@ -275,26 +284,26 @@ impl AsyncTransport {
         })
     }
 
-    /// Closes the transport, as [`ThunderboltTransport::close`], without holding up the runtime's
-    /// thread while handlers end. When it returns, the ports are free and no handler runs.
+    /// Closes the transport, as [`ThunderboltTransport::close`] does, and awaits the running handlers
+    /// without blocking the runtime's thread. When it returns, the ports are free and no handler runs.
     ///
-    /// The transport closes also when this is cancelled after its first poll. From inside a handler
-    /// it returns at once, and the rest happens after that handler has returned.
+    /// After its first poll, the transport closes even if the call is cancelled. From inside a handler
+    /// it returns at once, and the transport finishes closing after that handler has returned.
     pub async fn close(&self) {
         self.transport.core().close_async().await;
     }
 }
 
 impl ThunderboltTransport {
-    /// The same transport for tasks of a tokio runtime.
+    /// Converts the reference for tasks of a tokio runtime. The transport stays the same.
     pub fn into_async(self: Arc<Self>) -> AsyncTransport {
         AsyncTransport { transport: self }
     }
 }
 
 impl ThunderboltTransportBuilder {
-    /// Starts a transport for tasks of a tokio runtime. It takes a millisecond or two, and is not
-    /// awaited.
+    /// Starts a transport for tasks of a tokio runtime. The call is synchronous, and takes one or two
+    /// milliseconds.
     ///
     /// # Errors
     ///

@@ -1,9 +1,9 @@
-//! What this crate puts into [`TransportError::Io`](super::TransportError::Io).
+//! The error inside [`TransportError::Io`](super::TransportError::Io).
 
 use std::error::Error;
 use std::io;
 
-/// An answer of the operating system, with what was attempted.
+/// An error of the operating system, with what was attempted.
 #[derive(Debug, thiserror::Error)]
 #[error("{action}: {source}")]
 struct Attempted {
@@ -15,7 +15,7 @@ pub(super) fn attempted(action: String, source: io::Error) -> io::Error {
     io::Error::new(source.kind(), Attempted { action, source })
 }
 
-/// The errno in an error, however deep.
+/// The errno of an error, or of the first of its sources that has one.
 pub(super) fn errno(error: &io::Error) -> Option<i32> {
     if let Some(errno) = error.raw_os_error() {
         return Some(errno);

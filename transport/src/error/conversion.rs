@@ -1,10 +1,10 @@
-//! Between this crate's errors and those of `std::io`.
+//! Conversions between this crate's errors and those of `std::io`.
 
 use std::io;
 
 use super::{detail, TransportError};
 
-/// A time-out with its text, which the variant has no room for.
+/// A time-out with its text, for which the variant has no field.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
 struct Explained {
@@ -13,8 +13,8 @@ struct Explained {
 }
 
 impl TransportError {
-    /// The kind that this error has as an [`io::Error`]. `TimedOut` is the caller's own time limit
-    /// only: a peer that stopped answering is `ConnectionAborted`.
+    /// The kind of this error as an [`io::Error`]. `TimedOut` is only for the caller's own time limit;
+    /// for a peer that stopped answering, the kind is `ConnectionAborted`.
     pub fn kind(&self) -> io::ErrorKind {
         use io::ErrorKind as Kind;
         let answer = || {
@@ -50,7 +50,8 @@ impl TransportError {
         }
     }
 
-    /// The error of this crate that an [`io::Error`] was made from, for example by a stream's `Read`.
+    /// The error of this crate inside an [`io::Error`], for example one from a stream's `Read`. `None` if
+    /// it contains none.
     pub fn in_io(error: &io::Error) -> Option<&Self> {
         let inner = error.get_ref()?;
         match inner.downcast_ref::<Explained>() {
@@ -62,8 +63,8 @@ impl TransportError {
 
 impl From<TransportError> for io::Error {
     /// Keeps the text, the [`kind`](TransportError::kind) and the
-    /// [`errno`](TransportError::errno). A [`Timeout`](TransportError::Timeout) takes the text along
-    /// that the calling thread has for it.
+    /// [`errno`](TransportError::errno). A [`Timeout`](TransportError::Timeout) gets the text that the
+    /// calling thread kept for it.
     fn from(error: TransportError) -> Self {
         let kind = error.kind();
         match error {
@@ -78,8 +79,8 @@ impl From<TransportError> for io::Error {
 }
 
 impl From<io::Error> for TransportError {
-    /// [`Io`](TransportError::Io), or the error of this crate that is inside. The text of a time-out
-    /// becomes the calling thread's.
+    /// Returns the error of this crate that it contains, else [`Io`](TransportError::Io). The calling
+    /// thread keeps the text of a time-out.
     fn from(error: io::Error) -> Self {
         match error.downcast::<Explained>() {
             Ok(explained) => {

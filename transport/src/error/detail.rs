@@ -1,27 +1,26 @@
-//! What an error's shape has no room for: the text of a time-out, kept by its thread, and the errno,
-//! read from the text.
+//! Parts of errors that the variants have no fields for: the text of a time-out, which its thread
+//! keeps, and the errno, which is parsed from the text.
 
 use std::cell::RefCell;
 use std::fmt::{self, Write};
 
-/// The bytes of a text that are kept.
-const LONGEST: usize = 1000;
+/// The most bytes of a text that are kept.
+const MAX_TEXT: usize = 1000;
 
-/// A text. In place, so that there is always memory for it, and nothing to be freed when the thread
-/// ends.
+/// A text in an array: storing it needs no memory, and the thread has none to free when it exits.
 struct Text {
     length: usize,
-    bytes: [u8; LONGEST],
+    bytes: [u8; MAX_TEXT],
 }
 
 thread_local! {
-    static LAST: RefCell<Text> = const { RefCell::new(Text { length: 0, bytes: [0; LONGEST] }) };
+    static LAST: RefCell<Text> = const { RefCell::new(Text { length: 0, bytes: [0; MAX_TEXT] }) };
 }
 
 impl Write for Text {
-    /// Takes as much as fits, in whole characters.
+    /// Appends as many whole characters as fit.
     fn write_str(&mut self, piece: &str) -> fmt::Result {
-        let room = LONGEST - self.length;
+        let room = MAX_TEXT - self.length;
         let mut end = piece.len().min(room);
         while !piece.is_char_boundary(end) {
             end -= 1;
@@ -30,20 +29,20 @@ impl Write for Text {
         self.length += end;
         match end == piece.len() {
             true => Ok(()),
-            // A shorter piece that follows would fit, and is not what follows in the text.
+            // Stop here: a shorter later piece would fit, and leave a gap in the text.
             false => Err(fmt::Error),
         }
     }
 }
 
-/// Keeps what is to be said of this thread's last time-out.
+/// Keeps the text of this thread's last time-out.
 #[cold]
 pub(super) fn record(text: impl fmt::Display) {
     let mut new = Text {
         length: 0,
-        bytes: [0; LONGEST],
+        bytes: [0; MAX_TEXT],
     };
-    // An error only means that it was cut.
+    // An error means that the text was truncated.
     let _ = write!(new, "{text}");
     LAST.with_borrow_mut(|last| {
         last.length = new.length;
@@ -51,7 +50,7 @@ pub(super) fn record(text: impl fmt::Display) {
     });
 }
 
-/// What is to be said of this thread's last time-out, if there was one.
+/// The text of this thread's last time-out, if there was one.
 pub(super) fn last() -> Option<String> {
     LAST.with_borrow(|last| {
         let text = std::str::from_utf8(&last.bytes[..last.length]).unwrap_or_default();
@@ -59,7 +58,7 @@ pub(super) fn last() -> Option<String> {
     })
 }
 
-/// The errno of a text that ends with an operating system's answer, as `io::Error` prints it.
+/// The errno of a text that ends with an error of the operating system, as `io::Error` prints it.
 pub(super) fn errno(text: &str) -> Option<i32> {
     let (_, number) = text.strip_suffix(')')?.rsplit_once(" (os error ")?;
     number.parse().ok()
@@ -84,9 +83,9 @@ mod tests {
 
     #[test]
     fn a_long_text_is_cut_between_characters() {
-        record(format_args!("x{}{}", "é".repeat(LONGEST), "tail"));
+        record(format_args!("x{}{}", "é".repeat(MAX_TEXT), "tail"));
         let text = last().unwrap();
-        assert_eq!(text.len(), LONGEST - 1);
+        assert_eq!(text.len(), MAX_TEXT - 1);
         assert!(text.starts_with("xé") && text.ends_with('é'));
         record("y");
         assert_eq!(last().as_deref(), Some("y"));

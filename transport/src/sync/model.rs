@@ -1,10 +1,10 @@
-//! The primitives of the model checker, where its own differ from the standard library's.
+//! The primitives of the model checker, adapted where they differ from the standard library's.
 
 use std::time::Duration;
 
 pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard, RwLock};
 
-/// Loom's does not know initial values that are made by the compiler.
+/// Loom's macro does not accept `const` initial values.
 macro_rules! local {
     ($(#[$about:meta])* static $name:ident: $type:ty = const $value:block;) => {
         loom::thread_local! {
@@ -18,15 +18,16 @@ pub(crate) use local as thread_local;
 pub(crate) mod thread {
     pub(crate) use loom::thread::{yield_now, Builder, JoinHandle};
 
-    /// Time passes when others have run.
+    /// In a model, time passes while other threads run.
     pub(crate) fn sleep(_: super::Duration) {
         yield_now();
     }
 }
 
-/// Atomics whose sequentially consistent operations are that. Loom takes them for acquire and release, and would find
-/// orders that no machine takes where two threads each write one place and then read the other's. It does know
-/// fences, so these stand beside the operations; they order a little more than the operations alone would.
+/// Atomics with sequentially consistent operations. Loom treats `SeqCst` as acquire and release. It
+/// would report executions that no machine shows, where two threads each write one variable and then
+/// read the other's. Loom does model `SeqCst` fences, so these atomics add a fence to each operation.
+/// The fences order slightly more than the operations alone, so a model can miss a wrong ordering.
 pub(crate) mod atomic {
     use loom::sync::atomic as model;
     pub(crate) use loom::sync::atomic::Ordering;

@@ -1,4 +1,4 @@
-//! Flags that a thread can wait for together with sockets: eventfd(2).
+//! Wake-ups through descriptors: eventfd(2).
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use super::yield_point;
 use crate::sync::atomic::{AtomicBool, Ordering};
 
-/// Readable from `signal` until `clear`.
+/// A descriptor that is readable from `signal` until `clear`.
 #[derive(Debug)]
 pub(crate) struct EventFd(OwnedFd);
 
@@ -14,13 +14,13 @@ impl EventFd {
     pub fn new() -> io::Result<Self> {
         // SAFETY: no pointers are involved.
         let fd = super::check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
-        // SAFETY: the kernel just gave us this descriptor; nobody else has it.
+        // SAFETY: the kernel just returned this descriptor, so it has no other owner.
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
     pub fn signal(&self) {
         let one = 1u64.to_ne_bytes();
-        // It can fail only when the counter is full, and then it is readable all the same.
+        // It fails only when the counter is full, and then the descriptor is readable already.
         // SAFETY: the buffer is valid for its eight bytes.
         yield_point::syscall(|| unsafe {
             libc::write(self.0.as_raw_fd(), one.as_ptr().cast(), one.len())
@@ -29,7 +29,7 @@ impl EventFd {
 
     pub fn clear(&self) {
         let mut count = [0u8; 8];
-        // It can fail only when the flag is not set.
+        // It fails only when the counter is 0.
         // SAFETY: the buffer is valid for its eight bytes.
         yield_point::syscall(|| unsafe {
             libc::read(self.0.as_raw_fd(), count.as_mut_ptr().cast(), count.len())
@@ -43,14 +43,15 @@ impl AsFd for EventFd {
     }
 }
 
-/// Tells one thread that it must look at something, whether it runs or sleeps in `poll`.
+/// Wakes one thread to read shared state, whether the thread runs or sleeps in `poll`.
 ///
-/// What is to be looked at is changed before `signal`. The thread clears, then looks; before it
-/// sleeps it checks `is_pending`, and when the descriptor woke it, it clears again. A signal that
-/// falls between the two halves of a `clear` is then seen by one half or the other.
+/// Other threads change the state, then call `signal`. The woken thread calls `clear`, then reads the
+/// state. Before it sleeps it checks `is_pending`, and after the descriptor woke it, it calls `clear`
+/// again. A `signal` that overlaps with a `clear` leaves the flag set or the descriptor readable, so
+/// the thread notices it.
 pub(crate) struct Wake {
     event: EventFd,
-    /// For a look without a system call.
+    /// The same state as the descriptor's, for a check without a system call.
     pending: AtomicBool,
 }
 

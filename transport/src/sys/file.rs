@@ -125,7 +125,7 @@ impl Pipe {
         let mut ends = [0; 2];
         // SAFETY: the array has room for the two descriptors.
         check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) })?;
-        // SAFETY: the kernel just gave us these descriptors; nobody else has them.
+        // SAFETY: the kernel just returned these descriptors, so they have no other owner.
         let (read, write) =
             unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) };
         // SAFETY: no pointers are involved.

@@ -1,4 +1,4 @@
-//! The operating system: every `unsafe` of this crate, each behind a safe function.
+//! The interface to the operating system. It has all `unsafe` code of this crate, behind safe functions.
 
 pub(crate) mod event;
 pub(crate) mod file;
@@ -31,7 +31,7 @@ fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     }
 }
 
-/// The same for calls that count bytes.
+/// The result of a system call that returns a number of bytes, or -1 on failure.
 fn check_size(result: libc::ssize_t) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
@@ -46,7 +46,7 @@ macro_rules! direct {
 }
 use direct;
 
-/// Whether a non-blocking call found nothing to do.
+/// Whether a non-blocking call would have had to wait.
 pub(crate) fn would_block(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock
 }

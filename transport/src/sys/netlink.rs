@@ -1,4 +1,4 @@
-//! What rtnetlink(7) tells about interfaces, and a socket that wakes when any changes.
+//! Information about network interfaces from rtnetlink(7), and notifications of changes.
 
 mod ask;
 mod interface;
@@ -12,7 +12,7 @@ pub(crate) use interface::{add_addresses, link};
 pub(crate) use interface::{Interface, Ipv6, Operational, Port, Unusable};
 pub(crate) use link_changes::{LinkChanges, LinkWatch};
 
-/// The messages of one datagram; the last is an error if they do not end with it.
+/// The messages of one datagram. The last one is an error if the datagram ends inside a message.
 fn messages(bytes: &[u8]) -> impl Iterator<Item = Result<NetlinkBuffer<&[u8]>, DecodeError>> {
     let mut rest = bytes;
     std::iter::from_fn(move || {

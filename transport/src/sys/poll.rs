@@ -1,4 +1,4 @@
-//! Waiting for descriptors, up to a deadline.
+//! Waiting for descriptors until a deadline.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -6,31 +6,31 @@ use std::time::{Duration, Instant};
 
 use super::yield_point;
 
-/// Until when a call may wait.
+/// The time until which a call may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Deadline {
-    /// Not at all.
+    /// The call does not wait.
     Now,
-    /// Until this moment.
+    /// The call waits until this time.
     At(Instant),
-    /// Without limit.
+    /// The call waits without limit.
     Never,
 }
 
 impl Deadline {
-    /// `None` is no limit; zero is not waiting at all.
+    /// The deadline of a call with a timeout. `None` sets no limit, zero does not wait.
     pub fn after(timeout: Option<Duration>) -> Self {
         match timeout {
             None => Self::Never,
             Some(Duration::ZERO) => Self::Now,
-            // A time too far to be represented is no limit.
+            // A time that an `Instant` cannot represent is no limit.
             Some(time) => Instant::now()
                 .checked_add(time)
                 .map_or(Self::Never, Self::At),
         }
     }
 
-    /// The time that is left; `None` is no limit.
+    /// The remaining time. `None` means no limit.
     pub fn remaining(self) -> Option<Duration> {
         match self {
             Self::Now => Some(Duration::ZERO),
@@ -43,7 +43,7 @@ impl Deadline {
         self.remaining() == Some(Duration::ZERO)
     }
 
-    /// Whichever comes first.
+    /// The earlier of two deadlines.
     pub fn min(self, other: Self) -> Self {
         match (self, other) {
             (Self::Now, _) | (_, Self::Now) => Self::Now,
@@ -53,7 +53,7 @@ impl Deadline {
     }
 }
 
-/// One descriptor to wait for, and what for.
+/// A descriptor and the state to wait for.
 #[repr(transparent)]
 #[derive(Clone)]
 pub(crate) struct Interest<'a>(libc::pollfd, std::marker::PhantomData<BorrowedFd<'a>>);
@@ -67,9 +67,9 @@ impl<'a> Interest<'a> {
         Self::new(fd, libc::POLLOUT)
     }
 
-    /// Ready when the connection is gone, in both directions.
+    /// Ready when both directions of the connection have ended.
     pub fn gone(fd: BorrowedFd<'a>) -> Self {
-        // POLLERR and POLLHUP need not be asked for.
+        // poll(2) always reports POLLERR and POLLHUP.
         Self::new(fd, 0)
     }
 
@@ -82,28 +82,28 @@ impl<'a> Interest<'a> {
         Self(pollfd, std::marker::PhantomData)
     }
 
-    /// Whether the last [`wait`] saw what was asked for.
+    /// Whether the last [`wait`] found the requested state.
     pub fn is_met(&self) -> bool {
         self.0.revents & self.0.events != 0
     }
 
-    /// Whether the last [`wait`] saw an error on it, or something in its error queue.
+    /// Whether the last [`wait`] found an error, or an entry in the error queue.
     pub fn is_in_error(&self) -> bool {
         self.0.revents & libc::POLLERR != 0
     }
 
-    /// Whether the last [`wait`] saw it ready (or in error, which the next call on it will tell).
+    /// Whether the last [`wait`] found it ready, or in error, which the next call on it returns.
     pub fn is_ready(&self) -> bool {
         self.0.revents != 0
     }
 }
 
-/// Waits until one of `interests` is ready; false when the deadline passed first. Interruptions by
-/// signals are waited through, with the time that is left.
+/// Waits until one of `interests` is ready. Returns false if the deadline passes first. After a signal
+/// it continues to wait for the remaining time.
 pub(crate) fn wait(interests: &mut [Interest<'_>], deadline: Deadline) -> io::Result<bool> {
     loop {
         let remaining = match deadline {
-            // In a model such a time is over when others have run, however late it really is.
+            // In a model, a limited wait expires after other threads have run; its length does not matter.
             Deadline::At(_) if cfg!(loom) => Some(Duration::from_nanos(1)),
             _ => deadline.remaining(),
         };
@@ -115,8 +115,8 @@ pub(crate) fn wait(interests: &mut [Interest<'_>], deadline: Deadline) -> io::Re
             let timeout = timeout
                 .as_ref()
                 .map_or(std::ptr::null(), std::ptr::from_ref);
-            // SAFETY: `Interest` is a transparent `pollfd`, the slice gives pointer and length, and
-            // `timeout` is null or points to what outlives the call.
+            // SAFETY: `Interest` is a transparent `pollfd`, pointer and length are those of the slice, and
+            // `timeout` is null or points to a value that outlives the call.
             unsafe {
                 libc::ppoll(
                     interests.as_mut_ptr().cast(),

@@ -1,4 +1,4 @@
-//! Descriptors in the event loop of a tokio runtime.
+//! Descriptors in the reactor of a tokio runtime.
 
 use std::io;
 use std::ops::Deref;
@@ -7,10 +7,10 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use tokio::io::unix::AsyncFd;
 use tokio::io::Interest;
 
-/// What has the same descriptor, open, for as long as it lives.
+/// An owner whose descriptor stays the same and open as long as the owner exists.
 pub(crate) trait StableFd: AsFd {}
 
-/// What is in the event loop.
+/// An owner whose descriptor is registered with the reactor.
 pub(crate) struct Registered<T>(T);
 
 impl<T: StableFd> AsRawFd for Registered<T> {
@@ -27,14 +27,14 @@ impl<T> Deref for Registered<T> {
     }
 }
 
-/// Puts a descriptor into the event loop of the current runtime, until what this gives is dropped.
-/// Panics outside of a runtime. A failure gives back what it was given.
+/// Registers a descriptor with the reactor of the current runtime, until the result is dropped. On
+/// failure it returns the owner with the error. Panics outside of a runtime.
 pub(crate) fn watch<T: StableFd>(
     owner: T,
     interest: Interest,
 ) -> Result<AsyncFd<Registered<T>>, (T, io::Error)> {
-    // SAFETY: the descriptor is the same one and open while `owner` lives, as `StableFd` says; nobody
-    // can replace what is in a `Registered`, and the AsyncFd takes it out of the event loop before dropping it.
+    // SAFETY: by the contract of `StableFd`, the descriptor stays the same and open while `owner` exists.
+    // The owner in a `Registered` cannot be replaced, and the AsyncFd deregisters it before dropping it.
     unsafe { AsyncFd::register_with_interest(Registered(owner), interest) }.map_err(|error| {
         let (Registered(owner), source) = error.into_parts();
         (owner, source)

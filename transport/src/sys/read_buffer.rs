@@ -1,5 +1,5 @@
-//! Memory that is read into, whether anybody has written to it before or not. Only bytes that are
-//! initialised are ever written to it, so those who read need no `unsafe`.
+//! Buffers for reading, initialized or not. This type only ever writes initialized bytes, so its users
+//! need no `unsafe`.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -7,16 +7,16 @@ use std::os::fd::BorrowedFd;
 
 use super::socket;
 
-/// Memory that is filled from its start.
+/// A buffer that is filled from its start.
 pub(crate) struct ReadBuffer<'a> {
     memory: &'a mut [MaybeUninit<u8>],
-    /// As many bytes from the start are initialised, and are what was read.
+    /// The number of bytes from the start that are initialized and were read.
     filled: usize,
 }
 
 impl<'a> From<&'a mut [u8]> for ReadBuffer<'a> {
     fn from(memory: &'a mut [u8]) -> Self {
-        // SAFETY: both have the same layout, and this type writes no byte that is not initialised.
+        // SAFETY: both have the same layout, and this type writes initialized bytes only.
         Self::from(unsafe { &mut *(std::ptr::from_mut(memory) as *mut [MaybeUninit<u8>]) })
     }
 }
@@ -32,24 +32,24 @@ impl<'a> ReadBuffer<'a> {
         self.filled == self.memory.len()
     }
 
-    /// Bytes that it can hold.
+    /// The size of the buffer in bytes.
     pub fn size(&self) -> usize {
         self.memory.len()
     }
 
-    /// Bytes that were read.
+    /// The number of bytes that were read.
     pub fn filled(&self) -> usize {
         self.filled
     }
 
-    /// What was read.
+    /// The bytes that were read.
     pub fn into_filled(self) -> &'a mut [u8] {
         let read = &mut self.memory[..self.filled];
-        // SAFETY: these are initialised, and both have the same layout.
+        // SAFETY: these bytes are initialized, and both types have the same layout.
         unsafe { &mut *(std::ptr::from_mut(read) as *mut [u8]) }
     }
 
-    /// Copies as many of `bytes` as there is room for. Gives their number.
+    /// Appends as many of `bytes` as there is room for, and returns their number.
     pub fn put(&mut self, bytes: &[u8]) -> usize {
         let room = &mut self.memory[self.filled..];
         let count = room.len().min(bytes.len());
@@ -60,7 +60,7 @@ impl<'a> ReadBuffer<'a> {
         count
     }
 
-    /// Receives from a socket what is there and fits. Never blocks.
+    /// Receives the available bytes that fit from a socket, and returns their number. Never blocks.
     pub fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
         let count = socket::receive_uninit(socket, &mut self.memory[self.filled..])?;
         self.filled += count;

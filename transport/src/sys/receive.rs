@@ -1,4 +1,4 @@
-//! Receiving many datagrams in one system call: recvmmsg(2).
+//! Receiving many datagrams with one system call: recvmmsg(2).
 
 use std::io;
 use std::mem::{size_of, zeroed};
@@ -9,24 +9,25 @@ use std::ptr::NonNull;
 use super::socket::from_c;
 use super::{check_size, direct};
 
-/// Room for one datagram, or for several that UDP_GRO joined: no IP packet is larger.
+/// The buffer size for one datagram, or for several that UDP_GRO coalesced: the largest IP packet.
 const SLOT: usize = 1 << 16;
-/// Room for the control messages that may be asked for: the `int` of UDP_GRO and the `in6_pktinfo`
-/// of IPV6_PKTINFO, each with its header.
+/// The buffer size for control messages: the `int` of UDP_GRO and the `in6_pktinfo` of IPV6_PKTINFO,
+/// each with its header.
 pub(super) const CONTROL: usize = 64;
 
-/// Something that came: one datagram, or several of `segment` bytes each (the last may be shorter).
+/// One received datagram, or several that UDP_GRO coalesced. Each has `segment` bytes; the last may be
+/// shorter.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Received<'a> {
     pub data: &'a [u8],
     pub from: SocketAddrV6,
-    /// Our address that it was sent to, where that was asked for (`socket::tell_destination`).
+    /// The destination address, if the socket reports it (`socket::tell_destination`).
     pub to: Option<Ipv6Addr>,
     pub segment: usize,
 }
 
 impl<'a> Received<'a> {
-    /// The datagrams as they were sent.
+    /// The single datagrams.
     pub fn datagrams(&self) -> Datagrams<'a> {
         Datagrams {
             rest: self.data,
@@ -35,15 +36,15 @@ impl<'a> Received<'a> {
         }
     }
 
-    /// Whether one of them is `size` bytes long.
+    /// Whether one of the datagrams has `size` bytes.
     pub fn has_size(&self, size: usize) -> bool {
-        // All are of one size but the last, which may be shorter.
+        // All have the same size, except that the last one may be shorter.
         let last = self.data.len() % self.segment;
         self.segment.min(self.data.len()) == size || last == size
     }
 }
 
-/// Iterator over the datagrams of a [`Received`]: an empty one counts too, so `chunks` won't do.
+/// Iterator over the datagrams of a [`Received`]. Unlike `chunks`, it also returns an empty datagram.
 pub(crate) struct Datagrams<'a> {
     rest: &'a [u8],
     segment: usize,
@@ -76,19 +77,19 @@ impl ExactSizeIterator for Datagrams<'_> {}
 #[derive(Clone, Copy)]
 pub(super) struct Control(pub [u8; CONTROL]);
 
-/// Buffers that recvmmsg fills again and again. Pages that no message ever reached cost nothing.
+/// Reusable buffers for recvmmsg. Pages that no message has reached use no memory.
 pub(crate) struct ReceiveBatch {
     buffers: Pages,
     addresses: Vec<libc::sockaddr_in6>,
     controls: Vec<Control>,
     vectors: Vec<libc::iovec>,
     headers: Vec<libc::mmsghdr>,
-    /// Headers that the kernel has written to since they were last made ready.
+    /// The number of headers that the kernel has written since they were reset.
     used: usize,
 }
 
-// SAFETY: the raw pointers inside lead only into the pages and vectors beside them, which are never
-// resized, and whose memory does not move with the struct.
+// SAFETY: the raw pointers lead only into the pages and vectors of the same struct. These are never
+// resized, and moving the struct does not move their memory.
 unsafe impl Send for ReceiveBatch {}
 
 impl ReceiveBatch {
@@ -96,12 +97,12 @@ impl ReceiveBatch {
     pub fn new(slots: usize) -> io::Result<Self> {
         let mut batch = Self {
             buffers: Pages::new(slots * SLOT)?,
-            // SAFETY: all of these are plain C structs, for which zero is a valid value.
+            // SAFETY: a C struct for which all bytes zero are valid.
             addresses: vec![unsafe { zeroed() }; slots],
             controls: vec![Control([0; CONTROL]); slots],
-            // SAFETY: as above.
+            // SAFETY: a C struct for which all bytes zero are valid.
             vectors: vec![unsafe { zeroed() }; slots],
-            // SAFETY: as above.
+            // SAFETY: a C struct for which all bytes zero are valid.
             headers: vec![unsafe { zeroed() }; slots],
             used: slots,
         };
@@ -120,15 +121,16 @@ impl ReceiveBatch {
         Ok(batch)
     }
 
-    /// Takes what is there, up to `most` and as far as there is room, and says how many. Never blocks.
+    /// Receives the available datagrams, up to `most` and up to the number of slots, and returns how many
+    /// slots it filled. Never blocks.
     pub fn receive(&mut self, socket: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
         for header in &mut self.headers[..self.used] {
             header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
             header.msg_hdr.msg_controllen = CONTROL as _;
         }
         self.used = 0;
-        // SAFETY: every header points to a buffer, an address and a control area of its own, with
-        // their sizes (`new`), all alive as long as `self`.
+        // SAFETY: each header points to its own buffer, address and control area, and has their sizes
+        // (`new`). They live as long as `self`.
         self.used = check_size(unsafe {
             direct!(
                 SYS_recvmmsg,
@@ -142,7 +144,7 @@ impl ReceiveBatch {
         Ok(self.used)
     }
 
-    /// What the last `receive` put into `slot`, which must be below its count.
+    /// The content of `slot`, which must be less than the result of the last `receive`.
     pub fn get(&self, slot: usize) -> Received<'_> {
         let header = &self.headers[slot];
         let start = slot * SLOT;
@@ -158,8 +160,8 @@ impl ReceiveBatch {
     }
 }
 
-/// Zeroed memory straight from the kernel. From the allocator, the second such buffer of a process
-/// would be a recycled one, which it clears by writing to every page.
+/// Zeroed memory from mmap(2). The allocator may reuse a freed buffer for the second one of a process,
+/// and clear it by writing to each page.
 struct Pages {
     start: NonNull<u8>,
     size: usize,
@@ -170,7 +172,7 @@ unsafe impl Send for Pages {}
 
 impl Pages {
     fn new(size: usize) -> io::Result<Self> {
-        // SAFETY: an anonymous mapping at an address of the kernel's choice touches nobody's memory.
+        // SAFETY: an anonymous mapping at an address that the kernel chooses overlaps no other memory.
         let start = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
@@ -188,7 +190,7 @@ impl Pages {
     }
 
     fn as_slice(&self) -> &[u8] {
-        // SAFETY: the mapping has this size, is initialized (to zero), and lives as long as `self`.
+        // SAFETY: the mapping has this size, is initialized to zero, and lives as long as `self`.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.size) }
     }
 
@@ -200,27 +202,26 @@ impl Pages {
 
 impl Drop for Pages {
     fn drop(&mut self) {
-        // SAFETY: the mapping is ours, and nothing borrows from it any more.
+        // SAFETY: this value owns the mapping, and no borrow of it is left.
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.size) };
     }
 }
 
-/// Reads what the kernel says beside the data: the size of datagrams that UDP_GRO joined, and where
-/// they were sent to.
+/// Parses the control messages: the size of datagrams that UDP_GRO coalesced, and their destination.
 fn read_control(header: &libc::msghdr, received: &mut Received<'_>) {
     // SAFETY: the kernel filled the control area and its length; the CMSG functions stay within.
     let mut control = unsafe { libc::CMSG_FIRSTHDR(header) };
     while !control.is_null() {
-        // SAFETY: not null, so a whole header stands there, and its data behind it.
+        // SAFETY: it is not null, so it points to a whole header that is followed by its data.
         let (head, data) = unsafe { (&*control, libc::CMSG_DATA(control)) };
         match (head.cmsg_level, head.cmsg_type) {
             (libc::SOL_UDP, libc::UDP_GRO) => {
-                // SAFETY: the kernel puts an int behind this header (udp(7)).
+                // SAFETY: an int follows this header (udp(7)).
                 let size: libc::c_int = unsafe { std::ptr::read_unaligned(data.cast()) };
                 received.segment = usize::try_from(size).unwrap_or(SLOT).max(1);
             }
             (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
-                // SAFETY: the kernel puts an in6_pktinfo behind this header (ipv6(7)).
+                // SAFETY: an in6_pktinfo follows this header (ipv6(7)).
                 let info: libc::in6_pktinfo = unsafe { std::ptr::read_unaligned(data.cast()) };
                 received.to = Some(Ipv6Addr::from(info.ipi6_addr.s6_addr));
             }

@@ -1,4 +1,4 @@
-//! What the kernel reports beside a send: that the interface's own queue had no room, and ICMP errors.
+//! Reports of the kernel about sent datagrams: drops in the interface's queue, and ICMP errors.
 
 use std::io;
 use std::mem::{size_of, zeroed};
@@ -9,20 +9,20 @@ use socket2::Socket;
 use super::socket::set_int;
 use crate::wire::PING_SIZE;
 
-/// Asks the kernel to say so (ENOBUFS) when the interface's own queue has no room for a datagram
-/// (IPV6_RECVERR, ipv6(7)). It then tells of ICMP errors as well, by failing any next call on the socket
-/// and in its error queue: see [`is_report`], [`read`] and [`discard`].
+/// Enables reports on a socket (IPV6_RECVERR, ipv6(7)). A send then fails with ENOBUFS if the
+/// interface's queue is full. The kernel also reports ICMP errors: the next call on the socket fails,
+/// and the error queue has the details. See [`is_report`], [`read`] and [`discard`].
 pub(crate) fn tell(socket: &Socket) -> io::Result<()> {
     set_int(socket.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_RECVERR, 1)
 }
 
-/// Whether the interface's own queue had no room, on a socket that reports it.
+/// Whether the interface's queue was full, on a socket that reports it.
 pub(crate) fn is_drop(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ENOBUFS)
 }
 
-/// Whether an error may be that of an earlier datagram, which an ICMP message told of
-/// (icmpv6_err_convert in net/ipv6/icmp.c). Anybody on the link can send one.
+/// Whether an error may be about an earlier datagram, from an ICMP message (icmpv6_err_convert in
+/// net/ipv6/icmp.c). Any host on the link can send one.
 pub(crate) fn is_report(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
@@ -37,32 +37,32 @@ pub(crate) fn is_report(error: &io::Error) -> bool {
     )
 }
 
-/// An ICMP error about a datagram of ours.
+/// An ICMP error about a datagram that this host sent.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Report {
-    /// What the kernel makes of its type and code.
+    /// The errno for its type and code.
     pub errno: i32,
     quoted: [u8; QUOTED],
     length: usize,
 }
 
-/// Bytes that are read of a quoted datagram: a longer one is no ping.
+/// The number of bytes to read of a quoted datagram: one with more than a ping has is not a ping.
 const QUOTED: usize = PING_SIZE + 1;
 
 impl Report {
-    /// The first bytes of the datagram, as far as the ICMP message quotes it.
+    /// The first bytes of the datagram that the ICMP message quotes.
     pub fn quoted(&self) -> &[u8] {
         &self.quoted[..self.length]
     }
 }
 
-/// Reports that are read at a time, so that a flood of them does not hold up anybody.
-const REPORTS: usize = 64;
+/// The most reports to read in one call, so that a flood of them does not delay the caller.
+const MAX_REPORTS: usize = 64;
 
-/// Empties the error queue, in which reports of ICMP errors lie: while something is in it, poll(2) does
-/// not sleep. Never blocks.
+/// Drains the error queue, which has the reports of ICMP errors. While it is not empty, poll(2) returns
+/// at once. Never blocks.
 pub(crate) fn read(socket: BorrowedFd<'_>, mut take: impl FnMut(Report)) {
-    for _ in 0..REPORTS {
+    for _ in 0..MAX_REPORTS {
         match read_one(socket) {
             Ok(Some(report)) => take(report),
             Ok(None) => {}
@@ -71,16 +71,16 @@ pub(crate) fn read(socket: BorrowedFd<'_>, mut take: impl FnMut(Report)) {
     }
 }
 
-/// The same where nobody wants to know.
+/// Drains the error queue and ignores the reports. Never blocks.
 pub(crate) fn discard(socket: BorrowedFd<'_>) {
     read(socket, drop);
 }
 
-/// Room for a control message of a `sock_extended_err` and an address, aligned for its header.
+/// A buffer for a control message of a `sock_extended_err` and an address, aligned for its header.
 #[repr(C, align(8))]
 struct Control([u8; 128]);
 
-/// `None` of a report that is not of an ICMP error.
+/// Reads one report. `None` if it is not about an ICMP error.
 fn read_one(socket: BorrowedFd<'_>) -> io::Result<Option<Report>> {
     let mut quoted = [0; QUOTED];
     let mut vector = libc::iovec {
@@ -88,14 +88,14 @@ fn read_one(socket: BorrowedFd<'_>) -> io::Result<Option<Report>> {
         iov_len: quoted.len(),
     };
     let mut control = Control([0; 128]);
-    // SAFETY: all bytes zero is a valid msghdr: no address, no pieces, no control data.
+    // SAFETY: a C struct for which all bytes zero are valid.
     let mut message: libc::msghdr = unsafe { zeroed() };
     message.msg_iov = &mut vector;
     message.msg_iovlen = 1;
     message.msg_control = std::ptr::from_mut(&mut control).cast();
     message.msg_controllen = size_of::<Control>() as _;
     let flags = libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT;
-    // SAFETY: the header points to areas of the lengths that it gives, which outlive the call.
+    // SAFETY: the header points to memory of the lengths in it, which outlives the call.
     let taken = unsafe { libc::recvmsg(socket.as_raw_fd(), &mut message, flags) };
     let length = super::check_size(taken)?;
     let error = error_of(&message).filter(|error| error.ee_origin == libc::SO_EE_ORIGIN_ICMP6);
@@ -106,11 +106,11 @@ fn read_one(socket: BorrowedFd<'_>) -> io::Result<Option<Report>> {
     }))
 }
 
-/// The kernel's word about the datagram (IPV6_RECVERR, ipv6(7)).
+/// The error in a report (IPV6_RECVERR, ipv6(7)).
 fn error_of(message: &libc::msghdr) -> Option<libc::sock_extended_err> {
     let size = size_of::<libc::sock_extended_err>() as libc::c_uint;
-    // SAFETY: the kernel wrote whole control messages into an area that is aligned for their headers,
-    // and their total length into the header. One of this type that is long enough holds the struct.
+    // SAFETY: the kernel wrote whole control messages to memory that is aligned for their headers, and
+    // their total length to the header. A message of this type and length contains the struct.
     unsafe {
         let mut head = libc::CMSG_FIRSTHDR(message);
         while let Some(found) = head.as_ref() {
@@ -127,16 +127,16 @@ fn error_of(message: &libc::msghdr) -> Option<libc::sock_extended_err> {
     None
 }
 
-/// Sends on a socket that reports drops, again while all that failed is news of earlier datagrams:
-/// `take` reads it.
+/// Sends on a socket with reports enabled. If the send fails with the error of an earlier datagram, it
+/// calls `take` to read the reports, and sends again.
 pub(crate) fn send_after<T>(
     mut take: impl FnMut(),
     mut send: impl FnMut() -> io::Result<T>,
 ) -> io::Result<T> {
-    // A flood of reports would have to hit the moment before each of these. An error of our own comes
-    // each time.
-    const AGAIN: usize = 8;
-    for _ in 0..AGAIN {
+    // During a flood, a report could arrive before each attempt. An error of this datagram repeats, and
+    // the last attempt returns it.
+    const ATTEMPTS: usize = 8;
+    for _ in 0..ATTEMPTS {
         match send() {
             Err(error) if is_report(&error) => take(),
             sent => return sent,
@@ -145,7 +145,7 @@ pub(crate) fn send_after<T>(
     send()
 }
 
-/// The same where nobody wants to know the news.
+/// Sends like [`send_after`], and ignores the reports.
 pub(crate) fn send_despite<T>(
     socket: BorrowedFd<'_>,
     send: impl FnMut() -> io::Result<T>,

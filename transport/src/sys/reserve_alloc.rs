@@ -1,11 +1,10 @@
-//! Going on without memory: a reserve for what cannot be refused, and a flag for what can.
+//! Operation without memory: an allocator with a reserve, and a flag that memory is short.
 //!
-//! Rust ends the process when an ordinary allocation fails, which a library in somebody else's
-//! process must not do. [`ReserveAllocator`] then serves small allocations from memory that was set
-//! aside, so that what is under way comes to its end, and notes it. From then on, until the system
-//! has memory again, nothing new is begun that needs some: it fails with
-//! [`OutOfMemory`](crate::TransportError::OutOfMemory) ([`check`]), and what peers send is dropped and
-//! counted ([`is_short`]).
+//! Rust aborts the process when an ordinary allocation fails. A library must not do that to its host.
+//! [`ReserveAllocator`] serves small allocations from a reserve instead, so that running operations can
+//! complete, and sets the flag. Until the system has memory again, operations that need memory do not
+//! start: calls fail with [`OutOfMemory`](crate::TransportError::OutOfMemory) ([`check`]), and received
+//! traffic is dropped and counted ([`is_short`]).
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::{Cell, UnsafeCell};
@@ -15,28 +14,28 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::error::{Result, TransportError};
 
-/// The reserve is given out in blocks; one word says which of 64 are taken.
+/// The size of a block of the reserve. One word has the state of 64 blocks.
 const BLOCK: usize = 2 << 10;
 const WORDS: usize = 8;
-/// The largest allocation that is served: the blocks of one word. Larger ones are made by callers that
-/// can do without.
+/// The largest allocation that the reserve serves: the blocks of one word. Code that makes larger
+/// allocations handles their failure.
 const LARGEST: usize = 64 * BLOCK;
 const SIZE: usize = WORDS * LARGEST;
 
 #[repr(C, align(4096))]
 struct Blocks(UnsafeCell<[u8; SIZE]>);
 
-// SAFETY: each block has one owner at a time, by its bit in `TAKEN`.
+// SAFETY: by its bit in `TAKEN`, each block has at most one owner.
 unsafe impl Sync for Blocks {}
 
-/// Costs addresses only, until the first block is used.
+/// It uses address space only, until the first block is used.
 static BLOCKS: Blocks = Blocks(UnsafeCell::new([0; SIZE]));
 static TAKEN: [AtomicU64; WORDS] = [const { AtomicU64::new(0) }; WORDS];
 
-/// An allocation failed, and since then nobody saw that there is memory again.
+/// An allocation failed, and no check since then found memory again.
 static SHORT: AtomicBool = AtomicBool::new(false);
 
-/// Whether memory ran out and is not back yet.
+/// Whether memory ran out and is still short.
 #[inline]
 pub(crate) fn is_short() -> bool {
     SHORT.load(Ordering::Relaxed) && is_short_still()
@@ -49,7 +48,7 @@ fn is_short_still() -> bool {
     short
 }
 
-/// Fails while memory is short. `action` is what is about to be begun.
+/// Fails while memory is short. The error says that `action` was attempted.
 #[inline]
 pub(crate) fn check(action: &str) -> Result<()> {
     match is_short() {
@@ -58,12 +57,12 @@ pub(crate) fn check(action: &str) -> Result<()> {
     }
 }
 
-/// Whether the system has that much at this moment.
+/// Whether the system can allocate `size` bytes at present.
 pub(crate) fn is_available(size: usize) -> bool {
     let layout = Layout::from_size_align(size, 1).expect("sizes here are small constants");
-    // SAFETY: the size is not 0, and what is freed was just made.
+    // SAFETY: the size is not 0, and the memory that is freed was just allocated.
     unsafe {
-        // A pair of allocation and release is otherwise left out, and taken for a success.
+        // Without `black_box` the compiler may remove the pair, and assume that it succeeds.
         let memory = black_box(System.alloc(layout));
         if !memory.is_null() {
             System.dealloc(memory, layout);
@@ -72,7 +71,7 @@ pub(crate) fn is_available(size: usize) -> bool {
     }
 }
 
-/// The error of `action`, for which there is no memory.
+/// The error of an `action` for which there is no memory.
 #[cold]
 pub(crate) fn exhausted(action: &str) -> TransportError {
     TransportError::OutOfMemory {
@@ -80,8 +79,8 @@ pub(crate) fn exhausted(action: &str) -> TransportError {
     }
 }
 
-/// Whether this thread may use thread-locals that have destructors. The C library ends the process
-/// when it has no memory to remember the first one, so there has to be some.
+/// Whether this thread may use thread-locals that have destructors. The C library aborts the process
+/// if it has no memory to register the thread's first destructor.
 #[inline]
 pub(crate) fn tls_available() -> bool {
     thread_local! {
@@ -93,11 +92,11 @@ pub(crate) fn tls_available() -> bool {
     }
 }
 
-/// The system's allocator, with a reserve of 1 MiB for when that has nothing left.
+/// The system's allocator, with a reserve of 1 MiB that it uses when the system has no memory.
 ///
-/// Without it the process ends when an allocation fails, as Rust programs do. With it, calls of this
-/// crate fail with [`OutOfMemory`](TransportError::OutOfMemory) then, messages of peers are dropped and
-/// counted, their streams reset, and everything works on when there is memory again:
+/// Without it, a failed allocation aborts the process, as in all Rust programs. With it, calls of this
+/// crate fail with [`OutOfMemory`](TransportError::OutOfMemory), messages of peers are dropped and
+/// counted, and their streams are reset. When there is memory again, all works as before:
 ///
 /// ```
 /// #[global_allocator]
@@ -105,13 +104,13 @@ pub(crate) fn tls_available() -> bool {
 /// # fn main() {}
 /// ```
 ///
-/// An allocation that is not failing takes one comparison more. Allocations of more than 128 KiB fail
-/// as they did.
+/// A successful allocation costs one additional comparison. Allocations of more than 128 KiB are not
+/// served from the reserve. All threads may use it at the same time; it takes no lock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ReserveAllocator;
 
-// SAFETY: memory is the system's, or blocks of the reserve that nobody else has (`take`); both are as
-// large and as aligned as the layout asks. Which of the two it is, is told by the address.
+// SAFETY: the memory is the system's, or blocks of the reserve that have no other owner (`take`). Both
+// have the size and alignment of the layout. The address shows which of the two it is.
 unsafe impl GlobalAlloc for ReserveAllocator {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -136,7 +135,7 @@ unsafe impl GlobalAlloc for ReserveAllocator {
     #[inline]
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         match offset(memory) {
-            // SAFETY: not of the reserve, so it was the system's.
+            // SAFETY: it is outside of the reserve, so the system allocated it.
             None => unsafe { System.dealloc(memory, layout) },
             Some(offset) => give_back(offset, layout.size()),
         }
@@ -145,7 +144,7 @@ unsafe impl GlobalAlloc for ReserveAllocator {
     #[inline]
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         if offset(memory).is_none() {
-            // SAFETY: not of the reserve, so it was the system's.
+            // SAFETY: it is outside of the reserve, so the system allocated it.
             let larger = unsafe { System.realloc(memory, layout, size) };
             if !larger.is_null() {
                 return larger;
@@ -167,8 +166,8 @@ impl ReserveAllocator {
         let Ok(new_layout) = Layout::from_size_align(size, layout.align()) else {
             return null_mut();
         };
-        // SAFETY: the size is not 0, by the caller's promise; both pieces are different memory and
-        // have the bytes that are copied; the old one is let go of once, and only when it was copied.
+        // SAFETY: by the caller's promise the size is not 0. The two allocations do not overlap, and both
+        // have as many bytes as are copied. The old one is freed once, and only after the copy.
         unsafe {
             let new = self.alloc(new_layout);
             if !new.is_null() {
@@ -180,7 +179,7 @@ impl ReserveAllocator {
     }
 }
 
-/// Where in the reserve it is, if it is there.
+/// The offset in the reserve, or `None` for memory of the system.
 #[inline]
 fn offset(memory: *mut u8) -> Option<usize> {
     let offset = memory.addr().wrapping_sub(BLOCKS.0.get().addr());
@@ -192,7 +191,7 @@ fn bits(size: usize) -> u64 {
     u64::MAX >> (64 - size.div_ceil(BLOCK).max(1))
 }
 
-/// Takes blocks that lie side by side. Lock-free: a lock would be left locked in a forked child.
+/// Takes adjacent blocks. It is lock-free, because a lock could stay locked in a forked child.
 #[cold]
 fn take(layout: Layout) -> *mut u8 {
     SHORT.store(true, Ordering::Relaxed);
@@ -221,7 +220,7 @@ fn take(layout: Layout) -> *mut u8 {
 fn take_zeroed(layout: Layout) -> *mut u8 {
     let memory = take(layout);
     if !memory.is_null() {
-        // SAFETY: blocks that were just taken, with as many bytes at least.
+        // SAFETY: the blocks were just taken, and have at least as many bytes.
         unsafe { memory.write_bytes(0, layout.size()) };
     }
     memory
@@ -237,7 +236,7 @@ fn give_back(offset: usize, size: usize) {
 mod tests {
     use super::*;
 
-    // One test, because the reserve is the process's.
+    // One test only, because the whole process shares the reserve.
     #[test]
     fn the_reserve_serves_what_is_small_and_takes_it_back() {
         let layout = |size| Layout::from_size_align(size, 16).unwrap();
@@ -248,7 +247,7 @@ mod tests {
         let pieces = sizes.map(|size| (take_zeroed(layout(size)), layout(size)));
         for (number, (memory, layout)) in pieces.iter().enumerate() {
             assert!(memory.addr().is_multiple_of(BLOCK));
-            // SAFETY: ours, and that large.
+            // SAFETY: this test owns it, and it has this size.
             let bytes = unsafe { std::slice::from_raw_parts_mut(*memory, layout.size()) };
             assert!(bytes.iter().all(|&byte| byte == 0), "zeroed");
             bytes.fill(1 + number as u8);
@@ -269,7 +268,7 @@ mod tests {
             .collect();
         assert_eq!(all.len(), SIZE / BLOCK, "to the last block");
 
-        // Into the system's memory as soon as there is some.
+        // `realloc` moves it to the system's memory when there is some.
         // SAFETY: it was taken with this layout.
         let moved = unsafe { ReserveAllocator.realloc(all[0], layout(BLOCK), 2 * BLOCK) };
         assert!(offset(moved).is_none());

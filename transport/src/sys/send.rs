@@ -1,4 +1,4 @@
-//! Sending datagrams: many in one system call (sendmmsg(2)), and one from a given address.
+//! Sending datagrams: many with one system call (sendmmsg(2)), and one from a given source address.
 
 use std::io;
 use std::mem::{size_of, zeroed, MaybeUninit};
@@ -9,7 +9,7 @@ use super::receive::{Control, CONTROL};
 use super::socket::to_c;
 use super::{check_size, direct};
 
-/// Sends one datagram from a given address of ours. Never blocks, never raises SIGPIPE.
+/// Sends one datagram from a given local address. Never blocks, never raises SIGPIPE.
 pub(crate) fn send_from(
     socket: BorrowedFd<'_>,
     data: &[u8],
@@ -28,7 +28,7 @@ pub(crate) fn send_from(
         ipi6_ifindex: 0,
     };
     let mut control = Control([0; CONTROL]);
-    // SAFETY: a plain C struct, for which zero is a valid value.
+    // SAFETY: a C struct for which all bytes zero are valid.
     let mut header: libc::msghdr = unsafe { zeroed() };
     header.msg_name = std::ptr::from_mut(&mut address).cast();
     header.msg_namelen = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
@@ -36,8 +36,8 @@ pub(crate) fn send_from(
     header.msg_iovlen = 1;
     header.msg_control = std::ptr::from_mut(&mut control).cast();
     let size = size_of::<libc::in6_pktinfo>() as libc::c_uint;
-    // SAFETY: the control area has room for the header and the data that are written into it; the
-    // message points to areas that outlive the call; the kernel only reads them.
+    // SAFETY: the control area has room for the header and the data that are written to it. The
+    // message points to memory that outlives the call and that the kernel only reads.
     check_size(unsafe {
         header.msg_controllen = libc::CMSG_SPACE(size) as _;
         let head = libc::CMSG_FIRSTHDR(&header);
@@ -54,37 +54,38 @@ pub(crate) fn send_from(
     .map(drop)
 }
 
-/// Datagrams that [`send`] takes in one call at most.
+/// The most datagrams that one call of [`send`] sends.
 pub(crate) const SEND_BATCH: usize = 256;
-/// Packets of one call at most.
+/// The most packets of one call.
 const PACKETS: usize = 64;
-/// Datagrams that the kernel cuts out of one packet (UDP_MAX_SEGMENTS of Linux 4.18; later kernels
-/// take more).
-const MOST_SEGMENTS: usize = 64;
-/// Bytes of one packet that is to be cut, at most.
-const MOST_BYTES: usize = crate::wire::MAX_MESSAGE_SIZE;
+/// The most datagrams into which the kernel splits one packet (UDP_MAX_SEGMENTS of Linux 4.18; later
+/// kernels allow more).
+const MAX_SEGMENTS: usize = 64;
+/// The most bytes of one packet to be split.
+const MAX_BYTES: usize = crate::wire::MAX_MESSAGE_SIZE;
 
-/// A datagram to be sent, and to which of the peers beside it.
+/// A datagram to be sent, and the index of its peer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Outgoing<'a> {
     pub peer: usize,
     pub data: &'a [u8],
 }
 
-/// Packets in the making: arrays for sendmmsg, of which only the first few entries are set.
+/// The arrays for sendmmsg. Only the entries of the packets to be sent are initialized.
 struct Packets {
     addresses: [MaybeUninit<libc::sockaddr_in6>; PACKETS],
     vectors: [MaybeUninit<libc::iovec>; SEND_BATCH],
     controls: [MaybeUninit<Control>; PACKETS],
     headers: [MaybeUninit<libc::mmsghdr>; PACKETS],
-    /// Datagrams in each packet.
+    /// The number of datagrams in each packet.
     datagrams: [u8; PACKETS],
 }
 
-/// Sends up to [`SEND_BATCH`] datagrams; gives the number that left, at least one. Each goes to its
-/// one of `peers` or, if there are none, to where the socket is connected. Runs of one size to one peer leave in packets
-/// that the kernel, or the network hardware, cuts (UDP_SEGMENT, udp(7)), unless they are larger than
-/// `largest_segment`: on the wire they are single datagrams all the same. Never blocks.
+/// Sends up to [`SEND_BATCH`] datagrams, and returns how many it sent: at least one. Each goes to its
+/// peer in `peers`, or to the connected address if `peers` is empty. Consecutive datagrams of one size
+/// to one peer are passed as one packet, which the kernel or the network hardware splits (UDP_SEGMENT,
+/// udp(7)), unless they are larger than `largest_segment`. On the wire they are single datagrams. Never
+/// blocks.
 pub(crate) fn send(
     socket: BorrowedFd<'_>,
     peers: &[SocketAddrV6],
@@ -106,8 +107,8 @@ pub(crate) fn send(
         count += 1;
         rest = after;
     }
-    // SAFETY: the first `count` headers were set (`add`) and point to data, addresses, vectors and
-    // control areas that outlive the call; the kernel only reads what they point to.
+    // SAFETY: `add` initialized the first `count` headers. They point to data, addresses, vectors and
+    // control areas that outlive the call and that the kernel only reads.
     let sent = check_size(unsafe {
         direct!(
             SYS_sendmmsg,
@@ -121,8 +122,8 @@ pub(crate) fn send(
     Ok(left.map(|&datagrams| usize::from(datagrams)).sum())
 }
 
-/// Whether the kernel may have refused a packet because it cannot or must not cut it: no checksum
-/// offload (EIO), or parts that are larger than the interface's packets (EINVAL, EMSGSIZE).
+/// Whether the kernel may have refused a packet because it cannot split it: there is no checksum
+/// offload (EIO), or the parts are larger than the interface's MTU (EINVAL, EMSGSIZE).
 pub(crate) fn is_refused(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
@@ -130,21 +131,21 @@ pub(crate) fn is_refused(error: &io::Error) -> bool {
     )
 }
 
-/// How many of the first datagrams can leave as one packet.
+/// How many of the first datagrams can be sent as one packet.
 fn train_length(datagrams: &[Outgoing<'_>], largest_segment: usize) -> usize {
     let first = &datagrams[0];
     let size = first.data.len();
     if size == 0 || size > largest_segment {
         return 1;
     }
-    let most = (MOST_BYTES / size).min(MOST_SEGMENTS);
+    let most = (MAX_BYTES / size).min(MAX_SEGMENTS);
     let same = |next: &&Outgoing<'_>| next.data.len() == size && next.peer == first.peer;
     datagrams.iter().take(most).take_while(same).count().max(1)
 }
 
 impl Packets {
-    /// Sets packet number `at` from a train of datagrams, with vectors from number `first` on. Gives
-    /// the number of vectors: datagrams that lie one behind the other in memory need only one.
+    /// Initializes packet `at` with a train of datagrams, and the vectors from `first` on. Returns the
+    /// number of vectors: datagrams that are adjacent in memory share one.
     fn add(
         &mut self,
         at: usize,
@@ -156,7 +157,7 @@ impl Packets {
         let mut end = std::ptr::null();
         for Outgoing { data, .. } in train {
             if data.as_ptr() == end && count > 0 {
-                // SAFETY: this vector was written when `count` became what it is.
+                // SAFETY: the vector before `first + count` was written in an earlier round.
                 let vector = unsafe { self.vectors[first + count - 1].assume_init_mut() };
                 vector.iov_len += data.len();
             } else {
@@ -168,7 +169,7 @@ impl Packets {
             }
             end = data.as_ptr_range().end;
         }
-        // SAFETY: a plain C struct, for which zero is a valid value.
+        // SAFETY: a C struct for which all bytes zero are valid.
         let header = self.headers[at].write(unsafe { zeroed() });
         let header = &mut header.msg_hdr;
         if let Some(to) = to {
@@ -187,11 +188,11 @@ impl Packets {
     }
 }
 
-/// Asks that a packet is cut into datagrams of `size` bytes.
+/// Adds the control message that splits a packet into datagrams of `size` bytes.
 fn write_segment_size(header: &mut libc::msghdr, size: u16) {
     let length = size_of::<u16>() as libc::c_uint;
-    // SAFETY: the control area, of CONTROL bytes, has room for the header and the data that are
-    // written into it.
+    // SAFETY: the control area has CONTROL bytes, which are enough for the header and the data that are
+    // written to it.
     unsafe {
         header.msg_controllen = libc::CMSG_SPACE(length) as _;
         let head = libc::CMSG_FIRSTHDR(header);
@@ -236,8 +237,8 @@ mod tests {
         let (a, b) = ([1u8; 10], [2u8; 20]);
         let of_10 = [to(1, &a); 5];
         assert_eq!(train_length(&of_10, 1000), 5);
-        assert_eq!(train_length(&of_10, 9), 1, "larger than may be cut");
-        assert_eq!(train_length(&[to(1, &a); 100], 1000), MOST_SEGMENTS);
+        assert_eq!(train_length(&of_10, 9), 1, "larger than may be split");
+        assert_eq!(train_length(&[to(1, &a); 100], 1000), MAX_SEGMENTS);
         assert_eq!(train_length(&[to(1, &a), to(1, &a), to(1, &b)], 1000), 2);
         assert_eq!(train_length(&[to(1, &a), to(2, &a)], 1000), 1);
         assert_eq!(train_length(&[to(1, &[]), to(1, &[])], 1000), 1);

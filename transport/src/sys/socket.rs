@@ -1,4 +1,4 @@
-//! Sockets bound to one interface, and the few calls that socket2 does not have.
+//! Sockets that are bound to one interface, and socket calls that socket2 does not have.
 
 mod address;
 mod transfer;
@@ -18,26 +18,27 @@ pub(crate) use transfer::{
 
 use super::check;
 
-/// A non-blocking, close-on-exec IPv6 UDP socket that sends and receives on `interface` only. What it
-/// sends to a multicast group goes to other hosts and does not come back to this one.
+/// Makes a non-blocking, close-on-exec IPv6 UDP socket that sends and receives on `interface` only.
+/// Multicast datagrams are not looped back to this host.
 pub(crate) fn udp(interface: &str) -> Result<Socket, SocketError> {
     let socket = bound_to(interface, Type::DGRAM, Protocol::UDP)?;
-    let quiet = socket.set_multicast_loop_v6(false);
-    quiet.map_err(SocketError::Socket)?;
+    socket
+        .set_multicast_loop_v6(false)
+        .map_err(SocketError::Socket)?;
     Ok(socket)
 }
 
-/// The same for TCP.
+/// Makes a non-blocking, close-on-exec IPv6 TCP socket that sends and receives on `interface` only.
 pub(crate) fn tcp(interface: &str) -> Result<Socket, SocketError> {
     bound_to(interface, Type::STREAM, Protocol::TCP)
 }
 
-/// Why there is no such socket.
+/// Why a socket could not be made.
 #[derive(Debug)]
 pub(crate) enum SocketError {
-    /// It could not be made.
+    /// Creating it or setting an option failed.
     Socket(io::Error),
-    /// It could not be tied to the interface.
+    /// Binding it to the interface failed.
     Device(io::Error),
 }
 
@@ -58,7 +59,7 @@ fn bound_to(interface: &str, kind: Type, protocol: Protocol) -> Result<Socket, S
     Ok(socket)
 }
 
-/// Binds to `[::]:port`; the interface is the socket's already.
+/// Binds to `[::]:port`. The socket is bound to its interface already.
 pub(crate) fn bind_port(socket: &Socket, port: u16) -> io::Result<()> {
     socket.bind(&SockAddr::from(SocketAddrV6::new(
         Ipv6Addr::UNSPECIFIED,
@@ -68,13 +69,14 @@ pub(crate) fn bind_port(socket: &Socket, port: u16) -> io::Result<()> {
     )))
 }
 
-/// The port that a bound socket has.
+/// The port of a bound socket.
 pub(crate) fn local_port(socket: &Socket) -> io::Result<u16> {
     let address = socket.local_addr()?;
     Ok(address.as_socket_ipv6().map_or(0, |address| address.port()))
 }
 
-/// Sets a socket buffer past `rmem_max`/`wmem_max`, for which CAP_NET_ADMIN is needed (socket(7)).
+/// Sets the size of a socket buffer in bytes, without the limit of `rmem_max` or `wmem_max`. It needs
+/// CAP_NET_ADMIN (socket(7)).
 pub(crate) fn force_buffer(socket: &Socket, option: BufferOption, bytes: usize) -> io::Result<()> {
     let value = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
     let name = match option {
@@ -90,22 +92,23 @@ pub(crate) enum BufferOption {
     Receive,
 }
 
-/// Asks that datagrams of one flow come joined, with their size beside them (UDP_GRO, udp(7)). False
-/// where the kernel does not know it. There is no way back: the kernel tells that size only as long
-/// as it is on, of datagrams too that it joined before.
+/// Lets the kernel coalesce datagrams of one flow, and report their size in a control message
+/// (UDP_GRO, udp(7)). False if the kernel does not support it. It must never be disabled again:
+/// datagrams that were coalesced before would then be delivered without their size.
 pub(crate) fn join_datagrams(socket: &Socket) -> bool {
     set_int(socket.as_fd(), libc::SOL_UDP, libc::UDP_GRO, 1).is_ok()
 }
 
-/// Lets each look at an empty socket ask the device itself, instead of waiting for its interrupt
-/// (SO_BUSY_POLL, socket(7)). It takes effect where the driver has NAPI and the kernel was built with
-/// it, and needs CAP_NET_ADMIN; without it nothing changes.
+/// Lets a receive or poll on an empty socket poll the device for up to `time`, instead of waiting for
+/// its interrupt (SO_BUSY_POLL, socket(7)). The driver and the kernel must support it, and it needs
+/// CAP_NET_ADMIN. False if it could not be set; the socket works as before then.
 pub(crate) fn busy_poll(socket: &Socket, time: Duration) -> bool {
     let micros = libc::c_int::try_from(time.as_micros()).unwrap_or(libc::c_int::MAX);
     set_int(socket.as_fd(), libc::SOL_SOCKET, libc::SO_BUSY_POLL, micros).is_ok()
 }
 
-/// Asks that the address which a datagram was sent to comes with it (IPV6_RECVPKTINFO, ipv6(7)).
+/// Sets whether the socket reports the destination address of each datagram (IPV6_RECVPKTINFO,
+/// ipv6(7)).
 pub(crate) fn tell_destination(socket: &Socket, on: bool) -> io::Result<()> {
     set_int(
         socket.as_fd(),
@@ -121,7 +124,7 @@ pub(super) fn set_int(
     name: i32,
     value: libc::c_int,
 ) -> io::Result<()> {
-    // SAFETY: the value is an int, and its size is given.
+    // SAFETY: pointer and size are those of an int.
     check(unsafe {
         libc::setsockopt(
             fd.as_raw_fd(),
@@ -134,8 +137,8 @@ pub(super) fn set_int(
     .map(drop)
 }
 
-/// Datagrams that the kernel dropped on this socket because its buffer was full: what SO_RXQ_OVFL
-/// would tell beside the next message, at any time and without a cost per message (SO_MEMINFO).
+/// The number of datagrams that the kernel dropped because this socket's buffer was full (SO_MEMINFO).
+/// SO_RXQ_OVFL would report the same number with each message, at a cost per message.
 pub(crate) fn dropped_by_kernel(socket: &Socket) -> io::Result<u32> {
     // SK_MEMINFO_DROPS of linux/sock_diag.h.
     const DROPS: usize = 8;

@@ -1,7 +1,7 @@
-//! Threads that a host process can live with.
+//! Threads that do not disturb the host process.
 //!
-//! They are the C library's: starting one either works or is an error. Those of the standard library
-//! end the process when there is no memory for what they keep beside the thread.
+//! They are started with pthread_create, so a failure is an error. `std::thread` aborts the process if
+//! there is no memory for its own data about a thread.
 
 use std::ffi::{c_void, CString};
 use std::io;
@@ -11,20 +11,19 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use super::floating_point;
 use super::signals::{self, SignalMask};
 
-/// Enough for handlers that are written as usual; a process may have many of them.
+/// The stack size in bytes. It is enough for ordinary handlers, of which a process may run many.
 const STACK: usize = 2 << 20;
 
 type Body = Box<dyn FnOnce() + Send>;
 
-/// A thread that was started. It goes on by itself when this is dropped.
+/// A running thread. Dropping this detaches the thread.
 #[derive(Debug)]
 pub(crate) struct Thread {
     id: libc::pthread_t,
 }
 
-/// Starts a thread that no asynchronous signal is delivered to, that cannot be cancelled
-/// (pthread_cancel), and that has the default floating-point environment, whatever the caller's is.
-/// `name` has at most 15 bytes.
+/// Starts a thread. It blocks asynchronous signals, cannot be cancelled (pthread_cancel), and has the
+/// default floating-point environment, independent of the caller's. `name` has at most 15 bytes.
 pub(crate) fn spawn(
     name: &'static str,
     body: impl FnOnce() + Send + 'static,
@@ -32,23 +31,23 @@ pub(crate) fn spawn(
     debug_assert!(name.len() <= 15, "Linux cuts thread names at 15 bytes");
     let name = CString::new(name)?;
     let body: Body = Box::new(move || {
-        // SAFETY: sets the name of this thread, from a string with a NUL.
+        // SAFETY: it sets the name of this thread. The string ends with a NUL.
         unsafe { libc::pthread_setname_np(libc::pthread_self(), name.as_ptr()) };
         drop(name);
-        // SAFETY: sets a flag of this thread; the old value is not wanted.
+        // SAFETY: it sets a flag of this thread. NULL omits the previous value.
         unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, std::ptr::null_mut()) };
         floating_point::set_default();
         body();
     });
-    // A thin pointer to a fat one.
+    // pthread_create passes a thin pointer, and a `Box<dyn …>` is a fat one.
     let body = Box::into_raw(Box::new(body));
-    // A new thread inherits the mask of its creator: set it here, so that it has it from its first
-    // moment on, whatever else the creator blocks.
+    // A new thread inherits the mask of its creator. Set it here, so that the thread has it before its
+    // first instruction.
     let mask = SignalMask::set(libc::SIG_SETMASK, &signals::asynchronous());
     let started = create(body);
     drop(mask);
     if started.is_err() {
-        // SAFETY: no thread has it.
+        // SAFETY: no thread was started, so the box still belongs to this function.
         drop(unsafe { Box::from_raw(body) });
     }
     started
@@ -57,11 +56,11 @@ pub(crate) fn spawn(
 fn create(body: *mut Body) -> io::Result<Thread> {
     let mut attributes = MaybeUninit::uninit();
     let mut id = MaybeUninit::uninit();
-    // SAFETY: the attributes are initialized, used and destroyed in this order; the new thread gets a
-    // pointer to a box that is its own.
+    // SAFETY: the attributes are initialized, used and destroyed in this order. The new thread gets the
+    // only pointer to the box.
     unsafe {
         check(libc::pthread_attr_init(attributes.as_mut_ptr()))?;
-        // It is a size that every system accepts; else the thread has the default one.
+        // Each system accepts this size. On failure the thread has the default one.
         libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), STACK);
         let error = libc::pthread_create(id.as_mut_ptr(), attributes.as_ptr(), run, body.cast());
         libc::pthread_attr_destroy(attributes.as_mut_ptr());
@@ -81,17 +80,17 @@ fn check(error: libc::c_int) -> io::Result<()> {
 }
 
 extern "C" fn run(body: *mut c_void) -> *mut c_void {
-    // SAFETY: from `spawn`, and ours alone.
+    // SAFETY: `spawn` made the box, and this thread has the only pointer to it.
     let body = unsafe { Box::from_raw(body.cast::<Body>()) };
-    // There is nobody to tell, and nothing may leave this frame.
+    // No caller could handle the panic, and it must not unwind into C.
     let _ = catch_unwind(AssertUnwindSafe(body));
     std::ptr::null_mut()
 }
 
 impl Thread {
-    /// Waits until it has ended. It must not be the calling one.
+    /// Waits until the thread has exited. It must not be the calling thread.
     pub fn join(self) {
-        // SAFETY: the thread was neither joined nor detached yet, and will not be: `drop` is left out.
+        // SAFETY: the thread was neither joined nor detached yet, and `drop` will not detach it.
         unsafe { libc::pthread_join(self.id, std::ptr::null_mut()) };
         std::mem::forget(self);
     }
@@ -105,11 +104,11 @@ impl Drop for Thread {
 }
 
 extern "C" {
-    // The libc crate does not declare it.
+    // The libc crate does not declare this function.
     fn pthread_setcancelstate(state: libc::c_int, before: *mut libc::c_int) -> libc::c_int;
 }
 
-/// Of glibc and musl.
+/// The value in glibc and musl.
 const PTHREAD_CANCEL_DISABLE: libc::c_int = 1;
 
 #[cfg(test)]
@@ -117,7 +116,7 @@ mod tests {
     use super::*;
     use std::sync::mpsc::channel;
 
-    /// A line of the status file of a thread.
+    /// The value of a line in a thread's status file.
     fn status(path: &str, name: &str) -> String {
         let status = std::fs::read_to_string(path).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(name));

@@ -1,4 +1,4 @@
-//! What the kernel tells of a TCP connection (TCP_INFO of tcp(7)).
+//! The kernel's information about a TCP connection (TCP_INFO of tcp(7)).
 
 use std::io;
 use std::mem::{size_of, MaybeUninit};
@@ -9,7 +9,7 @@ use socket2::Socket;
 
 use super::check;
 
-/// What it leaves out, because it is older, is 0.
+/// Fields that an older kernel does not have are 0.
 fn tcp_info(socket: &Socket) -> io::Result<libc::tcp_info> {
     let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
     let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
@@ -23,7 +23,7 @@ fn tcp_info(socket: &Socket) -> io::Result<libc::tcp_info> {
             &mut length,
         )
     })?;
-    // SAFETY: numbers only, for which all bytes zero are valid, and so is what the kernel wrote.
+    // SAFETY: the struct has integers only, for which all bytes are valid.
     Ok(unsafe { info.assume_init() })
 }
 
@@ -33,16 +33,16 @@ pub(crate) fn has_carried_data(socket: &Socket) -> io::Result<bool> {
     Ok(info.tcpi_data_segs_in > 0 || info.tcpi_data_segs_out > 0)
 }
 
-/// What a connection has still to send.
+/// The data that a connection still has to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pending {
-    /// Bytes that were not sent yet (since Linux 4.6).
+    /// Bytes that have not been sent yet (since Linux 4.6).
     pub unsent: u32,
-    /// Segments that were sent and not acknowledged.
+    /// Segments that have been sent and not acknowledged.
     pub in_flight: u32,
-    /// Bytes that the peer is ready to take (since Linux 5.5; before that 0).
+    /// The peer's receive window in bytes (since Linux 5.5; before that 0).
     pub window: u32,
-    /// Since the peer's last acknowledgement, to a probe of its window too.
+    /// The time since the peer's last acknowledgement, including answers to window probes.
     pub last_answer: Duration,
 }
 
@@ -51,8 +51,8 @@ impl Pending {
         self.unsent > 0 || self.in_flight > 0
     }
 
-    /// Whether the peer has no room for what is to be sent. Nothing is then in flight, or it was
-    /// sent before the window closed.
+    /// Whether the peer's window is too small for the data to be sent. There is then no data in flight,
+    /// or it was sent before the window closed.
     pub fn waits_for_window(&self) -> bool {
         self.unsent > 0 && (self.in_flight == 0 || self.window == 0)
     }
@@ -73,24 +73,25 @@ impl Pending {
     }
 }
 
-/// A connection as its users see it.
+/// The state of a connection for the statistics of a stream.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Connection {
     pub pending: Pending,
     pub connected: bool,
-    /// Bytes that wait in the send buffer, and bytes that left and were not acknowledged.
+    /// Bytes in the send buffer that have not been sent.
     pub unsent: u64,
+    /// Bytes that have been sent and not acknowledged.
     pub unacknowledged: u64,
     pub since_sent: Duration,
     pub since_received: Duration,
-    /// Zero until there is one.
+    /// Zero until it has been measured.
     pub rtt: Duration,
     pub rtt_variation: Duration,
     pub rtt_min: Duration,
     pub retransmits: u64,
     /// Bytes a second.
     pub delivery_rate: u64,
-    /// How long sending waited for the peer's window.
+    /// The total time for which the peer's window limited sending.
     pub window_limited: Duration,
     /// Segments.
     pub congestion_window: u64,
@@ -101,7 +102,7 @@ pub(crate) fn connection(socket: &Socket) -> io::Result<Connection> {
     let info = tcp_info(socket)?;
     let micros = |time: u32| Duration::from_micros(time.into());
     let millis = |time: u32| Duration::from_millis(time.into());
-    // The end of our direction takes a place in the sequence, as if it were a byte.
+    // The FIN takes one sequence number, as if it were a byte.
     let end = match info.tcpi_state {
         FIN_WAIT_1 | CLOSING | LAST_ACK => 1,
         _ => 0,
@@ -111,7 +112,7 @@ pub(crate) fn connection(socket: &Socket) -> io::Result<Connection> {
     Ok(Connection {
         pending: Pending::of(&info),
         connected: info.tcpi_state != CLOSE,
-        // It comes last, so it is not sent before all bytes are.
+        // The FIN is sent after all bytes.
         unsent: unsent.saturating_sub(end),
         unacknowledged: match unsent {
             0 => unacknowledged.saturating_sub(end),
@@ -122,7 +123,7 @@ pub(crate) fn connection(socket: &Socket) -> io::Result<Connection> {
         rtt: micros(info.tcpi_rtt),
         rtt_variation: micros(info.tcpi_rttvar),
         rtt_min: match info.tcpi_min_rtt {
-            u32::MAX => Duration::ZERO, // none was measured
+            u32::MAX => Duration::ZERO, // not measured yet
             time => micros(time),
         },
         retransmits: info.tcpi_total_retrans.into(),
@@ -133,7 +134,7 @@ pub(crate) fn connection(socket: &Socket) -> io::Result<Connection> {
     })
 }
 
-/// Bytes that were written and not acknowledged, sent or not (SIOCOUTQ of tcp(7)).
+/// The number of bytes that have been written and not acknowledged, sent or not (SIOCOUTQ of tcp(7)).
 fn not_acknowledged(socket: &Socket) -> io::Result<u64> {
     let mut bytes: libc::c_int = 0;
     // SAFETY: the kernel writes an int.
@@ -141,7 +142,7 @@ fn not_acknowledged(socket: &Socket) -> io::Result<u64> {
     Ok(u64::try_from(bytes).unwrap_or(0))
 }
 
-/// States of a connection (include/net/tcp_states.h).
+/// TCP states (include/net/tcp_states.h).
 const FIN_WAIT_1: u8 = 4;
 const CLOSE: u8 = 7;
 const LAST_ACK: u8 = 9;

@@ -1,4 +1,4 @@
-//! What a thread can learn about its scheduling, and how it waits for other threads.
+//! Scheduling of threads: context switches of this one, and waiting for others.
 
 use std::mem::MaybeUninit;
 use std::time::Duration;

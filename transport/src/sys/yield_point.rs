@@ -1,19 +1,20 @@
-//! Sleeping in the kernel, and waking who sleeps there: a system call and nothing else, but under a model checker,
-//! which has to know of both.
+//! System calls at which a model checker interleaves threads: those that block, and those that wake a
+//! blocked thread. In a normal build these functions only make the call.
 
 #[cfg(loom)]
 mod model;
 #[cfg(loom)]
 pub(crate) use model::{blocking_poll, syscall};
 
-/// Makes a system call that somebody may sleep for.
+/// Makes a system call that can wake another thread.
 #[cfg(not(loom))]
 #[inline]
 pub(super) fn syscall<T>(call: impl FnOnce() -> T) -> T {
     call()
 }
 
-/// Polls for up to `timeout`; `None` is without limit. `poll` is poll(2), and gives what that returns.
+/// Blocks in poll(2) for up to `timeout`; `None` sets no limit. `poll` makes the call and returns its
+/// result.
 #[cfg(not(loom))]
 #[inline]
 pub(super) fn blocking_poll(

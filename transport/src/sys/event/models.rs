@@ -5,7 +5,7 @@ use crate::sys::poll::{wait, Deadline, Interest};
 use loom::thread::spawn;
 use std::sync::Arc;
 
-/// The protocol of [`Wake`], with two threads that have news at any moment.
+/// The protocol of [`Wake`], with two threads that signal at any moment.
 #[test]
 fn no_signal_is_lost() {
     check(Some(3), || {

@@ -1,4 +1,4 @@
-//! Questions to the kernel, and its answers.
+//! Queries to the kernel.
 
 use std::io;
 use std::mem::size_of;
@@ -17,38 +17,39 @@ use super::interface::{add_addresses, link, Interface};
 use super::messages;
 use crate::sys::check;
 
-/// `struct ifinfomsg` stands before the attributes.
+/// The size of `struct ifinfomsg`, which precedes the attributes.
 const LINK_HEADER: usize = 16;
 /// IFLA_ADDRESS and IFLA_IFNAME of linux/if_link.h.
 const HARDWARE: u16 = 1;
 const NAME: u16 = 3;
 
-/// The kernel's knowledge of interfaces, in one network namespace: that of the thread which made
-/// this. (sysfs and the C library's `if_…` functions tell of other ones.)
+/// Access to the interfaces of one network namespace: that of the thread which created this value.
+/// (sysfs and the C library's `if_…` functions can report those of another namespace.)
 #[derive(Debug)]
 pub(crate) struct Kernel {
     home: Option<Namespace>,
 }
 
-/// Device and inode of the file that stands for a network namespace.
+/// Device and inode of the file that represents a network namespace.
 type Namespace = (u64, u64);
 
-/// A socket to ask with.
+/// A netlink socket for queries.
 #[derive(Debug)]
 pub(crate) struct Conversation {
     socket: Socket,
-    /// Of the last question: an answer to an earlier one may be left, when reading it failed.
+    /// The sequence number of the last query. The socket may still have an answer to an earlier query
+    /// that failed half-way.
     number: u32,
 }
 
-/// Which interface to ask about.
+/// The interface to query.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Which<'a> {
     Name(&'a str),
     Index(u32),
 }
 
-/// One of all interfaces.
+/// One entry of the list of all interfaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Named {
     pub index: u32,
@@ -63,12 +64,12 @@ fn namespace() -> Option<Namespace> {
 }
 
 impl Kernel {
-    /// For the network namespace of this thread.
+    /// Access to the network namespace of this thread.
     pub fn new() -> Self {
         Self { home: namespace() }
     }
 
-    /// Begins to ask. Fails on a thread that is in another network namespace.
+    /// Opens a socket for queries. Fails on a thread that is in another network namespace.
     pub fn ask(&self) -> io::Result<Conversation> {
         if namespace() != self.home {
             return Err(io::Error::other(
@@ -76,13 +77,13 @@ impl Kernel {
             ));
         }
         let socket = Socket::new(NETLINK_ROUTE)?;
-        // The kernel then tells of one interface's addresses when it is asked for those (since
-        // Linux 4.20). An older one tells of all, which costs time and nothing else.
+        // With this option the kernel returns the addresses of the requested interface only (since Linux
+        // 4.20). An older kernel returns all addresses, which only takes longer.
         let _ = socket.set_netlink_get_strict_chk(true);
         Ok(Conversation { socket, number: 0 })
     }
 
-    /// Asks about one interface; `None` when there is no such one.
+    /// Queries one interface. `None` if it does not exist.
     pub fn interface(&self, which: Which<'_>) -> io::Result<Option<Interface>> {
         self.ask()?.interface(which)
     }
@@ -94,7 +95,7 @@ impl Conversation {
             return Ok(None);
         };
         if let Some(port_of) = &mut interface.port_of {
-            // Without its name its index has to do.
+            // If the name is unknown, show the index.
             let master = self.link(Which::Index(port_of.index))?;
             port_of.name = master.map_or_else(|| port_of.index.to_string(), |master| master.name);
         }
@@ -106,14 +107,14 @@ impl Conversation {
             match add_addresses(&mut interface, &self.answer()?) {
                 Ok(true) => return Ok(Some(interface)),
                 Ok(false) => {}
-                // It was deleted between the two questions.
+                // The interface was deleted between the two queries.
                 Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Ok(None),
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// All interfaces, by name.
+    /// All interfaces, sorted by name.
     pub fn all(&mut self) -> io::Result<Vec<Named>> {
         self.send(
             RouteNetlinkMessage::GetLink(LinkMessage::default()),
@@ -125,7 +126,7 @@ impl Conversation {
         Ok(all)
     }
 
-    /// The driver of the interface's device, as ethtool(8) -i shows it; `None` when it has none.
+    /// The driver of the interface's device, as ethtool(8) -i shows it. `None` if there is none.
     pub fn driver(&self, name: &str) -> Option<String> {
         driver(&self.socket, name)
     }
@@ -159,8 +160,8 @@ impl Conversation {
         }
     }
 
-    /// One datagram of the answer. The kernel answers a request before `send` returns, so this
-    /// never really waits.
+    /// Reads one datagram of the answer. The kernel answers a request before `send` returns, so this
+    /// does not block.
     fn answer(&self) -> io::Result<Vec<u8>> {
         loop {
             match self.socket.recv_from_full() {
@@ -180,8 +181,8 @@ impl Conversation {
     }
 }
 
-/// Adds the interfaces of one datagram; true when it was the last. Only what is needed is read, so
-/// that an attribute which a newer kernel writes otherwise hides no interface.
+/// Adds the interfaces of one datagram. Returns true after the last one. It parses only the required
+/// attributes, so that a changed format of another attribute in a later kernel hides no interface.
 fn add_named(all: &mut Vec<Named>, answer: &[u8]) -> io::Result<bool> {
     let broken = |error| io::Error::new(io::ErrorKind::InvalidData, format!("{error}"));
     for message in messages(answer) {
@@ -231,7 +232,7 @@ fn driver(socket: &Socket, name: &str) -> Option<String> {
         driver: [0; 32],
         others: [0; 160],
     };
-    // SAFETY: all bytes zero is a valid ifreq.
+    // SAFETY: a C struct for which all bytes zero are valid.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     if name.len() >= request.ifr_name.len() {
         return None;
@@ -240,7 +241,7 @@ fn driver(socket: &Socket, name: &str) -> Option<String> {
         *to = from as libc::c_char;
     }
     request.ifr_ifru.ifru_data = (&raw mut info).cast();
-    // SAFETY: the kernel reads the name and the command, and writes no more than a drvinfo.
+    // SAFETY: the kernel reads the name and the command, and writes at most one ethtool_drvinfo.
     check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL, &raw mut request) }).ok()?;
     let end = info.driver.iter().position(|byte| *byte == 0)?;
     String::from_utf8(info.driver[..end].to_vec()).ok()
@@ -293,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_of_another_namespace_is_not_answered() {
+    fn a_thread_of_another_namespace_cannot_query() {
         let kernel = Kernel::new();
         let elsewhere = testkit::Host::alone();
         elsewhere.run(|| {

@@ -1,4 +1,4 @@
-//! An interface and its addresses, read from the kernel's answers.
+//! An interface and its addresses, parsed from the kernel's answers.
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
@@ -13,30 +13,30 @@ use netlink_packet_route::RouteNetlinkMessage;
 
 use super::messages;
 
-/// An interface at one moment.
+/// The state of an interface at one time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Interface {
     pub index: u32,
     pub name: String,
     /// Administratively up.
     pub up: bool,
-    /// Up, and in an operational state in which it carries traffic: IFF_RUNNING of netdevice(7).
+    /// Up, and in an operational state that allows traffic: IFF_RUNNING of netdevice(7).
     pub running: bool,
-    /// The driver sees the other end, whatever else is missing: IFF_LOWER_UP.
+    /// The driver has a signal from the other end, whatever the other states are: IFF_LOWER_UP.
     pub signal: bool,
-    /// Why it is not running.
+    /// The reason if it is not running.
     pub operational: Operational,
     /// A daemon holds it down (`protodown` of ip-link(8)).
     pub held_down: bool,
     pub multicast: bool,
     pub mtu: u32,
     pub hardware: Vec<u8>,
-    /// The bridge, bond or VRF that it is part of.
+    /// The bridge, bond or VRF of which it is a port.
     pub port_of: Option<Port>,
     pub ipv6: Ipv6,
-    /// IPv6 addresses that can be a source.
+    /// IPv6 addresses that can be used as a source.
     pub addresses: Vec<Ipv6Addr>,
-    /// Those that cannot (yet).
+    /// IPv6 addresses that cannot be used as a source, or not yet.
     pub unusable: Vec<(Ipv6Addr, Unusable)>,
 }
 
@@ -44,51 +44,51 @@ pub(crate) struct Interface {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operational {
     Unknown,
-    /// The hardware is suspended or was taken out.
+    /// The hardware is suspended or was removed.
     NotPresent,
     Down,
     /// An interface below this one is down.
     LowerLayerDown,
     Testing,
-    /// Waits for something outside the kernel, such as an 802.1X login.
+    /// The interface waits for an external event, such as an 802.1X login.
     Dormant,
     Up,
 }
 
-/// What an interface is part of.
+/// The interface of which another one is a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Port {
     pub index: u32,
-    /// Its name, once that was asked for.
+    /// Its name. Empty until it has been queried.
     pub name: String,
-    /// `bridge`, `bond`, `vrf` …; empty when the kernel does not tell.
+    /// `bridge`, `bond`, `vrf` …. Empty if the kernel does not report it.
     pub kind: String,
 }
 
-/// What IPv6 does on an interface.
+/// The state of IPv6 on an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ipv6 {
-    /// Nothing at all: the MTU is too small for it, or the kernel has none.
+    /// There is no IPv6: the MTU is too small, or the kernel does not support it.
     Missing,
-    /// The sysctl `disable_ipv6`.
+    /// The sysctl `disable_ipv6` disables it.
     Disabled,
-    /// It works; `generates`: the kernel makes link-local addresses (addrgenmode).
+    /// It is enabled. `generates`: the kernel generates link-local addresses (addrgenmode).
     Enabled { generates: bool },
 }
 
-/// Why an address cannot be a source.
+/// Why an address cannot be used as a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unusable {
     /// Duplicate address detection (RFC 4862) is still running.
     Tentative,
-    /// The same, of an address that may be used to talk to neighbours that are known already
-    /// (RFC 4429): a send to any other fails.
+    /// Duplicate address detection is still running, and the address may be used for known neighbours
+    /// only (RFC 4429): sending to other ones fails.
     Optimistic,
     /// Another host on the link has it.
     Duplicate,
 }
 
-/// What the answer to a question for one interface says.
+/// Parses the answer to a query for one interface. `None` if it does not exist.
 pub(crate) fn link(answer: &[u8]) -> io::Result<Option<Interface>> {
     for message in decode(answer)? {
         match message.payload {
@@ -98,7 +98,7 @@ pub(crate) fn link(answer: &[u8]) -> io::Result<Option<Interface>> {
             NetlinkPayload::Error(error) => {
                 let error = refusal(&error);
                 return match error.raw_os_error() {
-                    // ERANGE and EINVAL: no interface can have such a name.
+                    // ERANGE and EINVAL: the name is not valid for an interface.
                     Some(libc::ENODEV | libc::ERANGE | libc::EINVAL) => Ok(None),
                     _ => Err(error),
                 };
@@ -194,8 +194,8 @@ impl From<State> for Operational {
     }
 }
 
-/// Adds what one datagram of the answer to a question for all addresses says about `interface`;
-/// true when it was the last.
+/// Adds the addresses of `interface` from one datagram of the answer to a query for addresses. Returns
+/// true after the last one.
 pub(crate) fn add_addresses(interface: &mut Interface, answer: &[u8]) -> io::Result<bool> {
     for message in decode(answer)? {
         match message.payload {
@@ -237,7 +237,7 @@ fn add_address(interface: &mut Interface, message: &AddressMessage) {
     interface.unusable.push((address, unusable));
 }
 
-/// The error that an answer reports. The crate's own conversion overflows for a number that no kernel sends.
+/// The error in an answer. The conversion of netlink-packet-core overflows for `i32::MIN`, which no kernel sends.
 fn refusal(error: &ErrorMessage) -> io::Error {
     io::Error::from_raw_os_error(error.raw_code().checked_abs().unwrap_or(libc::EIO))
 }
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_an_error_is_told_whatever_its_number_is() {
+    fn an_error_in_an_answer_is_returned_whatever_its_number_is() {
         assert_eq!(link(&refused(-libc::ENODEV)).unwrap(), None);
         for (code, errno) in [(-libc::EPERM, libc::EPERM), (i32::MIN, libc::EIO)] {
             let error = link(&refused(code)).unwrap_err();

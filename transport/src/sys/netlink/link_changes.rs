@@ -17,21 +17,21 @@ const LINK_HEADER: usize = 16;
 /// IFLA_NEW_NETNSID of linux/if_link.h: the network namespace that an interface went to.
 const NEW_NAMESPACE: u16 = 45;
 
-/// Readable when a link or an IPv6 address of this network namespace has changed.
+/// A socket that is readable after a link or an IPv6 address of this network namespace has changed.
 ///
-/// What changed is not read from the message but asked for anew: so it does not matter when the
-/// kernel had to drop some (ENOBUFS), and a burst of them is one look. Only what can't be seen
-/// afterwards is taken from it: that an interface was deleted, when another has its index by now.
+/// Callers query the kernel for the new state and do not read it from the notifications. So dropped
+/// notifications (ENOBUFS) do no harm, and one query handles a burst. Only deletions are read from the
+/// notifications, because another interface may have the index already.
 pub(crate) struct LinkWatch(Socket);
 
-/// What happened since the last look.
+/// The changes since the last query.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct LinkChanges {
     /// Indices of interfaces that were deleted, or moved to another network namespace.
     pub deleted: Vec<u32>,
-    /// Those of them that were moved.
+    /// The indices in `deleted` whose interface was moved.
     pub moved: Vec<u32>,
-    /// Some was lost.
+    /// Whether notifications were lost.
     pub incomplete: bool,
 }
 
@@ -43,19 +43,22 @@ impl LinkWatch {
         Ok(Self(socket))
     }
 
-    /// Adds the news to what is known, so that the next change wakes again.
-    pub fn take(&self, news: &mut LinkChanges) {
-        // Enough for every notification: the kernel sends none larger than a page or two.
+    /// Drains the socket and adds the notifications to `changes`. The next change makes the socket
+    /// readable again.
+    pub fn take(&self, changes: &mut LinkChanges) {
+        // Large enough for each notification: the kernel sends at most a page or two.
         let mut buf = vec![0u8; 32 << 10];
         loop {
             match self.0.recv_from(&mut buf.as_mut_slice(), 0) {
-                // The kernel's port is 0. An administrator's program may write here, too.
+                // The kernel's port is 0. A privileged program can send to this socket too.
                 Ok((size, from)) if from.port_number() == 0 => {
-                    news.add(&buf[..size.min(buf.len())]);
+                    changes.add(&buf[..size.min(buf.len())]);
                 }
                 Ok(_) => {}
-                // The kernel dropped some: there may be more behind.
-                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => news.incomplete = true,
+                // The kernel dropped notifications, and later ones may be in the queue.
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
+                    changes.incomplete = true;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return,
             }
@@ -75,10 +78,10 @@ impl LinkChanges {
             }
             let payload = message.payload();
             match LinkHeader::parse(payload) {
-                // A bridge says in the same words, but of its own family, that a port left it.
+                // A bridge sends the same message type, with family AF_BRIDGE, when a port leaves it.
                 Ok(link) if link.interface_family == AddressFamily::Unspec => {
                     self.deleted.push(link.index);
-                    if tells_of_a_move(payload.get(LINK_HEADER..).unwrap_or_default()) {
+                    if is_move(payload.get(LINK_HEADER..).unwrap_or_default()) {
                         self.moved.push(link.index);
                     }
                 }
@@ -89,7 +92,7 @@ impl LinkChanges {
     }
 }
 
-fn tells_of_a_move(attributes: &[u8]) -> bool {
+fn is_move(attributes: &[u8]) -> bool {
     NlasIterator::new(attributes)
         .map_while(Result::ok)
         .any(|attribute| attribute.kind() == NEW_NAMESPACE)
@@ -97,7 +100,7 @@ fn tells_of_a_move(attributes: &[u8]) -> bool {
 
 impl AsFd for LinkWatch {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the descriptor is open as long as the socket, which is borrowed for as long.
+        // SAFETY: the descriptor is open as long as the socket, which stays borrowed.
         unsafe { BorrowedFd::borrow_raw(self.0.as_raw_fd()) }
     }
 }
@@ -119,42 +122,42 @@ mod tests {
     }
 
     #[test]
-    fn the_news_tell_of_deleted_interfaces_and_of_nothing_else() {
-        let mut news = LinkChanges::default();
+    fn changes_are_deleted_interfaces_only() {
+        let mut changes = LinkChanges::default();
         let bridge = libc::AF_BRIDGE as u8;
-        news.add(&notification(libc::RTM_NEWLINK, 0, 5));
-        news.add(&notification(libc::RTM_DELLINK, bridge, 6));
-        assert_eq!(news, LinkChanges::default());
+        changes.add(&notification(libc::RTM_NEWLINK, 0, 5));
+        changes.add(&notification(libc::RTM_DELLINK, bridge, 6));
+        assert_eq!(changes, LinkChanges::default());
         let both = [7, 8].map(|index| notification(libc::RTM_DELLINK, 0, index));
-        news.add(&both.concat());
-        assert_eq!(news.deleted, [7, 8]);
-        assert!(news.moved.is_empty() && !news.incomplete);
+        changes.add(&both.concat());
+        assert_eq!(changes.deleted, [7, 8]);
+        assert!(changes.moved.is_empty() && !changes.incomplete);
     }
 
     #[test]
-    fn a_move_to_another_namespace_is_told_from_a_deletion() {
+    fn a_move_to_another_namespace_is_distinguished_from_a_deletion() {
         let mut moved = notification(libc::RTM_DELLINK, 0, 7);
         moved.extend(8_u16.to_ne_bytes());
         moved.extend(NEW_NAMESPACE.to_ne_bytes());
         moved.extend(0_u32.to_ne_bytes());
         moved[..4].copy_from_slice(&40_u32.to_ne_bytes());
-        let mut news = LinkChanges::default();
-        news.add(&[moved, notification(libc::RTM_DELLINK, 0, 8)].concat());
-        assert_eq!((news.deleted, news.moved), (vec![7, 8], vec![7]));
+        let mut changes = LinkChanges::default();
+        changes.add(&[moved, notification(libc::RTM_DELLINK, 0, 8)].concat());
+        assert_eq!((changes.deleted, changes.moved), (vec![7, 8], vec![7]));
     }
 
     #[test]
-    fn broken_news_are_incomplete_news() {
+    fn a_truncated_notification_makes_the_changes_incomplete() {
         let whole = notification(libc::RTM_DELLINK, 0, 7);
         for length in 1..whole.len() {
-            let mut news = LinkChanges::default();
-            news.add(&whole[..length]);
-            assert!(news.incomplete && news.deleted.is_empty(), "{length}");
+            let mut changes = LinkChanges::default();
+            changes.add(&whole[..length]);
+            assert!(changes.incomplete && changes.deleted.is_empty(), "{length}");
         }
         let mut short = whole.clone();
         short[..4].copy_from_slice(&20_u32.to_ne_bytes());
-        let mut news = LinkChanges::default();
-        news.add(&short[..20]);
-        assert!(news.incomplete);
+        let mut changes = LinkChanges::default();
+        changes.add(&short[..20]);
+        assert!(changes.incomplete);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv6Addr, SocketAddrV6};
 
-/// `struct sockaddr_in6` of an address.
+/// The `struct sockaddr_in6` for an address.
 pub(crate) fn to_c(address: &SocketAddrV6) -> libc::sockaddr_in6 {
     libc::sockaddr_in6 {
         sin6_family: libc::AF_INET6 as libc::sa_family_t,
@@ -15,7 +15,7 @@ pub(crate) fn to_c(address: &SocketAddrV6) -> libc::sockaddr_in6 {
     }
 }
 
-/// The address in a `struct sockaddr_in6`. Flow information is of no use to anyone here.
+/// The address in a `struct sockaddr_in6`, without the flow information, which this crate does not use.
 pub(crate) fn from_c(address: &libc::sockaddr_in6) -> SocketAddrV6 {
     SocketAddrV6::new(
         Ipv6Addr::from(address.sin6_addr.s6_addr),

@@ -144,7 +144,7 @@ pub(crate) fn accept(listener: BorrowedFd<'_>) -> io::Result<(Socket, SocketAddr
             libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK,
         )
     })?;
-    // SAFETY: the kernel just gave us this descriptor; nobody else has it.
+    // SAFETY: the kernel just returned this descriptor, so it has no other owner.
     let socket = Socket::from(unsafe { OwnedFd::from_raw_fd(fd) });
     // SAFETY: all bytes zero is a valid address, and so is what the kernel writes over it.
     Ok((socket, from_c(unsafe { from.assume_init_ref() })))

@@ -16,7 +16,7 @@ pub(crate) fn spawn(
 
 impl Thread {
     pub fn join(self) {
-        // A panic in it has ended the model.
+        // A panic in the thread has ended the model already.
         let _ = self.0.join();
     }
 }

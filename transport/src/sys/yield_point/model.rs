@@ -1,4 +1,4 @@
-//! The kernel of a model: descriptors are real ones, and a call is one step, after which all who sleep look again.
+//! System calls in a model. The descriptors are real. After each call, all blocked threads poll again.
 
 use crate::sync::{lock, thread, Condvar, Mutex};
 
@@ -14,7 +14,7 @@ pub(crate) fn syscall<T>(call: impl FnOnce() -> T) -> T {
     result
 }
 
-/// A limited time is over when others have run.
+/// A limited timeout expires after other threads have run.
 pub(crate) fn blocking_poll(
     timeout: Option<libc::timespec>,
     mut poll: impl FnMut(Option<libc::timespec>) -> libc::c_int,
