@@ -64,10 +64,12 @@ fn a_series_of_one_ping_does_not_look_at_the_interval() {
     assert_eq!(transport.ping("::1", &options).unwrap().received, 1);
 }
 
-/// Ports that are chosen while there is no interface are told, so nobody else may get them meanwhile.
+/// The transport reports ports that the kernel chose while there is no interface, so it must hold them.
 #[test]
 fn ports_are_reserved_while_the_interface_is_absent() {
     let transport = loopback()
+        .control_port(0)
+        .data_port(0)
         .interface("absent0")
         .wait_for_interface(true)
         .build()
