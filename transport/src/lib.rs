@@ -176,10 +176,13 @@ mod settings;
 mod spin;
 mod stats;
 mod stream;
+#[doc(hidden)]
+pub mod support;
 mod sync;
 #[allow(unsafe_code)]
 mod sys;
 mod throttle;
+mod time_limit;
 mod transport;
 mod wakers;
 mod weak;

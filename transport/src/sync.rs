@@ -7,15 +7,40 @@
 //! atomics directly, because they order no other memory access.
 
 #[cfg(not(loom))]
-pub(crate) use std::{
-    sync::{atomic, Condvar, Mutex, MutexGuard, RwLock},
-    thread, thread_local,
+pub(crate) use std::{sync::RwLock, thread_local};
+#[cfg(not(loom))]
+pub use std::{
+    sync::{atomic, Condvar, Mutex, MutexGuard},
+    thread,
 };
 
 #[cfg(loom)]
 mod model;
 #[cfg(loom)]
-pub(crate) use model::*;
+pub use model::*;
+
+/// A cell whose value is reached through closures, which a model checker needs.
+#[cfg(not(loom))]
+#[derive(Debug)]
+pub struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+#[cfg(not(loom))]
+impl<T> UnsafeCell<T> {
+    /// A cell with this value.
+    pub const fn new(value: T) -> Self {
+        Self(std::cell::UnsafeCell::new(value))
+    }
+
+    /// Passes a pointer for reading to `read`.
+    pub fn with<R>(&self, read: impl FnOnce(*const T) -> R) -> R {
+        read(self.0.get())
+    }
+
+    /// Passes a pointer for writing to `write`.
+    pub fn with_mut<R>(&self, write: impl FnOnce(*mut T) -> R) -> R {
+        write(self.0.get())
+    }
+}
 
 /// Declares a static that all transports of the process share.
 #[cfg(not(loom))]
@@ -44,13 +69,13 @@ use std::time::Duration;
 
 /// Locks a mutex, and ignores that it is poisoned. The data under the locks of this crate is valid
 /// between any two statements, so a panic in another thread need not stop the transport.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Waits until `condvar` is notified or `time` has passed. `None` sets no limit. It may wake
 /// spuriously.
-pub(crate) fn wait<'a, T>(
+pub fn wait<'a, T>(
     condvar: &Condvar,
     guard: MutexGuard<'a, T>,
     time: Option<Duration>,

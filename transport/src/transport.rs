@@ -203,7 +203,8 @@ impl ThunderboltTransport {
     /// for good when the transport closes.
     pub fn event_fd(&self) -> Result<BorrowedFd<'_>> {
         let event = self.core.inbox.event();
-        let event = event.map_err(|error| TransportError::from_os("cannot make an eventfd", error));
+        let event =
+            event.map_err(|error| TransportError::from_os("cannot create an eventfd", error));
         self.core.count(event)
     }
 

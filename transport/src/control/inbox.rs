@@ -3,15 +3,14 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddrV6;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::OnceLock;
 
 use crate::error::{Result, TransportError};
 use crate::handlers::SenderName;
 use crate::stream::{listener, DataStream};
 use crate::sync::{lock, wait, Condvar, Mutex, MutexGuard};
-use crate::sys::event::EventFd;
+use crate::sys::event::Readiness;
 use crate::sys::poll::Deadline;
 use crate::sys::reserve_alloc;
 use crate::wakers::Wakers;
@@ -44,8 +43,8 @@ pub(crate) struct Inbox {
     came: Condvar,
     /// Wakers that wait for the same.
     wakers: Wakers,
-    /// Made when somebody first asks for it.
-    event: OnceLock<EventFd>,
+    /// Readable while a receive or an accept would not wait.
+    event: Readiness,
     /// Messages that are kept at most.
     limit: AtomicUsize,
     /// Bytes that they may have together.
@@ -69,8 +68,6 @@ struct State {
     closed: bool,
     /// Threads that wait; telling nobody would cost a system call all the same.
     waiting: usize,
-    /// Whether `event` is readable.
-    signalled: bool,
 }
 
 impl Inbox {
@@ -79,7 +76,7 @@ impl Inbox {
             state: Mutex::default(),
             came: Condvar::new(),
             wakers: Wakers::default(),
-            event: OnceLock::new(),
+            event: Readiness::default(),
             limit: AtomicUsize::new(limit),
             limit_bytes: AtomicUsize::new(limit_bytes),
         }
@@ -120,7 +117,7 @@ impl Inbox {
             listener::reset(stream.socket());
         } else if !state.closed {
             state.streams.push_back(stream);
-            self.announce(&mut state);
+            self.announce(&state);
             drop(state);
             return self.wakers.wake();
         }
@@ -138,7 +135,7 @@ impl Inbox {
                 return;
             };
             let ended = state.streams.remove(place);
-            self.update_event(&mut state);
+            self.update_event(&state);
             // A stream takes other locks when it closes.
             drop(state);
             drop(ended);
@@ -149,7 +146,7 @@ impl Inbox {
     pub fn pop_message(&self) -> Option<Queued> {
         let mut state = lock(&self.state);
         let message = state.pop_message();
-        self.update_event(&mut state);
+        self.update_event(&state);
         message
     }
 
@@ -159,7 +156,7 @@ impl Inbox {
         if !state.closed {
             state.bytes += message.data.len();
             state.messages.push_front((message, sender));
-            self.announce(&mut state);
+            self.announce(&state);
             drop(state);
             self.wakers.wake();
         }
@@ -169,7 +166,7 @@ impl Inbox {
     pub fn pop_stream(&self) -> Option<DataStream> {
         let mut state = lock(&self.state);
         let stream = state.streams.pop_front();
-        self.update_event(&mut state);
+        self.update_event(&state);
         stream
     }
 
@@ -184,7 +181,7 @@ impl Inbox {
         let (message, sender) = first.ok_or(TransportError::WouldBlock)?;
         let taken = take(&message.data, sender, message.from)?;
         state.pop_message();
-        self.update_event(&mut state);
+        self.update_event(&state);
         Ok(taken)
     }
 
@@ -210,7 +207,7 @@ impl Inbox {
             state.pop_message();
             taken += 1;
         }
-        self.update_event(&mut state);
+        self.update_event(&state);
         match outcome {
             Err(error) if taken == 0 => Err(error),
             _ => Ok(taken),
@@ -224,7 +221,7 @@ impl Inbox {
             .streams
             .pop_front()
             .ok_or(TransportError::WouldBlock)?;
-        self.update_event(&mut state);
+        self.update_event(&state);
         Ok(stream)
     }
 
@@ -263,7 +260,7 @@ impl Inbox {
 
     /// Tells everybody who waits, in a call or on the event descriptor. Wakers are told when the lock is
     /// given back.
-    fn announce(&self, state: &mut State) {
+    fn announce(&self, state: &State) {
         if state.waiting > 0 {
             self.came.notify_all();
         }
@@ -272,32 +269,12 @@ impl Inbox {
 
     /// A descriptor that is readable exactly while `receive` or `accept` would not wait.
     pub fn event(&self) -> io::Result<BorrowedFd<'_>> {
-        // Under the lock, so that two threads do not make two.
-        let mut state = lock(&self.state);
-        if self.event.get().is_none() {
-            let _ = self.event.set(EventFd::new()?);
-            self.update_event(&mut state);
-        }
-        self.event
-            .get()
-            .map(AsFd::as_fd)
-            .ok_or_else(|| io::ErrorKind::Other.into())
+        let state = lock(&self.state);
+        self.event.descriptor(state.is_ready())
     }
 
-    fn update_event(&self, state: &mut State) {
-        let Some(event) = self.event.get() else {
-            return;
-        };
-        // Closed counts as ready: who polls learns it from the next call.
-        let ready = state.closed || !state.messages.is_empty() || !state.streams.is_empty();
-        if ready != state.signalled {
-            state.signalled = ready;
-            if ready {
-                event.signal();
-            } else {
-                event.clear();
-            }
-        }
+    fn update_event(&self, state: &State) {
+        self.event.update(state.is_ready());
     }
 
     /// Wakes everybody who waits, and drops what is queued.
@@ -307,7 +284,7 @@ impl Inbox {
         state.messages.clear();
         state.bytes = 0;
         let streams = std::mem::take(&mut state.streams);
-        self.announce(&mut state);
+        self.announce(&state);
         // Streams take other locks when they close.
         drop(state);
         drop(streams);
@@ -316,6 +293,11 @@ impl Inbox {
 }
 
 impl State {
+    /// Whether a receive or an accept would not wait. Closed counts: the next call reports it.
+    fn is_ready(&self) -> bool {
+        self.closed || !self.messages.is_empty() || !self.streams.is_empty()
+    }
+
     fn pop_message(&mut self) -> Option<Queued> {
         let (message, _) = self.messages.pop_front()?;
         self.bytes -= message.data.len();
@@ -374,7 +356,7 @@ impl Filling<'_> {
 impl Drop for Filling<'_> {
     fn drop(&mut self) {
         if self.added.any {
-            self.inbox.announce(&mut self.state);
+            self.inbox.announce(&self.state);
         }
     }
 }

@@ -1,8 +1,12 @@
 //! The primitives of the model checker, adapted where they differ from the standard library's.
 
+#![allow(missing_docs)] // those of the standard library apply
+
 use std::time::Duration;
 
-pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard, RwLock};
+pub use loom::cell::UnsafeCell;
+pub(crate) use loom::sync::RwLock;
+pub use loom::sync::{Condvar, Mutex, MutexGuard};
 
 /// Loom's macro does not accept `const` initial values.
 macro_rules! local {
@@ -15,11 +19,11 @@ macro_rules! local {
 }
 pub(crate) use local as thread_local;
 
-pub(crate) mod thread {
-    pub(crate) use loom::thread::{yield_now, Builder, JoinHandle};
+pub mod thread {
+    pub use loom::thread::{yield_now, Builder, JoinHandle};
 
     /// In a model, time passes while other threads run.
-    pub(crate) fn sleep(_: super::Duration) {
+    pub fn sleep(_: super::Duration) {
         yield_now();
     }
 }
@@ -28,9 +32,9 @@ pub(crate) mod thread {
 /// would report executions that no machine shows, where two threads each write one variable and then
 /// read the other's. Loom does model `SeqCst` fences, so these atomics add a fence to each operation.
 /// The fences order slightly more than the operations alone, so a model can miss a wrong ordering.
-pub(crate) mod atomic {
+pub mod atomic {
     use loom::sync::atomic as model;
-    pub(crate) use loom::sync::atomic::Ordering;
+    pub use loom::sync::atomic::{AtomicPtr, Ordering};
 
     fn before(order: Ordering) {
         if order == Ordering::SeqCst {
@@ -43,7 +47,7 @@ pub(crate) mod atomic {
     macro_rules! atomic {
         ($name:ident, $value:ty) => {
             #[derive(Debug, Default)]
-            pub(crate) struct $name(model::$name);
+            pub struct $name(model::$name);
 
             #[allow(dead_code)] // not every operation is used on every type
             impl $name {
@@ -82,6 +86,20 @@ pub(crate) mod atomic {
                 ) -> Result<$value, $value> {
                     before(success);
                     let outcome = self.0.compare_exchange(current, new, success, failure);
+                    after(success);
+                    outcome
+                }
+
+                #[track_caller]
+                pub fn compare_exchange_weak(
+                    &self,
+                    current: $value,
+                    new: $value,
+                    success: Ordering,
+                    failure: Ordering,
+                ) -> Result<$value, $value> {
+                    before(success);
+                    let outcome = self.0.compare_exchange_weak(current, new, success, failure);
                     after(success);
                     outcome
                 }

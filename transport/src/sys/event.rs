@@ -3,6 +3,8 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use once_cell::sync::OnceCell;
+
 use super::yield_point;
 use crate::sync::atomic::{AtomicBool, Ordering};
 
@@ -40,6 +42,42 @@ impl EventFd {
 impl AsFd for EventFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+/// A descriptor that is readable exactly while a queue has something to take. It is created when
+/// somebody first asks for it.
+///
+/// The queue calls both methods under its own lock, which keeps the descriptor and the queue in step.
+#[derive(Debug, Default)]
+pub struct Readiness {
+    event: OnceCell<EventFd>,
+    /// Whether `event` is readable: most updates then need no system call.
+    signalled: std::sync::atomic::AtomicBool,
+}
+
+impl Readiness {
+    /// The descriptor. `ready` is the state of the queue now.
+    pub fn descriptor(&self, ready: bool) -> io::Result<BorrowedFd<'_>> {
+        let event = self.event.get_or_try_init(EventFd::new)?;
+        self.update(ready);
+        Ok(event.as_fd())
+    }
+
+    /// Makes the descriptor readable or not, if there is one.
+    #[inline]
+    pub fn update(&self, ready: bool) {
+        let Some(event) = self.event.get() else {
+            return;
+        };
+        if self.signalled.load(Ordering::Relaxed) != ready {
+            self.signalled.store(ready, Ordering::Relaxed);
+            if ready {
+                event.signal();
+            } else {
+                event.clear();
+            }
+        }
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) fn context_switches() -> u64 {
 
 /// Waits for work of other threads that takes microseconds once they run. It yields first, which lets
 /// them run, and then sleeps, which also lets threads of lower real-time priority run.
-pub(crate) fn wait_until(done: impl Fn() -> bool) {
+pub fn wait_until(done: impl Fn() -> bool) {
     let mut rounds = 0;
     while !done() {
         rounds += 1;
