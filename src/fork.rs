@@ -1,39 +1,43 @@
-//! Fork: the child of a process with a live transport has our memory, but none of our threads, and
-//! locks that nobody will ever release. Every call in it must say so without touching a lock.
+//! The check for forked children. The child of a process with an open transport has its memory, but
+//! none of its threads, and locks may stay locked for ever. So every call in such a child must fail
+//! without taking a lock.
 //!
-//! Two words decide. The *marker* lies on a page of its own that the kernel fills with zeros in
-//! every child (`MADV_WIPEONFORK`, which covers a raw `clone` as well). *Busy* is ordinary memory: it
-//! counts live transports, and threads that hold one of this crate's global locks, so the child
-//! inherits what it was at the fork. A wiped marker means "we are in a child"; if busy is 0 then
-//! nothing was left behind, and the child marks the page as its own and goes on like a new process.
+//! Two variables decide. The *marker* lies on its own page, which the kernel fills with zeros in
+//! every child (`MADV_WIPEONFORK`, which also works for a raw `clone`). *Busy* is ordinary memory,
+//! so the child has the value from the moment of the fork. It counts open transports, and threads
+//! that hold a global lock of this crate. A wiped marker means that this process is a child. If
+//! busy is 0 then, the fork left no lock or transport behind, and the child sets the marker and
+//! goes on like a new process.
 //!
-//! The rule that makes it sound: **no global lock is taken, and no thread started, without a
-//! [`Busy`] in hand.**
+//! This is sound because of one rule: **code holds a [`Busy`] whenever it takes a global lock or
+//! starts a thread.**
 
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+use once_cell::race::OnceRef;
 
 use crate::failure::Failure;
 use crate::status::{DCF_TB_ERR_FORKED, DCF_TB_ERR_OUT_OF_MEMORY};
 
-/// What the marker says where it was set. A wiped page says 0.
+/// The value of a marker that was not wiped. A wiped page has 0.
 const HERE: u32 = 0x0DCF;
 
-static MARKER: AtomicPtr<AtomicU32> = AtomicPtr::new(std::ptr::null_mut());
+static MARKER: OnceRef<'static, AtomicU32> = OnceRef::new();
 static BUSY: AtomicUsize = AtomicUsize::new(0);
 
-/// While one of these exists, a fork makes a child that can do nothing with the library.
+/// While one of these exists, a forked child cannot use the library.
 pub(crate) struct Busy(());
 
 impl Busy {
-    /// For a transport, from before its first thread to after its last one.
+    /// For a transport, from before its first thread starts until after its last one ends.
     pub(crate) fn transport() -> Result<Self, Failure> {
-        if MARKER.load(Ordering::Acquire).is_null() {
+        if MARKER.get().is_none() {
             publish(map_marker()?);
         }
         Ok(Self::lock())
     }
 
-    /// Around a global lock, while a transport exists or did exist.
+    /// For a global lock, in a process that has or had a transport.
     pub(crate) fn lock() -> Self {
         BUSY.fetch_add(1, Ordering::SeqCst);
         Self(())
@@ -46,23 +50,20 @@ impl Drop for Busy {
     }
 }
 
-/// Whether this process can do nothing any more because of a fork. Takes no lock.
+/// Whether a fork has made the library unusable in this process. Takes no lock.
 #[inline]
 pub(crate) fn forked() -> bool {
-    let marker = MARKER.load(Ordering::Acquire);
-    if marker.is_null() {
+    let Some(marker) = MARKER.get() else {
         return false; // no transport was ever started
-    }
-    // SAFETY: the page was mapped before it was published and is never unmapped.
-    let marker = unsafe { &*marker };
+    };
     marker.load(Ordering::Relaxed) != HERE && in_child(marker, &BUSY)
 }
 
-/// The marker was found wiped.
+/// Decides after the marker was found wiped.
 #[cold]
 fn in_child(marker: &AtomicU32, busy: &AtomicUsize) -> bool {
     if busy.load(Ordering::SeqCst) != 0 {
-        // Another thread of this child may have taken it over, and started a transport, since.
+        // Another thread of this child may have set the marker and started a transport meanwhile.
         return marker.load(Ordering::SeqCst) != HERE;
     }
     marker.store(HERE, Ordering::SeqCst);
@@ -77,10 +78,11 @@ pub(crate) fn failure() -> Failure {
     )
 }
 
-/// A page with the marker set, which children find wiped.
+/// Maps a page with the marker, which is wiped in children.
 fn map_marker() -> Result<*mut AtomicU32, Failure> {
     let size = page_size();
-    // SAFETY: an anonymous mapping at an address of the kernel's choice touches nobody's memory.
+    // SAFETY: a new anonymous mapping at an address that the kernel chooses affects no other
+    // memory.
     let page = unsafe {
         libc::mmap(
             std::ptr::null_mut(),
@@ -97,12 +99,12 @@ fn map_marker() -> Result<*mut AtomicU32, Failure> {
             "map a page for the fork check",
         ));
     }
-    // SAFETY: it is our own whole page.
+    // SAFETY: the page was mapped above, as a whole.
     let wiped = unsafe { libc::madvise(page, size, libc::MADV_WIPEONFORK) } == 0;
     if !wiped {
         // Kernels before 4.14. The handler runs in the child before fork returns there.
-        // SAFETY: the handler only stores to an atomic, and stays loaded (-z nodelete; the C library
-        // removes handlers of what it unloads).
+        // SAFETY: the handler only stores to an atomic, and stays loaded: the library is linked
+        // with -z nodelete, and the C library removes the handlers of a library that it unloads.
         let error = unsafe { libc::pthread_atfork(None, None, Some(wipe)) };
         if error != 0 {
             return Err(Failure::new(
@@ -118,23 +120,16 @@ fn map_marker() -> Result<*mut AtomicU32, Failure> {
 }
 
 extern "C" fn wipe() {
-    let marker = MARKER.load(Ordering::Acquire);
-    if !marker.is_null() {
-        // SAFETY: as in `forked`.
-        unsafe { &*marker }.store(0, Ordering::SeqCst);
+    if let Some(marker) = MARKER.get() {
+        marker.store(0, Ordering::SeqCst);
     }
 }
 
-/// Makes it the process's marker, unless another thread was faster.
+/// Makes `marker` the marker of the process, unless another thread was faster.
 fn publish(marker: *mut AtomicU32) {
-    let theirs = MARKER.compare_exchange(
-        std::ptr::null_mut(),
-        marker,
-        Ordering::AcqRel,
-        Ordering::Acquire,
-    );
-    if theirs.is_err() {
-        // SAFETY: our page was not published, so nobody else knows it.
+    // SAFETY: the page is mapped, and stays mapped if it is published.
+    if MARKER.set(unsafe { &*marker }).is_err() {
+        // SAFETY: the page was not published, so nothing else refers to it.
         unsafe { libc::munmap(marker.cast(), page_size()) };
     }
 }
@@ -148,18 +143,18 @@ fn page_size() -> usize {
 mod tests {
     use super::*;
 
-    /// Runs `check` in a forked child and says whether it was true there.
+    /// Runs `check` in a forked child and returns its result.
     fn in_forked_child(check: impl FnOnce() -> bool) -> bool {
         // SAFETY: the child only reads atomics and leaves by `_exit`.
         match unsafe { libc::fork() } {
             0 => {
                 let code = i32::from(!check());
-                // SAFETY: leaves without running anything of the parent's.
+                // SAFETY: `_exit` runs no code of the parent's.
                 unsafe { libc::_exit(code) }
             }
             child => {
                 let mut status = 0;
-                // SAFETY: waits for our own child; `status` is ours.
+                // SAFETY: waits for the child; `status` is a local variable.
                 assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
                 status == 0
             }
@@ -186,7 +181,7 @@ mod tests {
         let busy = AtomicUsize::new(0);
         let free = || !(marker.load(Ordering::Relaxed) != HERE && in_child(marker, &busy));
         assert!(in_forked_child(|| in_forked_child(free) && free()));
-        // Taken over, then busy: its own children are the forked ones.
+        // After the child went on, it becomes busy itself: then its own children are forked.
         assert!(in_forked_child(|| {
             let mine = free();
             busy.store(1, Ordering::SeqCst);

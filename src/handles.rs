@@ -1,4 +1,4 @@
-//! Handles: the numbers that C holds instead of pointers.
+//! Handles: the numbers that C programs hold instead of pointers.
 //!
 //! ```text
 //!  63      56 55                        24 23                  0
@@ -7,24 +7,21 @@
 //! +----------+----------------------------+---------------------+
 //! ```
 //!
-//! The slot says where to look, the generation whether it is still the same thing that lives there,
-//! the kind which table the number belongs to. Kinds are small and not 0, so that no handle is 0 and
-//! every handle is a fixnum for the Lisps that have 62 bits.
+//! The slot is a place in the table. The generation tells whether the slot still has the same
+//! object. The kind tells which table the handle belongs to. Kinds are small and not 0, so no
+//! handle is 0, and every handle is a fixnum in Lisps with 62-bit fixnums.
 //!
-//! Looking a handle up takes no lock: it pins the slot for the few instructions that it takes to
-//! clone the `Arc` in it, and only if the slot's state says, in the same atomic step, that it is
-//! open under that generation. Memory of slots is never given back, so a handle out of thin air
-//! leads to an honest comparison and never to a wild pointer.
+//! A lookup takes no lock. In one atomic step it checks that the slot is open under that generation
+//! and pins it, and it unpins the slot after it has cloned the `Arc`. The memory of slots is never
+//! freed, so the lookup of an invalid handle reads a valid slot or none.
 //!
-//! Generations begin at random: the handles of another process mean nothing here.
+//! Generations start at random numbers, so that handles of another process are invalid here.
 
 use std::hash::{BuildHasher, RandomState};
-use std::time::Duration;
 
-use crate::sync::{
-    sleep, yield_now, Arc, AtomicPtr, AtomicU64, Mutex, MutexGuard, Ordering, PoisonError,
-    UnsafeCell,
-};
+use thunderbolt_transport::support::wait_until;
+
+use crate::sync::{lock, Arc, AtomicPtr, AtomicU64, Mutex, MutexGuard, Ordering, UnsafeCell};
 
 const SLOT_BITS: u32 = 24;
 const GENERATION_BITS: u32 = 32;
@@ -35,21 +32,21 @@ const CHUNKS: usize = 18;
 const CAPACITY: u32 = ((FIRST_CHUNK << CHUNKS) - FIRST_CHUNK) as u32;
 const _: () = assert!(CAPACITY < 1 << SLOT_BITS);
 
-/// A slot's state: its generation above, this bit while it is open, and below it the number of
-/// lookups that are cloning its value right now.
+/// The state of a slot: the generation in the upper half, this bit while it is open, and in the
+/// lower bits the number of lookups that are cloning its value.
 const OPEN: u64 = 1 << 31;
 const PINS: u64 = OPEN - 1;
 
 struct Slot<T> {
     state: AtomicU64,
-    /// The generation it began with. When it comes round again the slot is retired.
+    /// The first generation. The slot is retired before this generation would repeat.
     first: u32,
     value: UnsafeCell<Option<Arc<T>>>,
 }
 
 impl<T> Slot<T> {
-    /// Changes the state in one step, if the slot is open under that generation. What was written
-    /// before it was opened is then visible (Acquire).
+    /// Changes the state in one step if the slot is open under that generation. Acquire: the value
+    /// that was written before the slot was opened is then visible.
     #[inline]
     fn if_open(&self, generation: u32, change: impl Fn(u64) -> u64) -> Option<()> {
         let open = state_of(generation) | OPEN;
@@ -69,15 +66,22 @@ impl<T> Slot<T> {
     }
 }
 
-/// What only insertion and removal touch.
+/// The part of the table that only insertions and removals use.
 struct Free {
-    /// Slots that were used and are free, the latest last.
+    /// Free slots that were used before, the most recent one last.
     list: Vec<u32>,
-    /// How many slots were ever used: the next fresh one.
+    /// How many slots were ever used; the number of the next new one.
     used: u32,
 }
 
-/// All live handles of one kind.
+impl Free {
+    const NONE: Self = Self {
+        list: Vec::new(),
+        used: 0,
+    };
+}
+
+/// All handles of one kind.
 pub(crate) struct Table<T> {
     kind: u8,
     chunks: [AtomicPtr<Slot<T>>; CHUNKS],
@@ -85,36 +89,47 @@ pub(crate) struct Table<T> {
 }
 
 impl<T> Table<T> {
-    /// An empty table of handles of `kind`, which must not be 0.
+    /// An empty table for handles of `kind`, which must not be 0.
+    #[cfg(not(loom))]
     pub(crate) const fn new(kind: u8) -> Self {
+        let chunks = [const { AtomicPtr::new(std::ptr::null_mut()) }; CHUNKS];
+        Self::with_chunks(kind, chunks, Mutex::new(Free::NONE))
+    }
+
+    /// The model checker's primitives have no `const` constructors.
+    #[cfg(loom)]
+    pub(crate) fn new(kind: u8) -> Self {
+        let chunks = std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut()));
+        Self::with_chunks(kind, chunks, Mutex::new(Free::NONE))
+    }
+
+    const fn with_chunks(
+        kind: u8,
+        chunks: [AtomicPtr<Slot<T>>; CHUNKS],
+        free: Mutex<Free>,
+    ) -> Self {
         assert!(kind != 0);
-        Self {
-            kind,
-            chunks: [const { AtomicPtr::new(std::ptr::null_mut()) }; CHUNKS],
-            free: Mutex::new(Free {
-                list: Vec::new(),
-                used: 0,
-            }),
-        }
+        Self { kind, chunks, free }
     }
 
     fn free(&self) -> MutexGuard<'_, Free> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.free)
     }
 
-    /// The slot of that number, if memory was ever made for it.
+    /// The slot with that number, if its chunk exists.
     fn slot(&self, index: u32) -> Option<&Slot<T>> {
         let (chunk, offset) = place(index);
         let slots = self.chunks.get(chunk)?.load(Ordering::Acquire);
         if slots.is_null() {
             return None;
         }
-        // SAFETY: a chunk pointer that is not null points to `chunk_len(chunk)` slots, initialized
-        // before it was published and alive as long as the table; `offset` is below that length.
+        // SAFETY: a chunk pointer that is not null points to `chunk_len(chunk)` slots, which were
+        // initialized before it was published and live as long as the table; `offset` is below that
+        // length.
         Some(unsafe { &*slots.add(offset) })
     }
 
-    /// Takes a handle apart. What is not of this kind has no slot here.
+    /// Splits a handle into its slot, slot number and generation. `None` if it is of another kind.
     fn find(&self, handle: u64) -> Option<(&Slot<T>, u32, u32)> {
         if handle >> (SLOT_BITS + GENERATION_BITS) != u64::from(self.kind) {
             return None;
@@ -124,21 +139,23 @@ impl<T> Table<T> {
     }
 }
 
-// Values are shared between threads and dropped on any of them, hence the bounds.
+// Threads share the values, and any thread may drop them, hence the bounds.
 impl<T: Send + Sync> Table<T> {
-    /// What the handle stands for, if it is a live one of this table.
+    /// The object of a valid handle of this table.
     #[inline]
     pub(crate) fn get(&self, handle: u64) -> Option<Arc<T>> {
         let (slot, _, generation) = self.find(handle)?;
         slot.if_open(generation, |state| state + 1)?;
         // SAFETY: the slot was open when we pinned it, so its value had been written before
-        // (Acquire meets the Release of `insert`), and `remove` does not touch it until we unpin.
+        // (Acquire pairs with the Release of `insert`), and `remove` does not touch it until we
+        // unpin.
         let value = slot.value.with(|value| unsafe { (*value).clone() });
         slot.state.fetch_sub(1, Ordering::Release);
         value
     }
 
-    /// Gives the value a handle. `None` when there are no more (16 million) or no memory.
+    /// Adds an object and returns its handle. `None` if there are no more slots (16 million) or no
+    /// memory.
     pub(crate) fn insert(&self, value: Arc<T>) -> Option<u64> {
         let mut free = self.free();
         let index = match free.list.pop() {
@@ -147,8 +164,8 @@ impl<T: Send + Sync> Table<T> {
         };
         let slot = self.slot(index)?;
         let state = slot.state.load(Ordering::Relaxed);
-        // SAFETY: the slot is not open, so nobody can pin it, and the lock keeps other insertions
-        // away; `remove` put it on the list only after it had done with it.
+        // SAFETY: the slot is not open, so no lookup can pin it, and the lock excludes other
+        // insertions. `remove` puts a slot on the list after its last access.
         slot.value.with_mut(|place| unsafe { *place = Some(value) });
         slot.state.store(state | OPEN, Ordering::Release);
         Some(
@@ -158,13 +175,15 @@ impl<T: Send + Sync> Table<T> {
         )
     }
 
-    /// Ends the handle and returns what it stood for. Exactly one caller gets it.
+    /// Ends a handle and returns its object. Exactly one caller gets it.
     pub(crate) fn remove(&self, handle: u64) -> Option<Arc<T>> {
         let (slot, index, generation) = self.find(handle)?;
         slot.if_open(generation, |state| state & !OPEN)?;
-        wait_for_pins(slot);
-        // SAFETY: we closed the slot, so no pin can come, and the last one has gone (its Release
-        // met our Acquire). Nobody else removes or inserts here before we say so below.
+        // A lookup holds its pin for nanoseconds, unless its thread is preempted.
+        wait_until(|| slot.state.load(Ordering::Acquire) & PINS == 0);
+        // SAFETY: the slot is closed, so no new pin is possible, and the last one has ended (its
+        // Release pairs with our Acquire). No other thread accesses the value until the store
+        // below.
         let value = slot.value.with_mut(|place| unsafe { (*place).take() });
         let next = generation.wrapping_add(1);
         slot.state.store(state_of(next), Ordering::Release);
@@ -174,13 +193,13 @@ impl<T: Send + Sync> Table<T> {
         value
     }
 
-    /// The next slot that was never used, with a new chunk for it if need be.
+    /// The next slot that was never used. Allocates a chunk if necessary.
     fn fresh(&self, free: &mut Free) -> Option<u32> {
         let index = free.used;
         if index >= CAPACITY {
             return None;
         }
-        // So that `remove`, which cannot fail, finds room on the list.
+        // Reserves room on the list for `remove`, which must not fail.
         free.list.try_reserve(1 + index as usize).ok()?;
         let (chunk, _) = place(index);
         if self.chunks[chunk].load(Ordering::Relaxed).is_null() {
@@ -209,23 +228,10 @@ impl<T> Drop for Table<T> {
             let slots = chunk.load(Ordering::Relaxed);
             if !slots.is_null() {
                 let slots = std::ptr::slice_from_raw_parts_mut(slots, chunk_len(n));
-                // SAFETY: made by `Box::into_raw` of a slice of this length; the table is ours alone.
+                // SAFETY: made by `Box::into_raw` from a slice of this length; `&mut self` is
+                // exclusive.
                 drop(unsafe { Box::from_raw(slots) });
             }
-        }
-    }
-}
-
-/// Lookups hold a pin for nanoseconds, unless their thread is preempted in between. Yielding lets
-/// it finish; sleeping also helps one of lower real-time priority.
-fn wait_for_pins<T>(slot: &Slot<T>) {
-    let mut rounds = 0;
-    while slot.state.load(Ordering::Acquire) & PINS != 0 {
-        rounds += 1;
-        if rounds < 100 {
-            yield_now();
-        } else {
-            sleep(Duration::from_micros(100));
         }
     }
 }
@@ -340,8 +346,8 @@ mod tests {
         assert_eq!(Arc::strong_count(&value), 1);
     }
 
-    /// Threads look up and remove the same handles all the time: each value is removed once, a
-    /// lookup gives the value that the handle was made for or nothing, and none is left behind.
+    /// Threads look up and remove the same handles all the time. Each value is removed once, a
+    /// lookup returns the value of its handle or none, and no value is leaked.
     #[test]
     fn lookups_and_removals_race_safely() {
         const THREADS: u64 = 4;
@@ -369,12 +375,13 @@ mod tests {
                 scope.spawn(move || {
                     for round in 0..ROUNDS {
                         let place = &shared[(thread + round) as usize % shared.len()];
-                        // Everybody tries to remove it, and one of them does.
+                        // All threads try to remove it, and exactly one succeeds.
                         remove(place.load(Ordering::Acquire));
                         let number = round * THREADS + thread;
                         let handle = table.insert(Arc::new(Value(number))).unwrap();
                         remove(place.swap(handle, Ordering::AcqRel));
-                        // Our own may be gone already, but it is never another's.
+                        // Another thread may have removed our handle already, but it never finds
+                        // another value.
                         if let Some(value) = table.get(handle) {
                             assert_eq!(value.0, number);
                         }

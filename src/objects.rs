@@ -1,10 +1,10 @@
-//! What handles stand for: open transports and their streams.
+//! The objects behind handles: open transports and their streams.
 
 use std::collections::HashSet;
 use std::ffi::c_void;
 use std::ptr::null_mut;
 use std::sync::atomic::AtomicPtr;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use thunderbolt_transport::{DataStream, ThunderboltTransport};
 
@@ -12,11 +12,18 @@ use crate::failure::Failure;
 use crate::fork::Busy;
 use crate::handles::Table;
 use crate::status::DCF_TB_CANCELLED;
+use crate::sync::{lock, Mutex, MutexGuard};
 
+#[cfg(not(loom))]
 static TRANSPORTS: Table<Owner> = Table::new(1);
+#[cfg(not(loom))]
 static STREAMS: Table<Stream> = Table::new(2);
+#[cfg(loom)]
+static TRANSPORTS: std::sync::LazyLock<Table<Owner>> = std::sync::LazyLock::new(|| Table::new(1));
+#[cfg(loom)]
+static STREAMS: std::sync::LazyLock<Table<Stream>> = std::sync::LazyLock::new(|| Table::new(2));
 
-/// What a transport handle stands for.
+/// The object of a transport handle.
 pub(crate) struct Owner {
     pub(crate) transport: Arc<ThunderboltTransport>,
     pub(crate) streams: Arc<StreamSet>,
@@ -24,17 +31,17 @@ pub(crate) struct Owner {
 }
 
 impl Owner {
-    /// Closes the transport, whose handle is gone already.
+    /// Closes the transport. Its handle has been removed before.
     pub(crate) fn close(&self) {
         (self.closing)();
         self.transport.close();
     }
 }
 
-/// What a stream handle stands for.
+/// The object of a stream handle.
 pub(crate) struct Stream {
     pub(crate) data: DataStream,
-    /// What the program keeps beside it; only ever copied here.
+    /// The program's pointer. The library only stores and returns it.
     pub(crate) user_data: AtomicPtr<c_void>,
     set: Arc<StreamSet>,
 }
@@ -45,12 +52,12 @@ impl Stream {
     }
 }
 
-/// The handles of one transport's streams, so that they end with it.
+/// The handles of one transport's streams, which end with it.
 ///
-/// It is shared by the transport's owner, its streams, and its stream callback; the latter may
-/// run before `dcf_tb_init` has returned, so the set exists before the transport does.
+/// The transport's owner, its streams and its stream callback share it. The callback may run before
+/// `dcf_tb_init` has returned, so the set exists before the transport does.
 pub(crate) struct StreamSet {
-    /// `None` from the moment that the transport closes: what comes later gets no handle.
+    /// `None` after the transport began to close: new streams then get no handle.
     open: Mutex<Option<HashSet<u64>>>,
     transport: OnceLock<Weak<ThunderboltTransport>>,
 }
@@ -64,10 +71,11 @@ impl StreamSet {
     }
 
     fn open(&self) -> MutexGuard<'_, Option<HashSet<u64>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.open)
     }
 
-    /// Gives a new stream its handle. While the transport closes, the stream is closed instead.
+    /// Adds a new stream and returns its handle. If the transport is closing, closes the stream
+    /// instead.
     pub(crate) fn add(self: &Arc<Self>, data: DataStream) -> Result<u64, Failure> {
         let stream = Arc::new(Stream {
             data,
@@ -86,8 +94,9 @@ impl StreamSet {
         Ok(handle)
     }
 
-    /// Ends all of its handles and streams, and lets no new one come. Letting go of a connection is not
-    /// enough for its peer to learn of it: a forked child may have it as well.
+    /// Ends all handles and closes their streams; no stream can be added any more. Dropping a
+    /// stream is not enough to notify its peer, because a forked child may have a copy of the
+    /// descriptor.
     fn end(&self) {
         let handles = self.open().take();
         let removed = handles
@@ -98,7 +107,7 @@ impl StreamSet {
     }
 }
 
-/// Looks a transport up, without a lock.
+/// Looks up a transport, without a lock.
 #[inline]
 pub(crate) fn transport(handle: u64) -> Result<Arc<Owner>, Failure> {
     TRANSPORTS
@@ -106,7 +115,7 @@ pub(crate) fn transport(handle: u64) -> Result<Arc<Owner>, Failure> {
         .ok_or_else(|| Failure::invalid_handle("transport", handle))
 }
 
-/// Looks a stream up, without a lock.
+/// Looks up a stream, without a lock.
 #[inline]
 pub(crate) fn stream(handle: u64) -> Result<Arc<Stream>, Failure> {
     STREAMS
@@ -114,8 +123,8 @@ pub(crate) fn stream(handle: u64) -> Result<Arc<Stream>, Failure> {
         .ok_or_else(|| Failure::invalid_handle("stream", handle))
 }
 
-/// Gives a started transport its handle. `closing` is called before it is closed: the close waits for
-/// handlers, and it is to wake those that wait for something else than the transport.
+/// Gives a transport its handle. `closing` runs before the transport is closed. The close waits for
+/// handlers, so `closing` must wake handlers that wait for something else than the transport.
 pub(crate) fn add_transport(
     transport: Arc<ThunderboltTransport>,
     streams: Arc<StreamSet>,
@@ -134,10 +143,10 @@ pub(crate) fn add_transport(
     })
 }
 
-/// Ends the handle of a transport and those of all its streams.
+/// Ends the handles of a transport and of all its streams.
 pub(crate) fn remove_transport(handle: u64) -> Result<Arc<Owner>, Failure> {
-    // Looked up first: while it is live the process is busy anyway, and a stale handle must not
-    // make it so.
+    // Looked up first, because a stale handle must not make the process busy. With a live
+    // transport, the process is busy anyway.
     let owner = transport(handle)?;
     let _busy = Busy::lock();
     if TRANSPORTS.remove(handle).is_none() {

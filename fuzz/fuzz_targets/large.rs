@@ -11,7 +11,7 @@ use std::io;
 use std::mem::MaybeUninit;
 
 use arbitrary::Arbitrary;
-use format::{read_message, Source, Store, Trouble};
+use format::{read_message, Source, Store, ReadError};
 use libfuzzer_sys::fuzz_target;
 
 /// The numbers of docs/WIRE.md.
@@ -143,7 +143,7 @@ fuzz_target!(|input: Input| {
         let Some(length) = claimed(rest) else {
             match read {
                 Ok(None) => assert!(rest.is_empty()),
-                Err(Trouble::Malformed(_)) => assert!(!rest.is_empty()),
+                Err(ReadError::Malformed(_)) => assert!(!rest.is_empty()),
                 _ => panic!("{} bytes that are no message were one", rest.len()),
             }
             return;
@@ -154,12 +154,12 @@ fuzz_target!(|input: Input| {
                 assert!(message.bytes == payload[..length]);
                 rest = &payload[length..];
             }
-            Err(Trouble::Cut { got, length: of }) => {
+            Err(ReadError::Truncated { got, length: of }) => {
                 assert_eq!((got, of), (payload.len(), length));
                 assert!(got < length);
                 return;
             }
-            Err(Trouble::Refused(Full)) => return assert!(limit < length),
+            Err(ReadError::Refused(Full)) => return assert!(limit < length),
             _ => panic!("a message of {length} bytes was none"),
         }
     }

@@ -1,15 +1,12 @@
-//! The table in every order that its threads can take (`make models`). What a slot holds lies in
-//! one of loom's cells, so an access that is not ordered with another one is found.
+//! The table in every possible order of its threads (`make models`). The value of a slot is in a
+//! cell of loom, which detects accesses that are not ordered.
 
 use super::*;
 use crate::models::check;
 use loom::thread::{spawn, JoinHandle};
 
 fn table() -> Arc<Table<u32>> {
-    let table = Table::new(1);
-    // Loom wants to see a place made before threads share it.
-    assert!(table.slot(0).is_none());
-    Arc::new(table)
+    Arc::new(Table::new(1))
 }
 
 fn with<T: 'static>(
@@ -47,7 +44,7 @@ fn of_many_who_remove_it_one_gets_it() {
     });
 }
 
-/// The slot goes over to the next value while a lookup of the one before is under way.
+/// The slot gets its next value while a lookup of the previous one is running.
 #[test]
 fn a_stale_handle_never_finds_the_next_value_of_its_slot() {
     check(Some(3), || {
@@ -67,8 +64,8 @@ fn a_stale_handle_never_finds_the_next_value_of_its_slot() {
     });
 }
 
-/// Two insertions want memory for the first slots, and somebody looks a handle up who got to know
-/// it without any ordering, or guessed it.
+/// Two insertions need memory for the first slots at the same time, while a lookup uses a handle
+/// that it got without any ordering.
 #[test]
 fn slots_are_made_once_and_are_whole_for_who_finds_them() {
     check(Some(3), || {

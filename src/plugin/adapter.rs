@@ -1,47 +1,46 @@
-//! The one adapter behind all contracts: what a plugin does, in the words of the transport.
+//! The adapter behind all contracts: implements the operations of a plugin with a transport.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use thunderbolt_transport::support::TimeLimit;
 use thunderbolt_transport::{LogLevel, TransportError};
 
 use super::host::is_own;
 use super::large::LENGTHS;
-use super::limit::Limit;
-use super::lock;
 use super::params::Settings;
-use super::queue::{Message, Nothing};
-use super::running::{Inbound, Running};
+use super::queue::{Message, RecvError};
+use super::session::{Inbound, PluginSession};
 use crate::failure::{Failure, Outcome};
 use crate::fork::Busy;
 use crate::status::*;
-use crate::sync::Mutex;
+use crate::sync::{lock, Mutex};
 
-/// A peer that was not heard from for longer is not connected.
-const CONNECTED: Duration = Duration::from_secs(10);
-/// How often a health check asks, and how long it waits for each answer: less than 3 s in all, so
-/// that three that fail fit into the 10 s in which DCF wants to know.
-const QUESTIONS: u32 = 3;
-const ANSWER: Duration = Duration::from_millis(800);
-const _: () = assert!(QUESTIONS as u128 * ANSWER.as_millis() < 3000);
+/// A peer counts as connected if anything came from it within this time.
+const CONNECTED_WITHIN: Duration = Duration::from_secs(10);
+/// The pings of a health check, and the timeout of each. A check takes less than 3 s, so that three
+/// failed checks fit into the 10 s in which DCF must notice a dead peer.
+const PING_ATTEMPTS: u32 = 3;
+const PING_TIMEOUT: Duration = Duration::from_millis(800);
+const _: () = assert!(PING_ATTEMPTS as u128 * PING_TIMEOUT.as_millis() < 3000);
 
-/// A plugin's state. Before it is set up, and after it was shut down, calls take no lock: only while it
-/// runs is the process marked as one whose forks can do nothing with it.
+/// The state of a plugin. Calls before the setup and after the shutdown take no lock, because only a
+/// running plugin holds the [`Busy`] that protects forked children from locks.
 #[derive(Default)]
 pub(super) struct Adapter {
-    running: OnceLock<Running>,
+    session: OnceLock<PluginSession>,
     /// One `setup` at a time.
     setting_up: Mutex<()>,
     ended: AtomicBool,
 }
 
 impl Adapter {
-    fn running(&self) -> Result<&Running, Failure> {
+    fn session(&self) -> Result<&PluginSession, Failure> {
         if self.ended.load(Ordering::SeqCst) {
             return Err(shut_down());
         }
-        self.running.get().ok_or_else(|| {
+        self.session.get().ok_or_else(|| {
             Failure::new(
                 DCF_TB_ERR_NOT_INITIALIZED,
                 "the plugin was not set up: call setup first",
@@ -49,112 +48,113 @@ impl Adapter {
         })
     }
 
-    /// Starts the transport; gives its native handle. The same settings again: nothing happens.
+    /// Starts the transport and returns its native handle. A second setup with the same settings has no
+    /// effect.
     pub(super) fn set_up(&self, settings: Settings) -> Result<u64, Failure> {
         if self.ended.load(Ordering::SeqCst) {
             return Err(shut_down());
         }
         // From here on there are locks and threads.
         let _busy = Busy::transport()?;
-        let _one_at_a_time = lock(&self.setting_up);
-        let running = match self.running.get() {
-            Some(running) if !running.settings.agree_with(&settings) => {
+        let _one_setup = lock(&self.setting_up);
+        let session = match self.session.get() {
+            Some(session) if !session.settings.agree_with(&settings) => {
                 return Err(Failure::new(
                     ALREADY_INITIALIZED,
                     format!(
-                        "the plugin was set up on {} with the ports {} and {}, or with other \
-                         parameters; destroy it first",
-                        running.settings.interface,
-                        running.settings.control_port,
-                        running.settings.data_port,
+                        "the plugin was already set up with other settings, on {} with the ports {} and \
+                         {}; destroy it first",
+                        session.settings.interface,
+                        session.settings.control_port,
+                        session.settings.data_port,
                     ),
                 ));
             }
-            Some(running) => {
-                // The address that it was set up with may be gone for the moment, with the cable.
-                if running.settings.address != settings.address {
+            Some(session) => {
+                // The same address was valid at the first setup. It may be gone now, with the cable.
+                if session.settings.address != settings.address {
                     check_address(&settings)?;
                 }
-                running
+                session
             }
             None => {
                 check_address(&settings)?;
-                let running = Running::start(settings)?;
-                self.running.get_or_init(|| running)
+                let session = PluginSession::start(settings)?;
+                self.session.get_or_init(|| session)
             }
         };
-        Ok(running.handle)
+        Ok(session.handle)
     }
 
-    /// Sends a message, as a datagram or over a connection, whole or not at all.
+    /// Sends a complete message, as a datagram or over a connection, or none of it.
     pub(super) fn send(&self, data: &[u8], recipient: &str, timeout: Option<Duration>) -> Outcome {
-        let running = self.running()?;
+        let session = self.session()?;
         if data.len() > *LENGTHS.end() {
             return Err(Failure::new(
                 DCF_TB_ERR_MESSAGE_TOO_LARGE,
                 format!(
-                    "message of {} bytes is too large: {} are the most",
+                    "a message of {} bytes is too large: at most {} are possible",
                     data.len(),
                     LENGTHS.end()
                 ),
             ));
         }
-        let limit = Limit::after(timeout);
+        let limit = TimeLimit::start(timeout);
         let sent = match data.len() < *LENGTHS.start() {
-            true => running.send_datagram(data, recipient, limit),
-            false => running.send_large(data, recipient, limit),
+            true => session.send_datagram(data, recipient, limit),
+            false => session.send_large(data, recipient, limit),
         };
         sent.map_err(|error| {
             let size = data.len();
-            let nothing = || format!("the message of {size} bytes to {recipient} was not sent");
-            failure(error, limit, nothing)
+            let done = format_args!("the message of {size} bytes to {recipient} was not sent");
+            failure(error, limit, done)
         })
     }
 
-    /// Takes the oldest message that has come.
+    /// Takes the oldest message out of the receive queue.
     pub(super) fn receive(&self, timeout: Option<Duration>) -> Result<Message, Failure> {
-        let queue = &self.running()?.inbound.queue;
-        let limit = Limit::after(timeout);
-        queue.take(limit).map_err(|nothing| match nothing {
-            Nothing::Closed => shut_down(),
-            Nothing::InTime => limit.expired(|| "no message came".to_owned()).into(),
+        let queue = &self.session()?.inbound.queue;
+        let limit = TimeLimit::start(timeout);
+        queue.recv(limit).map_err(|error| match error {
+            RecvError::Closed => shut_down(),
+            RecvError::TimedOut => limit.expired("no message came").into(),
         })
     }
 
-    /// Whether the peer was heard from lately.
+    /// Whether anything came from the peer lately.
     pub(super) fn is_connected(&self, peer: &str) -> Result<bool, Failure> {
-        let transport = &self.running()?.transport;
+        let transport = &self.session()?.transport;
         if !transport.is_running() {
             return Err(shut_down());
         }
         let last = transport.last_heard(peer)?;
-        Ok(last.is_some_and(|last| last.elapsed() <= CONNECTED))
+        Ok(last.is_some_and(|last| last.elapsed() <= CONNECTED_WITHIN))
     }
 
-    /// Forgets a peer, and closes what is open to it and from it.
+    /// Forgets a peer, and closes the connections to it and from it.
     pub(super) fn disconnect(&self, peer: &str) -> Outcome {
-        let running = self.running()?;
-        let address = running.transport.resolve(peer)?;
-        running.outgoing.disconnect(address.ip());
+        let session = self.session()?;
+        let address = session.transport.resolve(peer)?;
+        session.outgoing.disconnect(address.ip());
         let Inbound {
             incoming, queue, ..
-        } = &*running.inbound;
+        } = &*session.inbound;
         incoming.disconnect(address.ip(), queue);
-        // Last: what was still read until then is not news of it.
-        Ok(running.transport.forget(peer)?)
+        // Last, because data that is read until now would be remembered again.
+        Ok(session.transport.forget(peer)?)
     }
 
     /// Measures a round trip.
     pub(super) fn health_check(&self, peer: &str) -> Result<Duration, Failure> {
-        let transport = &self.running()?.transport;
+        let transport = &self.session()?.transport;
         let began = Instant::now();
-        for _ in 0..QUESTIONS {
-            match transport.round_trip(peer, Some(ANSWER)) {
+        for _ in 0..PING_ATTEMPTS {
+            match transport.round_trip(peer, Some(PING_TIMEOUT)) {
                 Err(TransportError::Timeout) => {}
                 answer => {
                     return answer.map_err(|error| {
-                        let nothing = || format!("no answer from {peer} to a ping");
-                        failure(error, Limit::after(None), nothing)
+                        let done = format_args!("no answer from {peer} to a ping");
+                        failure(error, TimeLimit::start(None), done)
                     })
                 }
             }
@@ -162,47 +162,46 @@ impl Adapter {
         Err(Failure::new(
             DCF_TB_ERR_TIMEOUT,
             format!(
-                "no answer from {peer} to {QUESTIONS} pings within {} ms",
+                "no answer from {peer} to {PING_ATTEMPTS} pings within {} ms",
                 began.elapsed().as_millis()
             ),
         ))
     }
 
     /// A descriptor that is readable exactly while `receive` would return at once.
-    pub(super) fn descriptor(&self) -> Result<i32, Failure> {
-        // After the shutdown too: it returns at once then.
-        let running = match self.running.get() {
-            Some(running) => running,
-            None => self.running()?,
+    pub(super) fn event_fd(&self) -> Result<i32, Failure> {
+        // Also after the shutdown, when `receive` returns at once.
+        let session = match self.session.get() {
+            Some(session) => session,
+            None => self.session()?,
         };
-        running
-            .inbound
-            .queue
-            .descriptor()
-            .ok_or_else(|| Failure::os(DCF_TB_ERR_TOO_MANY_FILES, "cannot make an eventfd"))
+        session.inbound.queue.event_fd().map_err(|source| {
+            let action = "cannot create an eventfd".to_owned();
+            TransportError::TooManyFiles { action, source }.into()
+        })
     }
 
-    /// Closes the transport, for good, and wakes who waits.
+    /// Closes the transport and wakes all waiting calls. The plugin cannot be set up again.
     pub(super) fn shut_down(&self) -> Outcome {
-        let running = self.running()?;
+        let session = self.session()?;
         if self.ended.swap(true, Ordering::SeqCst) {
             return Err(shut_down());
         }
-        running.close();
+        session.close();
         Ok(())
     }
 
-    /// The same at the end: no matter in what state it is.
+    /// Like `shut_down`, in any state.
     pub(super) fn end(&self) {
         self.ended.store(true, Ordering::SeqCst);
-        if let Some(running) = self.running.get() {
-            running.close();
+        if let Some(session) = self.session.get() {
+            session.close();
         }
     }
 
     pub(super) fn log(&self, level: LogLevel, record: std::fmt::Arguments<'_>) {
-        if let Some(running) = self.running.get() {
-            running.transport.log(level, record);
+        if let Some(session) = self.session.get() {
+            session.transport.log(level, record);
         }
     }
 }
@@ -223,11 +222,12 @@ fn shut_down() -> Failure {
     Failure::new(DCF_TB_ERR_SHUTDOWN, "the plugin was shut down")
 }
 
-/// The contracts tell a shutdown from a cancelled call, and a time that is up from one that was 0.
-fn failure(error: TransportError, limit: Limit, nothing: impl FnOnce() -> String) -> Failure {
+/// The contracts have one status for a shutdown and one for a cancelled call, and one each for a
+/// timeout and for a call that was not to wait.
+fn failure(error: TransportError, limit: TimeLimit, done: impl std::fmt::Display) -> Failure {
     match error {
         TransportError::Shutdown => shut_down(),
-        TransportError::WouldBlock => limit.expired(nothing).into(),
+        TransportError::WouldBlock => limit.expired(done).into(),
         error => error.into(),
     }
 }

@@ -1,5 +1,5 @@
-//! The names by which DCF's loaders look for a plugin. They have no prefix, so they are in the
-//! shared library only: the static one is built without this module.
+//! The names that DCF's loaders look up. They have no prefix, so only the shared library has them:
+//! the static library is built without this module.
 
 use std::ffi::{c_char, c_void};
 
@@ -9,34 +9,34 @@ use super::v1_1::{self, DCFTransportV1_1};
 use super::v2::ITransport;
 use crate::boundary;
 
-/// A plugin for hosts of the contracts v1 and 1.1, or NULL.
+/// Creates a plugin for hosts of the contracts v1 and 1.1; NULL on failure.
 #[no_mangle]
 pub extern "C" fn create_plugin() -> *mut c_void {
     create().cast()
 }
 
-/// A plugin for hosts of the contract v2, or NULL.
+/// Creates a plugin for hosts of the contract v2; NULL on failure.
 #[no_mangle]
 pub extern "C" fn create_plugin_v2() -> *mut ITransport {
     match create() {
         object if object.is_null() => std::ptr::null_mut(),
-        // SAFETY: it was made just now.
+        // SAFETY: it was created just now.
         object => unsafe { Object::v2(object) },
     }
 }
 
-/// The contract that loaders compare with theirs.
+/// The version of the contract, which loaders compare with theirs.
 #[no_mangle]
 pub extern "C" fn get_plugin_version() -> *const c_char {
     c"1.0".as_ptr()
 }
 
-/// The functions of the contract v1, for the object of `create_plugin`.
+/// The function table of the contract v1, for objects of `create_plugin`.
 #[no_mangle]
 #[allow(non_upper_case_globals)]
 pub static iface: DCFTransportV1 = v1::TABLE;
 
-/// The functions of the design document, for the object of `create_plugin`.
+/// The function table of the design document, for objects of `create_plugin`.
 #[no_mangle]
 #[allow(non_upper_case_globals)]
 pub static iface_v1_1: DCFTransportV1_1 = v1_1::TABLE;

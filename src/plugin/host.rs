@@ -1,4 +1,4 @@
-//! The host string of a `setup`: which interface it means, and whether its address is ours.
+//! The host string of a `setup`: the interface that it names, and whether its address is this host's.
 
 use std::ffi::{CStr, CString};
 use std::net::Ipv6Addr;
@@ -7,22 +7,22 @@ use thunderbolt_transport::address_in;
 
 use super::params::is_interface_name;
 
-/// What a host string says.
+/// A parsed host string.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Host {
     pub(super) interface: String,
-    /// Whether it is one of ours is [`is_own`]'s question.
+    /// [`is_own`] checks whether this host has it.
     pub(super) address: Option<Ipv6Addr>,
 }
 
 impl Host {
-    /// One of our own IPv6 addresses with its scope (`fe80::1%thunderbolt0`, `::1%lo`), or the name of
-    /// an interface.
+    /// Parses an IPv6 address of this host with its scope (`fe80::1%thunderbolt0`, `::1%lo`), or the
+    /// name of an interface.
     pub(super) fn parse(host: &str) -> Result<Self, String> {
         if let Some(own) = address_in(host).filter(|own| own != host) {
             return Err(format!(
-                "host \"{host}\" is more than an address with its interface; did you mean \"{own}\"? \
-                 Ports are settings of their own"
+                "host \"{host}\" has more than an address and its interface; did you mean \"{own}\"? \
+                 Ports are separate settings"
             ));
         }
         let Some((address, zone)) = host.split_once('%') else {
@@ -51,7 +51,7 @@ impl Host {
     fn named(host: &str) -> Result<Self, String> {
         if host.parse::<Ipv6Addr>().is_ok() {
             return Err(format!(
-                "host \"{host}\" does not say which interface it is on, as \"{host}%thunderbolt0\" does"
+                "host \"{host}\" does not name its interface; write for example \"{host}%thunderbolt0\""
             ));
         }
         if !is_interface_name(host) {
@@ -59,7 +59,7 @@ impl Host {
                 "host \"{host}\" is neither an interface nor an IPv6 address with its interface"
             ));
         }
-        // Whether it exists is found out when it is bound to.
+        // Binding to it finds out whether it exists.
         Ok(Self {
             interface: host.to_owned(),
             address: None,
@@ -69,7 +69,7 @@ impl Host {
 
 fn name_of(index: u32) -> Option<String> {
     let mut name = [0_u8; libc::IF_NAMESIZE];
-    // SAFETY: the buffer has the IF_NAMESIZE bytes that the call asks for.
+    // SAFETY: the buffer has the IF_NAMESIZE bytes that the call needs.
     let found = unsafe { libc::if_indextoname(index, name.as_mut_ptr().cast()) };
     if found.is_null() {
         return None;
@@ -78,7 +78,7 @@ fn name_of(index: u32) -> Option<String> {
     Some(name.to_string_lossy().into_owned())
 }
 
-/// Whether the interface has this address, also while it is being checked for duplicates.
+/// Whether the interface has this address, which may still be in duplicate address detection.
 pub(super) fn is_own(address: &Ipv6Addr, interface: &str) -> bool {
     let Ok(interface) = CString::new(interface) else {
         return false;
@@ -90,28 +90,28 @@ pub(super) fn is_own(address: &Ipv6Addr, interface: &str) -> bool {
     }
     let mut next = first;
     let mut found = false;
-    // SAFETY: not NULL, and a member of the list, which nobody changes.
+    // SAFETY: not NULL, and an entry of the list, which does not change.
     while let Some(entry) = unsafe { next.as_ref() } {
-        // SAFETY: a NUL-terminated name, and NULL or an address whose family says what it is.
+        // SAFETY: a NUL-terminated name; the address is NULL, or its family tells its type.
         found |= unsafe {
             CStr::from_ptr(entry.ifa_name) == interface.as_c_str()
                 && ipv6(entry.ifa_addr).as_ref() == Some(address)
         };
         next = entry.ifa_next;
     }
-    // SAFETY: from getifaddrs, and nothing points into it any more.
+    // SAFETY: from getifaddrs, and no reference into the list is left.
     unsafe { libc::freeifaddrs(first) };
     found
 }
 
 /// # Safety
 ///
-/// `address` is NULL or leads to an address as large as its family has it.
+/// `address` is NULL or points to an address of the size of its family.
 unsafe fn ipv6(address: *const libc::sockaddr) -> Option<Ipv6Addr> {
     // SAFETY: the caller's promise.
     let family = unsafe { address.as_ref() }?.sa_family;
     (i32::from(family) == libc::AF_INET6).then(|| {
-        // SAFETY: an address of this family is a sockaddr_in6; it may lie anywhere.
+        // SAFETY: an address of this family is a sockaddr_in6; it may be unaligned.
         let address = unsafe { address.cast::<libc::sockaddr_in6>().read_unaligned() };
         Ipv6Addr::from(address.sin6_addr.s6_addr)
     })
@@ -122,14 +122,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_with_a_scope_and_names_mean_an_interface() {
+    fn addresses_with_a_scope_and_names_give_an_interface() {
         let loopback = Some(Ipv6Addr::LOCALHOST);
         for (host, interface, address) in [
             ("lo", "lo", None),
             ("::1%lo", "lo", loopback),
             ("0::1%lo", "lo", loopback),
             ("::1%1", "lo", loopback),
-            // Whether there is one is another question.
+            // Parsing does not check whether the interface exists.
             ("thunderbolt7", "thunderbolt7", None),
             ("::1%thunderbolt7", "thunderbolt7", loopback),
         ] {
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ours_is_known() {
+    fn own_addresses_are_recognized() {
         assert!(is_own(&Ipv6Addr::LOCALHOST, "lo"));
         let others = Ipv6Addr::from([0xfe80, 0, 0, 0, 0, 0, 0x1234, 0x5678]);
         for (address, interface) in [

@@ -1,29 +1,29 @@
-//! Memory of the C library, for what a host frees with `free`.
+//! Memory from `malloc`, for data that a host frees with `free`.
 
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
-/// From this size on huge pages are worth it.
-const LARGE: usize = 4 << 20;
+/// The size from which huge pages save time.
+const HUGE_PAGE_SIZE: usize = 4 << 20;
 
-/// Bytes from `malloc`, as many as have come and room for more.
+/// A growable buffer from `malloc`.
 #[derive(Debug)]
 pub(super) struct Buffer {
     start: NonNull<u8>,
-    /// So many bytes are initialised.
+    /// The number of initialized bytes.
     len: usize,
     capacity: usize,
 }
 
-// SAFETY: memory of malloc belongs to no thread, and nobody else knows this piece of it.
+// SAFETY: memory from malloc belongs to no thread, and only this buffer refers to it.
 unsafe impl Send for Buffer {}
 // SAFETY: it is changed through a unique reference only.
 unsafe impl Sync for Buffer {}
 
 impl Buffer {
-    /// An empty one with room for `capacity` bytes; `None` when there is no memory.
+    /// An empty buffer with room for `capacity` bytes; `None` if there is no memory.
     pub(super) fn with_capacity(capacity: usize) -> Option<Self> {
-        // SAFETY: any size may be asked for. At least one byte, so that NULL means that there is none.
+        // SAFETY: any size is allowed. At least one byte, so that NULL always means failure.
         let start = unsafe { libc::malloc(capacity.max(1)) };
         Some(Self {
             start: NonNull::new(start.cast())?,
@@ -46,35 +46,35 @@ impl Buffer {
         self.capacity
     }
 
-    /// Makes the capacity larger; false when there is no memory for that. glibc moves large pieces
-    /// in the page table and copies nothing (mremap(2)).
+    /// Grows the capacity; false if there is no memory for it. glibc moves large blocks in the page
+    /// table without copying (mremap(2)).
     pub(super) fn grow(&mut self, capacity: usize) -> bool {
         debug_assert!(capacity >= self.capacity);
-        // SAFETY: `start` is from malloc and not freed. When it fails, it stays as it is.
+        // SAFETY: `start` is from malloc and not freed. If realloc fails, the block is unchanged.
         let start = unsafe { libc::realloc(self.start.as_ptr().cast(), capacity.max(1)) };
         let Some(start) = NonNull::new(start.cast()) else {
             return false;
         };
         self.start = start;
         self.capacity = capacity;
-        if capacity >= LARGE {
+        if capacity >= HUGE_PAGE_SIZE {
             self.prefer_huge_pages();
         }
         true
     }
 
-    /// Taking 16,384 new pages for a message of 64 MiB costs as much as moving it: 30 ms, of which huge
-    /// pages leave 10.
+    /// The page faults of a message of 64 MiB (16,384 pages) take 30 ms, as long as its transfer. With
+    /// huge pages they take 10 ms.
     fn prefer_huge_pages(&self) {
         // SAFETY: no pointers are involved.
         let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
         let start = self.start.as_ptr();
-        // The whole of what glibc mapped for it, with its own header: mremap(2) does not move what has
+        // The whole mapping of glibc, with the header in front: mremap(2) does not move a mapping with
         // two kinds of pages.
         let before = start.addr() % page;
         let length = (before + self.capacity).next_multiple_of(page);
-        // SAFETY: these pages are there, since bytes of ours are on each of them, and the advice changes
-        // no contents. Where the system has no huge pages, it stays as it is.
+        // SAFETY: each of these pages has bytes of this buffer, so they are mapped, and the advice
+        // changes no contents. On a system without huge pages the call has no effect.
         unsafe {
             libc::madvise(
                 start.wrapping_sub(before).cast(),
@@ -84,10 +84,10 @@ impl Buffer {
         }
     }
 
-    /// Puts `data`, for which there is room, after what has come.
+    /// Appends `data`. There must be room for it.
     pub(super) fn extend(&mut self, data: &[u8]) {
         assert!(data.len() <= self.capacity - self.len);
-        // SAFETY: there is room for as many, and what others have overlaps with nothing of ours.
+        // SAFETY: the assertion checked the room, and `data` is not part of this buffer.
         unsafe {
             let end = self.start.as_ptr().add(self.len);
             std::ptr::copy_nonoverlapping(data.as_ptr(), end, data.len());
@@ -95,37 +95,37 @@ impl Buffer {
         self.len += data.len();
     }
 
-    /// Fills room after what has come, `most` bytes of it if there are as many. `read` gives back the part
-    /// that it wrote, from the start of what it got. How much that was.
+    /// Appends up to `most` bytes, as far as the capacity allows. `read` writes to the start of its
+    /// argument and returns the written part. Returns its length.
     pub(super) fn fill<E>(
         &mut self,
         most: usize,
         read: impl FnOnce(&mut [MaybeUninit<u8>]) -> Result<&mut [u8], E>,
     ) -> Result<usize, E> {
         let most = most.min(self.capacity - self.len);
-        // SAFETY: `len` is within the capacity, so there are as many bytes, and they are ours alone.
+        // SAFETY: `len` + `most` is within the capacity, and only this buffer refers to the memory.
         let room: &mut [MaybeUninit<u8>] = unsafe {
             let start = self.start.as_ptr().add(self.len);
             std::slice::from_raw_parts_mut(start.cast(), most)
         };
         let start = room.as_ptr().addr();
         let written = read(room)?;
-        // Memory of ours it can only give back after writing it.
+        // If the returned slice lies in `room`, `read` has initialized it.
         assert!(written.is_empty() || written.as_ptr().addr() == start && written.len() <= most);
         self.len += written.len();
         Ok(written.len())
     }
 
-    /// Hands it over: who gets the pointer frees it. It is never NULL.
+    /// Gives the memory to the caller, which must free it. The pointer is never NULL.
     pub(super) fn into_raw(self) -> (*mut u8, usize) {
-        let handed_over = std::mem::ManuallyDrop::new(self);
-        (handed_over.start.as_ptr(), handed_over.len)
+        let memory = std::mem::ManuallyDrop::new(self);
+        (memory.start.as_ptr(), memory.len)
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        // SAFETY: from malloc, and nobody else has it.
+        // SAFETY: from malloc, and no other reference is left.
         unsafe { libc::free(self.start.as_ptr().cast()) };
     }
 }
@@ -135,13 +135,13 @@ mod tests {
     use super::*;
     use crate::plugin::large::Source;
 
-    /// What a host gets, and frees.
+    /// Takes the bytes as a host does, and frees the memory.
     fn taken(buffer: Buffer) -> Vec<u8> {
         let (start, len) = buffer.into_raw();
         assert!(!start.is_null());
-        // SAFETY: `into_raw` gives `len` good bytes.
+        // SAFETY: `into_raw` gives `len` initialized bytes.
         let copy = unsafe { std::slice::from_raw_parts(start, len) }.to_vec();
-        // SAFETY: it is ours now, and from malloc.
+        // SAFETY: it is from malloc, and now belongs to this function.
         unsafe { libc::free(start.cast()) };
         copy
     }
@@ -152,13 +152,13 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_is_a_copy_and_nothing_is_not_null() {
+    fn copies_are_equal_and_an_empty_one_is_not_null() {
         assert_eq!(taken(Buffer::copy_of(b"abc").unwrap()), b"abc");
         assert_eq!(taken(Buffer::copy_of(b"").unwrap()), b"");
     }
 
     #[test]
-    fn what_has_come_stays_when_it_grows() {
+    fn growing_keeps_the_bytes() {
         let mut buffer = Buffer::with_capacity(4).unwrap();
         assert_eq!(fill(&mut buffer, 2, b"ab"), 2);
         assert_eq!(fill(&mut buffer, 100, b"cdef"), 2, "as much as there is");
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "written")]
-    fn what_was_not_written_is_not_taken() {
+    fn memory_that_was_not_written_is_refused() {
         let mut buffer = Buffer::with_capacity(4).unwrap();
         let elsewhere: &mut [u8] = Vec::leak(vec![1; 2]);
         let _ = buffer.fill(4, |_| Ok::<_, ()>(elsewhere));

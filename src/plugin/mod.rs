@@ -1,29 +1,20 @@
-//! DCF's plugin contracts, upon the Rust API: see `include/dcf_plugin.h` and docs/DCF.md.
+//! DCF's plugin contracts, on top of the Rust API: see `include/dcf_plugin.h` and docs/DCF.md.
 //!
-//! `exports` has the names that loaders look for, and `object` what hosts hold; `v1`, `v1_1` and `v2`
-//! are the faces of the one `adapter`. What it is made of: `params` and `host` (settings), `queue`
-//! (what has come), `large` (messages that no datagram carries), `memory` (what hosts free).
+//! `exports` has the names that loaders look up, and `object` is what hosts hold. `v1`, `v1_1` and
+//! `v2` translate the contracts into calls of one `adapter`. The adapter starts a `session` from
+//! `params` and `host` (settings). The session has a receive `queue` and connections for `large`
+//! messages; `memory` is what hosts free.
 
 mod adapter;
-mod event;
 mod exports;
 mod host;
 mod large;
-mod limit;
 mod memory;
 mod object;
 mod params;
-mod peer;
+mod peer_text;
 mod queue;
-mod running;
+mod session;
 mod v1;
 mod v1_1;
 mod v2;
-
-use crate::sync::{Mutex, MutexGuard, PoisonError};
-
-/// Locks a mutex. A panic elsewhere while it was held does not stop the plugin: what is under our
-/// locks is valid between any two statements.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

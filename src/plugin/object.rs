@@ -1,11 +1,11 @@
-//! What a host holds: one object with a face for each contract, and the way from its pointer to the
-//! adapter.
+//! The object that a host holds: one function table for each contract, and the adapter behind them.
 
 use std::ffi::{c_char, c_int, c_void, CStr};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use thunderbolt_transport::support::wait_until;
 use thunderbolt_transport::LogLevel;
 
 use super::adapter::Adapter;
@@ -18,15 +18,15 @@ use crate::failure::{Failure, Outcome};
 use crate::pointers::{bytes, peer};
 use crate::status::{dcf_tb_status, DCF_TB_ERR_CONFIG_INVALID};
 
-/// The object behind all contracts. A v1 host uses its first four words as its functions.
+/// The object behind all contracts. A v1 host uses the first four words as its function table.
 #[repr(C)]
 pub(super) struct Object {
     v1: DCFTransportV1,
-    /// The native handle of the transport, for hosts that know this library; 0 before the setup.
+    /// The native handle of the transport, for hosts that use this library directly; 0 before the setup.
     transport: AtomicU64,
     v2: ITransport,
-    /// Calls under way.
-    users: AtomicUsize,
+    /// Calls that are running.
+    calls: AtomicUsize,
     adapter: Adapter,
 }
 
@@ -39,21 +39,21 @@ const _: () = {
 };
 
 impl Object {
-    /// A new one, for whoever destroys it.
+    /// A new object, which `destroy` frees.
     pub(super) fn create() -> *mut Self {
         let object = Box::into_raw(Box::new(Self {
             v1: v1::TABLE,
             transport: AtomicU64::new(0),
             v2: v2::table(std::ptr::null_mut()),
-            users: AtomicUsize::new(0),
+            calls: AtomicUsize::new(0),
             adapter: Adapter::default(),
         }));
-        // SAFETY: it was made just now, and nobody else knows it.
+        // SAFETY: it was created just now, and nothing else refers to it.
         unsafe { (*object).v2 = v2::table(object.cast()) };
         object
     }
 
-    /// The part of it that a v2 host holds.
+    /// The table of a v2 host.
     ///
     /// # Safety
     ///
@@ -64,35 +64,35 @@ impl Object {
     }
 }
 
-/// A call under way, until it is dropped.
-struct Call(NonNull<Object>);
+/// Counts a running call until it is dropped.
+struct CallGuard(NonNull<Object>);
 
-impl Call {
+impl CallGuard {
     /// # Safety
     ///
-    /// `object` is NULL or from `create`, and nobody destroys it before this call has begun.
+    /// `object` is NULL or from `create`, and `destroy` is not called before this returns.
     unsafe fn begin(object: *mut c_void) -> Result<Self, Failure> {
         let object = NonNull::new(object.cast::<Object>()).ok_or_else(|| Failure::null("self"))?;
         // SAFETY: not NULL, and the caller's promise.
         unsafe { object.as_ref() }
-            .users
+            .calls
             .fetch_add(1, Ordering::SeqCst);
         Ok(Self(object))
     }
 
     fn object(&self) -> &Object {
-        // SAFETY: who destroys it waits for us.
+        // SAFETY: `destroy` waits until this guard is dropped.
         unsafe { self.0.as_ref() }
     }
 }
 
-impl Drop for Call {
+impl Drop for CallGuard {
     fn drop(&mut self) {
-        self.object().users.fetch_sub(1, Ordering::SeqCst);
+        self.object().calls.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-impl PanicLogger for Call {
+impl PanicLogger for CallGuard {
     fn log(&self, level: LogLevel, record: std::fmt::Arguments<'_>) {
         self.object().adapter.log(level, record);
     }
@@ -108,14 +108,14 @@ pub(super) unsafe fn on(
     object: *mut c_void,
     body: impl FnOnce(&Adapter) -> Outcome,
 ) -> dcf_tb_status {
-    boundary::call_with_logger(function, |logger: &mut Option<Call>| {
+    boundary::call_with_logger(function, |logger: &mut Option<CallGuard>| {
         // SAFETY: the caller's promise.
-        let call = logger.insert(unsafe { Call::begin(object) }?);
+        let call = logger.insert(unsafe { CallGuard::begin(object) }?);
         body(&call.object().adapter)
     })
 }
 
-/// Starts the transport, whichever way its settings were given.
+/// Starts the transport. `settings` reads them from the arguments of the contract.
 ///
 /// # Safety
 ///
@@ -124,16 +124,16 @@ pub(super) unsafe fn set_up(
     object: *mut c_void,
     settings: impl FnOnce() -> Result<Settings, Failure>,
 ) -> dcf_tb_status {
-    boundary::call_with_logger("setup", |logger: &mut Option<Call>| {
+    boundary::call_with_logger("setup", |logger: &mut Option<CallGuard>| {
         // SAFETY: the caller's promise.
-        let object = logger.insert(unsafe { Call::begin(object) }?).object();
+        let object = logger.insert(unsafe { CallGuard::begin(object) }?).object();
         let handle = object.adapter.set_up(settings()?)?;
         object.transport.store(handle, Ordering::SeqCst);
         Ok(())
     })
 }
 
-/// The settings of a host that knows only a host string and a port.
+/// The settings from a host string and a port.
 ///
 /// # Safety
 ///
@@ -159,7 +159,7 @@ pub(super) unsafe fn settings_of(host: *const c_char, port: c_int) -> Result<Set
 /// # Safety
 ///
 /// As for [`on`]; `data` is NULL or leads to `size` bytes, `recipient` is NULL or a NUL-terminated
-/// string, and nobody changes them meanwhile.
+/// string, and both stay unchanged during the call.
 pub(super) unsafe fn send(
     object: *mut c_void,
     data: *const u8,
@@ -178,12 +178,12 @@ pub(super) unsafe fn send(
     unsafe { on("send", object, body) }
 }
 
-/// Ends the transport and frees the object. Nothing happens in a forked child: the threads that it
-/// would wait for are not there.
+/// Closes the transport and frees the object. In a forked child it does nothing, because the threads
+/// that it would wait for do not exist there.
 ///
 /// # Safety
 ///
-/// As for [`on`]; no other call begins any more.
+/// As for [`on`]; no other call begins from now on.
 pub(super) unsafe fn destroy(object: *mut c_void) {
     boundary::call("destroy", || {
         let Some(object) = NonNull::new(object.cast::<Object>()) else {
@@ -193,14 +193,12 @@ pub(super) unsafe fn destroy(object: *mut c_void) {
             // SAFETY: not NULL, and the caller's promise.
             let object = unsafe { object.as_ref() };
             object.adapter.end();
-            // Calls under way end now: they were woken.
-            while object.users.load(Ordering::SeqCst) > 0 {
-                std::thread::sleep(Duration::from_micros(100));
-            }
-            // A setup may have been among them.
+            // The close has woken all running calls.
+            wait_until(|| object.calls.load(Ordering::SeqCst) == 0);
+            // One of these calls may have been a setup.
             object.adapter.end();
         }
-        // SAFETY: from `Box::into_raw`, and nobody uses it any more.
+        // SAFETY: from `Box::into_raw`, and no call uses it any more.
         drop(unsafe { Box::from_raw(object.as_ptr()) });
         Ok(())
     });

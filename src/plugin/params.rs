@@ -1,6 +1,6 @@
-//! The settings of a plugin's transport, and the JSON in which the design document's hosts give them.
+//! The settings of a plugin's transport, and their JSON form in the contract of the design document.
 //!
-//! Nothing here knows the rest of this crate, so that it can be tried on any text.
+//! This file uses nothing else of this crate, so that a fuzzer can include it.
 
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
@@ -12,20 +12,20 @@ use thunderbolt_transport::{
     LogLevel, ThunderboltTransportBuilder, DEFAULT_CONTROL_PORT, DEFAULT_INTERFACE,
 };
 
-/// What a plugin's transport is started with.
+/// The settings with which a plugin starts its transport.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Settings {
     pub(crate) interface: String,
-    /// An address that the interface has to have at the start.
+    /// An address that the interface must have at the start.
     pub(crate) address: Option<Ipv6Addr>,
-    /// From 1; never any free one, because both ends have to have the same.
+    /// At least 1. A free port of the kernel is impossible, because both hosts need the same port.
     pub(crate) control_port: u16,
     pub(crate) data_port: u16,
-    /// A number for each of [`OPTIONS`].
+    /// The value of each of [`OPTIONS`].
     options: [u64; OPTIONS.len()],
 }
 
-/// A setting that is a number or a yes or no: `dcf_tb_config` has them too, under the same names.
+/// A setting that is a number or a boolean. `dcf_tb_config` has a member of the same name.
 struct Setting {
     key: &'static str,
     default: u64,
@@ -114,7 +114,7 @@ const OPTIONS: [Setting; 14] = [
         apply: |builder, millis| builder.silent_after(Duration::from_millis(millis)),
     },
     Setting {
-        // Shorter than the transport's own: a mesh has to know of a dead peer within 3 s.
+        // Shorter than the transport's default: a mesh must notice a dead peer within 3 s.
         key: "connect_timeout_ms",
         default: 3_000,
         allowed: Numbers(1..=u32::MAX as u64),
@@ -151,7 +151,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The defaults on other ports: the data port is the one after the control port.
+    /// The defaults with this control port. The data port is the next one.
     pub(crate) fn on_port(port: i64) -> Result<Self, String> {
         let control_port = u16::try_from(port).ok().filter(|&port| port > 0);
         let data_port = control_port.and_then(|port| port.checked_add(1));
@@ -168,10 +168,10 @@ impl Settings {
         }
     }
 
-    /// Reads parameters: an object with any of the settings. Keys that are not known are ignored.
+    /// Parses a JSON object with any of the settings. Unknown keys are ignored.
     pub(crate) fn from_json(json: &str) -> Result<Self, String> {
-        // The values stay text: nothing turns a number that is none of ours into floating point,
-        // which the host may trap.
+        // The values stay text. Parsing an unknown number as floating point could raise an exception
+        // that the host traps.
         let given: BTreeMap<String, &RawValue> = serde_json::from_str(json)
             .map_err(|error| format!("the parameters are not a JSON object: {error}"))?;
         let given = |key: &str| given.get(key).map(|value| value.get());
@@ -183,7 +183,7 @@ impl Settings {
         let mut settings = match number("control_port", &PORTS)? {
             Some(port) => Self {
                 control_port: port as u16,
-                // Only needed where no other is given.
+                // Checked and replaced below.
                 data_port: (port as u16).wrapping_add(1),
                 ..Self::default()
             },
@@ -207,7 +207,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Whether these are the same, in the same words or in others.
+    /// Whether both start the same transport: `address` may differ.
     pub(crate) fn agree_with(&self, other: &Self) -> bool {
         let own = Self {
             address: other.address,
@@ -241,7 +241,7 @@ fn number(key: &str, text: &str, allowed: &RangeInclusive<u64>) -> Result<u64, S
         .filter(|value| allowed.contains(value))
         .ok_or_else(|| {
             let (least, most) = (allowed.start(), allowed.end());
-            format!("{key} is {text}: it is a whole number from {least} to {most}")
+            format!("{key} is {text}: it must be a whole number from {least} to {most}")
         })
 }
 
@@ -249,17 +249,17 @@ fn yes_or_no(key: &str, text: &str) -> Result<u64, String> {
     match text {
         "true" => Ok(1),
         "false" => Ok(0),
-        _ => Err(format!("{key} is {text}: it is true or false")),
+        _ => Err(format!("{key} is {text}: it must be true or false")),
     }
 }
 
 fn interface(text: &str) -> Result<String, String> {
     let name: Option<String> = serde_json::from_str(text).ok();
     let name = name.filter(|name| is_interface_name(name));
-    name.ok_or_else(|| format!("interface is {text}: it is a string of 1 to 15 bytes"))
+    name.ok_or_else(|| format!("interface is {text}: it must be a string of 1 to 15 bytes"))
 }
 
-/// As far as its length goes; whether there is one of this name is another question.
+/// Whether the name is valid. The interface need not exist.
 pub(crate) fn is_interface_name(name: &str) -> bool {
     (1..=15).contains(&name.len()) && !name.contains('\0')
 }

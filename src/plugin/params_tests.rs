@@ -41,7 +41,7 @@ fn every_setting_is_read() {
     assert_eq!((all.control_port, all.data_port), (1, 65535));
     assert_eq!(all.options, [0, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 4]);
     assert_eq!(all.option("receive_queue_bytes"), 4);
-    // None of them is missing above.
+    // The list above has all of them.
     assert!(all
         .options
         .iter()
@@ -117,7 +117,7 @@ fn broken_json_is_refused_and_the_place_is_told() {
         );
         assert!(error.ends_with(place), "{json:?}: {error}");
     }
-    // However deep it is, it takes no stack.
+    // Deep nesting must not overflow the stack.
     refused(&"[".repeat(1 << 20));
     let deep = format!("{{\"a\": {}{}}}", "[".repeat(1 << 20), "]".repeat(1 << 20));
     assert_eq!(read(&deep), Settings::default());
@@ -137,7 +137,7 @@ fn names_may_be_written_in_any_way_json_has() {
 
 #[test]
 fn the_defaults_are_those_of_the_native_interface() {
-    // But for the one that has its reason.
+    // `connect_timeout_ms` has another default on purpose.
     let native = crate::config::dcf_tb_config::default();
     let own = Settings::default();
     for (key, value) in [

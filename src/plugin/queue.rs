@@ -1,127 +1,128 @@
-//! What has come and waits for the host to ask for it: datagrams and large messages, in one row.
+//! The receive queue of a plugin: datagrams and large messages that the host has not taken yet, in
+//! order of arrival.
 //!
-//! Datagrams that find no room are dropped, as UDP is. Large messages wait outside, and TCP makes their
-//! senders wait. The memory of those that arrive is taken as they do, and when together they have as much as
-//! they may, they wait. Sources take turns: whoever asks on more connections does not get more turns. When the
-//! host has drained the queue, the next one goes on *beyond* the limit, so a message always gets through.
-//! One that is slow while others wait lets them go first: it keeps what it has, which counts from then on. So
-//! all of them together never have more than the limit, and two of the largest messages.
+//! A datagram that finds no room is dropped, as in UDP. A large message is not dropped: its reader
+//! waits for memory, and TCP's flow control makes the sender wait.
+//!
+//! A large message reserves memory while its bytes arrive. When all large messages together reach
+//! the limit, further readers wait. Sources take turns, so that more connections get no more turns.
+//! When the host has drained the queue, the next waiting message may go *over the limit*, one at a
+//! time, so that a message larger than the limit gets through. If that message is slow while others
+//! wait, it yields: others go first, it keeps its memory, and that memory counts from then on. So
+//! large messages never have more than the limit plus two messages of the largest size.
 
-mod arriving;
+mod partial_message;
 mod turns;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
 use std::net::Ipv6Addr;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
+use thunderbolt_transport::support::{Readiness, TimeLimit};
 use thunderbolt_transport::DropReason;
 
-use super::event::Event;
 use super::large::LENGTHS;
-use super::limit::Limit;
-use super::lock;
 use super::memory::Buffer;
-use super::peer::PeerText;
-use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use arriving::Arriving;
-pub(super) use turns::Place;
-use turns::{Ask, Beyond, Passed, Source};
+use super::peer_text::PeerText;
+use crate::sync::{lock, wait, Condvar, Mutex};
+use partial_message::PartialMessage;
+pub(super) use turns::IncomingConnection;
+use turns::{OverLimit, Source, Ticket, Yielded};
 
-/// A message that has come whole.
+/// A complete message.
 pub(super) struct Message {
     pub(super) data: Buffer,
     pub(super) sender: PeerText,
 }
 
 impl Message {
-    /// By its size, as everywhere.
     fn is_large(&self) -> bool {
         self.data.len() >= *LENGTHS.start()
     }
 }
 
-/// Why there is no message.
+/// Why a receive returned no message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Nothing {
-    InTime,
+pub(super) enum RecvError {
+    TimedOut,
     Closed,
 }
 
-/// Why a large message does not go on arriving.
+/// Why a large message gets no more memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NoMore {
-    Memory,
-    /// It has let others go first, and they need what it has.
-    Slow,
-    /// The connection has ended.
-    Ended,
+pub(super) enum ReserveError {
+    OutOfMemory,
+    /// It yielded to others, and they need its memory.
+    TooSlow,
+    Disconnected,
     Closed,
 }
 
 pub(super) struct Queue {
     state: Mutex<State>,
-    /// A message came that somebody waits for, or the queue was closed.
-    came: Condvar,
-    /// A large message left, arrived, or is no longer arriving.
-    room: Condvar,
-    /// Made when somebody first asks for it.
-    event: OnceLock<Event>,
+    /// A message was queued, or the queue was closed.
+    message_ready: Condvar,
+    /// The memory of large messages changed, or one of them ended.
+    memory_changed: Condvar,
+    /// Readable while `recv` would not wait.
+    event: Readiness,
     max_datagrams: usize,
-    /// Bytes that datagrams may have together, and as many that large messages may.
+    /// Applies to datagrams and to large messages separately.
     max_bytes: usize,
 }
 
 #[derive(Default)]
 struct State {
     messages: VecDeque<Message>,
-    datagrams: Taken,
-    /// What large messages have that wait for the host, and the memory of those that are arriving.
-    large: Taken,
-    /// Large messages that wait for memory, in the order of their turns.
-    starving: BTreeSet<Ask>,
-    /// The one that has more than the limit. None of its memory is in `large` until it is whole.
-    beyond: Option<Beyond>,
-    /// Those that let others go first, in the order in which they did so.
-    passed: BTreeMap<u64, Passed>,
-    next_passed: u64,
-    /// Where large messages come from that are arriving.
+    datagrams: Usage,
+    /// Queued large messages, and the memory of those that are arriving, except `over_limit`.
+    large: Usage,
+    waiting_for_memory: BTreeSet<Ticket>,
+    /// The message that may exceed the limit.
+    over_limit: Option<OverLimit>,
+    /// Messages that yielded, in the order in which they did.
+    yielded: BTreeMap<u64, Yielded>,
+    next_yielded: u64,
+    /// Sources that have connections on which large messages are arriving.
     sources: BTreeMap<Ipv6Addr, Source>,
-    /// The turn of the last one that waited and got memory.
+    /// The turn of the last waiter that got memory.
     turn: u64,
-    next_arriving: u64,
+    next_number: u64,
     closed: bool,
-    /// Threads that wait for a message; telling nobody would cost a system call all the same.
-    waiting: usize,
-    /// Whether `event` is readable.
-    signalled: bool,
+    /// Threads that wait for a message. Without any, there is no system call to wake them.
+    waiting_receivers: usize,
 }
 
-/// What messages of one kind take.
 #[derive(Default)]
-struct Taken {
+struct Usage {
     messages: usize,
     bytes: usize,
+}
+
+impl State {
+    /// Whether `recv` would not wait. Closed counts: the next call reports it.
+    fn is_ready(&self) -> bool {
+        self.closed || !self.messages.is_empty()
+    }
 }
 
 impl Queue {
     pub(super) fn new(max_datagrams: usize, max_bytes: usize) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::default(),
-            came: Condvar::new(),
-            room: Condvar::new(),
-            event: OnceLock::new(),
+            message_ready: Condvar::new(),
+            memory_changed: Condvar::new(),
+            event: Readiness::default(),
             max_datagrams,
             max_bytes,
         })
     }
 
     /// Queues a copy of a datagram.
-    pub(super) fn push(
-        &self,
-        data: &[u8],
-        sender: PeerText,
-    ) -> std::result::Result<(), DropReason<'static>> {
+    pub(super) fn push(&self, data: &[u8], sender: PeerText) -> Result<(), DropReason<'static>> {
         let mut state = lock(&self.state);
         if state.closed || state.datagrams.messages >= self.max_datagrams {
             return Err(DropReason::Full);
@@ -135,47 +136,40 @@ impl Queue {
         let data = Buffer::copy_of(data).ok_or(DropReason::Memory)?;
         state.datagrams.messages += 1;
         state.datagrams.bytes += data.len();
-        self.add(&mut state, Message { data, sender });
+        self.append(&mut state, Message { data, sender });
         Ok(())
     }
 
-    /// There is room in the row already: its growth may fail.
-    fn add(&self, state: &mut State, message: Message) {
+    /// The caller has reserved an entry in `messages`, because growth can fail.
+    fn append(&self, state: &mut State, message: Message) {
         state.messages.push_back(message);
-        if state.waiting > 0 {
-            self.came.notify_one();
+        if state.waiting_receivers > 0 {
+            self.message_ready.notify_one();
         }
-        self.update_event(state);
+        self.event.update(state.is_ready());
     }
 
     /// Takes the oldest message.
-    pub(super) fn take(&self, limit: Limit) -> Result<Message, Nothing> {
+    pub(super) fn recv(&self, limit: TimeLimit) -> Result<Message, RecvError> {
         let mut state = lock(&self.state);
         loop {
             if state.closed {
-                return Err(Nothing::Closed);
+                return Err(RecvError::Closed);
             }
             if let Some(message) = state.messages.pop_front() {
-                self.taken(&mut state, &message);
+                self.account_taken(&mut state, &message);
                 return Ok(message);
             }
-            let left = limit.left();
-            if left.is_some_and(|left| left.is_zero()) {
-                return Err(Nothing::InTime);
+            if limit.has_passed() {
+                return Err(RecvError::TimedOut);
             }
-            state.waiting += 1;
-            state = match left {
-                None => wait(&self.came, state),
-                Some(left) => {
-                    let waited = self.came.wait_timeout(state, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
-            state.waiting -= 1;
+            state.waiting_receivers += 1;
+            state = wait(&self.message_ready, state, limit.remaining());
+            state.waiting_receivers -= 1;
         }
     }
 
-    fn taken(&self, state: &mut State, message: &Message) {
+    fn account_taken(&self, state: &mut State, message: &Message) {
         let kind = match message.is_large() {
             true => &mut state.large,
             false => &mut state.datagrams,
@@ -183,183 +177,168 @@ impl Queue {
         kind.messages -= 1;
         kind.bytes -= message.data.len();
         if message.is_large() {
-            self.room.notify_all();
+            self.memory_changed.notify_all();
         }
-        self.update_event(state);
+        self.event.update(state.is_ready());
     }
 
-    /// A large message begins to arrive.
-    pub(super) fn arriving(self: &Arc<Self>, place: &Arc<Place>) -> Arriving {
+    /// A large message begins to arrive on `connection`.
+    pub(super) fn begin_large(
+        self: &Arc<Self>,
+        connection: &Arc<IncomingConnection>,
+    ) -> PartialMessage {
         let mut state = lock(&self.state);
-        let number = state.next_arriving;
-        state.next_arriving += 1;
-        state.sources.entry(place.source).or_default().arriving += 1;
-        place.number.store(number, Ordering::Relaxed);
-        place.beyond.store(false, Ordering::Relaxed);
-        place.condemned.store(false, Ordering::Relaxed);
-        Arriving {
+        let number = state.next_number;
+        state.next_number += 1;
+        let source = state.sources.entry(connection.source).or_default();
+        source.arriving += 1;
+        connection.message.store(number, Ordering::Relaxed);
+        connection.over_limit.store(false, Ordering::Relaxed);
+        connection.evicted.store(false, Ordering::Relaxed);
+        PartialMessage {
             queue: Arc::clone(self),
-            place: Arc::clone(place),
+            connection: Arc::clone(connection),
             number,
             reserved: 0,
             data: None,
         }
     }
 
-    /// Takes memory for a message that is arriving and has some; waits until it may.
-    fn reserve(&self, place: &Place, number: u64, has: usize, more: usize) -> Result<(), NoMore> {
+    /// Reserves `more` bytes for a message that has `has` bytes. Waits until it may have them.
+    fn reserve(
+        &self,
+        connection: &IncomingConnection,
+        number: u64,
+        has: usize,
+        more: usize,
+    ) -> Result<(), ReserveError> {
         let mut state = lock(&self.state);
-        let mut ask = None;
+        let mut ticket = None;
         let outcome = loop {
             if state.closed {
-                break Err(NoMore::Closed);
+                break Err(ReserveError::Closed);
             }
-            if place.ended.load(Ordering::Relaxed) {
-                break Err(NoMore::Ended);
+            if connection.disconnected.load(Ordering::Relaxed) {
+                break Err(ReserveError::Disconnected);
             }
-            if place.is_condemned() {
-                break Err(NoMore::Slow);
+            if connection.is_evicted() {
+                break Err(ReserveError::TooSlow);
             }
-            if let Some(beyond) = state.beyond.as_mut().filter(|one| one.number == number) {
-                beyond.has = has + more;
+            let over_limit = state.over_limit.as_mut();
+            if let Some(own) = over_limit.filter(|message| message.number == number) {
+                own.has = has + more;
                 return Ok(());
             }
             let first = state
-                .starving
+                .waiting_for_memory
                 .first()
-                .is_none_or(|first| ask == Some(*first));
-            // Nobody is overtaken who waits for the host only.
-            let turn = first || state.beyond.is_some();
+                .is_none_or(|first| ticket == Some(*first));
+            // Others may overtake while a message is over the limit, but not while the first waiter
+            // only waits for the host.
+            let turn = first || state.over_limit.is_some();
             if turn && state.large.bytes + more <= self.max_bytes {
                 state.large.bytes += more;
                 break Ok(());
             }
-            if first && state.beyond.is_none() && state.large.messages == 0 {
+            if first && state.over_limit.is_none() && state.large.messages == 0 {
                 state.large.bytes -= has;
-                state.passed.retain(|_, passed| passed.number != number);
+                state.yielded.retain(|_, yielded| yielded.number != number);
                 let has = has + more;
-                state.beyond = Some(Beyond { number, has });
-                place.beyond.store(true, Ordering::Relaxed);
+                state.over_limit = Some(OverLimit { number, has });
+                connection.over_limit.store(true, Ordering::Relaxed);
                 break Ok(());
             }
-            if ask.is_none() {
-                let new = state.ask(place.source, number);
-                state.starving.insert(new);
-                ask = Some(new);
+            if ticket.is_none() {
+                let new = state.next_ticket(connection.source, number);
+                state.waiting_for_memory.insert(new);
+                ticket = Some(new);
             }
-            state = wait(&self.room, state);
+            state = wait(&self.memory_changed, state, None);
         };
-        if let Some(ask) = ask {
-            state.starving.remove(&ask);
+        if let Some(ticket) = ticket {
+            state.waiting_for_memory.remove(&ticket);
             if outcome.is_ok() {
-                state.turn = state.turn.max(ask.turn);
+                state.turn = state.turn.max(ticket.turn);
             }
-            // The next turn may be that of a waiter now.
-            self.room.notify_all();
+            // Another waiter may be first now.
+            self.memory_changed.notify_all();
         }
         outcome
     }
 
-    /// The connection of `place` has ended: its message does not wait for memory any more.
-    pub(super) fn end(&self, place: &Place) {
-        // Under the lock, so that a waiter either sees it or is woken.
+    /// The connection has ended. If its message waits for memory, the wait ends.
+    pub(super) fn disconnect(&self, connection: &IncomingConnection) {
+        // The lock ensures that a waiter either sees the flag or gets the notification.
         let _state = lock(&self.state);
-        place.ended.store(true, Ordering::Relaxed);
-        self.room.notify_all();
+        connection.disconnected.store(true, Ordering::Relaxed);
+        self.memory_changed.notify_all();
     }
 
-    /// Whether messages wait for what others have that are arriving.
-    pub(super) fn is_short(&self) -> bool {
-        lock(&self.state).is_short()
+    /// Whether a message waits for memory that other arriving messages have.
+    pub(super) fn memory_is_short(&self) -> bool {
+        lock(&self.state).memory_is_short()
     }
 
-    /// Lets others go beyond the limit before the message of `place`, if somebody waits for that. What the
-    /// message has stays its own, and is counted.
+    /// If the message of `connection` is over the limit and others wait, lets them go first. The
+    /// message keeps its memory, which now counts as `large`.
     ///
-    /// What such messages have is bounded. When there is too much of it, those are dropped that had their
-    /// turn longest ago; until they have gone, this one stays beyond the limit.
-    pub(super) fn pass_on(&self, place: &Arc<Place>) {
-        let number = place.number.load(Ordering::Relaxed);
+    /// The total of yielded memory is bounded. Above the bound, the messages that yielded first are
+    /// evicted, and this one stays over the limit until they are gone.
+    pub(super) fn yield_turn(&self, connection: &Arc<IncomingConnection>) {
+        let number = connection.message.load(Ordering::Relaxed);
         let mut state = lock(&self.state);
-        let Some(beyond) = state.beyond.filter(|beyond| beyond.number == number) else {
+        let Some(own) = state.over_limit.filter(|message| message.number == number) else {
             return;
         };
-        if !state.is_short() {
+        if !state.memory_is_short() {
             return;
         }
         let most = self.max_bytes.saturating_add(*LENGTHS.end());
-        if state.large.bytes + beyond.has > most {
-            state.condemn();
-            self.room.notify_all();
+        if state.large.bytes + own.has > most {
+            state.evict_yielded();
+            self.memory_changed.notify_all();
             return;
         }
-        state.beyond = None;
-        state.large.bytes += beyond.has;
-        place.beyond.store(false, Ordering::Relaxed);
-        let passed = Passed {
+        state.over_limit = None;
+        state.large.bytes += own.has;
+        connection.over_limit.store(false, Ordering::Relaxed);
+        let yielded = Yielded {
             number,
-            has: beyond.has,
-            place: Arc::clone(place),
+            has: own.has,
+            connection: Arc::clone(connection),
         };
-        let order = state.next_passed;
-        state.next_passed += 1;
-        state.passed.insert(order, passed);
-        self.room.notify_all();
+        let order = state.next_yielded;
+        state.next_yielded += 1;
+        state.yielded.insert(order, yielded);
+        self.memory_changed.notify_all();
     }
 
-    /// A message no longer arrives that has taken `reserved` bytes.
-    fn give_back(&self, state: &mut State, number: u64, reserved: usize) {
-        match state.beyond.is_some_and(|beyond| beyond.number == number) {
-            true => state.beyond = None,
+    /// Releases the `reserved` bytes of a message that is complete or no longer arrives.
+    fn release(&self, state: &mut State, number: u64, reserved: usize) {
+        match state.over_limit.is_some_and(|own| own.number == number) {
+            true => state.over_limit = None,
             false => state.large.bytes -= reserved,
         }
-        state.passed.retain(|_, passed| passed.number != number);
-        self.room.notify_all();
+        state.yielded.retain(|_, yielded| yielded.number != number);
+        self.memory_changed.notify_all();
     }
 
-    /// A descriptor that is readable exactly while `take` would not wait; `None`: there is none left.
-    pub(super) fn descriptor(&self) -> Option<i32> {
-        if self.event.get().is_none() {
-            // Under the lock, so that two threads do not make two.
-            let mut state = lock(&self.state);
-            if self.event.get().is_none() {
-                let _ = self.event.set(Event::new()?);
-                self.update_event(&mut state);
-            }
-        }
-        self.event.get().map(Event::number)
+    /// A descriptor that is readable exactly while `recv` would not wait.
+    pub(super) fn event_fd(&self) -> io::Result<RawFd> {
+        let state = lock(&self.state);
+        let event = self.event.descriptor(state.is_ready())?;
+        Ok(event.as_raw_fd())
     }
 
-    fn update_event(&self, state: &mut State) {
-        let Some(event) = self.event.get() else {
-            return;
-        };
-        // Closed counts as ready: who polls learns it from the next call.
-        let ready = state.closed || !state.messages.is_empty();
-        if ready != state.signalled {
-            state.signalled = ready;
-            match ready {
-                true => event.signal(),
-                false => event.clear(),
-            }
-        }
-    }
-
-    /// Wakes everybody who waits, and drops what is queued.
+    /// Wakes all waiting threads, and drops the queued messages.
     pub(super) fn close(&self) {
         let mut state = lock(&self.state);
         state.closed = true;
         state.messages.clear();
-        self.came.notify_all();
-        self.room.notify_all();
-        self.update_event(&mut state);
+        self.message_ready.notify_all();
+        self.memory_changed.notify_all();
+        self.event.update(state.is_ready());
     }
-}
-
-fn wait<'a>(condition: &Condvar, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-    condition
-        .wait(state)
-        .unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(all(test, loom))]

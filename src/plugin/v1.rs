@@ -1,4 +1,4 @@
-//! The first contract: four functions on the object of `create_plugin`.
+//! The first contract: four functions for objects of `create_plugin`.
 
 use std::ffi::{c_char, c_int, c_void};
 use std::time::Duration;
@@ -8,10 +8,10 @@ use super::object;
 use crate::pointers::{zero_count, Out};
 use crate::status::DCF_TB_OK;
 
-/// How long a send may take at most: DCF's own default for the contracts that say it.
-const SEND_WITHIN: Duration = Duration::from_secs(30);
-/// How long a receive waits for something to come.
-const RECEIVE_WITHIN: Duration = Duration::from_millis(100);
+/// The timeout of a send: DCF's default in the contracts that have one.
+const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+/// The timeout of a receive.
+const RECEIVE_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// DCF's `dcf_transport_v1.h`.
 #[repr(C)]
@@ -42,7 +42,7 @@ pub(super) unsafe extern "C" fn send(
     target: *const c_char,
 ) -> bool {
     // SAFETY: the caller's promises about all pointers.
-    unsafe { object::send(this, data, size, target, Some(SEND_WITHIN)) == DCF_TB_OK }
+    unsafe { object::send(this, data, size, target, Some(SEND_TIMEOUT)) == DCF_TB_OK }
 }
 
 pub(super) unsafe extern "C" fn receive(this: *mut c_void, size: *mut usize) -> *mut u8 {
@@ -52,7 +52,7 @@ pub(super) unsafe extern "C" fn receive(this: *mut c_void, size: *mut usize) -> 
     let body = |adapter: &Adapter| {
         // SAFETY: the caller's promise about `size`.
         let size = unsafe { Out::new(size, "size") }?;
-        let (data, length) = adapter.receive(Some(RECEIVE_WITHIN))?.data.into_raw();
+        let (data, length) = adapter.receive(Some(RECEIVE_TIMEOUT))?.data.into_raw();
         message = data;
         size.set(length);
         Ok(())

@@ -1,5 +1,5 @@
-//! The contract of the design document, 5.2: the object of `create_plugin`, set up with JSON, and
-//! health checks.
+//! The contract of section 5.2 of the design document: objects of `create_plugin`, with a setup from
+//! JSON and health checks.
 
 use std::ffi::{c_char, c_int, c_void, CStr};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::pointers::peer;
 use crate::status::{DCF_TB_ERR_CONFIG_INVALID, DCF_TB_OK};
 
-/// The functions of the design document.
+/// The function table of the design document.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct DCFTransportV1_1 {
@@ -31,7 +31,7 @@ pub(super) const TABLE: DCFTransportV1_1 = DCFTransportV1_1 {
     destroy: v1::destroy,
 };
 
-/// Nothing in here waits, so there is nothing that a time could limit.
+/// Ignores the timeout, because a setup does not wait.
 unsafe extern "C" fn setup(this: *mut c_void, params: *const c_char, _timeout_ms: c_int) -> bool {
     let settings = || {
         if params.is_null() {
@@ -68,7 +68,7 @@ unsafe extern "C" fn health_check(
     unsafe { object::on("health_check", this, body) == DCF_TB_OK }
 }
 
-/// Rounded up: no time at all would be as good as no peer to those who weigh paths by it.
+/// Rounds up to at least 1: hosts weigh paths by this number, and could take 0 for "no peer".
 fn whole_milliseconds(time: Duration) -> c_int {
     let millis = time.as_micros().div_ceil(1000).max(1);
     c_int::try_from(millis).unwrap_or(c_int::MAX)

@@ -1,4 +1,4 @@
-//! The second contract: an object with its functions, errors as DCF's numbers, senders, time-outs.
+//! The second contract: a struct of functions, with DCF's error numbers, senders and timeouts.
 
 use std::ffi::{c_char, c_int, c_void};
 
@@ -14,7 +14,7 @@ use crate::types::DCF_TB_PEER_SIZE;
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct ITransport {
-    /// Our object, so that a copy of this struct works like the original.
+    /// The object. Functions use only this, so that a copy of the struct works like the original.
     ctx: *mut c_void,
     setup: unsafe extern "C" fn(*mut ITransport, *const c_char, c_int) -> c_int,
     send: unsafe extern "C" fn(*mut ITransport, *const u8, usize, *const c_char, u32) -> c_int,
@@ -52,7 +52,7 @@ pub(super) fn table(ctx: *mut c_void) -> ITransport {
 
 /// # Safety
 ///
-/// `this` is NULL or from `create_plugin_v2`, or a copy of what that gave.
+/// `this` is NULL, from `create_plugin_v2`, or a copy of such a struct.
 unsafe fn object_of(this: *mut ITransport) -> *mut c_void {
     // SAFETY: the caller's promise.
     unsafe { this.as_ref() }.map_or(std::ptr::null_mut(), |this| this.ctx)
@@ -83,7 +83,7 @@ unsafe extern "C" fn receive(
 ) -> c_int {
     // SAFETY: the caller's promise about `len_out`.
     unsafe { zero_count(len_out) };
-    // What is not there can be freed.
+    // On failure the host can pass these to `free`.
     for pointer in [data_out.cast::<*mut c_void>(), sender_out.cast()] {
         if !pointer.is_null() {
             // SAFETY: not NULL, and the caller's promise about it.
@@ -95,7 +95,7 @@ unsafe extern "C" fn receive(
         let data_out = unsafe { Out::new(data_out, "data_out") }?;
         // SAFETY: the caller's promise about `len_out`.
         let len_out = unsafe { Out::new(len_out, "len_out") }?;
-        // Taken first: no message may be lost for want of it.
+        // Allocated first, so that no message is lost if there is no memory for its sender.
         let mut sender = Buffer::with_capacity(DCF_TB_PEER_SIZE)
             .ok_or_else(|| Failure::out_of_memory("no memory for the sender of a message"))?;
         let message = adapter.receive(timeout(timeout_ms))?;
@@ -154,7 +154,7 @@ unsafe extern "C" fn get_version(_this: *mut ITransport) -> *const c_char {
 unsafe extern "C" fn get_fd(this: *mut ITransport) -> c_int {
     let mut fd = -1;
     let body = |adapter: &Adapter| {
-        fd = adapter.descriptor()?;
+        fd = adapter.event_fd()?;
         Ok(())
     };
     // SAFETY: the caller's promise about `this`.

@@ -9,7 +9,7 @@ static int logged;
 static void on_log(int32_t level, const char *message, void *user_data)
 {
     (void)user_data;
-    if (level == DCF_TB_LOG_WARN && (strstr(message, "no message of a DCF plugin host") != NULL ||
+    if (level == DCF_TB_LOG_WARN && (strstr(message, "not a message of a DCF plugin host") != NULL ||
                                      strstr(message, "came") != NULL))
         add(&logged, 1);
 }

@@ -64,7 +64,7 @@ static void refused_setups(void)
     CHECK(iface.setup(self, "lo", 6000)); /* in other words */
     memset(host, 'x', sizeof host - 1);
     FAILS("6000", iface.setup(self, "lo", 6002));
-    FAILS("other parameters", iface.setup(self, NULL, 6000));
+    FAILS("other settings", iface.setup(self, NULL, 6000));
     FAILS("port 0", iface.setup(self, "lo", 0));
     CHECK(native(self) == before);
     CHECK(control_port(before) == 6000 && data_port(before) == 6001);
@@ -109,7 +109,7 @@ static void messages(void)
     FAILS("NULL", iface.send(a, NULL, 1, "::1"));
     FAILS("NULL", iface.send(NULL, (const uint8_t *)"x", 1, "::1"));
     FAILS("67108865", iface.send(a, large, DCF_TB_PLUGIN_MAX_MESSAGE_SIZE + 1, "::1"));
-    FAILS("no buffer is so large", iface.send(a, large, SIZE_MAX, "::1"));
+    FAILS("no buffer can be that large", iface.send(a, large, SIZE_MAX, "::1"));
     CHECK(!iface.setup(NULL, "lo", 5000));
     CHECK(iface.receive(NULL, &size) == NULL && size == 0);
     CHECK(iface.receive(a, NULL) == NULL);

@@ -1,20 +1,20 @@
-//! Large messages as they go over a connection: a header of 16 bytes, then the payload.
+//! The format of large messages on a connection: a header of 16 bytes, then the payload.
 //!
-//! Nothing here knows a socket or the rest of this crate, so that it can be tried on any bytes.
+//! This file uses no socket and nothing else of this crate, so that a fuzzer can include it.
 
 use std::io;
 use std::mem::MaybeUninit;
 use std::ops::RangeInclusive;
 
-/// Bytes of the header.
+/// The size of the header in bytes.
 pub(crate) const HEADER: usize = 16;
-/// Payloads that travel so: what is smaller is one datagram, what is larger is refused.
+/// The sizes of payloads in this format. Smaller messages are datagrams, and larger ones are refused.
 pub(crate) const LENGTHS: RangeInclusive<usize> = 65_508..=67_108_864;
 
-/// How every header begins: the magic, format 1, three zero bytes.
+/// The start of every header: the magic, format 1, three zero bytes.
 const START: [u8; 12] = *b"DCFTBMSG\x01\0\0\0";
 
-/// The header of a payload. Its length is one of [`LENGTHS`].
+/// The header of a payload. The length is within [`LENGTHS`].
 pub(crate) fn header(length: usize) -> [u8; HEADER] {
     debug_assert!(LENGTHS.contains(&length));
     let mut header = [0; HEADER];
@@ -23,20 +23,20 @@ pub(crate) fn header(length: usize) -> [u8; HEADER] {
     header
 }
 
-/// Where messages come from.
+/// A source of bytes.
 pub(crate) trait Source {
-    /// Reads at least one byte to the start of `room`, and returns the part that was written: nothing at
-    /// the end. What a signal interrupts goes on.
+    /// Reads at least one byte to the start of `room`, and returns the part that was written. It is
+    /// empty at the end. Interruptions by signals are retried.
     fn read<'r>(&mut self, room: &'r mut [MaybeUninit<u8>]) -> io::Result<&'r mut [u8]>;
 }
 
-/// Memory that takes a payload as it comes.
+/// Memory for a payload that is arriving.
 pub(crate) trait Store {
-    /// Why there is no more of it.
+    /// Why there is no more memory.
     type Refusal;
 
-    /// Reads as much as there is room for at once, of `missing` bytes that are still to come; how much
-    /// came, 0 at the end.
+    /// Reads as many of the `missing` bytes as there is room for, with one call to `source`. Returns
+    /// how many came, 0 at the end.
     fn fill(
         &mut self,
         missing: usize,
@@ -44,29 +44,29 @@ pub(crate) trait Store {
     ) -> Result<io::Result<usize>, Self::Refusal>;
 }
 
-/// Why there is no whole message.
+/// Why there is no complete message.
 #[derive(Debug)]
-pub(crate) enum Trouble<R> {
-    /// What came is not the beginning of a message.
+pub(crate) enum ReadError<R> {
+    /// The bytes are not the header of a message.
     Malformed(String),
-    /// The connection ended within a message: so much of its payload had come.
-    Cut { got: usize, length: usize },
-    /// The connection failed; also within a message, if that has a length.
+    /// The connection ended within a message, after `got` bytes of the payload.
+    Truncated { got: usize, length: usize },
+    /// The connection failed, within a message if `length` is there.
     Failed {
         error: io::Error,
         got: usize,
         length: Option<usize>,
     },
-    /// There was no memory for it.
+    /// The store had no memory for it.
     Refused(R),
 }
 
-/// Reads the next message into a store that is made when its header is known to be good; `None` when
-/// the connection ended before it. No more is asked of the store than what has come.
+/// Reads the next message. Creates the store after a valid header, so that a claimed length alone
+/// costs no memory. `None` if the connection ended before the header.
 pub(crate) fn read_message<S: Store>(
     source: &mut impl Source,
     store: impl FnOnce() -> S,
-) -> Result<Option<S>, Trouble<S::Refusal>> {
+) -> Result<Option<S>, ReadError<S::Refusal>> {
     let Some(length) = read_header(source)? else {
         return Ok(None);
     };
@@ -74,11 +74,11 @@ pub(crate) fn read_message<S: Store>(
     let mut got = 0;
     while got < length {
         let read = store.fill(length - got, source);
-        match read.map_err(Trouble::Refused)? {
-            Ok(0) => return Err(Trouble::Cut { got, length }),
+        match read.map_err(ReadError::Refused)? {
+            Ok(0) => return Err(ReadError::Truncated { got, length }),
             Ok(count) => got += count,
             Err(error) => {
-                return Err(Trouble::Failed {
+                return Err(ReadError::Failed {
                     error,
                     got,
                     length: Some(length),
@@ -89,8 +89,8 @@ pub(crate) fn read_message<S: Store>(
     Ok(Some(store))
 }
 
-/// The length that the next header tells.
-fn read_header<R>(source: &mut impl Source) -> Result<Option<usize>, Trouble<R>> {
+/// The length in the next header.
+fn read_header<R>(source: &mut impl Source) -> Result<Option<usize>, ReadError<R>> {
     let mut header = [0; HEADER];
     let mut room = [MaybeUninit::uninit(); HEADER];
     let mut got = 0;
@@ -98,38 +98,42 @@ fn read_header<R>(source: &mut impl Source) -> Result<Option<usize>, Trouble<R>>
         match source.read(&mut room[got..]) {
             Ok([]) if got == 0 => return Ok(None),
             Ok([]) => {
-                let what = format!("it ended within a header, after {got} bytes");
-                return Err(Trouble::Malformed(what));
+                let what = format!("the connection ended within a header, after {got} bytes");
+                return Err(ReadError::Malformed(what));
             }
             Ok(read) => {
                 header[got..][..read.len()].copy_from_slice(read);
                 got += read.len();
             }
             Err(error) => {
-                return Err(Trouble::Failed {
+                return Err(ReadError::Failed {
                     error,
                     got: 0,
                     length: None,
                 })
             }
         }
-        // At once: who says something else may say no more.
+        // Checked after each read: a peer of another protocol may send fewer bytes than a header.
         let known = got.min(START.len());
         if header[..known] != START[..known] {
-            let what = format!("it begins with \"{}\"", header[..got].escape_ascii());
-            return Err(Trouble::Malformed(what));
+            let what = format!("the data begins with \"{}\"", header[..got].escape_ascii());
+            return Err(ReadError::Malformed(what));
         }
     }
     let [.., a, b, c, d] = header;
     let length = u32::from_be_bytes([a, b, c, d]) as usize;
     if !LENGTHS.contains(&length) {
-        let what = format!("a message of {length} bytes is none that travels so");
-        return Err(Trouble::Malformed(what));
+        let what = format!(
+            "the header announces {length} bytes; large messages have {} to {}",
+            LENGTHS.start(),
+            LENGTHS.end()
+        );
+        return Err(ReadError::Malformed(what));
     }
     Ok(Some(length))
 }
 
-/// Bytes that are there already.
+/// Bytes in memory.
 #[cfg(any(test, fuzzing))]
 impl Source for &[u8] {
     fn read<'r>(&mut self, room: &'r mut [MaybeUninit<u8>]) -> io::Result<&'r mut [u8]> {
@@ -140,7 +144,7 @@ impl Source for &[u8] {
         for (place, byte) in room.iter_mut().zip(now) {
             place.write(*byte);
         }
-        // SAFETY: all of it was written, and both have the same layout.
+        // SAFETY: all of it was written, and both types have the same layout.
         Ok(unsafe { &mut *(std::ptr::from_mut(room) as *mut [u8]) })
     }
 }
@@ -149,7 +153,7 @@ impl Source for &[u8] {
 mod tests {
     use super::*;
 
-    /// Takes what comes, up to a limit, in rooms of `step` bytes.
+    /// Keeps up to `limit` bytes, and reads `step` bytes at once.
     struct Kept {
         bytes: Vec<u8>,
         step: usize,
@@ -184,7 +188,7 @@ mod tests {
         }
     }
 
-    /// A source that gives at most `step` bytes a time.
+    /// A source that gives at most `step` bytes at once.
     struct Dribble<'a> {
         bytes: &'a [u8],
         step: usize,
@@ -232,7 +236,7 @@ mod tests {
     fn what_is_no_header_is_malformed_at_its_first_wrong_byte() {
         let good = header(65_508);
         let read = |bytes: &[u8]| match read_message(&mut &*bytes, || kept(1, 0)) {
-            Err(Trouble::Malformed(what)) => what,
+            Err(ReadError::Malformed(what)) => what,
             other => panic!("{bytes:?}: {:?}", other.map(|_| ())),
         };
         for place in 0..START.len() {
@@ -251,7 +255,10 @@ mod tests {
         for end in 1..HEADER {
             assert!(read(&good[..end]).contains("within a header"));
         }
-        assert_eq!(read(b"GET / HTTP/1.1"), "it begins with \"GET / HTTP/1.1\"");
+        assert_eq!(
+            read(b"GET / HTTP/1.1"),
+            "the data begins with \"GET / HTTP/1.1\""
+        );
     }
 
     #[test]
@@ -260,14 +267,14 @@ mod tests {
         for end in [HEADER, HEADER + 1, whole.len() - 1] {
             let cut = read_message(&mut &whole[..end], || kept(4096, usize::MAX));
             match cut.map(|_| ()) {
-                Err(Trouble::Cut { got, length }) => {
+                Err(ReadError::Truncated { got, length }) => {
                     assert_eq!((got, length), (end - HEADER, 65_508));
                 }
                 other => panic!("{other:?}"),
             }
         }
         let refused = read_message(&mut &*whole, || kept(4096, 8192)).map(|_| ());
-        assert!(matches!(refused, Err(Trouble::Refused("full"))));
+        assert!(matches!(refused, Err(ReadError::Refused("full"))));
     }
 
     #[test]
@@ -286,7 +293,7 @@ mod tests {
         for (sent, expected) in [(0, None), (5, None), (116, Some(65_508))] {
             let mut source = Broken(message(65_508, 4)[..sent].to_vec());
             match read_message(&mut source, || kept(64, usize::MAX)).map(|_| ()) {
-                Err(Trouble::Failed { error, got, length }) => {
+                Err(ReadError::Failed { error, got, length }) => {
                     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
                     assert_eq!((got, length), (sent.saturating_sub(HEADER), expected));
                 }

@@ -1,37 +1,38 @@
-//! How slowly a message may arrive. The limit is for the message and not for each byte: a peer that sends
-//! one byte now and then is slow, however regularly it does so.
+//! The least speed at which a message must arrive. It applies to the message as a whole: a peer that
+//! sends one byte now and then is slow, however regularly it sends.
 //!
-//! A message has credit, which is time. It earns credit with each byte, and spends the time for which its
-//! reader waits for more. The credit is bounded, so a fast beginning does not pay for a slow rest, and
-//! its bound is longer than a link may be down without breaking the connection. Time for which the peer
-//! has to wait for us is never spent.
+//! A message has credit, measured in time. Each byte earns credit, and waiting for more bytes spends
+//! it. The time in which the peer waits for this side costs nothing. Credit has an upper bound, so a
+//! fast start does not pay for a slow rest. The bound is longer than an outage that a connection
+//! survives.
 
 use std::time::Duration;
 
-/// Bytes a second that a message needs.
+/// The bytes a second that keep the credit of a message constant.
 const RATE: u64 = 64 << 10;
-/// The same while another message waits for memory that the host cannot give back by receiving.
+/// The same while another message waits for memory that the host cannot free by receiving.
 const RATE_WHEN_SHORT: u64 = 512 << 10;
 
-/// A message that goes beyond the limit keeps its turn while it is that fast.
-const KEEPS_TURN: u64 = 16 << 20;
+/// The bytes a second at which a message over the limit keeps its turn.
+const TURN_RATE: u64 = 16 << 20;
 /// How long it may be slower.
-const TURN: Duration = Duration::from_millis(100);
+const TURN_CREDIT: Duration = Duration::from_millis(100);
 
-/// How often a reader looks at its credit at least.
-const LOOK: Duration = Duration::from_secs(1);
-/// The same while others may be waiting for its turn.
-const LOOK_IN_TURN: Duration = Duration::from_millis(50);
+/// The longest time between two checks of the credit.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// The same while the message is over the limit and others may wait for its turn.
+const CHECK_INTERVAL_OVER_LIMIT: Duration = Duration::from_millis(50);
 
-/// How far credit falls below zero. More would make a message pay for a pause that harmed nobody.
-const DEBT: Duration = Duration::from_secs(1);
+/// How far credit can fall below zero. More debt would punish a message later for a pause that delayed
+/// no other.
+const MAX_DEBT: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy)]
 struct Credit {
     /// Nanoseconds.
     left: i64,
     most: i64,
-    /// Bytes a second that keep it as it is.
+    /// The bytes a second that keep `left` constant.
     rate: u64,
 }
 
@@ -49,7 +50,9 @@ impl Credit {
         let earned = bytes as u128 * 1_000_000_000 / u128::from(self.rate);
         let earned = i64::try_from(earned).unwrap_or(i64::MAX);
         let left = self.left.saturating_sub(nanos(waited));
-        self.left = left.saturating_add(earned).clamp(-nanos(DEBT), self.most);
+        self.left = left
+            .saturating_add(earned)
+            .clamp(-nanos(MAX_DEBT), self.most);
     }
 
     fn is_spent(self) -> bool {
@@ -69,15 +72,15 @@ pub(in crate::plugin) struct Pace {
 }
 
 impl Pace {
-    /// Of a message that may pause for `patience`.
-    pub(in crate::plugin) fn new(patience: Duration) -> Self {
+    /// Full credit for a message that may pause for `max_pause`.
+    pub(in crate::plugin) fn new(max_pause: Duration) -> Self {
         Self {
-            always: Credit::full(patience, RATE),
-            when_short: Credit::full(patience, RATE_WHEN_SHORT),
+            always: Credit::full(max_pause, RATE),
+            when_short: Credit::full(max_pause, RATE_WHEN_SHORT),
         }
     }
 
-    /// So much came while the reader waited for so long.
+    /// Accounts for `bytes` that came while the reader waited for `waited`.
     pub(in crate::plugin) fn add(&mut self, bytes: usize, waited: Duration) {
         self.always.add(bytes, waited);
         self.when_short.add(bytes, waited);
@@ -91,22 +94,26 @@ impl Pace {
         self.when_short.is_spent()
     }
 
-    /// How long the reader may wait before it looks at the credit again.
-    pub(in crate::plugin) fn next_look(&self, in_turn: bool) -> Duration {
+    /// How long the reader may wait before it checks the credit again.
+    pub(in crate::plugin) fn next_check(&self, over_limit: bool) -> Duration {
         let credit =
             Duration::from_nanos(self.always.left.max(0) as u64) + Duration::from_millis(1);
-        credit.min(if in_turn { LOOK_IN_TURN } else { LOOK })
+        credit.min(if over_limit {
+            CHECK_INTERVAL_OVER_LIMIT
+        } else {
+            CHECK_INTERVAL
+        })
     }
 }
 
-/// The turn of a message that has more memory than the limit. It is the only one, so it lets others go
-/// first unless it is fast.
+/// The pace of a message that is over the limit. Only one message can be, so it must yield to others
+/// unless it is fast.
 #[derive(Debug)]
 pub(in crate::plugin) struct TurnPace(Credit);
 
 impl Default for TurnPace {
     fn default() -> Self {
-        Self(Credit::full(TURN, KEEPS_TURN))
+        Self(Credit::full(TURN_CREDIT, TURN_RATE))
     }
 }
 
@@ -124,16 +131,16 @@ impl TurnPace {
 mod tests {
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(15);
+    const MAX_PAUSE: Duration = Duration::from_secs(15);
 
     fn too_slow(pace: &Pace) -> [bool; 2] {
         [pace.is_too_slow(), pace.is_too_slow_when_short()]
     }
 
-    /// Seconds until a message is too slow that comes in `bytes` each `every`, always and when memory is
-    /// short; `None`: it is whole before.
+    /// Seconds until a message that comes in pieces of `bytes` every `every` is too slow: always, and
+    /// when memory is short. `None` if it is complete before.
     fn too_slow_after(bytes: usize, every: Duration) -> [Option<u64>; 2] {
-        let mut pace = Pace::new(PATIENCE);
+        let mut pace = Pace::new(MAX_PAUSE);
         let mut after = [None; 2];
         let (mut got, mut time) = (0, Duration::ZERO);
         while got < 64 << 20 && after[0].is_none() {
@@ -167,27 +174,27 @@ mod tests {
             assert_eq!(too_slow_after(bytes + 1, tenth)[place], None);
             assert!(too_slow_after(bytes / 2, tenth)[place].is_some());
         }
-        // 10 Mb/s, less what the headers of the packets take.
+        // 10 Mb/s, minus the headers of the packets.
         assert_eq!(too_slow_after(1_150_000 / 10, tenth), [None; 2]);
     }
 
     #[test]
     fn a_fast_beginning_does_not_pay_for_a_slow_rest() {
-        let mut pace = Pace::new(PATIENCE);
+        let mut pace = Pace::new(MAX_PAUSE);
         pace.add(60 << 20, Duration::from_millis(60));
-        pace.add(0, PATIENCE);
+        pace.add(0, MAX_PAUSE);
         assert_eq!(too_slow(&pace), [false; 2]);
         pace.add(1, Duration::from_millis(1));
         assert_eq!(too_slow(&pace), [true; 2]);
     }
 
-    /// A cable that is pulled for as long as a connection survives costs no message.
+    /// An outage that the connection survives costs no message.
     #[test]
-    fn a_pause_is_no_slowness() {
-        let mut pace = Pace::new(PATIENCE);
+    fn a_pause_within_the_bound_is_allowed() {
+        let mut pace = Pace::new(MAX_PAUSE);
         let second = Duration::from_secs(1);
         for _ in 0..5 {
-            pace.add(0, PATIENCE - second);
+            pace.add(0, MAX_PAUSE - second);
             assert_eq!(too_slow(&pace), [false; 2]);
             for _ in 0..15 {
                 pace.add(1_150_000, second);
@@ -196,8 +203,8 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_was_slow_alone_is_not_in_debt_for_ever() {
-        let mut pace = Pace::new(PATIENCE);
+    fn a_message_recovers_from_debt_soon() {
+        let mut pace = Pace::new(MAX_PAUSE);
         for _ in 0..1000 {
             pace.add(100 << 10, Duration::from_secs(1));
         }
@@ -207,25 +214,25 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_ends_soon_unless_it_is_used() {
+    fn a_turn_ends_soon_when_the_message_is_slow() {
         let mut turn = TurnPace::default();
         for _ in 0..1000 {
             turn.add(256 << 10, Duration::from_millis(10));
             assert!(!turn.is_over());
         }
-        turn.add(1, TURN);
+        turn.add(1, TURN_CREDIT);
         turn.add(1, Duration::from_millis(1));
         assert!(turn.is_over());
     }
 
     #[test]
-    fn the_reader_looks_in_time() {
-        let mut pace = Pace::new(PATIENCE);
-        assert_eq!(pace.next_look(false), LOOK);
-        assert_eq!(pace.next_look(true), LOOK_IN_TURN);
-        pace.add(0, PATIENCE);
-        pace.add(0, pace.next_look(false));
+    fn the_reader_checks_in_time() {
+        let mut pace = Pace::new(MAX_PAUSE);
+        assert_eq!(pace.next_check(false), CHECK_INTERVAL);
+        assert_eq!(pace.next_check(true), CHECK_INTERVAL_OVER_LIMIT);
+        pace.add(0, MAX_PAUSE);
+        pace.add(0, pace.next_check(false));
         assert!(pace.is_too_slow());
-        assert!(pace.next_look(false) > Duration::ZERO);
+        assert!(pace.next_check(false) > Duration::ZERO);
     }
 }

@@ -1,12 +1,12 @@
-//! The queue in every order that its threads can take (`make models`): a lost wake-up leaves all of them
-//! asleep, which the model checker takes for a deadlock.
+//! The queue in every possible order of its threads (`make models`). If a wake-up is lost, all
+//! threads sleep, which the model checker reports as a deadlock.
 
-use super::tests::{come, peer, place, LARGE};
+use super::tests::{connection, peer, receive_up_to, LARGE};
 use super::*;
 use crate::models::check;
 use loom::thread::{spawn, JoinHandle};
 
-/// Large messages together may have the memory of one and a half.
+/// The limit is one and a half times the smallest large message.
 fn queue() -> Arc<Queue> {
     Queue::new(2, LARGE * 3 / 2)
 }
@@ -19,30 +19,33 @@ fn with<T: 'static>(
     spawn(move || body(&queue))
 }
 
-fn forever() -> Limit {
-    Limit::after(None)
+fn forever() -> TimeLimit {
+    TimeLimit::start(None)
 }
 
-/// A message of two steps: its second half needs more memory.
-fn large(queue: &Arc<Queue>) -> Result<(), NoMore> {
-    let mut arriving = queue.arriving(&place());
-    come(&mut arriving, 2 * LARGE, 2 * LARGE)?;
-    arriving.deliver(peer())
+/// A message in two steps: the second half needs more memory.
+fn large(queue: &Arc<Queue>) -> Result<(), ReserveError> {
+    let mut partial = queue.begin_large(&connection());
+    receive_up_to(&mut partial, 2 * LARGE, 2 * LARGE)?;
+    partial.deliver(peer())
 }
 
 fn nothing_is_left(queue: &Queue) {
     let state = lock(&queue.state);
     assert_eq!((state.large.bytes, state.large.messages), (0, 0));
     assert_eq!((state.datagrams.bytes, state.datagrams.messages), (0, 0));
-    assert_eq!((state.starving.len(), state.beyond), (0, None));
-    assert_eq!((state.sources.len(), state.passed.len()), (0, 0));
+    assert_eq!(
+        (state.waiting_for_memory.len(), state.over_limit),
+        (0, None)
+    );
+    assert_eq!((state.sources.len(), state.yielded.len()), (0, 0));
 }
 
 #[test]
-fn of_two_who_wait_each_gets_a_message() {
+fn two_waiting_threads_get_a_message_each() {
     check(Some(3), || {
         let queue = queue();
-        let takers = [(); 2].map(|()| with(&queue, |queue| queue.take(forever()).is_ok()));
+        let takers = [(); 2].map(|()| with(&queue, |queue| queue.recv(forever()).is_ok()));
         queue.push(b"one", peer()).unwrap();
         queue.push(b"two", peer()).unwrap();
         assert!(takers.into_iter().all(|taker| taker.join().unwrap()));
@@ -51,34 +54,34 @@ fn of_two_who_wait_each_gets_a_message() {
 }
 
 #[test]
-fn a_close_wakes_who_waits_for_messages_and_who_waits_for_memory() {
+fn a_close_wakes_waiters_for_messages_and_for_memory() {
     check(Some(3), || {
         let queue = queue();
         large(&queue).unwrap();
-        // The first one stays where it is, so this one waits.
+        // The first message stays in the queue, so this one waits.
         let arrives = with(&queue, |queue| {
-            assert_eq!(large(queue), Err(NoMore::Closed));
+            assert_eq!(large(queue), Err(ReserveError::Closed));
         });
         queue.close();
         arrives.join().unwrap();
-        assert_eq!(queue.take(forever()).err(), Some(Nothing::Closed));
+        assert_eq!(queue.recv(forever()).err(), Some(RecvError::Closed));
     });
     check(Some(3), || {
         let queue = queue();
-        let takes = with(&queue, |queue| queue.take(forever()).err());
+        let takes = with(&queue, |queue| queue.recv(forever()).err());
         queue.close();
-        assert_eq!(takes.join().unwrap(), Some(Nothing::Closed));
+        assert_eq!(takes.join().unwrap(), Some(RecvError::Closed));
     });
 }
 
-/// Each is larger than the limit, so they go beyond it, one after the other, while the host takes them.
+/// Each is larger than the limit, so they go over it one after the other, while the host receives.
 #[test]
 fn messages_larger_than_the_limit_all_arrive() {
     check(Some(2), || {
         let queue = queue();
         let arrive = [(); 2].map(|()| with(&queue, |queue| large(queue).unwrap()));
         for _ in 0..2 {
-            let message = queue.take(forever()).expect("one of two");
+            let message = queue.recv(forever()).expect("one of two");
             assert_eq!(message.data.len(), 2 * LARGE);
         }
         arrive.into_iter().for_each(|one| one.join().unwrap());
@@ -86,38 +89,38 @@ fn messages_larger_than_the_limit_all_arrive() {
     });
 }
 
-/// One of them ends half-way: who waited for its memory goes on.
+/// One of them ends half-way, and a waiter gets its memory.
 #[test]
-fn a_message_that_is_cut_holds_up_nobody() {
+fn a_truncated_message_blocks_no_other() {
     check(Some(2), || {
         let queue = queue();
-        let cut = with(&queue, |queue| {
-            let mut arriving = queue.arriving(&place());
-            come(&mut arriving, LARGE + 1, 2 * LARGE)
+        let truncated = with(&queue, |queue| {
+            let mut partial = queue.begin_large(&connection());
+            receive_up_to(&mut partial, LARGE + 1, 2 * LARGE)
         });
         large(&queue).unwrap();
-        assert!(queue.take(forever()).is_ok());
-        cut.join().unwrap().unwrap();
+        assert!(queue.recv(forever()).is_ok());
+        truncated.join().unwrap().unwrap();
         nothing_is_left(&queue);
     });
 }
 
-/// One lets the other go first, and gets its turn again.
+/// A slow message yields to the other, and continues afterwards.
 #[test]
-fn a_slow_one_that_lets_others_go_first_arrives_too() {
+fn a_message_that_yielded_arrives_too() {
     check(Some(2), || {
         let queue = queue();
         let slow = with(&queue, |queue| {
-            let place = place();
-            let mut arriving = queue.arriving(&place);
-            come(&mut arriving, LARGE + 1, 2 * LARGE).unwrap();
-            queue.pass_on(&place);
-            come(&mut arriving, 2 * LARGE, 2 * LARGE).unwrap();
-            arriving.deliver(peer()).unwrap();
+            let connection = connection();
+            let mut partial = queue.begin_large(&connection);
+            receive_up_to(&mut partial, LARGE + 1, 2 * LARGE).unwrap();
+            queue.yield_turn(&connection);
+            receive_up_to(&mut partial, 2 * LARGE, 2 * LARGE).unwrap();
+            partial.deliver(peer()).unwrap();
         });
         let other = with(&queue, |queue| large(queue).unwrap());
         for _ in 0..2 {
-            assert!(queue.take(forever()).is_ok());
+            assert!(queue.recv(forever()).is_ok());
         }
         slow.join().unwrap();
         other.join().unwrap();
@@ -125,26 +128,26 @@ fn a_slow_one_that_lets_others_go_first_arrives_too() {
     });
 }
 
-/// Its connection ends while it waits for memory.
+/// The connection ends while its message waits for memory.
 #[test]
-fn one_whose_connection_ends_waits_no_longer() {
+fn a_message_stops_waiting_when_its_connection_ends() {
     check(Some(3), || {
         let queue = queue();
         large(&queue).unwrap();
-        let place = place();
+        let connection = connection();
         let waits = with(&queue, {
-            let place = Arc::clone(&place);
+            let connection = Arc::clone(&connection);
             move |queue| {
-                let mut arriving = queue.arriving(&place);
+                let mut partial = queue.begin_large(&connection);
                 assert_eq!(
-                    come(&mut arriving, 2 * LARGE, 2 * LARGE),
-                    Err(NoMore::Ended)
+                    receive_up_to(&mut partial, 2 * LARGE, 2 * LARGE),
+                    Err(ReserveError::Disconnected)
                 );
             }
         });
-        queue.end(&place);
+        queue.disconnect(&connection);
         waits.join().unwrap();
-        assert!(queue.take(forever()).is_ok());
+        assert!(queue.recv(forever()).is_ok());
         nothing_is_left(&queue);
     });
 }

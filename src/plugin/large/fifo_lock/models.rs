@@ -3,19 +3,18 @@ use crate::models::check;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread::spawn;
 use std::sync::Arc;
-use std::time::Duration;
 
-/// A turn, and whether somebody has it.
+/// A lock, and whether a thread holds it.
 #[derive(Default)]
 struct Watched {
-    turn: Turn,
+    lock: FifoLock,
     held: AtomicBool,
 }
 
 impl Watched {
-    /// Whether the turn came.
-    fn have(&self, limit: Limit) -> bool {
-        let Some(_held) = self.turn.take(limit) else {
+    /// Whether the thread got the lock.
+    fn got_it(&self, limit: TimeLimit) -> bool {
+        let Some(_held) = self.lock.lock(limit) else {
             return false;
         };
         assert!(!self.held.swap(true, Ordering::SeqCst), "one at a time");
@@ -24,39 +23,39 @@ impl Watched {
     }
 }
 
-fn forever() -> Limit {
-    Limit::after(None)
+fn forever() -> TimeLimit {
+    TimeLimit::start(None)
 }
 
-fn not_at_all() -> Limit {
-    Limit::after(Some(Duration::ZERO))
+fn now() -> TimeLimit {
+    TimeLimit::start(Some(Duration::ZERO))
 }
 
 #[test]
-fn everybody_gets_it_alone() {
+fn each_thread_gets_it_alone() {
     check(Some(3), || {
         let watched = Arc::new(Watched::default());
         let others = [(); 2].map(|()| {
             let watched = Arc::clone(&watched);
-            spawn(move || watched.have(forever()))
+            spawn(move || watched.got_it(forever()))
         });
-        assert!(watched.have(forever()));
+        assert!(watched.got_it(forever()));
         assert!(others.into_iter().all(|other| other.join().unwrap()));
     });
 }
 
-/// Somebody between those who wait goes away: the next one has to learn of it.
+/// A waiter in the middle of the queue leaves: the next one must notice.
 #[test]
-fn who_gives_up_holds_up_nobody() {
+fn a_waiter_that_times_out_blocks_no_other() {
     check(Some(3), || {
         let watched = Arc::new(Watched::default());
-        let [gives_up, waits] = [not_at_all(), forever()].map(|limit| {
+        let [gives_up, waits] = [now(), forever()].map(|limit| {
             let watched = Arc::clone(&watched);
-            spawn(move || watched.have(limit))
+            spawn(move || watched.got_it(limit))
         });
-        assert!(watched.have(forever()));
+        assert!(watched.got_it(forever()));
         gives_up.join().unwrap();
         assert!(waits.join().unwrap());
-        assert!(watched.have(not_at_all()), "nobody has it any more");
+        assert!(watched.got_it(now()), "no thread holds it any more");
     });
 }

@@ -1,15 +1,15 @@
-//! A plugin that was set up: its transport, what comes in and what goes out.
+//! A plugin after its setup: the transport, and the paths of messages in and out.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use thunderbolt_transport::support::TimeLimit;
 use thunderbolt_transport::{ThunderboltTransport, TransportError};
 
 use super::large::incoming::Incoming;
 use super::large::outgoing::Outgoing;
-use super::limit::Limit;
 use super::params::Settings;
-use super::peer::PeerText;
+use super::peer_text::PeerText;
 use super::queue::Queue;
 use crate::boundary::silence_panics;
 use crate::failure::Failure;
@@ -17,35 +17,35 @@ use crate::fork::Busy;
 use crate::lifecycle::start_failure;
 use crate::objects::{self, StreamSet};
 
-/// How long a datagram waits for room in the kernel's queue at most. It is there within microseconds
-/// while the link works.
-const ROOM: Duration = Duration::from_secs(1);
+/// The longest time that a datagram waits for room in the kernel's send queue. While the link works,
+/// there is room within microseconds.
+const MAX_QUEUE_WAIT: Duration = Duration::from_secs(1);
 
-pub(super) struct Running {
+pub(super) struct PluginSession {
     pub(super) settings: Settings,
     pub(super) transport: Arc<ThunderboltTransport>,
-    /// The transport's handle in the native interface.
+    /// The transport's handle for the native functions.
     pub(super) handle: u64,
     pub(super) inbound: Arc<Inbound>,
     pub(super) outgoing: Arc<Outgoing>,
 }
 
-/// What the transport's handlers share with us. They may run before the transport is known.
+/// What the session shares with the transport's handlers, which may run before `build` has returned.
 pub(super) struct Inbound {
     pub(super) queue: Arc<Queue>,
     pub(super) incoming: Incoming,
     transport: OnceLock<Arc<ThunderboltTransport>>,
 }
 
-impl Running {
+impl PluginSession {
     pub(super) fn start(settings: Settings) -> Result<Self, Failure> {
         silence_panics();
         let busy = Busy::lock();
-        let number = |key| settings.option(key) as usize;
-        let max_streams = number("max_streams");
+        let option = |key| settings.option(key) as usize;
+        let max_streams = option("max_streams");
         let dead_after = Duration::from_millis(settings.option("stream_dead_after_ms"));
         let inbound = Arc::new(Inbound {
-            queue: Queue::new(number("receive_queue"), number("receive_queue_bytes")),
+            queue: Queue::new(option("receive_queue"), option("receive_queue_bytes")),
             incoming: Incoming::new(max_streams, dead_after),
             transport: OnceLock::new(),
         });
@@ -55,7 +55,7 @@ impl Running {
         let transport = settings
             .builder()
             .remember_peers(true)
-            .on_message(move |data, sender| messages.take(data, sender.as_str()))
+            .on_message(move |data, sender| messages.receive_datagram(data, sender.as_str()))
             .on_stream(move |stream| {
                 let Inbound {
                     queue,
@@ -68,8 +68,8 @@ impl Running {
             .build()
             .map_err(start_failure)?;
         inbound.transport.get_or_init(|| Arc::clone(&transport));
-        // Whoever closes it by its native handle closes the queue too, before it waits for threads
-        // that wait for the queue.
+        // A close by the native handle waits for the handlers, which may wait for the queue. So it
+        // closes the queue first.
         let handle = objects::add_transport(Arc::clone(&transport), StreamSet::new(), move || {
             queue.close();
         });
@@ -87,18 +87,20 @@ impl Running {
         &self,
         data: &[u8],
         recipient: &str,
-        limit: Limit,
+        limit: TimeLimit,
     ) -> Result<(), TransportError> {
-        let room = limit.left_of(ROOM);
+        let wait = limit.remaining_at_most(MAX_QUEUE_WAIT);
         let sent = self
             .transport
-            .send_message_timeout(data, recipient, Some(room));
+            .send_message_timeout(data, recipient, Some(wait));
         match sent {
-            // It was not the queue that had its time, but the caller's that was up.
-            Err(TransportError::QueueFull { .. }) if room < ROOM => Err(limit.expired(|| {
+            // The caller's time was shorter than the time for the queue.
+            Err(TransportError::QueueFull { .. }) if wait < MAX_QUEUE_WAIT => {
                 let size = data.len();
-                format!("no room in the send queue for a message of {size} bytes to {recipient}")
-            })),
+                Err(limit.expired(format_args!(
+                    "no room in the send queue for a message of {size} bytes to {recipient}"
+                )))
+            }
             sent => sent.map(drop),
         }
     }
@@ -107,17 +109,17 @@ impl Running {
         &self,
         data: &[u8],
         recipient: &str,
-        limit: Limit,
+        limit: TimeLimit,
     ) -> Result<(), TransportError> {
         let transport = &self.transport;
         let to = transport.resolve(recipient)?;
-        // Who names a port names the control port, and the data port is as far from it as ours.
+        // The string names the control port. The data port is at the same distance from it as ours.
         let step = i32::from(self.settings.data_port) - i32::from(self.settings.control_port);
         let port = u16::try_from(i32::from(to.port()) + step).ok();
         let Some(port) = port.filter(|&port| port > 0) else {
             return Err(TransportError::InvalidAddress(format!(
-                "invalid peer address \"{recipient}\": no data port is {step} away from its control \
-                 port"
+                "invalid peer address \"{recipient}\": its data port would be {step} from its \
+                 control port, and there is no such port"
             )));
         };
         self.outgoing.send(transport, (*to.ip(), port), data, limit)
@@ -126,15 +128,15 @@ impl Running {
     pub(super) fn close(&self) {
         match objects::remove_transport(self.handle) {
             Ok(owner) => owner.close(),
-            // The host did so by the native handle. This waits until it is done.
+            // The host closed it by the native handle. This waits until that close is complete.
             Err(_) => self.transport.close(),
         }
     }
 }
 
 impl Inbound {
-    /// Takes a datagram.
-    fn take(&self, data: &[u8], sender: &str) {
+    /// Queues a datagram, or counts it as dropped.
+    fn receive_datagram(&self, data: &[u8], sender: &str) {
         let Err(reason) = self.queue.push(data, PeerText::new(sender)) else {
             return;
         };

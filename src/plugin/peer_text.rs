@@ -1,4 +1,4 @@
-//! A peer string of fixed size: made for each message, so it must cost nothing.
+//! A peer string of fixed size. Each message has one, so it must not allocate.
 
 use crate::types::DCF_TB_PEER_SIZE;
 
@@ -10,7 +10,7 @@ pub(super) struct PeerText {
 }
 
 impl PeerText {
-    /// Peer strings that the transport gives always fit.
+    /// Peer strings of the transport always fit.
     pub(super) fn new(peer: &str) -> Self {
         let mut bytes = [0; DCF_TB_PEER_SIZE];
         let len = peer.len().min(DCF_TB_PEER_SIZE - 1);
