@@ -1,70 +1,73 @@
 /*
  * dcf_thunderbolt.h: messages, streams and round trips between two hosts on a Thunderbolt/USB4 cable
- * (or on any other IPv6 link that has an interface of its own).
+ * (or on any other IPv6 link with its own network interface).
  *
- * GROUND RULES, which hold for every function below and are not repeated there:
+ * GROUND RULES. They apply to every function below and are not repeated there.
  *
- * Results    A function returns a dcf_tb_status: DCF_TB_OK (0), or a positive code. It writes results
- *            through out-pointers, only on success unless it says otherwise. dcf_tb_last_error has
- *            the failure in words, with the offending value; success does not clear it. Besides the
- *            codes that a function lists, each may return DCF_TB_ERR_FORKED, DCF_TB_ERR_OUT_OF_MEMORY
- *            and DCF_TB_ERR_PANIC.
- * Threads    Any function may be called from any thread at any time, and from inside any callback;
- *            calls on one handle may run at once. Do not cancel a thread (pthread_cancel) while it is
- *            inside a call: that would end the process.
- * Ownership  The caller never frees memory of the library, and the library never frees memory of the
- *            caller. The library uses arguments during the call only; callbacks get user_data
- *            unchanged.
- * Pointers   NULL where a pointer is needed gives DCF_TB_ERR_NULL_POINTER; every out-pointer is
- *            needed unless its function says otherwise. (NULL, 0) is an empty buffer. Memory that a
- *            call writes to must not overlap any other argument: else the call gives
- *            DCF_TB_ERR_OUT_OF_RANGE and has no effect. (It sets a count that it reports on errors to
- *            0.)
+ * Results    A function returns a dcf_tb_status: DCF_TB_OK (0), or a positive code. It writes
+ *            results through out-pointers, and only on success unless its description says
+ *            otherwise. dcf_tb_last_error returns the failure as a text with the offending value; a
+ *            success does not clear it. In addition to the codes that a function lists, each
+ *            function may return DCF_TB_ERR_FORKED, DCF_TB_ERR_OUT_OF_MEMORY and DCF_TB_ERR_PANIC.
+ * Threads    Any function may be called from any thread at any time, and from inside any callback.
+ *            Several calls on one handle may run at the same time. Do not cancel a thread
+ *            (pthread_cancel) while it is inside a call: that would end the process.
+ * Ownership  The caller never frees memory of the library, and the library never frees memory of
+ *            the caller. The library uses arguments only during the call. Callbacks receive
+ *            user_data unchanged.
+ * Pointers   NULL for a required pointer gives DCF_TB_ERR_NULL_POINTER. Every out-pointer is
+ *            required unless its function says otherwise. (NULL, 0) is an empty buffer. Memory that
+ *            a call writes to must not overlap any other argument. Otherwise the call returns
+ *            DCF_TB_ERR_OUT_OF_RANGE and has no effect, except that a count that is reported on
+ *            errors becomes 0.
  * Strings    NUL-terminated UTF-8.
- * Handles    64-bit numbers, never pointers; 0 is never one. A handle that is stale, closed, of
- *            another kind, of another process, or was never one gives DCF_TB_ERR_INVALID_HANDLE,
- *            whatever the other arguments are.
+ * Handles    64-bit numbers, not pointers; 0 is never valid. A handle that is closed, stale, of
+ *            another kind, of another process, or made up gives DCF_TB_ERR_INVALID_HANDLE, whatever
+ *            the other arguments are.
  * Timeouts   Milliseconds. 0 = do not wait (DCF_TB_WOULD_BLOCK), DCF_TB_WAIT_FOREVER = no limit.
- *            Times are nanoseconds. A blocking call goes on after a signal (EINTR) with the time
- *            that is left. A call that waits on a handle wakes with DCF_TB_CANCELLED when it is
- *            closed.
- * Peers      An IPv6 address: "fe80::1%thunderbolt0", "fe80::1%2", "::1%lo", or "fe80::1" (on our
- *            interface). The peer's port is our own configured one, unless the string names it:
- *            "[fe80::1%thunderbolt0]:6000" (for messages and pings the control port, for streams the
- *            data port). If 0 was configured, no other host has our port, so the string must name the
- *            peer's, except on loopback. Strings from the library can be passed back unchanged. All
- *            other strings (an IPv4 address, a host name, another interface than ours) give
+ *            Measured times are nanoseconds. After a signal (EINTR), a blocking call continues with
+ *            the time that is left. If a handle is closed, calls that wait on it return
+ *            DCF_TB_CANCELLED.
+ * Peers      A peer string is an IPv6 address: "fe80::1%thunderbolt0", "fe80::1%2", "::1%lo", or
+ *            "fe80::1" (on the transport's interface). The peer's port is the one configured for
+ *            this transport, unless the string contains a port: "[fe80::1%thunderbolt0]:6000". That
+ *            is the control port for messages and pings, and the data port for streams. If the port
+ *            was configured as 0, no other host can have the same port, so the string must contain
+ *            the peer's, except on loopback. Peer strings from the library can be passed back
+ *            unchanged. All other strings (an IPv4 address, a host name, another interface) give
  *            DCF_TB_ERR_INVALID_ADDRESS.
- * Structs    struct_size, the first member, is the size of the struct as the caller's header has
- *            it. dcf_tb_config: fill it with dcf_tb_config_init; members beyond a smaller size
- *            have their defaults; bytes of a larger one that the library does not know must be 0,
- *            or it is refused with DCF_TB_ERR_CONFIG_INVALID. dcf_tb_stats, dcf_tb_rtt
- *            and dcf_tb_stream_stats: set struct_size before each call; what fits is written, and
- *            struct_size stays.
- * Callbacks  They run on the library's threads (a log callback on the caller's as well), and no lock
- *            of the library is held meanwhile. They may call any function of this header. They must
- *            return. A C++ exception that leaves one, or pthread_exit, ends the process by abort(),
- *            without std::terminate; after a longjmp out of one, removing it and closing the
- *            transport wait for ever. The library's threads cannot be cancelled. Strings and bytes
- *            that a callback gets are valid for the call only. To remove one, set NULL. Either
- *            callbacks or dcf_tb_recv, dcf_tb_accept and dcf_tb_event_fd are enough.
- * Host       The library prints no output, raises no signal (SIGPIPE neither), never exits, changes
- *            no signal disposition, and raises no floating-point exception on a caller's thread. Its
- *            threads are named dcf-tb-..., leave synchronous signals open, and have the default
- *            floating-point environment. All its descriptors are close-on-exec. dlclose does not
- *            unload it. A shared object of yours that is linked with the static library is unloaded,
- *            under threads of the library that still run: link it with -Wl,-z,nodelete, or close all
- *            transports before dlclose.
- * Memory     When no memory is left, calls that need some fail with DCF_TB_ERR_OUT_OF_MEMORY, peers'
- *            messages are dropped and counted, and their streams are reset. When there is memory
- *            again, everything works. Operations in flight use a reserve of 1 MiB (of addresses,
- *            until it is needed), so that no call ends the process.
+ * Structs    The first member, struct_size, is the size of the struct in the caller's header. Fill
+ *            a dcf_tb_config with dcf_tb_config_init. If the caller's struct is smaller than the
+ *            library's, the missing members have their defaults. If it is larger, the bytes that
+ *            the library does not know must be 0; otherwise it is refused with
+ *            DCF_TB_ERR_CONFIG_INVALID. For dcf_tb_stats, dcf_tb_rtt and dcf_tb_stream_stats, set
+ *            struct_size before each call. The call writes the members that fit, and does not
+ *            change struct_size.
+ * Callbacks  They run on threads of the library (a log callback also on threads of the caller). The
+ *            library holds no lock while a callback runs. Callbacks may call any function of this
+ *            header, and must return. A C++ exception or a pthread_exit that leaves a callback ends
+ *            the process by abort(), without std::terminate. After a longjmp out of a callback,
+ *            removing it and closing the transport wait for ever. The library's threads cannot be
+ *            cancelled. Strings and bytes passed to a callback are valid only during the call. Set
+ *            a callback to NULL to remove it. Callbacks are optional: dcf_tb_recv, dcf_tb_accept
+ *            and dcf_tb_event_fd can be used instead.
+ * Host       The library prints no output, raises no signal (not even SIGPIPE), never exits,
+ *            changes no signal disposition, and raises no floating-point exception on a caller's
+ *            thread. Its threads are named dcf-tb-..., do not block synchronous signals, and have
+ *            the default floating-point environment. All descriptors are close-on-exec. dlclose
+ *            does not unload the library. But it does unload a shared object that contains the
+ *            static library, even while threads of the library run. Link such an object with
+ *            -Wl,-z,nodelete, or close all transports before dlclose.
+ * Memory     When no memory is left, calls that need some fail with DCF_TB_ERR_OUT_OF_MEMORY,
+ *            messages from peers are dropped and counted, and streams from peers are reset. When
+ *            there is memory again, everything works. Operations in progress use a reserve of 1 MiB
+ *            (address space only, until it is needed), so that no call ends the process.
  * fork       In the child of a process that had a transport open, every function returns
- *            DCF_TB_ERR_FORKED at once, except dcf_tb_config_init, dcf_tb_status_string,
- *            dcf_tb_last_error, dcf_tb_last_errno, dcf_tb_version and dcf_tb_abi_version, which go
- *            on working (exec is fine). A process without a transport may fork freely, and
- *            each child use the library. A child that lives on without exec has copies of open
- *            descriptors: the control port of a transport that is closed is free when it ends.
+ *            DCF_TB_ERR_FORKED at once. Only dcf_tb_config_init, dcf_tb_status_string,
+ *            dcf_tb_last_error, dcf_tb_last_errno, dcf_tb_version and dcf_tb_abi_version still
+ *            work. exec is allowed. A process without a transport may fork, and each child may use
+ *            the library. A child that runs on without exec has copies of open descriptors: the
+ *            control port of a transport stays in use until the child ends too.
  *
  * Link with -ldcf_thunderbolt, or with the static library and -lpthread -ldl -lm.
  */
@@ -84,22 +87,22 @@
 #define DCF_TB_ABI_VERSION 1
 
 /**
- * A timeout without a limit.
+ * A timeout that never expires.
  */
 #define DCF_TB_WAIT_FOREVER 0xFFFFFFFFu
 
 /**
- * The most bytes that one control message can carry.
+ * The size of the largest control message, in bytes.
  */
 #define DCF_TB_MAX_MESSAGE_SIZE 65507
 
 /**
- * A buffer of this many bytes holds every peer string that the library gives, with its NUL.
+ * A buffer of this size holds every peer string of the library, with its NUL.
  */
 #define DCF_TB_PEER_SIZE 80
 
 /**
- * The most peers that `dcf_tb_discover` finds: an array of so many holds them all.
+ * The most peers that `dcf_tb_discover` finds. An array of this length always has room.
  */
 #define DCF_TB_MAX_DISCOVERED 1024
 
@@ -119,7 +122,7 @@
 #define DCF_TB_LOG_WARN 3
 
 /**
- * Log level: failures.
+ * Log level: a failure.
  */
 #define DCF_TB_LOG_ERROR 4
 
@@ -129,12 +132,12 @@
 #define DCF_TB_OK 0x0000
 
 /**
- * The timeout was 0, and the call would have had to wait. Poll, or call again later.
+ * The call would have to wait, and its timeout is 0. Poll, or call again later.
  */
 #define DCF_TB_WOULD_BLOCK 0x0002
 
 /**
- * A close of the stream or of its transport ended the wait. Do not use the handle any more.
+ * The stream or its transport was closed during the call. Do not use the handle any more.
  */
 #define DCF_TB_CANCELLED 0x0003
 
@@ -144,7 +147,7 @@
 #define DCF_TB_EOF 0x0004
 
 /**
- * A pointer that is needed is NULL. Repair the call.
+ * A required pointer is NULL. Fix the call.
  */
 #define DCF_TB_ERR_NULL_POINTER 0x0100
 
@@ -154,7 +157,7 @@
 #define DCF_TB_ERR_OUT_OF_MEMORY 0x0103
 
 /**
- * A buffer is too small; no data are lost. Call again with the size in the out-length.
+ * A buffer is too small. No data is lost. Call again with the size in the out-length.
  */
 #define DCF_TB_ERR_BUFFER_TOO_SMALL 0x0104
 
@@ -171,7 +174,7 @@
 #define DCF_TB_ERR_SOCKET_OPTION 0x0300
 
 /**
- * The peer runs, but no program listens on that port. Start the program there, and compare the
+ * The host is there, but no program listens on that port. Start the program there, and compare the
  * ports.
  */
 #define DCF_TB_ERR_CONNECTION_REFUSED 0x0302
@@ -183,7 +186,7 @@
 #define DCF_TB_ERR_INTERFACE_NOT_FOUND 0x0306
 
 /**
- * A connection failed in some other way. `dcf_tb_last_error` says which.
+ * A connection failed in another way. `dcf_tb_last_error` says how.
  */
 #define DCF_TB_ERR_CONNECTION_FAILED 0x030B
 
@@ -200,15 +203,15 @@
 #define DCF_TB_ERR_HOST_UNREACHABLE 0x030E
 
 /**
- * The interface is down or gone, or has no carrier or address, or it was so when the stream ended.
- * `dcf_tb_last_error` says which, why, and what to do. Wait with `dcf_tb_wait_link`, or for
- * `on_link`, which reports when it is up again.
+ * The interface is down or gone, or has no carrier or address; or that was the case when the
+ * stream ended. `dcf_tb_last_error` says which, why, and what to do. Wait with `dcf_tb_wait_link`,
+ * or for `on_link`, until it is up again.
  */
 #define DCF_TB_ERR_LINK_DOWN 0x030F
 
 /**
- * The peer stopped answering, or the connection was ended on our side. Open a new stream when the
- * peer is back.
+ * The peer stopped answering, or this host ended the connection. Open a new stream when the peer
+ * is back.
  */
 #define DCF_TB_ERR_CONNECTION_ABORTED 0x0310
 
@@ -218,13 +221,13 @@
 #define DCF_TB_ERR_TOO_MANY_CONNECTIONS 0x0311
 
 /**
- * Another program has a port. `dcf_tb_last_error` says which port: stop that program, or configure
- * another port.
+ * Another program uses a port. `dcf_tb_last_error` says which port: stop that program, or
+ * configure another port.
  */
 #define DCF_TB_ERR_ADDRESS_IN_USE 0x0312
 
 /**
- * The bytes do not mean what they should, or `dcf_tb_stream_detach` found bytes that a failed
+ * Received bytes are invalid, or `dcf_tb_stream_detach` found bytes that a failed
  * `dcf_tb_stream_receive_file` left. Read those first.
  */
 #define DCF_TB_ERR_INVALID_MESSAGE 0x0402
@@ -235,7 +238,8 @@
 #define DCF_TB_ERR_MESSAGE_TOO_LARGE 0x0403
 
 /**
- * This process is a fork of one that had a transport open. Call exec, or fork before you open one.
+ * This process was forked from one that had a transport open. Call exec, or fork before you open
+ * one.
  */
 #define DCF_TB_ERR_FORKED 0x0600
 
@@ -251,29 +255,29 @@
 #define DCF_TB_ERR_SHUTDOWN 0x0604
 
 /**
- * The system does not allow it to this user: a port below 1024, or, before Linux 5.7, binding to
- * an interface without CAP_NET_RAW.
+ * This user has no permission for a port below 1024 or, before Linux 5.7, for binding to an
+ * interface (CAP_NET_RAW).
  */
 #define DCF_TB_ERR_PERMISSION_DENIED 0x0701
 
 /**
- * A peer string is not an address, or not one on our interface. Use an IPv6 address, with our
- * interface or without `%`.
+ * A peer string is not an address, or not one on the transport's interface. Use an IPv6 address,
+ * with that interface or without `%`.
  */
 #define DCF_TB_ERR_INVALID_ADDRESS 0x0800
 
 /**
- * An argument is outside its range. Repair the call.
+ * An argument is outside its range. Fix the call.
  */
 #define DCF_TB_ERR_OUT_OF_RANGE 0x0801
 
 /**
- * A handle is stale, closed, of another kind, or was never one. Repair the call.
+ * A handle is closed or stale, is of another kind, or never existed. Fix the call.
  */
 #define DCF_TB_ERR_INVALID_HANDLE 0x0805
 
 /**
- * Any other error of the operating system. `dcf_tb_last_errno` gives its number.
+ * Another error of the operating system. `dcf_tb_last_errno` gives its number.
  */
 #define DCF_TB_ERR_IO 0x0900
 
@@ -293,8 +297,8 @@
 #define DCF_TB_ERR_TOO_MANY_FILES 0x0B01
 
 /**
- * The socket's send buffer, or the interface's own queue, stayed full for a second. Send less, and
- * check that the peer receives.
+ * The socket's send buffer or the interface's queue stayed full for a second. Send less, and check
+ * that the peer receives.
  */
 #define DCF_TB_ERR_QUEUE_FULL 0x0B02
 
@@ -304,7 +308,7 @@
 #define DCF_TB_ERR_THREAD 0x0B06
 
 /**
- * A fault inside the library, which caught it. The process goes on; please report it.
+ * An internal error, which the library caught. The process can go on. Please report it.
  */
 #define DCF_TB_ERR_PANIC 0xFFFF
 
@@ -314,66 +318,70 @@
 #define DCF_TB_OPTION_LOG_LEVEL 1
 
 /**
- * Option: `busy_poll_us`. Waits that have begun are not changed.
+ * Option: `busy_poll_us`. Applies to waits that begin later.
  */
 #define DCF_TB_OPTION_BUSY_POLL_US 2
 
 /**
- * Option: `receive_queue`. With fewer messages than are kept now those stay, and new ones are dropped
- * and counted until there is room.
+ * Option: `receive_queue`. If more messages are queued, they stay, and new ones are dropped and
+ * counted until there is room.
  */
 #define DCF_TB_OPTION_RECEIVE_QUEUE 3
 
 /**
- * Option: `receive_queue_bytes`, likewise.
+ * Option: `receive_queue_bytes`. If more bytes are queued, the messages stay, and new ones are
+ * dropped and counted until there is room.
  */
 #define DCF_TB_OPTION_RECEIVE_QUEUE_BYTES 4
 
 /**
- * Option: `max_streams`. With fewer than are open now those stay open, and new ones are refused until
+ * Option: `max_streams`. If more streams are open, they stay open, and new ones are refused until
  * enough have closed.
  */
 #define DCF_TB_OPTION_MAX_STREAMS 5
 
 /**
- * Option: `max_silent_streams`. With fewer than there are now those stay, and each new one makes the
- * oldest give way or is refused. After 0, no limit, those that are silent now count as well.
+ * Option: `max_silent_streams`. If there are more silent streams, they stay, and each new stream
+ * replaces the oldest one or is refused. When the limit was 0, streams that are silent now count
+ * as well.
  */
 #define DCF_TB_OPTION_MAX_SILENT_STREAMS 6
 
 /**
- * Option: `silent_after_ms`. It holds for the streams that are silent now, too.
+ * Option: `silent_after_ms`. Also applies to streams that are silent now.
  */
 #define DCF_TB_OPTION_SILENT_AFTER_MS 7
 
 /**
- * Option: `connect_timeout_ms`. Calls that have begun are not changed.
+ * Option: `connect_timeout_ms`. Applies to calls that begin later.
  */
 #define DCF_TB_OPTION_CONNECT_TIMEOUT_MS 8
 
 /**
- * Option: `allow_any_source`. Streams that are open stay open.
+ * Option: `allow_any_source`. Open streams stay open.
  */
 #define DCF_TB_OPTION_ALLOW_ANY_SOURCE 9
 
 /**
- * Option: `stream_dead_after_ms`, of streams that are opened or accepted next. More than 2147483647 is as
- * much as that.
+ * Option: `stream_dead_after_ms`. Applies to streams that are opened or accepted later. Values
+ * above 2147483647 have the effect of 2147483647.
  */
 #define DCF_TB_OPTION_STREAM_DEAD_AFTER_MS 10
 
 /**
- * What a call came to: one of `DCF_TB_OK` to `DCF_TB_ERR_PANIC`. The numbers are those of DCF's own
+ * The result of a call: one of `DCF_TB_OK` to `DCF_TB_ERR_PANIC`. The numbers are those of DCF's
  * `DCFError` table.
  */
 typedef int32_t dcf_tb_status;
 
 /**
- * A control message came. `message` has `message_len` bytes and no NUL; `sender` can be handed
- * back as a peer, and is at most `DCF_TB_PEER_SIZE` bytes with its NUL. Both live for the call only.
+ * A control message arrived. `message` has `message_len` bytes and no NUL. `sender` is a peer
+ * string of at most `DCF_TB_PEER_SIZE` bytes with its NUL, and can be passed to other functions.
+ * Both are valid only during the call.
  *
- * Runs on the receiver thread: the messages of one peer come in order, and no two calls overlap. It may
- * take long: meanwhile pings are answered, and messages wait, as many as fit into `buffer_size` bytes.
+ * Runs on the receiver thread, never twice at the same time, and gets the messages of each peer in
+ * order. It may take long: other threads answer pings meanwhile, and up to `buffer_size` bytes of
+ * messages wait in the kernel.
  */
 typedef void (*dcf_tb_message_callback)(const uint8_t *message,
                                         size_t message_len,
@@ -381,217 +389,225 @@ typedef void (*dcf_tb_message_callback)(const uint8_t *message,
                                         void *user_data);
 
 /**
- * A data stream: from `dcf_tb_open_stream`, `dcf_tb_accept` or a stream callback to
- * `dcf_tb_stream_close`, `dcf_tb_stream_detach`, or the close of its transport. 0 is never one.
+ * A data stream, from `dcf_tb_open_stream`, `dcf_tb_accept` or a stream callback to
+ * `dcf_tb_stream_close`, `dcf_tb_stream_detach`, or the close of its transport. 0 is never a valid
+ * handle.
  */
 typedef uint64_t dcf_tb_stream;
 
 /**
- * A peer opened a data stream. The handle is the callee's, which may keep it beyond the call, and
- * closes it with `dcf_tb_stream_close`. `peer` is the bare address and lives for the call only.
+ * A peer opened a data stream. The callback owns the handle, may keep it after the call, and must
+ * close it with `dcf_tb_stream_close`. `peer` is the address without a port, and is valid only
+ * during the call.
  *
- * Each call has a thread of its own, so it may read and write to the end. Where no thread can be
- * started the stream is reset, counted under `errors`, and logged.
+ * Each call runs on its own thread, so it may read and write until the stream ends. If no thread
+ * can be started, the stream is reset, counted in `errors`, and logged.
  */
 typedef void (*dcf_tb_stream_callback)(dcf_tb_stream stream, const char *peer, void *user_data);
 
 /**
- * A log record: `level` is one of `DCF_TB_LOG_*`; `message` is one line without its end, and lives
- * for the call only.
+ * A log record. `level` is one of `DCF_TB_LOG_*`. `message` is one line without a line end, and is
+ * valid only during the call.
  *
- * Runs on whichever thread has something to say, several at once too; on the one that accepts streams
- * and watches the link, for example: they wait for it.
+ * Runs on the thread that logs, so several calls can run at the same time. That thread does no
+ * other work meanwhile. It can be the one that accepts streams and watches the link.
  */
 typedef void (*dcf_tb_log_callback)(int32_t level, const char *message, void *user_data);
 
 /**
- * The link changed. `up` is 1 when the interface can carry traffic again (after a replug too), and
- * 0 when it cannot. `interface_name` lives for the call only.
+ * The link changed. `up` is 1 when the interface can carry traffic again (also after a replug),
+ * and 0 when it cannot. `interface_name` is valid only during the call.
  *
- * It reports what a look at the interface finds. It does not report an outage that begins and ends
- * between two looks and that no call noticed, such as an interface that is switched off and on at
- * once. (A replugged cable makes a new interface, and both changes are reported.)
+ * A change is reported when the library checks the interface. An outage that begins and ends
+ * between two checks is not reported, for example an interface that is switched off and on
+ * immediately, unless a call noticed it. A replugged cable creates a new interface, so both
+ * changes are reported.
  *
- * The order of a change: first `link_up` and `link_changes` in the statistics, and with them
- * `dcf_tb_wait_link`; then the calls and streams that the change ends, with `DCF_TB_ERR_LINK_DOWN`; then
- * the log; then this callback, which does not delay them and may be later than a call that reports
- * the outage. So after `DCF_TB_ERR_LINK_DOWN` the statistics never say that the link is still up: it is
- * down, or has come back meanwhile.
+ * The order of a change is fixed. First, `link_up` and `link_changes` in the statistics change,
+ * and `dcf_tb_wait_link` returns. Second, the calls and streams that the change ends fail with
+ * `DCF_TB_ERR_LINK_DOWN`. Third, the change is logged. Last comes this callback, which delays no
+ * other step. So after `DCF_TB_ERR_LINK_DOWN` the statistics show that the link is down, or that
+ * it has already come back.
  *
- * Runs on a thread of its own, in the order of the changes, and never two at once. While it runs the
- * next changes wait for it, and nothing else does. Beyond 64 a change and the one back are left out
+ * Runs on its own thread, in the order of the changes, and never twice at the same time. While it
+ * runs, further changes wait for it, up to 64. Beyond that, a change and its reversal are left out
  * together.
  */
 typedef void (*dcf_tb_link_callback)(int32_t up, const char *interface_name, void *user_data);
 
 /**
- * The transport has closed. This is the last call of all for it: `user_data` may be freed.
+ * The transport has closed. No other callback of the transport runs after this one, so `user_data`
+ * may be freed.
  */
 typedef void (*dcf_tb_closed_callback)(void *user_data);
 
 /**
- * A peer appeared or vanished. `appeared` is 1 or 0. `peer` is its address with the interface, without a
- * port, can be handed back as a peer, and lives for the call only.
+ * A peer appeared or vanished. `appeared` is 1 or 0. `peer` is its address with the interface and
+ * without a port. It can be passed to other functions, and is valid only during the call.
  *
- * A peer appears when anything comes from its address while it is not there: a message, a ping, a pong,
- * a stream, or bytes of one. It vanishes when nothing has come for `peer_timeout_ms`, or when the link
- * goes down; a peer that only listens vanishes too. While the link is down no peer appears. One that is
- * given to `dcf_tb_forget` is gone without a call. What is heard later makes a peer appear again. An
- * address is no proof of who sends.
+ * A peer appears when anything comes from its address: a message, a ping, a pong, a stream, or
+ * data of a stream. It vanishes when nothing came from it for `peer_timeout_ms`, or when the link
+ * goes down. A peer that only listens vanishes too. No peer appears while the link is down.
+ * `dcf_tb_forget` removes a peer without a call. Later traffic makes a removed peer appear again.
+ * A source address does not prove the identity of the sender.
  *
- * Anybody on the link can make up sources: no more than 256 peers appear at once, then 16 a second, and
- * no more than 1,024 are there. What comes from others is counted in `peers_not_reported`; they appear
- * with what they send when there is room again. Nobody who is there makes room for them. A peer that the
- * program asked for, by `dcf_tb_last_heard`, appears in any such flood: there are 1,024 places more for
- * those.
+ * Any host on the link can forge source addresses, so the number of calls is limited. At most 256
+ * peers appear at once, then 16 per second, and at most 1,024 are present. Traffic from other
+ * sources is counted in `peers_not_reported`. They appear with their next traffic when there is
+ * room again. Present peers are never removed to make room. Peers that the program passed to
+ * `dcf_tb_last_heard` have 1,024 separate places, so they appear even during such a flood.
  *
- * Runs on a thread of its own, in the order of the changes, and never two at once; nothing waits for it.
- * A change that comes while it runs, and the one back, are left out together; but that a peer appeared is
- * told, unless the link went down or it was forgotten before. The order with the link callback is not
+ * Runs on its own thread, in the order of the changes, and never twice at the same time. The
+ * library never waits for it. If a peer vanishes and appears again before the callback could be
+ * called, both changes are left out. A peer that appears only briefly is still reported, unless the
+ * link goes down or the peer is forgotten first. The order relative to the link callback is not
  * defined.
  */
 typedef void (*dcf_tb_peer_callback)(int32_t appeared, const char *peer, void *user_data);
 
 /**
- * The settings of a transport. Always fill it with `dcf_tb_config_init` first, then change what
- * should differ: later versions of this header may append members.
+ * The settings of a transport. Fill the struct with `dcf_tb_config_init` first, then change
+ * members. Later versions of this header may append members.
  *
- * `dcf_tb_init` reads it and what it points to during the call only. In the members that are
- * booleans every number but 0 means yes. What has a `DCF_TB_OPTION_*` can change later, by
- * `dcf_tb_set_option`.
+ * `dcf_tb_init` reads the struct, and the memory that it points to, only during the call. A
+ * boolean member is true for every number except 0. `dcf_tb_set_option` can change a member later
+ * if there is a `DCF_TB_OPTION_*` for it.
  */
 typedef struct dcf_tb_config {
     /**
-     * Size of this struct as the caller knows it; `dcf_tb_config_init` sets it.
+     * Size of this struct in the caller's header. `dcf_tb_config_init` sets it.
      */
     uint32_t struct_size;
     /**
-     * UDP port of control messages and pings. Default 5000; 0 = any free one, see `dcf_tb_ports`.
-     * With 0, peers of messages and pings have to name their port, and discovery is not possible.
+     * UDP port of control messages and pings. Default 5000; 0 = any free port, see `dcf_tb_ports`.
+     * With 0, peer strings for messages and pings must contain a port, and discovery is not
+     * possible.
      */
     uint16_t control_port;
     /**
-     * TCP port of data streams. Default 5001; 0 = any free one, see `dcf_tb_ports`. With 0, peers of
-     * streams have to name their port.
+     * TCP port of data streams. Default 5001; 0 = any free port, see `dcf_tb_ports`. With 0, peer
+     * strings for streams must contain a port.
      */
     uint16_t data_port;
     /**
-     * Network interface, 1 to 15 bytes. Default "thunderbolt0" (NULL too); "auto" = the one
-     * whose driver is thunderbolt-net; if there are several, `dcf_tb_init` fails and names them.
+     * Name of the network interface, 1 to 15 bytes. Default "thunderbolt0" (also for NULL); "auto"
+     * = the interface of the driver thunderbolt-net. If there are several, `dcf_tb_init` fails and
+     * names them.
      */
     const char *interface_name;
     /**
-     * Bytes of socket buffer asked of the kernel. Default 64 MiB. The log and the statistics say
-     * what the kernel granted.
+     * Bytes of socket buffer to request from the kernel. Default 64 MiB. The log and the
+     * statistics report how much the kernel granted.
      */
     uint64_t buffer_size;
     /**
-     * Boolean: small writes to a stream leave at once (TCP_NODELAY). Default 1.
+     * Boolean: send small writes to a stream immediately (TCP_NODELAY). Default 1.
      */
     uint8_t tcp_nodelay;
     /**
-     * Boolean: a silent peer of a stream is noticed (SO_KEEPALIVE). Default 1.
+     * Boolean: detect dead peers of idle streams (SO_KEEPALIVE). Default 1.
      */
     uint8_t tcp_keepalive;
     /**
-     * Boolean: serve sources that are neither link-local nor loopback too. Default 0.
+     * Boolean: also accept traffic from sources that are neither link-local nor loopback. Default
+     * 0.
      */
     uint8_t allow_any_source;
     /**
-     * Boolean: start without the interface, the link comes when it does; else a missing interface
-     * fails `dcf_tb_init`. Default 0.
+     * Boolean: start even if the interface does not exist yet. If 0, `dcf_tb_init` then fails.
+     * Default 0.
      */
     uint8_t wait_for_interface;
     /**
-     * Microseconds to spin before sleeping: in receive and round-trip waits, and in reads of a
-     * conversation over a stream. Default 50; 0 = never.
+     * Microseconds to spin before sleeping. Applies to waits for messages and for pongs, and to
+     * reads from a stream with short replies. Default 50; 0 = never spin.
      */
     uint32_t busy_poll_us;
     /**
-     * Messages kept for `dcf_tb_recv` while no message callback is set. When it is full, new messages
-     * are dropped and counted. Default 1024.
+     * Maximum number of messages kept for `dcf_tb_recv` while there is no message callback. When
+     * the queue is full, new messages are dropped and counted. Default 1024.
      */
     uint32_t receive_queue;
     /**
-     * Streams that may be open, both directions together. Default 1024.
+     * Maximum number of open streams, both directions together. Default 1024.
      */
     uint32_t max_streams;
     /**
-     * Milliseconds that opening a stream may take. Default 10000.
+     * Maximum time to open a stream, in milliseconds. Default 10000.
      */
     uint32_t connect_timeout_ms;
     /**
-     * Milliseconds that a stream's peer may leave data unacknowledged before the stream ends with
-     * `DCF_TB_ERR_CONNECTION_ABORTED` (TCP_USER_TIMEOUT; an idle stream is probed, if `tcp_keepalive`
-     * is set). A peer that does not read, but whose kernel answers, is not dead. Default 10000; 0 =
-     * the system's.
+     * Milliseconds that data may stay unacknowledged before the stream ends with
+     * `DCF_TB_ERR_CONNECTION_ABORTED` (TCP_USER_TIMEOUT). If `tcp_keepalive` is set, an idle
+     * stream is probed. A peer whose program does not read, but whose kernel answers, is alive.
+     * Default 10000; 0 = the system's.
      */
     uint32_t stream_dead_after_ms;
     /**
-     * The lowest of `DCF_TB_LOG_*` that is logged; records below it are not even formatted.
-     * Default `DCF_TB_LOG_INFO`.
+     * The lowest level (`DCF_TB_LOG_*`) to log. Records below it are not even formatted. Default
+     * `DCF_TB_LOG_INFO`.
      */
     int32_t log_level;
     /**
-     * Called with each control message, or NULL. Default NULL.
+     * Called for each control message, or NULL. Default NULL.
      */
     dcf_tb_message_callback on_message;
     /**
-     * Called with each stream that a peer opens, or NULL. Default NULL.
+     * Called for each stream that a peer opens, or NULL. Default NULL.
      */
     dcf_tb_stream_callback on_stream;
     /**
-     * Called with each log record, or NULL. Default NULL.
+     * Called for each log record, or NULL. Default NULL.
      */
     dcf_tb_log_callback on_log;
     /**
-     * Called when the link goes and comes back, or NULL. Default NULL.
+     * Called when the link goes down or comes up, or NULL. Default NULL.
      */
     dcf_tb_link_callback on_link;
     /**
-     * Called last of all, when the transport has closed, or NULL. Default NULL. Not called when
-     * `dcf_tb_init` fails.
+     * Called once, as the last callback, when the transport has closed, or NULL. Default NULL. Not
+     * called if `dcf_tb_init` fails.
      */
     dcf_tb_closed_callback on_closed;
     /**
-     * Handed to all six. Default NULL.
+     * Passed to all six callbacks. Default NULL.
      */
     void *user_data;
     /**
-     * Bytes that the messages of `receive_queue` may have together; what would exceed it is dropped
-     * and counted. Default 64 MiB.
+     * Maximum total size of the messages in the receive queue, in bytes. Messages beyond it are
+     * dropped and counted. Default 64 MiB.
      */
     uint64_t receive_queue_bytes;
     /**
-     * Streams that peers opened and on which neither side has sent anything yet; 0 = no limit. When
-     * there are as many, the oldest is reset to make room, if it is older than `silent_after_ms`;
-     * else the newcomer is. Default 1000.
+     * Maximum number of silent streams; 0 = no limit. A stream is silent if a peer opened it and
+     * neither side has sent data yet. At the limit, a new stream replaces the oldest silent one,
+     * if that is older than `silent_after_ms`. Otherwise the new stream is reset. Default 1000.
      */
     uint32_t max_silent_streams;
     /**
-     * Milliseconds that a stream may stay silent before it gives way to another one, when there are
-     * `max_silent_streams`; with fewer, silence ends no stream. Default 10000.
+     * Milliseconds after which a silent stream can be replaced, once `max_silent_streams` is
+     * reached. Below that limit, silent streams stay open. Default 10000.
      */
     uint32_t silent_after_ms;
     /**
-     * Called when a peer appears and when it vanishes, or NULL. Default NULL.
+     * Called when a peer appears or vanishes, or NULL. Default NULL.
      */
     dcf_tb_peer_callback on_peer;
     /**
-     * Milliseconds of silence after which a peer has vanished, for `on_peer`. Default 5000; 0 = no limit:
-     * then only the link makes peers vanish, and 1,024 that were there once leave no room for others
-     * until `dcf_tb_forget`.
+     * Milliseconds without any traffic from a peer after which it vanishes, for `on_peer`. Default
+     * 5000; 0 = no limit. Without a limit, peers vanish only when the link goes down, and after
+     * 1,024 peers no other can appear until `dcf_tb_forget`.
      */
     uint32_t peer_timeout_ms;
     /**
-     * Boolean: remember when each peer was last heard from, for `dcf_tb_last_heard`, also while there is
-     * no peer callback. It costs some nanoseconds for each message. Default 0.
+     * Boolean: remember when each peer was last heard from, for `dcf_tb_last_heard`, even without
+     * a peer callback. Costs a few nanoseconds for each message. Default 0.
      */
     uint32_t remember_peers;
 } dcf_tb_config;
 
 /**
- * A transport: from `dcf_tb_init` to `dcf_tb_close`. 0 is never one.
+ * A transport, from `dcf_tb_init` to `dcf_tb_close`. 0 is never a valid handle.
  */
 typedef uint64_t dcf_tb_transport;
 
@@ -600,7 +616,7 @@ typedef uint64_t dcf_tb_transport;
  */
 typedef struct dcf_tb_datagram {
     /**
-     * The receiver. Entries that share the pointer are parsed once.
+     * The receiver, a peer string. Consecutive entries with the same pointer are parsed only once.
      */
     const char *peer;
     /**
@@ -618,7 +634,7 @@ typedef struct dcf_tb_datagram {
  */
 typedef struct dcf_tb_received {
     /**
-     * Its first byte, in the buffer of the call.
+     * Its first byte, in the buffer that the caller passed.
      */
     const uint8_t *data;
     /**
@@ -626,7 +642,7 @@ typedef struct dcf_tb_received {
      */
     size_t len;
     /**
-     * From whom: a peer string, NUL-terminated.
+     * The sender, a NUL-terminated peer string.
      */
     char sender[DCF_TB_PEER_SIZE];
 } dcf_tb_received;
@@ -646,11 +662,11 @@ typedef struct dcf_tb_slice {
 } dcf_tb_slice;
 
 /**
- * The result of a series of pings. The times are 0 if no answer came.
+ * The result of a series of pings. All times are 0 if no answer came.
  */
 typedef struct dcf_tb_rtt {
     /**
-     * Size of this struct as the caller knows it; the caller sets it.
+     * Size of this struct in the caller's header. The caller sets it.
      */
     uint32_t struct_size;
     /**
@@ -662,7 +678,7 @@ typedef struct dcf_tb_rtt {
      */
     uint32_t received;
     /**
-     * 0.
+     * Always 0.
      */
     uint32_t reserved;
     /**
@@ -674,19 +690,19 @@ typedef struct dcf_tb_rtt {
      */
     uint64_t mean_ns;
     /**
-     * Half of the round trips took at most so many nanoseconds.
+     * The median: half of the round trips took at most this many nanoseconds.
      */
     uint64_t p50_ns;
     /**
-     * 90 % took at most so many nanoseconds.
+     * 90 % of the round trips took at most this many nanoseconds.
      */
     uint64_t p90_ns;
     /**
-     * 99 % took at most so many nanoseconds.
+     * 99 % of the round trips took at most this many nanoseconds.
      */
     uint64_t p99_ns;
     /**
-     * 99.9 % took at most so many nanoseconds.
+     * 99.9 % of the round trips took at most this many nanoseconds.
      */
     uint64_t p999_ns;
     /**
@@ -696,26 +712,26 @@ typedef struct dcf_tb_rtt {
 } dcf_tb_rtt;
 
 /**
- * A peer that answered to discovery.
+ * A peer that answered a discovery.
  */
 typedef struct dcf_tb_peer {
     /**
-     * Its address with the scope, NUL-terminated: ready to be a peer in every other call.
+     * Its address with the scope: a NUL-terminated peer string for all other calls.
      */
     char address[DCF_TB_PEER_SIZE];
     /**
-     * How long its answer took, in nanoseconds.
+     * The time until its answer came, in nanoseconds.
      */
     uint64_t rtt_ns;
 } dcf_tb_peer;
 
 /**
- * What a transport has done since `dcf_tb_init` or the last `dcf_tb_reset_stats`. Later versions
- * may append members.
+ * Counters of a transport since `dcf_tb_init` or the last `dcf_tb_reset_stats`, and its state.
+ * Later versions may append members.
  */
 typedef struct dcf_tb_stats {
     /**
-     * Size of this struct as the caller knows it; the caller sets it.
+     * Size of this struct in the caller's header. The caller sets it.
      */
     uint32_t struct_size;
     /**
@@ -723,11 +739,11 @@ typedef struct dcf_tb_stats {
      */
     uint32_t link_up;
     /**
-     * Control messages sent. Pings are not counted here.
+     * Control messages sent, without pings.
      */
     uint64_t messages_sent;
     /**
-     * Control messages received, including those that were then dropped.
+     * Control messages received, including those that were dropped later.
      */
     uint64_t messages_received;
     /**
@@ -743,29 +759,29 @@ typedef struct dcf_tb_stats {
      */
     uint64_t connections_accepted;
     /**
-     * Streams that we opened.
+     * Streams that this transport opened.
      */
     uint64_t connections_initiated;
     /**
-     * Failed sends, receives, accepts and stream calls; not timeouts, and not the end of a stream.
+     * Failed sends, receives, accepts and stream calls, without timeouts and ends of streams.
      */
     uint64_t errors;
     /**
-     * Nanoseconds since init or the last reset.
+     * Nanoseconds since `dcf_tb_init` or the last reset.
      */
     uint64_t uptime_ns;
     /**
-     * Control messages dropped because the receive queue was full; counted as received too.
+     * Control messages dropped because the receive queue was full. They also count as received.
      */
     uint64_t messages_dropped;
     /**
-     * Datagrams dropped by the kernel because the socket buffer was full, or because they arrived
-     * damaged (their checksum was wrong), pings included. Those of a batch that it handled in one
-     * piece, up to 64, count as one.
+     * Datagrams, including pings, that the kernel dropped because the socket buffer was full or
+     * their checksum was wrong. A batch of up to 64 datagrams that the kernel handles together
+     * counts as one.
      */
     uint64_t kernel_drops;
     /**
-     * What was refused: by its source, by a limit, or because it was malformed.
+     * Messages, streams and pings refused because of their source, a limit, or their form.
      */
     uint64_t rejected;
     /**
@@ -777,7 +793,7 @@ typedef struct dcf_tb_stats {
      */
     uint64_t stream_bytes_received;
     /**
-     * Streams open at the moment. A reset does not change it.
+     * Streams that are open now. A reset does not change it.
      */
     uint64_t streams_open;
     /**
@@ -785,19 +801,19 @@ typedef struct dcf_tb_stats {
      */
     uint64_t pings_sent;
     /**
-     * Answers to our pings.
+     * Pongs that answered a ping of this transport.
      */
     uint64_t pongs_received;
     /**
-     * Pings of others that we answered.
+     * Pings of peers that this transport answered.
      */
     uint64_t pings_answered;
     /**
-     * The last round trip, in nanoseconds.
+     * The most recent round trip, in nanoseconds.
      */
     uint64_t last_rtt_ns;
     /**
-     * How often the link went down or came up.
+     * Number of times that the link went down or came up.
      */
     uint64_t link_changes;
     /**
@@ -805,90 +821,92 @@ typedef struct dcf_tb_stats {
      */
     uint64_t callback_failures;
     /**
-     * Bytes of send buffer that the kernel granted to control messages.
+     * Bytes of send buffer that the kernel granted to the control socket.
      */
     uint64_t udp_send_buffer;
     /**
-     * Bytes of receive buffer that the kernel granted to control messages.
+     * Bytes of receive buffer that the kernel granted to the control socket.
      */
     uint64_t udp_receive_buffer;
     /**
-     * Of `rejected`: the source is neither link-local nor loopback.
+     * Part of `rejected`: the source is neither link-local nor loopback.
      */
     uint64_t rejected_source;
     /**
-     * Of `rejected`: `max_streams` were open, or a connection of a DCF plugin host made room for others.
+     * Part of `rejected`: `max_streams` were open, or a connection of a DCF plugin host was closed
+     * to make room for others.
      */
     uint64_t rejected_max_streams;
     /**
-     * Of `rejected`: `max_silent_streams` were silent.
+     * Part of `rejected`: `max_silent_streams` were silent.
      */
     uint64_t rejected_silent;
     /**
-     * Of `rejected`: no descriptor, thread or memory was left for a connection.
+     * Part of `rejected`: no descriptor, thread or memory was left for a connection.
      */
     uint64_t rejected_resources;
     /**
-     * Of `messages_dropped`: there was no memory for them (`receive_queue_bytes`, or none at all).
+     * Part of `messages_dropped`: no memory was left, in the limit of `receive_queue_bytes` or in
+     * the process.
      */
     uint64_t dropped_memory;
     /**
-     * Pongs without a waiting ping, and ICMP errors about no waiting ping: late, doubled or forged.
+     * Pongs and ICMP errors that match no waiting ping: late, duplicate or forged.
      */
     uint64_t pongs_ignored;
     /**
-     * Of `rejected`: a connection that did not follow the protocol between DCF plugin hosts.
+     * Part of `rejected`: a connection that broke the protocol between DCF plugin hosts.
      */
     uint64_t rejected_malformed;
     /**
-     * Answers to discovery that were left out, from hosts beyond `DCF_TB_MAX_DISCOVERED`.
+     * Discovery answers left out because `DCF_TB_MAX_DISCOVERED` hosts had answered before.
      */
     uint64_t discovery_dropped;
     /**
-     * Datagrams that did not leave because the interface's own queue had no room for them: messages
-     * whose call gave `DCF_TB_ERR_QUEUE_FULL`, pings, and pongs. As far as the kernel tells: a queue
-     * that drops what it took before does not say so.
+     * Datagrams that were not sent because the interface's queue was full: messages whose call
+     * returned `DCF_TB_ERR_QUEUE_FULL`, pings, and pongs. Datagrams that a queue drops after
+     * accepting them are unknown to the kernel and not counted.
      */
     uint64_t send_drops;
     /**
-     * Pings that were not answered, because too many came from addresses that were not answered within
-     * the last minute: a host on the link forges addresses.
+     * Pings not answered because of the rate limit for addresses without an answer within the last
+     * minute. A host on the link forges addresses.
      */
     uint64_t pings_limited;
     /**
-     * Of `messages_dropped`: large messages to a DCF plugin host that came too slowly.
+     * Part of `messages_dropped`: large messages to a DCF plugin host that came too slowly.
      */
     uint64_t dropped_slow;
     /**
-     * Pings that did not reach the peer, as an ICMP error said that quotes them: nothing listens on that
-     * port there, or no host has the address.
+     * Pings for which an ICMP error came back: no program listens on that port, or no host has the
+     * address.
      */
     uint64_t pings_undelivered;
     /**
-     * What came from peers that the peer callback was not told of, because too many appeared of late or
-     * 1,024 were there: datagrams, pings, streams, reads of streams.
+     * Traffic of peers that the peer callback did not report, because too many had appeared
+     * recently or 1,024 were present: datagrams, pings, streams, and reads of streams.
      */
     uint64_t peers_not_reported;
 } dcf_tb_stats;
 
 /**
- * What a stream has done since it was opened, and the state of its connection. Later versions may
+ * Counters of a stream since it was opened, and the state of its connection. Later versions may
  * append members.
  *
- * Times are of CLOCK_MONOTONIC, which stands still while the host sleeps. From `since_sent_ns` on the
- * kernel tells it (TCP_INFO of tcp(7)).
+ * Times are those of CLOCK_MONOTONIC, which stops while the host sleeps. The members from
+ * `since_sent_ns` on come from the kernel (TCP_INFO of tcp(7)).
  */
 typedef struct dcf_tb_stream_stats {
     /**
-     * Size of this struct as the caller knows it; the caller sets it.
+     * Size of this struct in the caller's header. The caller sets it.
      */
     uint32_t struct_size;
     /**
-     * 1 while the connection exists; 0 when it broke, or both sides have ended it.
+     * 1 while the connection exists; 0 after it broke or both sides have ended it.
      */
     uint32_t connected;
     /**
-     * Bytes that the kernel took to send.
+     * Bytes that the kernel accepted for sending.
      */
     uint64_t bytes_sent;
     /**
@@ -896,11 +914,12 @@ typedef struct dcf_tb_stream_stats {
      */
     uint64_t bytes_received;
     /**
-     * How often the kernel took bytes. A call that waits for room in between counts each time.
+     * Number of times that the kernel accepted bytes. A call that waits for room counts several
+     * times.
      */
     uint64_t writes;
     /**
-     * How often bytes were read. A call that waits for more in between counts each time.
+     * Number of times that bytes were read. A call that waits for more bytes counts several times.
      */
     uint64_t reads;
     /**
@@ -908,13 +927,13 @@ typedef struct dcf_tb_stream_stats {
      */
     uint64_t age_ns;
     /**
-     * Nanoseconds since bytes last left or arrived, or since the stream was opened: the shorter one of
-     * the next two.
+     * Nanoseconds since bytes were last sent or received, or since the stream was opened: the
+     * smaller one of the next two members.
      */
     uint64_t idle_ns;
     /**
-     * Nanoseconds since bytes last left, those that were sent again too. The kernel counts in ticks of
-     * 1 to 10 ms.
+     * Nanoseconds since bytes were last sent, including retransmissions. The kernel counts in
+     * ticks of 1 to 10 ms.
      */
     uint64_t since_sent_ns;
     /**
@@ -922,36 +941,37 @@ typedef struct dcf_tb_stream_stats {
      */
     uint64_t since_received_ns;
     /**
-     * Bytes of `bytes_sent` that wait in the send buffer.
+     * Bytes of `bytes_sent` that still wait in the send buffer.
      */
     uint64_t bytes_unsent;
     /**
-     * Bytes of `bytes_sent` that left and that the peer's kernel has not acknowledged.
+     * Bytes of `bytes_sent` that were sent, but not yet acknowledged by the peer's kernel.
      */
     uint64_t bytes_unacknowledged;
     /**
-     * The kernel's smoothed round-trip time, in nanoseconds; 0 until something was acknowledged.
+     * The kernel's smoothed round-trip time, in nanoseconds; 0 before the first acknowledgement.
      */
     uint64_t rtt_ns;
     /**
-     * How much it varies, in nanoseconds.
+     * Variation of the round-trip time, in nanoseconds.
      */
     uint64_t rtt_variation_ns;
     /**
-     * The shortest one of late, in nanoseconds.
+     * The shortest recent round-trip time, in nanoseconds.
      */
     uint64_t rtt_min_ns;
     /**
-     * Segments that were sent again.
+     * Segments that were retransmitted.
      */
     uint64_t retransmits;
     /**
-     * Bytes a second that the peer acknowledged when the kernel last measured it; 0 until it has.
+     * Bytes per second that the peer acknowledged, as last measured by the kernel; 0 before the
+     * first measurement.
      */
     uint64_t delivery_rate;
     /**
-     * Bytes that the peer has room for (since Linux 5.4; else 0). 0 is a closed window: its program
-     * does not read.
+     * Size of the peer's receive window in bytes (since Linux 5.4; else 0). 0 is a closed window:
+     * the peer's program does not read.
      */
     uint64_t peer_window;
     /**
@@ -959,7 +979,8 @@ typedef struct dcf_tb_stream_stats {
      */
     uint64_t stalled;
     /**
-     * Nanoseconds in all that sending was held up by the peer's window (since Linux 4.10; else 0).
+     * Total time that the peer's window held up sending, in nanoseconds (since Linux 4.10; else
+     * 0).
      */
     uint64_t stalled_ns;
     /**
@@ -967,7 +988,7 @@ typedef struct dcf_tb_stream_stats {
      */
     uint64_t congestion_window;
     /**
-     * Bytes of payload in a segment at most.
+     * The most bytes of payload in a segment.
      */
     uint64_t mss;
 } dcf_tb_stream_stats;
@@ -977,20 +998,20 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * A status in a few words, for people. Works in a forked child.
+ * A short text for a status. Works in a forked child.
  *
- * Ownership: static text, valid for the life of the process; never NULL, never freed.
+ * Ownership: static text, valid for the life of the process. It is never NULL and must not be freed.
  * Blocks: never.
  * In callbacks: allowed.
- * Returns: the words; "unknown status" for a number that is none.
+ * Returns: the text; "unknown status" for any other number.
  */
 const char *dcf_tb_status_string(dcf_tb_status status);
 
 /**
- * The ABI that the loaded library has, to be compared with `DCF_TB_ABI_VERSION` of the header that
- * the caller was compiled with. Works in a forked child.
+ * The ABI version of the loaded library. Compare it with `DCF_TB_ABI_VERSION` of the header that the
+ * caller was compiled with. Works in a forked child.
  *
- * Ownership: nothing changes hands.
+ * Ownership: unchanged.
  * Blocks: never.
  * In callbacks: allowed.
  * Returns: the number.
@@ -998,9 +1019,9 @@ const char *dcf_tb_status_string(dcf_tb_status status);
 uint32_t dcf_tb_abi_version(void);
 
 /**
- * The library's version, for example "1.0.0". Works in a forked child.
+ * The version of the library, for example "1.0.0". Works in a forked child.
  *
- * Ownership: static text, valid for the life of the process; never NULL, never freed.
+ * Ownership: static text, valid for the life of the process. It is never NULL and must not be freed.
  * Blocks: never.
  * In callbacks: allowed.
  * Returns: the text.
@@ -1008,41 +1029,41 @@ uint32_t dcf_tb_abi_version(void);
 const char *dcf_tb_version(void);
 
 /**
- * Copies this thread's last failure, in words, into `buf`: the function that failed, the offending
- * value, and what the operating system said.
+ * Copies the text of this thread's last error into `buf`: the function that failed, the offending
+ * value, and the reason that the operating system gave.
  *
- * A call that succeeds does not clear it. Before the first failure it is the empty text. Works in a
- * forked child.
+ * A successful call does not clear the text. Before the first error it is empty. Works in a forked
+ * child.
  *
- * - `buf`, `cap`: where to, and its size in bytes; 1100 are always enough. A text that does not fit
- *   is cut at the end of a character; there is always a NUL when `cap` > 0. `(NULL, 0)` only asks
- *   for the length.
+ * - `buf`, `cap`: the buffer and its size in bytes; 1100 bytes are always enough. A text that does
+ *   not fit is cut between two characters, and always ends with a NUL if `cap` > 0. `(NULL, 0)`
+ *   only returns the length.
  *
- * Ownership: the text is the caller's copy.
+ * Ownership: the text is a copy that belongs to the caller.
  * Blocks: never.
  * In callbacks: allowed.
- * Returns: the full length in bytes without the NUL, what was cut included.
+ * Returns: the full length in bytes without the NUL, even if the text was cut.
  */
 size_t dcf_tb_last_error(char *buf, size_t cap);
 
 /**
- * The errno behind this thread's last failure. Works in a forked child.
+ * Returns the errno of this thread's last error. Works in a forked child.
  *
- * Ownership: nothing changes hands.
+ * Ownership: unchanged.
  * Blocks: never.
  * In callbacks: allowed.
- * Returns: the errno, or 0 where the operating system had no part in it.
+ * Returns: the errno, or 0 if the error did not come from the operating system.
  */
 int32_t dcf_tb_last_errno(void);
 
 /**
  * Fills a configuration with the defaults. Works in a forked child.
  *
- * - `config`, `config_size`: the struct, and its size as the caller's header has it: pass
- *   `sizeof(dcf_tb_config)`. No byte beyond it is touched. It becomes `struct_size`; what this
- *   version does not know is zeroed. 4 to 4096.
+ * - `config`, `config_size`: the struct, and its size in the caller's header: pass
+ *   `sizeof(dcf_tb_config)`, 4 to 4096. The size becomes `struct_size`. Bytes that this version
+ *   does not know are set to 0, and no byte beyond the size is written.
  *
- * Ownership: the struct is the caller's; `interface_name` gets a static text.
+ * Ownership: the struct belongs to the caller. `interface_name` points to static text.
  * Blocks: never.
  * In callbacks: allowed.
  * Returns:
@@ -1055,27 +1076,31 @@ dcf_tb_status dcf_tb_config_init(struct dcf_tb_config *config, size_t config_siz
 /**
  * Starts a transport: binds its ports on the interface and starts its threads.
  *
- * Callbacks in the configuration may run before this call has returned, that is, before
- * `*transport` is written; a callback that needs the handle must wait for it, or be set afterwards
- * by `dcf_tb_set_message_callback` and its like. Any number of transports may be open in a process,
- * each with its own ports or interface. One without traffic costs 8 descriptors, 2 threads and some
- * 100 KiB of memory. A stream takes 1 descriptor more, the event descriptor 1; a thread that measures
- * round trips 2, of which up to 8 pairs are kept; a peer that much is sent to 1, for up to 64 of them.
+ * Callbacks in the configuration may run before this call returns, and so before `*transport` is
+ * set. If a callback needs the handle, it must wait for it, or the program sets the callback
+ * later, for example with `dcf_tb_set_message_callback`.
  *
- * - `config`: from `dcf_tb_config_init`, or NULL for the defaults. Read during the call only.
- * - `transport`: gets the handle.
+ * A process may open any number of transports, each with its own ports or interface. A transport
+ * without traffic uses 8 descriptors, 2 threads and about 100 KiB of memory. Each stream adds 1
+ * descriptor, and so does `dcf_tb_event_fd`. Each thread that measures round trips adds 2, and up
+ * to 8 such pairs stay open for reuse. Each peer that receives many messages adds 1, for up to 64
+ * peers.
  *
- * Ownership: the handle is the caller's, who ends it with `dcf_tb_close`. `user_data` must stay valid
- * until `on_closed` was called, or `dcf_tb_close` has returned outside of a callback.
+ * - `config`: from `dcf_tb_config_init`, or NULL for the defaults. Read only during the call.
+ * - `transport`: receives the handle.
+ *
+ * Ownership: the handle belongs to the caller, which ends it with `dcf_tb_close`. `user_data` must
+ * stay valid until `on_closed` was called, or until `dcf_tb_close` has returned outside of a
+ * callback.
  * Blocks: not on the network.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK
  *   DCF_TB_ERR_NULL_POINTER            `transport` is NULL
- *   DCF_TB_ERR_CONFIG_INVALID          the text quotes the setting
+ *   DCF_TB_ERR_CONFIG_INVALID          the error text quotes the setting
  *   DCF_TB_ERR_INTERFACE_NOT_FOUND     and `wait_for_interface` is 0
  *   DCF_TB_ERR_LINK_DOWN               the interface cannot be bound to at the moment
- *   DCF_TB_ERR_ADDRESS_IN_USE          the text names the port
+ *   DCF_TB_ERR_ADDRESS_IN_USE          the error text names the port
  *   DCF_TB_ERR_PERMISSION_DENIED       a port below 1024, or binding to the interface
  *   DCF_TB_ERR_SOCKET_OPTION
  *   DCF_TB_ERR_TOO_MANY_FILES
@@ -1083,21 +1108,21 @@ dcf_tb_status dcf_tb_config_init(struct dcf_tb_config *config, size_t config_siz
  *   DCF_TB_ERR_OUT_OF_MEMORY
  *   DCF_TB_ERR_IO                      see `dcf_tb_last_errno`
  */
-dcf_tb_status dcf_tb_init(const struct dcf_tb_config *config,
-                          dcf_tb_transport *transport);
+dcf_tb_status dcf_tb_init(const struct dcf_tb_config *config, dcf_tb_transport *transport);
 
 /**
- * Closes a transport: stops and joins its threads, closes its streams, frees its ports, wakes calls
- * that wait on it or on its streams (with DCF_TB_CANCELLED), and calls `on_closed` last.
+ * Closes a transport. It stops and joins the threads, closes the streams, and frees the ports.
+ * Calls that wait on the transport or its streams return DCF_TB_CANCELLED. `on_closed` is called
+ * last.
  *
- * From the moment of the call its handle, and those of its streams, are invalid. Called from inside
- * one of its callbacks it returns at once and does the rest after that callback; the ports are free
- * when `on_closed` runs.
+ * The handle, and the handles of the streams, are invalid as soon as the call begins. If a
+ * callback of the transport makes this call, it returns at once, and the close completes after the
+ * callback has returned. The ports are free when `on_closed` runs.
  *
  * - `transport`: the handle.
  *
- * Ownership: the handle and all of its streams' handles are gone. When the call has returned (from
- * inside a callback: when `on_closed` was called), no callback of the transport runs any more.
+ * Ownership: the handle, and the handles of the streams, no longer exist. No callback of the
+ * transport runs after the call (if a callback made the call: after `on_closed`).
  * Blocks: until running callbacks have returned, so do not hold a lock that they take. It does not
  * wait for the network.
  * In callbacks: allowed.
@@ -1108,13 +1133,13 @@ dcf_tb_status dcf_tb_init(const struct dcf_tb_config *config,
 dcf_tb_status dcf_tb_close(dcf_tb_transport transport);
 
 /**
- * Whether a transport runs. It does from `dcf_tb_init` until its close begins, whatever the link
- * does; after that its handle is invalid.
+ * Whether a transport runs: from `dcf_tb_init` until its close begins, even while the link is
+ * down. After the close its handle is invalid.
  *
  * - `transport`: the handle.
- * - `running`: gets 1 or 0.
+ * - `running`: receives 1 or 0.
  *
- * Ownership: nothing changes hands.
+ * Ownership: unchanged.
  * Blocks: never.
  * In callbacks: allowed.
  * Returns:
@@ -1125,125 +1150,126 @@ dcf_tb_status dcf_tb_close(dcf_tb_transport transport);
 dcf_tb_status dcf_tb_is_running(dcf_tb_transport transport, uint8_t *running);
 
 /**
- * Copies the name of the transport's interface; the one that was found, if "auto" was configured.
+ * Copies the name of the transport's interface. If "auto" was configured, this is the interface
+ * that was found.
  *
  * - `transport`: the handle.
- * - `buf`, `cap`: where to, and its size in bytes. 16 are enough.
- * - `len`: gets the length without the NUL; or, if the buffer is too small, the size needed.
+ * - `buf`, `cap`: the buffer and its size in bytes. 16 bytes are enough.
+ * - `len`: receives the length without the NUL or, if the buffer is too small, the size needed.
  *
- * Ownership: the text is the caller's copy.
+ * Ownership: the text is a copy that belongs to the caller.
  * Blocks: never.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK
  *   DCF_TB_ERR_INVALID_HANDLE
- *   DCF_TB_ERR_NULL_POINTER       `len` is NULL, or `buf` is and `cap` is not 0
+ *   DCF_TB_ERR_NULL_POINTER       `len` is NULL, or `buf` is NULL and `cap` is not 0
  *   DCF_TB_ERR_BUFFER_TOO_SMALL   `buf` is untouched
  */
 dcf_tb_status dcf_tb_interface(dcf_tb_transport transport, char *buf, size_t cap, size_t *len);
 
 /**
- * The ports that the transport really has, also where 0 was configured.
+ * The ports that the transport uses. If 0 was configured, these are the ports that the kernel
+ * chose.
  *
  * - `transport`: the handle.
- * - `control_port`, `data_port`: get the UDP and the TCP port. Both are needed.
+ * - `control_port`, `data_port`: receive the UDP port and the TCP port. Both are needed.
  *
- * Ownership: nothing changes hands.
+ * Ownership: unchanged.
  * Blocks: never.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK
  *   DCF_TB_ERR_INVALID_HANDLE
- *   DCF_TB_ERR_NULL_POINTER     one of the two is NULL
+ *   DCF_TB_ERR_NULL_POINTER     `control_port` or `data_port` is NULL
  */
 dcf_tb_status dcf_tb_ports(dcf_tb_transport transport, uint16_t *control_port, uint16_t *data_port);
 
 /**
- * Waits until the link is up, or down. Returns at once if it is so already. It is told before any call
- * or stream reports the change, and before the link callback is called.
+ * Waits until the link is up, or until it is down. Returns at once if the link already has that
+ * state. It returns before any call or stream reports the change, and before the link callback
+ * runs.
  *
- * A link that changes and changes back while the call waits ends the wait too, so that no outage is
- * missed because it was short. What is so by the time that it returns the next call tells.
+ * If the link changes to that state and back while the call waits, the call returns too, so a
+ * short outage is not missed. The state may then differ by the time the call returns; another call
+ * tells.
  *
  * - `transport`: the handle.
  * - `up`: 1 waits for a link that can carry traffic, 0 for one that cannot.
  * - `timeout_ms`: milliseconds; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
  *
- * Ownership: nothing changes hands.
+ * Ownership: unchanged.
  * Blocks: up to `timeout_ms`. It sleeps until the link changes, and does not poll.
- * In callbacks: allowed, in the link callback too: the state changes while that runs.
+ * In callbacks: allowed, also in the link callback: the state changes while that runs.
  * Returns:
  *   DCF_TB_OK
- *   DCF_TB_WOULD_BLOCK          it is not so, and `timeout_ms` is 0
- *   DCF_TB_CANCELLED            the transport was closed meanwhile
+ *   DCF_TB_WOULD_BLOCK          the link has the other state, and `timeout_ms` is 0
+ *   DCF_TB_CANCELLED            the transport was closed during the call
  *   DCF_TB_ERR_INVALID_HANDLE
- *   DCF_TB_ERR_OUT_OF_RANGE     `up` is neither 0 nor 1; the text quotes it
- *   DCF_TB_ERR_TIMEOUT          the text says why the link is down still
+ *   DCF_TB_ERR_OUT_OF_RANGE     `up` is neither 0 nor 1; the error text quotes it
+ *   DCF_TB_ERR_TIMEOUT          the error text says why the link is still down
  */
-dcf_tb_status dcf_tb_wait_link(dcf_tb_transport transport,
-                               int32_t up,
-                               uint32_t timeout_ms);
+dcf_tb_status dcf_tb_wait_link(dcf_tb_transport transport, int32_t up, uint32_t timeout_ms);
 
 /**
- * Changes a setting of a transport that runs. It holds at once, on all threads, for what begins after
- * it, and ends nothing that goes on: where a limit is now below what is in use, that stays, and newcomers
- * are refused until there is room. No lock is taken that traffic takes.
+ * Changes a setting of a running transport. The new value applies at once, on all threads, to
+ * everything that begins later. It ends nothing that is in progress: if more is in use than a new
+ * limit allows, that stays, and further requests are refused until there is room. The call takes
+ * no lock that traffic takes.
  *
- * The settings without a `DCF_TB_OPTION_*` belong to the sockets or to their threads (`dcf_tb_config` has
- * them all) and are fixed when the transport starts: to change one, close it and start another. The
- * callbacks have functions of their own.
+ * Settings without a `DCF_TB_OPTION_*` belong to the sockets or threads, and are fixed when the
+ * transport starts. To change one, close the transport and start another. Callbacks have their own
+ * functions, such as `dcf_tb_set_message_callback`.
  *
  * - `transport`: the handle.
- * - `option`: one of `DCF_TB_OPTION_*`: which one.
- * - `value`: the new value, in the unit and the range of the member of `dcf_tb_config`. A boolean is yes
- *   with every number but 0.
+ * - `option`: one of `DCF_TB_OPTION_*`.
+ * - `value`: the new value, in the unit and range of the member of `dcf_tb_config`. A boolean is
+ *   true for every number except 0.
  *
- * Ownership: nothing changes hands.
+ * Ownership: unchanged.
  * Blocks: never.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK
  *   DCF_TB_ERR_INVALID_HANDLE
- *   DCF_TB_ERR_CONFIG_INVALID   a value that `dcf_tb_init` would refuse, or an option that this version
- *                               does not know: the text quotes it
+ *   DCF_TB_ERR_CONFIG_INVALID   `dcf_tb_init` would refuse the value, or this version does not know
+ *                               the option; the error text quotes it
  */
-dcf_tb_status dcf_tb_set_option(dcf_tb_transport transport,
-                                int32_t option,
-                                uint64_t value);
+dcf_tb_status dcf_tb_set_option(dcf_tb_transport transport, int32_t option, uint64_t value);
 
 /**
- * The value that a setting of a transport has now.
+ * Reads the present value of a setting.
  *
  * - `transport`: the handle.
- * - `option`: one of `DCF_TB_OPTION_*`: which one.
- * - `value`: gets it.
+ * - `option`: one of `DCF_TB_OPTION_*`.
+ * - `value`: receives the value.
  *
- * Ownership: nothing changes hands.
+ * Ownership: unchanged.
  * Blocks: never.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK
  *   DCF_TB_ERR_INVALID_HANDLE
  *   DCF_TB_ERR_NULL_POINTER     `value` is NULL
- *   DCF_TB_ERR_CONFIG_INVALID   an option that this version does not know: the text quotes it
+ *   DCF_TB_ERR_CONFIG_INVALID   this version does not know the option; the error text quotes it
  */
 dcf_tb_status dcf_tb_get_option(dcf_tb_transport transport, int32_t option, uint64_t *value);
 
 /**
- * Sets, replaces or (NULL) removes the message callback.
+ * Sets or replaces the message callback; NULL removes it.
  *
- * Messages that wait in the queue go to the new callback first, in order. While there is none,
- * they wait for `dcf_tb_recv`.
+ * The new callback first gets the queued messages, in order. Without a callback, messages are
+ * queued for `dcf_tb_recv`.
  *
- * - `callback`, `user_data`: the function, or NULL; and a pointer that it is handed.
+ * - `callback`, `user_data`: the function or NULL, and a pointer that it receives.
  *
- * Ownership: when the call has returned, the old callback runs nowhere and never will again, and
- * its `user_data` may be freed. Called from inside that very callback, the running call is its last.
+ * Ownership: after the call, the old callback does not run any more, and its `user_data` may be
+ * freed. If the old callback itself makes this call, it is not called again after it returns.
  * Blocks: until the old callback has returned, so do not hold a lock that it takes.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK
- *   DCF_TB_CANCELLED            the transport was closed meanwhile
+ *   DCF_TB_CANCELLED            the transport was closed during the call
  *   DCF_TB_ERR_INVALID_HANDLE
  */
 dcf_tb_status dcf_tb_set_message_callback(dcf_tb_transport transport,
@@ -1251,20 +1277,20 @@ dcf_tb_status dcf_tb_set_message_callback(dcf_tb_transport transport,
                                           void *user_data);
 
 /**
- * Sets, replaces or (NULL) removes the stream callback.
+ * Sets or replaces the stream callback; NULL removes it.
  *
- * While there is none, streams that peers open wait for `dcf_tb_accept`.
+ * Without a callback, streams that peers open are queued for `dcf_tb_accept`.
  *
- * - `callback`, `user_data`: the function, or NULL; and a pointer that it is handed.
+ * - `callback`, `user_data`: the function or NULL, and a pointer that it receives.
  *
- * Ownership: when the call has returned, the old callback runs nowhere and never will again, and
- * its `user_data` may be freed. Called from inside that very callback, the running call is its last.
- * Streams that it was given stay the caller's.
- * Blocks: until the old callback's calls have returned, so do not hold a lock that they take.
+ * Ownership: after the call, the old callback does not run any more, and its `user_data` may be
+ * freed. If the old callback itself makes this call, it is not called again after it returns.
+ * Streams that the old callback received still belong to the caller.
+ * Blocks: until all calls of the old callback have returned, so do not hold a lock that they take.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK
- *   DCF_TB_CANCELLED            the transport was closed meanwhile
+ *   DCF_TB_CANCELLED            the transport was closed during the call
  *   DCF_TB_ERR_INVALID_HANDLE
  */
 dcf_tb_status dcf_tb_set_stream_callback(dcf_tb_transport transport,
@@ -1272,17 +1298,17 @@ dcf_tb_status dcf_tb_set_stream_callback(dcf_tb_transport transport,
                                          void *user_data);
 
 /**
- * Sets, replaces or (NULL) removes the log callback.
+ * Sets or replaces the log callback; NULL removes it.
  *
- * - `callback`, `user_data`: the function, or NULL; and a pointer that it is handed.
+ * - `callback`, `user_data`: the function or NULL, and a pointer that it receives.
  *
- * Ownership: when the call has returned, the old callback runs nowhere and never will again, and
- * its `user_data` may be freed. Called from inside that very callback, the running call is its last.
- * Blocks: until the old callback's calls have returned, so do not hold a lock that they take.
+ * Ownership: after the call, the old callback does not run any more, and its `user_data` may be
+ * freed. If the old callback itself makes this call, it is not called again after it returns.
+ * Blocks: until all calls of the old callback have returned, so do not hold a lock that they take.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK
- *   DCF_TB_CANCELLED            the transport was closed meanwhile
+ *   DCF_TB_CANCELLED            the transport was closed during the call
  *   DCF_TB_ERR_INVALID_HANDLE
  */
 dcf_tb_status dcf_tb_set_log_callback(dcf_tb_transport transport,
@@ -1290,18 +1316,18 @@ dcf_tb_status dcf_tb_set_log_callback(dcf_tb_transport transport,
                                       void *user_data);
 
 /**
- * Sets, replaces or (NULL) removes the link callback. It tells changes from now on; the present
- * state is `link_up` in the statistics.
+ * Sets or replaces the link callback; NULL removes it. The callback reports only later changes.
+ * `link_up` in the statistics has the present state.
  *
- * - `callback`, `user_data`: the function, or NULL; and a pointer that it is handed.
+ * - `callback`, `user_data`: the function or NULL, and a pointer that it receives.
  *
- * Ownership: when the call has returned, the old callback runs nowhere and never will again, and
- * its `user_data` may be freed. Called from inside that very callback, the running call is its last.
+ * Ownership: after the call, the old callback does not run any more, and its `user_data` may be
+ * freed. If the old callback itself makes this call, it is not called again after it returns.
  * Blocks: until the old callback has returned, so do not hold a lock that it takes.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK
- *   DCF_TB_CANCELLED            the transport was closed meanwhile
+ *   DCF_TB_CANCELLED            the transport was closed during the call
  *   DCF_TB_ERR_INVALID_HANDLE
  */
 dcf_tb_status dcf_tb_set_link_callback(dcf_tb_transport transport,
@@ -1309,18 +1335,18 @@ dcf_tb_status dcf_tb_set_link_callback(dcf_tb_transport transport,
                                        void *user_data);
 
 /**
- * Sets, replaces or (NULL) removes the peer callback. In the place of another it tells changes from now
- * on; if there was none, every peer appears when it is heard from.
+ * Sets or replaces the peer callback; NULL removes it. If there was a callback before, the new one
+ * reports only later changes. Otherwise each peer appears when something next comes from it.
  *
- * - `callback`, `user_data`: the function, or NULL; and a pointer that it is handed.
+ * - `callback`, `user_data`: the function or NULL, and a pointer that it receives.
  *
- * Ownership: when the call has returned, the old callback runs nowhere and never will again, and
- * its `user_data` may be freed. Called from inside that very callback, the running call is its last.
+ * Ownership: after the call, the old callback does not run any more, and its `user_data` may be
+ * freed. If the old callback itself makes this call, it is not called again after it returns.
  * Blocks: until the old callback has returned, so do not hold a lock that it takes.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK
- *   DCF_TB_CANCELLED            the transport was closed meanwhile
+ *   DCF_TB_CANCELLED            the transport was closed during the call
  *   DCF_TB_ERR_INVALID_HANDLE
  */
 dcf_tb_status dcf_tb_set_peer_callback(dcf_tb_transport transport,
@@ -1328,94 +1354,92 @@ dcf_tb_status dcf_tb_set_peer_callback(dcf_tb_transport transport,
                                        void *user_data);
 
 /**
- * A log callback that is ready-made: it sends each record as one datagram to a socket, for programs in
- * languages that a thread of the library must not call.
+ * A ready-made log callback that sends each record as one datagram to a socket. It is for
+ * languages whose code must not run on threads of the library.
  *
- * The datagram is text without a NUL: `log`, a space, the level, a space, the record. It is sent without
- * waiting and without a SIGPIPE: where the socket has no room, the record is lost. Close the socket when
- * `dcf_tb_close` has returned.
+ * The datagram is text without a NUL: `log`, a space, the level, a space, the record. Sending does
+ * not wait and raises no SIGPIPE. If the socket has no room, the record is lost. Close the socket
+ * after `dcf_tb_close` has returned.
  *
- * - `level`, `message`: the record, as any log callback gets it.
- * - `user_data`: the descriptor of a connected socket that keeps datagrams apart, such as one of
- *   `socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair)`, cast to a pointer: `(void *)(intptr_t)pair[0]`.
+ * - `level`, `message`: the arguments of a log callback.
+ * - `user_data`: the descriptor of a connected socket that preserves message boundaries, cast to a
+ *   pointer. For example, after `socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair)`: `(void
+ *   *)(intptr_t)pair[0]`.
  *
- * Ownership: the descriptor stays the caller's.
+ * Ownership: the descriptor belongs to the caller.
  * Blocks: never.
- * In callbacks: it is one. Called by the program itself, it does the same.
- * Returns: nothing.
+ * In callbacks: it is one. The program can also call it itself.
+ * Returns: no value.
  */
-void dcf_tb_log_to_socket(int32_t level,
-                          const char *message,
-                          void *user_data);
+void dcf_tb_log_to_socket(int32_t level, const char *message, void *user_data);
 
 /**
- * A link callback that is ready-made: it sends each change as one datagram to a socket, for programs in
- * languages that a thread of the library must not call.
+ * A ready-made link callback that sends each change as one datagram to a socket. It is for
+ * languages whose code must not run on threads of the library.
  *
- * The datagram is text without a NUL: `link`, a space, `up`, a space, the interface's name. It may be the
- * socket of `dcf_tb_log_to_socket`: what happens first comes first. All that is said there holds.
+ * The datagram is text without a NUL: `link`, a space, `up`, a space, the name of the interface.
+ * The socket can be that of `dcf_tb_log_to_socket`, and then receives all datagrams in the order
+ * of the events. It is used in the same way.
  *
- * - `up`, `interface_name`: the change, as any link callback gets it.
+ * - `up`, `interface_name`: the arguments of a link callback.
  * - `user_data`: the descriptor, as in `dcf_tb_log_to_socket`.
  *
- * Ownership: the descriptor stays the caller's.
+ * Ownership: the descriptor belongs to the caller.
  * Blocks: never.
- * In callbacks: it is one. Called by the program itself, it does the same.
- * Returns: nothing.
+ * In callbacks: it is one. The program can also call it itself.
+ * Returns: no value.
  */
-void dcf_tb_link_to_socket(int32_t up,
-                           const char *interface_name,
-                           void *user_data);
+void dcf_tb_link_to_socket(int32_t up, const char *interface_name, void *user_data);
 
 /**
- * A peer callback that is ready-made: it sends each change as one datagram to a socket, for programs in
- * languages that a thread of the library must not call.
+ * A ready-made peer callback that sends each change as one datagram to a socket. It is for
+ * languages whose code must not run on threads of the library.
  *
- * The datagram is text without a NUL: `peer`, a space, `appeared`, a space, the peer. It may be the
- * socket of `dcf_tb_log_to_socket`. All that is said there holds.
+ * The datagram is text without a NUL: `peer`, a space, `appeared`, a space, the peer. The socket
+ * can be that of `dcf_tb_log_to_socket`, and is used in the same way.
  *
- * - `appeared`, `peer`: the change, as any peer callback gets it.
+ * - `appeared`, `peer`: the arguments of a peer callback.
  * - `user_data`: the descriptor, as in `dcf_tb_log_to_socket`.
  *
- * Ownership: the descriptor stays the caller's.
+ * Ownership: the descriptor belongs to the caller.
  * Blocks: never.
- * In callbacks: it is one. Called by the program itself, it does the same.
- * Returns: nothing.
+ * In callbacks: it is one. The program can also call it itself.
+ * Returns: no value.
  */
-void dcf_tb_peer_to_socket(int32_t appeared,
-                           const char *peer,
-                           void *user_data);
+void dcf_tb_peer_to_socket(int32_t appeared, const char *peer, void *user_data);
 
 /**
- * Sends one control message: one UDP datagram, whole or an error. There is no guarantee that it
- * arrives.
+ * Sends one control message as one UDP datagram: all of it, or none and an error. Delivery is not
+ * guaranteed.
  *
- * `DCF_TB_OK` says that the kernel took it, and nothing of the peer. An ICMP error that comes back, because
- * nothing listens there for example, fails no later message: anybody on the link can make one up, and it
- * names no message. `dcf_tb_measure_rtt` tells whether a program with a transport runs there.
+ * `DCF_TB_OK` means that the kernel accepted the message, and says nothing about the peer. ICMP
+ * errors, for example because no program listens there, do not make later messages fail: they do
+ * not identify a message, and any host on the link can forge them. `dcf_tb_measure_rtt` tells
+ * whether a program with a transport runs on the peer.
  *
- * To the multicast group of all nodes, `ff02::1`, it goes to every other host on the link that has a
- * transport with this control port, and not to our own. Streams and round trips need one peer and
- * refuse groups.
+ * A message to the multicast address of all nodes, `ff02::1`, goes to all other hosts on the link
+ * that have a transport with this control port. This transport does not receive it. Streams and
+ * round trips refuse multicast addresses.
  *
  * - `transport`: the handle.
- * - `peer`: to whom; the strings are described at the top of this header.
- * - `data`, `len`: the message, 0 to `DCF_TB_MAX_MESSAGE_SIZE` bytes. `(NULL, 0)` is the empty one.
+ * - `peer`: the receiver; see "Peers" at the top of this header.
+ * - `data`, `len`: the message, 0 to `DCF_TB_MAX_MESSAGE_SIZE` bytes. `(NULL, 0)` is an empty
+ *   message.
  *
- * Ownership: `peer` and `data` are used during the call only.
- * Blocks: while the socket's buffer or the interface's own queue is full, for a second at most.
+ * Ownership: `peer` and `data` are used only during the call.
+ * Blocks: at most a second, while the socket's send buffer or the interface's queue is full.
  * In callbacks: allowed.
  * Returns:
- *   DCF_TB_OK                          the kernel has taken it
- *   DCF_TB_CANCELLED                   the transport was closed meanwhile
+ *   DCF_TB_OK                          the kernel accepted it
+ *   DCF_TB_CANCELLED                   the transport was closed during the call
  *   DCF_TB_ERR_INVALID_HANDLE
- *   DCF_TB_ERR_NULL_POINTER            `peer` is NULL, or `data` is and `len` is not 0
- *   DCF_TB_ERR_INVALID_ADDRESS         the text quotes it
+ *   DCF_TB_ERR_NULL_POINTER            `peer` is NULL, or `data` is NULL and `len` is not 0
+ *   DCF_TB_ERR_INVALID_ADDRESS         the error text quotes it
  *   DCF_TB_ERR_INTERFACE_NOT_FOUND     `peer` names an interface that does not exist
  *   DCF_TB_ERR_MESSAGE_TOO_LARGE
- *   DCF_TB_ERR_OUT_OF_RANGE            `len` is more than any buffer has
+ *   DCF_TB_ERR_OUT_OF_RANGE            `len` is larger than any buffer
  *   DCF_TB_ERR_LINK_DOWN
- *   DCF_TB_ERR_HOST_UNREACHABLE        no route of this host leads there
+ *   DCF_TB_ERR_HOST_UNREACHABLE        this host has no route to it
  *   DCF_TB_ERR_QUEUE_FULL
  *   DCF_TB_ERR_PERMISSION_DENIED
  *   DCF_TB_ERR_OUT_OF_MEMORY
@@ -1429,28 +1453,28 @@ dcf_tb_status dcf_tb_send(dcf_tb_transport transport,
 /**
  * Sends several control messages, in order, in as few system calls as possible.
  *
- * It stops at the first one that fails; what came before it was sent. ICMP errors fail none of them,
- * as with `dcf_tb_send`.
+ * Stops at the first message that fails; all messages before it were sent. As with `dcf_tb_send`,
+ * ICMP errors do not make messages fail.
  *
  * - `transport`: the handle.
- * - `datagrams`, `count`: the messages. `(NULL, 0)` is none.
- * - `sent`: gets how many were sent, on errors too.
+ * - `datagrams`, `count`: the messages. `(NULL, 0)` sends none.
+ * - `sent`: receives the number of messages sent, also on errors.
  *
- * Ownership: the array and what it points to are used during the call only.
- * Blocks: while the socket's buffer or the interface's own queue is full, for a second at most each
- * time that it is.
+ * Ownership: the array and the memory that it points to are used only during the call.
+ * Blocks: at most a second each time that the socket's send buffer or the interface's queue is
+ * full.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK                          all were sent
- *   DCF_TB_CANCELLED                   the transport was closed meanwhile
+ *   DCF_TB_CANCELLED                   the transport was closed during the call
  *   DCF_TB_ERR_INVALID_HANDLE
  *   DCF_TB_ERR_NULL_POINTER            `sent`, the array, or a member of it is NULL
- *   DCF_TB_ERR_INVALID_ADDRESS         the text quotes it
+ *   DCF_TB_ERR_INVALID_ADDRESS         the error text quotes it
  *   DCF_TB_ERR_INTERFACE_NOT_FOUND     a peer names an interface that does not exist
  *   DCF_TB_ERR_MESSAGE_TOO_LARGE
- *   DCF_TB_ERR_OUT_OF_RANGE            a size is more than any buffer has
+ *   DCF_TB_ERR_OUT_OF_RANGE            a size is larger than any buffer
  *   DCF_TB_ERR_LINK_DOWN
- *   DCF_TB_ERR_HOST_UNREACHABLE        no route of this host leads there
+ *   DCF_TB_ERR_HOST_UNREACHABLE        this host has no route to it
  *   DCF_TB_ERR_QUEUE_FULL
  *   DCF_TB_ERR_PERMISSION_DENIED
  *   DCF_TB_ERR_OUT_OF_MEMORY
@@ -1462,28 +1486,32 @@ dcf_tb_status dcf_tb_send_batch(dcf_tb_transport transport,
                                 size_t *sent);
 
 /**
- * Takes the oldest control message out of the queue; waits for one if there is none. Messages are
- * queued while no message callback is set.
+ * Takes the oldest control message out of the receive queue, and waits for one if the queue is
+ * empty. Messages are queued while there is no message callback.
  *
  * - `transport`: the handle.
- * - `buf`, `cap`: where to, and its size in bytes. `DCF_TB_MAX_MESSAGE_SIZE` always suffice.
- * - `len`: gets the message's length; also if a buffer was too small, and then the message is kept.
- * - `sender`, `sender_cap`: get from whom, NUL-terminated, ready to be a peer; `DCF_TB_PEER_SIZE`
- *   bytes always suffice. `(NULL, 0)` if it is not wanted.
+ * - `buf`, `cap`: the buffer for the message and its size. `DCF_TB_MAX_MESSAGE_SIZE` bytes are
+ *   always enough.
+ * - `len`: receives the length of the message. If a buffer is too small, it is set too, and the
+ *   message stays in the queue.
+ * - `sender`, `sender_cap`: the buffer for the sender and its size. It receives a NUL-terminated
+ *   peer string. `DCF_TB_PEER_SIZE` bytes are always enough. `(NULL, 0)` if the sender is not
+ *   needed.
  * - `timeout_ms`: milliseconds; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
  *
- * Ownership: the message and the sender are the caller's copies.
- * Blocks: up to `timeout_ms`, also while the link is down: what comes when it is back is received.
- * From inside the message callback it would wait in vain.
+ * Ownership: the message and the sender are copies that belong to the caller.
+ * Blocks: up to `timeout_ms`, also while the link is down: messages that come after the link is
+ * back are received. Inside the message callback no message can arrive, so the call waits for the
+ * whole timeout.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK
- *   DCF_TB_WOULD_BLOCK            nothing there, and `timeout_ms` is 0
- *   DCF_TB_CANCELLED              the transport was closed meanwhile
+ *   DCF_TB_WOULD_BLOCK            the queue is empty, and `timeout_ms` is 0
+ *   DCF_TB_CANCELLED              the transport was closed during the call
  *   DCF_TB_ERR_INVALID_HANDLE
- *   DCF_TB_ERR_NULL_POINTER       `len` is NULL, or a buffer is whose size is not 0
+ *   DCF_TB_ERR_NULL_POINTER       `len` is NULL, or a buffer is NULL and its size is not 0
  *   DCF_TB_ERR_BUFFER_TOO_SMALL   `cap` is less than `*len`, or else `sender_cap` is too small
- *   DCF_TB_ERR_OUT_OF_RANGE       a size is more than any buffer has
+ *   DCF_TB_ERR_OUT_OF_RANGE       a size is larger than any buffer
  *   DCF_TB_ERR_TIMEOUT
  */
 dcf_tb_status dcf_tb_recv(dcf_tb_transport transport,
@@ -1495,30 +1523,33 @@ dcf_tb_status dcf_tb_recv(dcf_tb_transport transport,
                           uint32_t timeout_ms);
 
 /**
- * Takes several control messages out of the queue in one call, oldest first; waits for one if there is
- * none, and not for more. Messages are queued while no message callback is set.
+ * Takes several control messages out of the receive queue, oldest first. Waits if the queue is
+ * empty, but never for more than the first message. Messages are queued while there is no message
+ * callback.
  *
  * - `transport`: the handle.
- * - `buf`, `cap`: where to, one message after the other, and its size in bytes.
- *   `DCF_TB_MAX_MESSAGE_SIZE` always suffice for one.
- * - `messages`, `most`: get where each message is and from whom, and how many there may be.
- * - `count`: gets how many were received; 0 on errors.
+ * - `buf`, `cap`: the buffer for all messages, one after the other, and its size.
+ *   `DCF_TB_MAX_MESSAGE_SIZE` bytes are always enough for one.
+ * - `messages`, `most`: an array that receives the place and the sender of each message, and its
+ *   length.
+ * - `count`: receives the number of messages; 0 on errors.
  * - `timeout_ms`: milliseconds; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
  *
- * A message that does not fit behind the others stays in the queue for the next call. If it is the
- * first, the call fails, and `messages[0].len` is its size.
+ * A message that does not fit into the rest of `buf` stays in the queue for the next call. If the
+ * first message does not fit, the call fails, and `messages[0].len` is its size.
  *
- * Ownership: the messages are the caller's copies. `data` points into `buf`.
+ * Ownership: the messages are copies that belong to the caller. `data` points into `buf`.
  * Blocks: up to `timeout_ms`, also while the link is down.
- * In callbacks: allowed; from inside the message callback it would wait in vain.
+ * In callbacks: allowed. Inside the message callback no message can arrive, so the call waits for
+ * the whole timeout.
  * Returns:
  *   DCF_TB_OK
- *   DCF_TB_WOULD_BLOCK            nothing there, and `timeout_ms` is 0
- *   DCF_TB_CANCELLED              the transport was closed meanwhile
+ *   DCF_TB_WOULD_BLOCK            the queue is empty, and `timeout_ms` is 0
+ *   DCF_TB_CANCELLED              the transport was closed during the call
  *   DCF_TB_ERR_INVALID_HANDLE
- *   DCF_TB_ERR_NULL_POINTER       `messages` or `count` is NULL, or `buf` is and `cap` is not 0
- *   DCF_TB_ERR_BUFFER_TOO_SMALL   `cap` is less than `messages[0].len`; the message is kept
- *   DCF_TB_ERR_OUT_OF_RANGE       `most` is 0, or a size is more than any buffer has
+ *   DCF_TB_ERR_NULL_POINTER       `messages` or `count` is NULL, or `buf` is NULL and `cap` is not 0
+ *   DCF_TB_ERR_BUFFER_TOO_SMALL   `cap` is less than `messages[0].len`; the message stays in the queue
+ *   DCF_TB_ERR_OUT_OF_RANGE       `most` is 0, or a size is larger than any buffer
  *   DCF_TB_ERR_TIMEOUT
  */
 dcf_tb_status dcf_tb_recv_batch(dcf_tb_transport transport,
@@ -1530,18 +1561,19 @@ dcf_tb_status dcf_tb_recv_batch(dcf_tb_transport transport,
                                 uint32_t timeout_ms);
 
 /**
- * A descriptor for poll, select or epoll: readable as long as `dcf_tb_recv` or `dcf_tb_accept`
- * would not wait.
+ * A descriptor for poll, select or epoll. It is readable exactly while `dcf_tb_recv` or
+ * `dcf_tb_accept` would not wait.
  *
  * - `transport`: the handle.
- * - `fd`: gets the descriptor, the same at each call.
+ * - `fd`: receives the descriptor, which is the same for each call.
  *
- * Ownership: it stays the library's, which closes it with the transport. Never read or close it.
+ * Ownership: the descriptor belongs to the library, which closes it with the transport. Do not
+ * read or close it.
  * Blocks: never.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK
- *   DCF_TB_CANCELLED             the transport was closed meanwhile
+ *   DCF_TB_CANCELLED             the transport was closed during the call
  *   DCF_TB_ERR_INVALID_HANDLE
  *   DCF_TB_ERR_NULL_POINTER      `fd` is NULL
  *   DCF_TB_ERR_TOO_MANY_FILES
@@ -1553,26 +1585,26 @@ dcf_tb_status dcf_tb_event_fd(dcf_tb_transport transport, int32_t *fd);
  * Opens a data stream to a peer.
  *
  * - `transport`: the handle.
- * - `peer`: to whom; the strings are described at the top of this header.
- * - `timeout_ms`: milliseconds; 0 = the configured `connect_timeout_ms`, `DCF_TB_WAIT_FOREVER` = as
- *   long as the kernel tries.
- * - `stream`: gets the handle.
+ * - `peer`: the peer to connect to; see "Peers" at the top of this header.
+ * - `timeout_ms`: milliseconds; 0 = the configured `connect_timeout_ms`, `DCF_TB_WAIT_FOREVER` =
+ *   as long as the kernel tries.
+ * - `stream`: receives the handle.
  *
- * Ownership: the handle is the caller's, who ends it with `dcf_tb_stream_close` or
- * `dcf_tb_stream_detach`. `peer` is used during the call only.
+ * Ownership: the handle belongs to the caller, which ends it with `dcf_tb_stream_close` or
+ * `dcf_tb_stream_detach`. `peer` is used only during the call.
  * Blocks: up to `timeout_ms`.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK
- *   DCF_TB_CANCELLED                    the transport was closed meanwhile
+ *   DCF_TB_CANCELLED                    the transport was closed during the call
  *   DCF_TB_ERR_INVALID_HANDLE
  *   DCF_TB_ERR_NULL_POINTER             `peer` or `stream` is NULL
- *   DCF_TB_ERR_INVALID_ADDRESS          the text quotes it
+ *   DCF_TB_ERR_INVALID_ADDRESS          the error text quotes it
  *   DCF_TB_ERR_INTERFACE_NOT_FOUND      `peer` names an interface that does not exist
  *   DCF_TB_ERR_TIMEOUT
- *   DCF_TB_ERR_CONNECTION_REFUSED       nothing listens there
- *   DCF_TB_ERR_CONNECTION_RESET         for example, it has too many streams
- *   DCF_TB_ERR_CONNECTION_ABORTED       the kernel gave the peer up
+ *   DCF_TB_ERR_CONNECTION_REFUSED       no program listens there
+ *   DCF_TB_ERR_CONNECTION_RESET         by the peer, for example because it has too many streams
+ *   DCF_TB_ERR_CONNECTION_ABORTED       the peer stopped answering
  *   DCF_TB_ERR_HOST_UNREACHABLE
  *   DCF_TB_ERR_CONNECTION_FAILED
  *   DCF_TB_ERR_LINK_DOWN
@@ -1589,21 +1621,21 @@ dcf_tb_status dcf_tb_open_stream(dcf_tb_transport transport,
                                  dcf_tb_stream *stream);
 
 /**
- * Takes the oldest data stream that a peer opened; waits for one if there is none. Streams wait
- * here while no stream callback is set.
+ * Takes the oldest data stream that a peer opened, and waits for one if there is none. Streams
+ * wait here while there is no stream callback.
  *
  * - `transport`: the handle.
  * - `timeout_ms`: milliseconds; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
- * - `stream`: gets the handle.
+ * - `stream`: receives the handle.
  *
- * Ownership: the handle is the caller's, who ends it with `dcf_tb_stream_close` or
+ * Ownership: the handle belongs to the caller, which ends it with `dcf_tb_stream_close` or
  * `dcf_tb_stream_detach`.
  * Blocks: up to `timeout_ms`, also while the link is down.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK
- *   DCF_TB_WOULD_BLOCK           nothing there, and `timeout_ms` is 0
- *   DCF_TB_CANCELLED             the transport was closed meanwhile
+ *   DCF_TB_WOULD_BLOCK           no stream is waiting, and `timeout_ms` is 0
+ *   DCF_TB_CANCELLED             the transport was closed during the call
  *   DCF_TB_ERR_INVALID_HANDLE
  *   DCF_TB_ERR_NULL_POINTER      `stream` is NULL
  *   DCF_TB_ERR_TIMEOUT
@@ -1614,18 +1646,19 @@ dcf_tb_status dcf_tb_open_stream(dcf_tb_transport transport,
 dcf_tb_status dcf_tb_accept(dcf_tb_transport transport, uint32_t timeout_ms, dcf_tb_stream *stream);
 
 /**
- * Ends our direction: the peer reads what was written and then DCF_TB_EOF; we may still read.
+ * Ends the sending direction. The peer reads the data that was written, and then DCF_TB_EOF. This
+ * side can still read.
  *
  * - `stream`: the handle.
  *
- * Ownership: nothing changes hands; the stream is still to be closed.
+ * Ownership: unchanged. The stream must still be closed.
  * Blocks: never.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK
- *   DCF_TB_CANCELLED                 the stream or the transport was closed meanwhile
+ *   DCF_TB_CANCELLED                 the stream or the transport was closed during the call
  *   DCF_TB_ERR_INVALID_HANDLE
- *   DCF_TB_ERR_BROKEN_PIPE           the connection is gone already
+ *   DCF_TB_ERR_BROKEN_PIPE           the connection has already ended
  *   DCF_TB_ERR_CONNECTION_RESET      by the peer
  *   DCF_TB_ERR_CONNECTION_FAILED
  *   DCF_TB_ERR_IO                    see `dcf_tb_last_errno`
@@ -1633,12 +1666,12 @@ dcf_tb_status dcf_tb_accept(dcf_tb_transport transport, uint32_t timeout_ms, dcf
 dcf_tb_status dcf_tb_stream_finish(dcf_tb_stream stream);
 
 /**
- * Closes a stream. Threads that wait on it wake with DCF_TB_CANCELLED.
+ * Closes a stream. Threads that wait on it return with DCF_TB_CANCELLED.
  *
  * - `stream`: the handle.
  *
- * Ownership: the handle is gone.
- * Blocks: never; the kernel delivers what was written.
+ * Ownership: the handle no longer exists.
+ * Blocks: never. The kernel still delivers the data that was written.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK
@@ -1650,67 +1683,66 @@ dcf_tb_status dcf_tb_stream_close(dcf_tb_stream stream);
  * Copies the peer's address, without a port.
  *
  * - `stream`: the handle.
- * - `buf`, `cap`: where to, and its size in bytes. `DCF_TB_PEER_SIZE` always suffice.
- * - `len`: gets the length without the NUL; or, if the buffer is too small, the size needed.
+ * - `buf`, `cap`: the buffer and its size. `DCF_TB_PEER_SIZE` bytes are always enough.
+ * - `len`: receives the length without the NUL or, if the buffer is too small, the size needed.
  *
- * Ownership: the text is the caller's copy.
+ * Ownership: the text is a copy that belongs to the caller.
  * Blocks: never.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK
  *   DCF_TB_ERR_INVALID_HANDLE
- *   DCF_TB_ERR_NULL_POINTER       `len` is NULL, or `buf` is and `cap` is not 0
- *   DCF_TB_ERR_OUT_OF_RANGE       `cap` is more than any buffer has
+ *   DCF_TB_ERR_NULL_POINTER       `len` is NULL, or `buf` is NULL and `cap` is not 0
+ *   DCF_TB_ERR_OUT_OF_RANGE       `cap` is larger than any buffer
  *   DCF_TB_ERR_BUFFER_TOO_SMALL   `buf` is untouched
  */
 dcf_tb_status dcf_tb_stream_peer(dcf_tb_stream stream, char *buf, size_t cap, size_t *len);
 
 /**
- * Keeps a pointer of the program's own beside a stream, in place of the one before. The library copies
- * it and does nothing else with it.
+ * Stores a pointer of the program with a stream, in place of the previous one. The library never
+ * dereferences it.
  *
- * A thread that then gets the pointer by `dcf_tb_stream_user_data` sees what this thread had written
- * to what it leads to. A thread that got the one before may still use that.
+ * A thread that later gets the pointer from `dcf_tb_stream_user_data` sees everything that this
+ * thread wrote before this call. A thread that got the previous pointer may still be using it.
  *
  * - `stream`: the handle.
- * - `user_data`: any pointer; NULL takes it away.
+ * - `user_data`: any pointer, or NULL for none.
  *
- * Ownership: what it leads to stays the caller's, who frees it when no thread uses it any more. The
- * close of the stream or of its transport frees nothing, and tells nobody.
+ * Ownership: the pointed-to data belongs to the caller, which frees it when no thread uses it any
+ * more. Closing the stream or its transport does not free it, and calls no function for it.
  * Blocks: never.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK
  *   DCF_TB_ERR_INVALID_HANDLE
  */
-dcf_tb_status dcf_tb_stream_set_user_data(dcf_tb_stream stream,
-                                          void *user_data);
+dcf_tb_status dcf_tb_stream_set_user_data(dcf_tb_stream stream, void *user_data);
 
 /**
- * The pointer that the program keeps beside a stream: the last one that was set. NULL on a new stream,
- * also on one that a callback gets.
+ * Returns the pointer that was last stored with a stream. It is NULL for a new stream, also in a
+ * stream callback.
  *
  * - `stream`: the handle.
- * - `user_data`: gets the pointer.
+ * - `user_data`: receives the pointer.
  *
- * Ownership: what it leads to is the caller's.
+ * Ownership: the pointed-to data belongs to the caller.
  * Blocks: never.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK
- *   DCF_TB_ERR_INVALID_HANDLE   also when the stream was closed or detached: get it before
+ *   DCF_TB_ERR_INVALID_HANDLE   also if the stream was closed or detached: get the pointer before
  *   DCF_TB_ERR_NULL_POINTER     `user_data` is NULL
  */
-dcf_tb_status dcf_tb_stream_user_data(dcf_tb_stream stream,
-                                      void **user_data);
+dcf_tb_status dcf_tb_stream_user_data(dcf_tb_stream stream, void **user_data);
 
 /**
- * The stream's descriptor, for poll, select or epoll.
+ * The descriptor of a stream, for poll, select or epoll.
  *
  * - `stream`: the handle.
- * - `fd`: gets the descriptor.
+ * - `fd`: receives the descriptor.
  *
- * Ownership: it stays the library's, which closes it with the stream. Never close it.
+ * Ownership: the descriptor belongs to the library, which closes it with the stream. Do not close
+ * it.
  * Blocks: never.
  * In callbacks: allowed.
  * Returns:
@@ -1721,52 +1753,52 @@ dcf_tb_status dcf_tb_stream_user_data(dcf_tb_stream stream,
 dcf_tb_status dcf_tb_stream_fd(dcf_tb_stream stream, int32_t *fd);
 
 /**
- * Takes the stream's descriptor out of the library. It is in blocking mode, and the stream no
+ * Takes the descriptor of a stream out of the library. The descriptor is in blocking mode, and no
  * longer ends with the transport.
  *
  * - `stream`: the handle.
- * - `fd`: gets the descriptor.
+ * - `fd`: receives the descriptor.
  *
- * Ownership: the descriptor is the caller's, who closes it. The handle is gone; threads that wait on
- * it wake with DCF_TB_CANCELLED. If the call fails, nothing has changed.
- * Blocks: until the stream's calls on other threads have returned, so that none takes a byte of the
- * caller's. They wake at once; only one that is inside a read or write of a file's disk goes on as long
- * as that takes. Not on the network.
+ * Ownership: the descriptor belongs to the caller, which closes it. The handle no longer exists,
+ * and threads that wait on it return with DCF_TB_CANCELLED. If the call fails, the stream is
+ * unchanged.
+ * Blocks: until calls on the stream in other threads have returned, so that none of them takes
+ * bytes from the caller. They return at once, except a call that is reading or writing a file on
+ * disk. It does not wait for the network.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK
- *   DCF_TB_CANCELLED            the stream or the transport was closed meanwhile
+ *   DCF_TB_CANCELLED            the stream or the transport was closed during the call
  *   DCF_TB_ERR_INVALID_HANDLE
  *   DCF_TB_ERR_NULL_POINTER     `fd` is NULL
- *   DCF_TB_ERR_INVALID_MESSAGE  bytes wait that `dcf_tb_stream_receive_file` could not write: read
- *                               them first
+ *   DCF_TB_ERR_INVALID_MESSAGE  there are bytes that `dcf_tb_stream_receive_file` could not write:
+ *                               read them first
  *   DCF_TB_ERR_TOO_MANY_FILES
  *   DCF_TB_ERR_IO               see `dcf_tb_last_errno`
  */
-dcf_tb_status dcf_tb_stream_detach(dcf_tb_stream stream,
-                                   int32_t *fd);
+dcf_tb_status dcf_tb_stream_detach(dcf_tb_stream stream, int32_t *fd);
 
 /**
- * Writes all of `data`, or says how much.
+ * Writes all of `data`. If that fails, reports how much was written.
  *
  * One thread may read while another writes. Concurrent writes may mix their bytes.
  *
  * - `stream`: the handle.
- * - `data`, `len`: what to write. `(NULL, 0)` is nothing.
- * - `timeout_ms`: milliseconds for all of it; 0 = only what the kernel takes at once,
+ * - `data`, `len`: the bytes to write. `(NULL, 0)` writes none.
+ * - `timeout_ms`: milliseconds for all of it; 0 = only what the kernel accepts at once,
  *   `DCF_TB_WAIT_FOREVER` = no limit.
- * - `written`: gets the number of bytes written, on errors too.
+ * - `written`: receives the number of bytes written, also on errors.
  *
- * Ownership: `data` is used during the call only.
+ * Ownership: `data` is used only during the call.
  * Blocks: up to `timeout_ms`, while the peer does not read.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK                         all were written
  *   DCF_TB_WOULD_BLOCK                not all, and `timeout_ms` is 0
- *   DCF_TB_CANCELLED                  the stream or the transport was closed meanwhile
+ *   DCF_TB_CANCELLED                  the stream or the transport was closed during the call
  *   DCF_TB_ERR_INVALID_HANDLE
- *   DCF_TB_ERR_NULL_POINTER           `written` is NULL, or `data` is and `len` is not 0
- *   DCF_TB_ERR_OUT_OF_RANGE           `len` is more than any buffer has
+ *   DCF_TB_ERR_NULL_POINTER           `written` is NULL, or `data` is NULL and `len` is not 0
+ *   DCF_TB_ERR_OUT_OF_RANGE           `len` is larger than any buffer
  *   DCF_TB_ERR_TIMEOUT
  *   DCF_TB_ERR_BROKEN_PIPE            the stream was finished, or the peer is gone
  *   DCF_TB_ERR_CONNECTION_RESET       by the peer
@@ -1784,27 +1816,27 @@ dcf_tb_status dcf_tb_stream_write(dcf_tb_stream stream,
                                   size_t *written);
 
 /**
- * Writes all pieces as if they were one, in as few system calls as possible, or says how much: a
- * header and its payload need no copy.
+ * Writes several pieces one after another, such as a header and its payload, without copying them
+ * together. Uses as few system calls as possible. If that fails, reports how much was written.
  *
  * One thread may read while another writes. Concurrent writes may mix their bytes.
  *
  * - `stream`: the handle.
- * - `slices`, `count`: the pieces. `(NULL, 0)` is nothing, and pieces may be empty.
- * - `timeout_ms`: milliseconds for all of it; 0 = only what the kernel takes at once,
+ * - `slices`, `count`: the pieces. `(NULL, 0)` writes none, and pieces may be empty.
+ * - `timeout_ms`: milliseconds for all of it; 0 = only what the kernel accepts at once,
  *   `DCF_TB_WAIT_FOREVER` = no limit.
- * - `written`: gets the number of bytes written, of all pieces together, on errors too.
+ * - `written`: receives the total number of bytes written, also on errors.
  *
- * Ownership: the array and what it points to are used during the call only.
+ * Ownership: the array and the memory that it points to are used only during the call.
  * Blocks: up to `timeout_ms`, while the peer does not read.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK                         all were written
  *   DCF_TB_WOULD_BLOCK                not all, and `timeout_ms` is 0
- *   DCF_TB_CANCELLED                  the stream or the transport was closed meanwhile
+ *   DCF_TB_CANCELLED                  the stream or the transport was closed during the call
  *   DCF_TB_ERR_INVALID_HANDLE
- *   DCF_TB_ERR_NULL_POINTER           `written`, the array, or a piece of it is NULL; nothing was written
- *   DCF_TB_ERR_OUT_OF_RANGE           a size is more than any buffer has; nothing was written
+ *   DCF_TB_ERR_NULL_POINTER           `written`, the array, or a piece of it is NULL; no byte was written
+ *   DCF_TB_ERR_OUT_OF_RANGE           a size is larger than any buffer; no byte was written
  *   DCF_TB_ERR_TIMEOUT
  *   DCF_TB_ERR_BROKEN_PIPE            the stream was finished, or the peer is gone
  *   DCF_TB_ERR_CONNECTION_RESET       by the peer
@@ -1822,27 +1854,27 @@ dcf_tb_status dcf_tb_stream_writev(dcf_tb_stream stream,
                                    size_t *written);
 
 /**
- * Reads what is there, at least one byte; waits for it if there is none.
+ * Reads the bytes that are there, at least one. Waits if there are none.
  *
  * One thread may write while another reads.
  *
  * - `stream`: the handle.
- * - `buf`, `cap`: where to, and its size in bytes. With a `cap` of 0 nothing is read and that is
- *   DCF_TB_OK.
+ * - `buf`, `cap`: the buffer and its size in bytes. With a `cap` of 0 the call reads no byte and
+ *   returns DCF_TB_OK.
  * - `timeout_ms`: milliseconds; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
- * - `read`: gets the number of bytes read; 0 on errors and at the end.
+ * - `read`: receives the number of bytes read; 0 on errors and at the end of the stream.
  *
- * Ownership: the bytes are the caller's copy.
+ * Ownership: the bytes are a copy that belongs to the caller.
  * Blocks: up to `timeout_ms`.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK
- *   DCF_TB_WOULD_BLOCK                nothing there, and `timeout_ms` is 0
- *   DCF_TB_CANCELLED                  the stream or the transport was closed meanwhile
+ *   DCF_TB_WOULD_BLOCK                no bytes are there, and `timeout_ms` is 0
+ *   DCF_TB_CANCELLED                  the stream or the transport was closed during the call
  *   DCF_TB_EOF                        the peer ended the stream
  *   DCF_TB_ERR_INVALID_HANDLE
- *   DCF_TB_ERR_NULL_POINTER           `read` is NULL, or `buf` is and `cap` is not 0
- *   DCF_TB_ERR_OUT_OF_RANGE           `cap` is more than any buffer has
+ *   DCF_TB_ERR_NULL_POINTER           `read` is NULL, or `buf` is NULL and `cap` is not 0
+ *   DCF_TB_ERR_OUT_OF_RANGE           `cap` is larger than any buffer
  *   DCF_TB_ERR_TIMEOUT
  *   DCF_TB_ERR_CONNECTION_RESET       by the peer
  *   DCF_TB_ERR_CONNECTION_ABORTED     the peer stopped answering
@@ -1859,27 +1891,28 @@ dcf_tb_status dcf_tb_stream_read(dcf_tb_stream stream,
                                  size_t *read);
 
 /**
- * Reads exactly `len` bytes, or says how many came before the end of the stream or a failure.
+ * Reads exactly `len` bytes. If the stream ends or fails before, reports how many came.
  *
- * One thread may write while another reads. Several threads that read at once may each get a part of
- * what the others wait for.
+ * One thread may write while another reads. If several threads read at the same time, each may get
+ * a part of the bytes.
  *
  * - `stream`: the handle.
- * - `buf`, `len`: where to, and how many bytes. `(NULL, 0)` is nothing.
- * - `timeout_ms`: milliseconds for all of it; 0 = only what is there, `DCF_TB_WAIT_FOREVER` = no limit.
- * - `read`: gets the number of bytes read, on errors too. They are in `buf`, in order.
+ * - `buf`, `len`: the buffer, and how many bytes to read. `(NULL, 0)` reads none.
+ * - `timeout_ms`: milliseconds for all of it; 0 = only the bytes that are there,
+ *   `DCF_TB_WAIT_FOREVER` = no limit.
+ * - `read`: receives the number of bytes read, also on errors. They are in `buf`, in order.
  *
- * Ownership: the bytes are the caller's copy.
+ * Ownership: the bytes are a copy that belongs to the caller.
  * Blocks: up to `timeout_ms`.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK                         all were read
  *   DCF_TB_WOULD_BLOCK                not all, and `timeout_ms` is 0
- *   DCF_TB_CANCELLED                  the stream or the transport was closed meanwhile
- *   DCF_TB_EOF                        the peer ended the stream before all came
+ *   DCF_TB_CANCELLED                  the stream or the transport was closed during the call
+ *   DCF_TB_EOF                        the peer ended the stream before `len` bytes came
  *   DCF_TB_ERR_INVALID_HANDLE
- *   DCF_TB_ERR_NULL_POINTER           `read` is NULL, or `buf` is and `len` is not 0
- *   DCF_TB_ERR_OUT_OF_RANGE           `len` is more than any buffer has
+ *   DCF_TB_ERR_NULL_POINTER           `read` is NULL, or `buf` is NULL and `len` is not 0
+ *   DCF_TB_ERR_OUT_OF_RANGE           `len` is larger than any buffer
  *   DCF_TB_ERR_TIMEOUT
  *   DCF_TB_ERR_CONNECTION_RESET       by the peer
  *   DCF_TB_ERR_CONNECTION_ABORTED     the peer stopped answering
@@ -1896,28 +1929,28 @@ dcf_tb_status dcf_tb_stream_read_exact(dcf_tb_stream stream,
                                        size_t *read);
 
 /**
- * Sends `count` bytes of a file, in the kernel where it can.
+ * Sends `count` bytes of a file, inside the kernel where possible.
  *
  * - `stream`: the handle.
- * - `fd`: a descriptor open for reading. Of a regular file its position is neither used nor
- *   changed. Of what has no position (a pipe, a socket) the bytes come as they are read, and
- *   `offset` must be 0.
- * - `offset`: where in the file to begin, in bytes.
+ * - `fd`: a descriptor that is open for reading. For a regular file, its position is neither used
+ *   nor changed. For a pipe or a socket, which have no position, the bytes are sent in the order
+ *   in which they are read, and `offset` must be 0.
+ * - `offset`: where to begin in the file, in bytes.
  * - `count`: how many bytes.
  * - `timeout_ms`: milliseconds for all of it; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
- * - `sent`: gets the number of bytes sent, on errors too.
+ * - `sent`: receives the number of bytes sent, also on errors.
  *
- * Ownership: `fd` stays the caller's, and must stay open during the call.
- * Blocks: up to `timeout_ms`, while the peer does not read; and on reading the file.
+ * Ownership: `fd` belongs to the caller, and must stay open during the call.
+ * Blocks: up to `timeout_ms` while the peer does not read, and while the file is read.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK                         all were sent
  *   DCF_TB_WOULD_BLOCK                not all, and `timeout_ms` is 0
- *   DCF_TB_CANCELLED                  the stream or the transport was closed meanwhile
+ *   DCF_TB_CANCELLED                  the stream or the transport was closed during the call
  *   DCF_TB_EOF                        the file ended first
  *   DCF_TB_ERR_INVALID_HANDLE
  *   DCF_TB_ERR_NULL_POINTER           `sent` is NULL
- *   DCF_TB_ERR_OUT_OF_RANGE           `fd` is negative, or `offset` is beyond what a file can have
+ *   DCF_TB_ERR_OUT_OF_RANGE           `fd` is negative, or `offset` is beyond the largest file
  *   DCF_TB_ERR_TIMEOUT
  *   DCF_TB_ERR_BROKEN_PIPE            the stream was finished, or the peer is gone
  *   DCF_TB_ERR_CONNECTION_RESET       by the peer
@@ -1938,30 +1971,30 @@ dcf_tb_status dcf_tb_stream_send_file(dcf_tb_stream stream,
                                       uint64_t *sent);
 
 /**
- * Receives `count` bytes into a file, in the kernel where it can.
+ * Receives `count` bytes into a file, inside the kernel where possible.
  *
  * - `stream`: the handle.
- * - `fd`: a descriptor open for writing. Of a regular file its position is neither used nor
- *   changed. Of what has no position (a pipe, a socket) the bytes are written as they come, and
- *   `offset` must be 0.
- * - `offset`: where in the file to begin, in bytes.
+ * - `fd`: a descriptor that is open for writing. For a regular file, its position is neither used
+ *   nor changed. For a pipe or a socket, which have no position, the bytes are written as they
+ *   come, and `offset` must be 0.
+ * - `offset`: where to begin in the file, in bytes.
  * - `count`: how many bytes.
  * - `timeout_ms`: milliseconds for all of it; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
- * - `received`: gets the number of bytes that are in the file, on errors too.
+ * - `received`: receives the number of bytes written to the file, also on errors.
  *
- * Ownership: `fd` stays the caller's, and must stay open during the call.
- * Blocks: up to `timeout_ms`, while the peer does not write; and on writing the file.
+ * Ownership: `fd` belongs to the caller, and must stay open during the call.
+ * Blocks: up to `timeout_ms` while the peer does not write, and while the file is written.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK                         all were received
  *   DCF_TB_WOULD_BLOCK                not all, and `timeout_ms` is 0
- *   DCF_TB_CANCELLED                  the stream or the transport was closed meanwhile
+ *   DCF_TB_CANCELLED                  the stream or the transport was closed during the call
  *   DCF_TB_EOF                        the peer ended the stream first
  *   DCF_TB_ERR_INVALID_HANDLE
  *   DCF_TB_ERR_NULL_POINTER           `received` is NULL
- *   DCF_TB_ERR_OUT_OF_RANGE           `fd` is negative, or `offset` is beyond what a file can have
+ *   DCF_TB_ERR_OUT_OF_RANGE           `fd` is negative, or `offset` is beyond the largest file
  *   DCF_TB_ERR_TIMEOUT
- *   DCF_TB_ERR_BROKEN_PIPE            `fd` is a pipe or socket that nobody reads
+ *   DCF_TB_ERR_BROKEN_PIPE            `fd` is a pipe or socket without a reader
  *   DCF_TB_ERR_CONNECTION_RESET       by the peer
  *   DCF_TB_ERR_CONNECTION_ABORTED     the peer stopped answering
  *   DCF_TB_ERR_HOST_UNREACHABLE
@@ -1981,37 +2014,38 @@ dcf_tb_status dcf_tb_stream_receive_file(dcf_tb_stream stream,
                                          uint64_t *received);
 
 /**
- * Measures one round trip to a peer. This tells whether a program with a transport runs there:
- * `DCF_TB_OK`: it does. `DCF_TB_ERR_CONNECTION_REFUSED`, at once: the host is there, but nothing listens on
- * that port. `DCF_TB_ERR_HOST_UNREACHABLE`: no host has the address. The kernel takes about three
- * seconds to find that out; a call with a shorter timeout gives `DCF_TB_ERR_TIMEOUT`, and later ones say
- * it. `DCF_TB_ERR_TIMEOUT`: neither an answer nor an error came back; a firewall may drop them.
+ * Measures one round trip to a peer. The result also tells whether a program with a transport runs
+ * there. `DCF_TB_OK` means that it does. `DCF_TB_ERR_CONNECTION_REFUSED`, which comes at once, means
+ * that the host is there, but no program listens on that port. `DCF_TB_ERR_HOST_UNREACHABLE` means
+ * that no host has the address. The kernel needs about three seconds to find that out, so a call with
+ * a shorter timeout returns `DCF_TB_ERR_TIMEOUT`, and a later call returns the error.
+ * `DCF_TB_ERR_TIMEOUT` means that neither an answer nor an error came back. A firewall may drop them.
  *
- * The errors are ICMP errors of the peer's kernel and of ours. One counts only if it quotes the ping. The
- * peer's kernel sends about one a second when many are asked for: a call that gets neither answer nor error
- * gives the error of an earlier one, if that came within the last four seconds and no answer came since.
- * They are counted in `pings_undelivered`.
+ * The errors are ICMP errors of the peer's kernel or of this host's kernel. An error counts only
+ * if it quotes the ping. The peer's kernel limits them to about one per second. So a call without
+ * an answer or an error returns the error of an earlier ping, if that came within the last four
+ * seconds and no answer came since. All of these errors are counted in `pings_undelivered`.
  *
  * - `transport`: the handle.
- * - `peer`: whom to ask; the strings are described at the top of this header.
+ * - `peer`: the peer to ping; see "Peers" at the top of this header.
  * - `timeout_ms`: milliseconds; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
- * - `rtt_ns`: gets the time in nanoseconds.
+ * - `rtt_ns`: receives the time in nanoseconds.
  *
- * Ownership: `peer` is used during the call only.
+ * Ownership: `peer` is used only during the call.
  * Blocks: up to `timeout_ms`.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK
  *   DCF_TB_WOULD_BLOCK                 no answer yet, and `timeout_ms` is 0
- *   DCF_TB_CANCELLED                   the transport was closed meanwhile
+ *   DCF_TB_CANCELLED                   the transport was closed during the call
  *   DCF_TB_ERR_INVALID_HANDLE
  *   DCF_TB_ERR_NULL_POINTER            `peer` or `rtt_ns` is NULL
- *   DCF_TB_ERR_INVALID_ADDRESS         the text quotes it
+ *   DCF_TB_ERR_INVALID_ADDRESS         the error text quotes it
  *   DCF_TB_ERR_INTERFACE_NOT_FOUND     `peer` names an interface that does not exist
  *   DCF_TB_ERR_TIMEOUT                 no answer
  *   DCF_TB_ERR_LINK_DOWN
  *   DCF_TB_ERR_HOST_UNREACHABLE        no route leads there, or no host has the address
- *   DCF_TB_ERR_CONNECTION_REFUSED      the host is there, but nothing listens on that port
+ *   DCF_TB_ERR_CONNECTION_REFUSED      the host is there, but no program listens on that port
  *   DCF_TB_ERR_QUEUE_FULL
  *   DCF_TB_ERR_TOO_MANY_FILES
  *   DCF_TB_ERR_SOCKET_OPTION
@@ -2027,33 +2061,34 @@ dcf_tb_status dcf_tb_measure_rtt(dcf_tb_transport transport,
 /**
  * Measures a series of round trips, one after another.
  *
- * A ping that an ICMP error came back for (see `dcf_tb_measure_rtt`) ends the series, if none was answered
- * before it; else it counts as lost.
+ * If an ICMP error comes back for a ping (see `dcf_tb_measure_rtt`) and no earlier ping was
+ * answered, the series ends with that error. After an answer, such a ping only counts as lost.
  *
  * - `transport`: the handle.
- * - `peer`: whom to ask; the strings are described at the top of this header.
- * - `count`: how many pings, at least 1.
- * - `interval_us`: microseconds from one ping to the next; 0 = at once after the answer.
+ * - `peer`: the peer to ping; see "Peers" at the top of this header.
+ * - `count`: the number of pings, at least 1.
+ * - `interval_us`: microseconds from one ping to the next; 0 = send the next ping as soon as the
+ *   answer comes.
  * - `timeout_ms`: milliseconds to wait for each answer; `DCF_TB_WAIT_FOREVER` = no limit.
- * - `summary`: gets the figures. The caller sets `struct_size`, which stays. It is written if
- *   there was no answer at all, too, whatever the reason.
+ * - `summary`: receives the figures, also if no answer came. The caller sets `struct_size`; the
+ *   call does not change it.
  *
- * Ownership: `peer` is used during the call only.
+ * Ownership: `peer` is used only during the call.
  * Blocks: for the whole series.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK                          at least one answer came
  *   DCF_TB_WOULD_BLOCK                 no answer yet, and `timeout_ms` is 0
- *   DCF_TB_CANCELLED                   the transport was closed meanwhile
+ *   DCF_TB_CANCELLED                   the transport was closed during the call
  *   DCF_TB_ERR_INVALID_HANDLE
  *   DCF_TB_ERR_NULL_POINTER            `peer` or `summary` is NULL
- *   DCF_TB_ERR_OUT_OF_RANGE            `count` is 0, or `struct_size` less than 4
- *   DCF_TB_ERR_INVALID_ADDRESS         the text quotes it
+ *   DCF_TB_ERR_OUT_OF_RANGE            `count` is 0, or `struct_size` is less than 4
+ *   DCF_TB_ERR_INVALID_ADDRESS         the error text quotes it
  *   DCF_TB_ERR_INTERFACE_NOT_FOUND     `peer` names an interface that does not exist
- *   DCF_TB_ERR_TIMEOUT                 no answer at all
+ *   DCF_TB_ERR_TIMEOUT                 no answer came
  *   DCF_TB_ERR_LINK_DOWN
  *   DCF_TB_ERR_HOST_UNREACHABLE        no route leads there, or no host has the address
- *   DCF_TB_ERR_CONNECTION_REFUSED      the host is there, but nothing listens on that port
+ *   DCF_TB_ERR_CONNECTION_REFUSED      the host is there, but no program listens on that port
  *   DCF_TB_ERR_QUEUE_FULL
  *   DCF_TB_ERR_TOO_MANY_FILES
  *   DCF_TB_ERR_SOCKET_OPTION
@@ -2069,29 +2104,31 @@ dcf_tb_status dcf_tb_ping(dcf_tb_transport transport,
                           struct dcf_tb_rtt *summary);
 
 /**
- * Finds the other transports on the link, by a ping to all of them. We are not among them. An
- * interface without multicast (lo) has no peers.
+ * Finds the other transports on the link with this control port, by one ping to the multicast
+ * address. The transport itself is not among them. An interface without multicast (lo) has no
+ * peers.
  *
- * The first `DCF_TB_MAX_DISCOVERED` that answer are found. Answers of others are counted in
- * `discovery_dropped` and logged: somebody on the link makes up addresses.
+ * Finds the first `DCF_TB_MAX_DISCOVERED` peers that answer. Further answers are counted in
+ * `discovery_dropped` and logged, because they mean that a host on the link forges addresses.
  *
  * - `transport`: the handle.
- * - `timeout_ms`: milliseconds to collect answers; the call always takes that long.
- * - `peers`, `cap`: where to, and how many fit. `(NULL, 0)` only counts.
- * - `count`: gets how many there are, also if they do not all fit; then `cap` of them are written.
+ * - `timeout_ms`: milliseconds to collect answers. The call always takes that long.
+ * - `peers`, `cap`: an array for the peers, and its length. `(NULL, 0)` only counts them.
+ * - `count`: receives the number of peers. If that is more than `cap`, the array has the first
+ *   `cap` peers.
  *
- * Ownership: the peers are the caller's copies.
+ * Ownership: the peers are copies that belong to the caller.
  * Blocks: for `timeout_ms`.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK                        also if there is no peer
  *   DCF_TB_WOULD_BLOCK               `timeout_ms` is 0
- *   DCF_TB_CANCELLED                 the transport was closed meanwhile
+ *   DCF_TB_CANCELLED                 the transport was closed during the call
  *   DCF_TB_ERR_INVALID_HANDLE
- *   DCF_TB_ERR_NULL_POINTER          `count` is NULL, or `peers` is and `cap` is not 0
- *   DCF_TB_ERR_OUT_OF_RANGE          `cap` is more than any buffer has, or `control_port` is 0: no other
- *                                    host has the one that the kernel chose
- *   DCF_TB_ERR_BUFFER_TOO_SMALL      more than `cap`
+ *   DCF_TB_ERR_NULL_POINTER          `count` is NULL, or `peers` is NULL and `cap` is not 0
+ *   DCF_TB_ERR_OUT_OF_RANGE          `cap` is larger than any buffer, or `control_port` was configured
+ *                                    as 0, so that no other host can have the same port
+ *   DCF_TB_ERR_BUFFER_TOO_SMALL      there are more than `cap`
  *   DCF_TB_ERR_LINK_DOWN
  *   DCF_TB_ERR_QUEUE_FULL
  *   DCF_TB_ERR_TOO_MANY_FILES
@@ -2107,25 +2144,25 @@ dcf_tb_status dcf_tb_discover(dcf_tb_transport transport,
                               size_t *count);
 
 /**
- * As `dcf_tb_discover`, but returns as soon as `cap` peers have answered, and finds no more than that.
- * On a cable there is one peer: with a `cap` of 1 the call takes one round trip.
+ * Like `dcf_tb_discover`, but returns as soon as `cap` peers have answered, and finds no more. A
+ * cable has one peer, so with a `cap` of 1 the call takes one round trip.
  *
  * - `transport`: the handle.
- * - `timeout_ms`: milliseconds to wait at most; `DCF_TB_WAIT_FOREVER` = no limit.
- * - `peers`, `cap`: where to, and how many to find, at least one.
- * - `count`: gets how many were found: less than `cap`, or none, when the time was up.
+ * - `timeout_ms`: the longest time to wait, in milliseconds; `DCF_TB_WAIT_FOREVER` = no limit.
+ * - `peers`, `cap`: an array for the peers, and how many to find, at least 1.
+ * - `count`: receives the number of peers. It is less than `cap` if the time was up before.
  *
- * Ownership: the peers are the caller's copies.
+ * Ownership: the peers are copies that belong to the caller.
  * Blocks: up to `timeout_ms`.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK                        also if there is no peer
  *   DCF_TB_WOULD_BLOCK               `timeout_ms` is 0
- *   DCF_TB_CANCELLED                 the transport was closed meanwhile
+ *   DCF_TB_CANCELLED                 the transport was closed during the call
  *   DCF_TB_ERR_INVALID_HANDLE
  *   DCF_TB_ERR_NULL_POINTER          `count` or `peers` is NULL
- *   DCF_TB_ERR_OUT_OF_RANGE          `cap` is 0, or more than any buffer has, or `control_port` is 0: no
- *                                    other host has the one that the kernel chose
+ *   DCF_TB_ERR_OUT_OF_RANGE          `cap` is 0 or larger than any buffer, or `control_port` was
+ *                                    configured as 0, so that no other host can have the same port
  *   DCF_TB_ERR_LINK_DOWN
  *   DCF_TB_ERR_QUEUE_FULL
  *   DCF_TB_ERR_TOO_MANY_FILES
@@ -2141,61 +2178,59 @@ dcf_tb_status dcf_tb_discover_first(dcf_tb_transport transport,
                                     size_t *count);
 
 /**
- * How long ago anything came from a peer: a message, a ping, a pong, a stream, or bytes of one. Its port
- * does not matter.
+ * Returns how long ago anything last came from a peer: a message, a ping, a pong, a stream, or
+ * data of a stream. The port of the peer does not matter.
  *
- * A transport remembers this with `remember_peers`, or while it has a peer callback. It remembers 4,096
- * peers that were asked for here, and as many others: made-up sources make no peer forgotten that was
- * asked for.
+ * A transport remembers this if `remember_peers` is set, or while it has a peer callback. It
+ * remembers up to 4,096 peers that this function was called for, and up to 4,096 others. So forged
+ * source addresses cannot displace a peer that the program asked for.
  *
  * - `transport`: the handle.
- * - `peer`: whom; the strings are described at the top of this header.
- * - `ns_ago`: gets the time in nanoseconds.
+ * - `peer`: the peer; see "Peers" at the top of this header.
+ * - `ns_ago`: receives the time in nanoseconds.
  *
- * Ownership: `peer` is used during the call only.
+ * Ownership: `peer` is used only during the call.
  * Blocks: never.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK
- *   DCF_TB_WOULD_BLOCK                 nothing came from it yet, or since `dcf_tb_forget`, or the
- *                                      transport does not remember
+ *   DCF_TB_WOULD_BLOCK                 nothing came from it yet or since `dcf_tb_forget`, or the
+ *                                      transport does not remember peers
  *   DCF_TB_ERR_INVALID_HANDLE
  *   DCF_TB_ERR_NULL_POINTER            `peer` or `ns_ago` is NULL
  *   DCF_TB_ERR_OUT_OF_RANGE            `peer` and `ns_ago` overlap
- *   DCF_TB_ERR_INVALID_ADDRESS         the text quotes it
+ *   DCF_TB_ERR_INVALID_ADDRESS         the error text quotes it
  *   DCF_TB_ERR_INTERFACE_NOT_FOUND     `peer` names an interface that does not exist
  */
-dcf_tb_status dcf_tb_last_heard(dcf_tb_transport transport,
-                                const char *peer,
-                                uint64_t *ns_ago);
+dcf_tb_status dcf_tb_last_heard(dcf_tb_transport transport, const char *peer, uint64_t *ns_ago);
 
 /**
- * Forgets when a peer was last heard from. The peer callback is not told that it is gone; it is told that
- * it appears when it is heard from again.
+ * Forgets when a peer was last heard from. The peer callback does not report that the peer
+ * vanished. It reports that the peer appears when something comes from it again.
  *
  * - `transport`: the handle.
- * - `peer`: whom; the strings are described at the top of this header.
+ * - `peer`: the peer; see "Peers" at the top of this header.
  *
- * Ownership: `peer` is used during the call only.
+ * Ownership: `peer` is used only during the call.
  * Blocks: never.
  * In callbacks: allowed.
  * Returns:
- *   DCF_TB_OK                          also if it was never heard from
+ *   DCF_TB_OK                          also if nothing ever came from it
  *   DCF_TB_ERR_INVALID_HANDLE
  *   DCF_TB_ERR_NULL_POINTER            `peer` is NULL
- *   DCF_TB_ERR_INVALID_ADDRESS         the text quotes it
+ *   DCF_TB_ERR_INVALID_ADDRESS         the error text quotes it
  *   DCF_TB_ERR_INTERFACE_NOT_FOUND     `peer` names an interface that does not exist
  */
-dcf_tb_status dcf_tb_forget(dcf_tb_transport transport,
-                            const char *peer);
+dcf_tb_status dcf_tb_forget(dcf_tb_transport transport, const char *peer);
 
 /**
- * Reads the statistics.
+ * Reads the statistics of a transport.
  *
  * - `transport`: the handle.
- * - `stats`: gets them. The caller sets `struct_size` to `sizeof(dcf_tb_stats)`, and it stays.
+ * - `stats`: receives them. The caller sets `struct_size` to `sizeof(dcf_tb_stats)`; the call does
+ *   not change it.
  *
- * Ownership: the figures are the caller's copy.
+ * Ownership: the figures are copies that belong to the caller.
  * Blocks: never.
  * In callbacks: allowed.
  * Returns:
@@ -2207,12 +2242,12 @@ dcf_tb_status dcf_tb_forget(dcf_tb_transport transport,
 dcf_tb_status dcf_tb_get_stats(dcf_tb_transport transport, struct dcf_tb_stats *stats);
 
 /**
- * Sets the counts to 0 and the uptime's begin to now. What describes the present (`link_up`,
- * `streams_open`, the buffers) stays.
+ * Sets the counters to 0, and the start of the uptime to now. Members that describe the present
+ * state (`link_up`, `streams_open`, the buffers) stay.
  *
  * - `transport`: the handle.
  *
- * Ownership: nothing changes hands.
+ * Ownership: unchanged.
  * Blocks: never.
  * In callbacks: allowed.
  * Returns:
@@ -2222,26 +2257,26 @@ dcf_tb_status dcf_tb_get_stats(dcf_tb_transport transport, struct dcf_tb_stats *
 dcf_tb_status dcf_tb_reset_stats(dcf_tb_transport transport);
 
 /**
- * Reads the statistics of one stream. `dcf_tb_reset_stats` does not change them.
+ * Reads the statistics of a stream. `dcf_tb_reset_stats` does not change them.
  *
- * They can be read as long as the handle is valid: also after `dcf_tb_stream_finish`, and when the
- * connection has broken or the peer has ended it. The counts then stay as they were, and so does what
- * the kernel told last; but it tells nothing of a connection that this side reset.
+ * They can be read as long as the handle is valid, also after `dcf_tb_stream_finish`, and after
+ * the connection broke or the peer ended it. The counters, and the last values from the kernel,
+ * then stay as they were. If this side reset the connection, there are no values from the kernel.
  *
  * - `stream`: the handle.
- * - `stats`: gets them. The caller sets `struct_size` to `sizeof(dcf_tb_stream_stats)`, and it stays.
+ * - `stats`: receives them. The caller sets `struct_size` to `sizeof(dcf_tb_stream_stats)`; the
+ *   call does not change it.
  *
- * Ownership: the figures are the caller's copy.
+ * Ownership: the figures are copies that belong to the caller.
  * Blocks: never.
  * In callbacks: allowed.
  * Returns:
  *   DCF_TB_OK
- *   DCF_TB_ERR_INVALID_HANDLE   also when the stream was closed or detached: read them before
+ *   DCF_TB_ERR_INVALID_HANDLE   also if the stream was closed or detached: read them before
  *   DCF_TB_ERR_NULL_POINTER     `stats` is NULL
  *   DCF_TB_ERR_OUT_OF_RANGE     `struct_size` is less than 4
  */
-dcf_tb_status dcf_tb_stream_get_stats(dcf_tb_stream stream,
-                                      struct dcf_tb_stream_stats *stats);
+dcf_tb_status dcf_tb_stream_get_stats(dcf_tb_stream stream, struct dcf_tb_stream_stats *stats);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -1,5 +1,4 @@
-//! Callbacks: their types, the functions that set them, and the closures through which the
-//! transport calls them.
+//! Callbacks: their types, the functions that set them, and the closures that call them.
 
 use std::ffi::{c_char, c_void};
 
@@ -13,11 +12,13 @@ use crate::status::dcf_tb_status;
 use crate::symbol_versions::exported_since;
 use crate::types::{dcf_tb_stream, dcf_tb_transport};
 
-/// A control message came. `message` has `message_len` bytes and no NUL; `sender` can be handed
-/// back as a peer, and is at most `DCF_TB_PEER_SIZE` bytes with its NUL. Both live for the call only.
+/// A control message arrived. `message` has `message_len` bytes and no NUL. `sender` is a peer
+/// string of at most `DCF_TB_PEER_SIZE` bytes with its NUL, and can be passed to other functions.
+/// Both are valid only during the call.
 ///
-/// Runs on the receiver thread: the messages of one peer come in order, and no two calls overlap. It may
-/// take long: meanwhile pings are answered, and messages wait, as many as fit into `buffer_size` bytes.
+/// Runs on the receiver thread, never twice at the same time, and gets the messages of each peer in
+/// order. It may take long: other threads answer pings meanwhile, and up to `buffer_size` bytes of
+/// messages wait in the kernel.
 #[allow(non_camel_case_types)]
 pub type dcf_tb_message_callback = Option<
     unsafe extern "C-unwind" fn(
@@ -28,85 +29,89 @@ pub type dcf_tb_message_callback = Option<
     ),
 >;
 
-/// A peer opened a data stream. The handle is the callee's, which may keep it beyond the call, and
-/// closes it with `dcf_tb_stream_close`. `peer` is the bare address and lives for the call only.
+/// A peer opened a data stream. The callback owns the handle, may keep it after the call, and must
+/// close it with `dcf_tb_stream_close`. `peer` is the address without a port, and is valid only
+/// during the call.
 ///
-/// Each call has a thread of its own, so it may read and write to the end. Where no thread can be
-/// started the stream is reset, counted under `errors`, and logged.
+/// Each call runs on its own thread, so it may read and write until the stream ends. If no thread
+/// can be started, the stream is reset, counted in `errors`, and logged.
 #[allow(non_camel_case_types)]
 pub type dcf_tb_stream_callback = Option<
     unsafe extern "C-unwind" fn(stream: dcf_tb_stream, peer: *const c_char, user_data: *mut c_void),
 >;
 
-/// A log record: `level` is one of `DCF_TB_LOG_*`; `message` is one line without its end, and lives
-/// for the call only.
+/// A log record. `level` is one of `DCF_TB_LOG_*`. `message` is one line without a line end, and is
+/// valid only during the call.
 ///
-/// Runs on whichever thread has something to say, several at once too; on the one that accepts streams
-/// and watches the link, for example: they wait for it.
+/// Runs on the thread that logs, so several calls can run at the same time. That thread does no
+/// other work meanwhile. It can be the one that accepts streams and watches the link.
 #[allow(non_camel_case_types)]
 pub type dcf_tb_log_callback =
     Option<unsafe extern "C-unwind" fn(level: i32, message: *const c_char, user_data: *mut c_void)>;
 
-/// The link changed. `up` is 1 when the interface can carry traffic again (after a replug too), and
-/// 0 when it cannot. `interface_name` lives for the call only.
+/// The link changed. `up` is 1 when the interface can carry traffic again (also after a replug),
+/// and 0 when it cannot. `interface_name` is valid only during the call.
 ///
-/// It reports what a look at the interface finds. It does not report an outage that begins and ends
-/// between two looks and that no call noticed, such as an interface that is switched off and on at
-/// once. (A replugged cable makes a new interface, and both changes are reported.)
+/// A change is reported when the library checks the interface. An outage that begins and ends
+/// between two checks is not reported, for example an interface that is switched off and on
+/// immediately, unless a call noticed it. A replugged cable creates a new interface, so both
+/// changes are reported.
 ///
-/// The order of a change: first `link_up` and `link_changes` in the statistics, and with them
-/// `dcf_tb_wait_link`; then the calls and streams that the change ends, with `DCF_TB_ERR_LINK_DOWN`; then
-/// the log; then this callback, which does not delay them and may be later than a call that reports
-/// the outage. So after `DCF_TB_ERR_LINK_DOWN` the statistics never say that the link is still up: it is
-/// down, or has come back meanwhile.
+/// The order of a change is fixed. First, `link_up` and `link_changes` in the statistics change,
+/// and `dcf_tb_wait_link` returns. Second, the calls and streams that the change ends fail with
+/// `DCF_TB_ERR_LINK_DOWN`. Third, the change is logged. Last comes this callback, which delays no
+/// other step. So after `DCF_TB_ERR_LINK_DOWN` the statistics show that the link is down, or that
+/// it has already come back.
 ///
-/// Runs on a thread of its own, in the order of the changes, and never two at once. While it runs the
-/// next changes wait for it, and nothing else does. Beyond 64 a change and the one back are left out
+/// Runs on its own thread, in the order of the changes, and never twice at the same time. While it
+/// runs, further changes wait for it, up to 64. Beyond that, a change and its reversal are left out
 /// together.
 #[allow(non_camel_case_types)]
 pub type dcf_tb_link_callback = Option<
     unsafe extern "C-unwind" fn(up: i32, interface_name: *const c_char, user_data: *mut c_void),
 >;
 
-/// A peer appeared or vanished. `appeared` is 1 or 0. `peer` is its address with the interface, without a
-/// port, can be handed back as a peer, and lives for the call only.
+/// A peer appeared or vanished. `appeared` is 1 or 0. `peer` is its address with the interface and
+/// without a port. It can be passed to other functions, and is valid only during the call.
 ///
-/// A peer appears when anything comes from its address while it is not there: a message, a ping, a pong,
-/// a stream, or bytes of one. It vanishes when nothing has come for `peer_timeout_ms`, or when the link
-/// goes down; a peer that only listens vanishes too. While the link is down no peer appears. One that is
-/// given to `dcf_tb_forget` is gone without a call. What is heard later makes a peer appear again. An
-/// address is no proof of who sends.
+/// A peer appears when anything comes from its address: a message, a ping, a pong, a stream, or
+/// data of a stream. It vanishes when nothing came from it for `peer_timeout_ms`, or when the link
+/// goes down. A peer that only listens vanishes too. No peer appears while the link is down.
+/// `dcf_tb_forget` removes a peer without a call. Later traffic makes a removed peer appear again.
+/// A source address does not prove the identity of the sender.
 ///
-/// Anybody on the link can make up sources: no more than 256 peers appear at once, then 16 a second, and
-/// no more than 1,024 are there. What comes from others is counted in `peers_not_reported`; they appear
-/// with what they send when there is room again. Nobody who is there makes room for them. A peer that the
-/// program asked for, by `dcf_tb_last_heard`, appears in any such flood: there are 1,024 places more for
-/// those.
+/// Any host on the link can forge source addresses, so the number of calls is limited. At most 256
+/// peers appear at once, then 16 per second, and at most 1,024 are present. Traffic from other
+/// sources is counted in `peers_not_reported`. They appear with their next traffic when there is
+/// room again. Present peers are never removed to make room. Peers that the program passed to
+/// `dcf_tb_last_heard` have 1,024 separate places, so they appear even during such a flood.
 ///
-/// Runs on a thread of its own, in the order of the changes, and never two at once; nothing waits for it.
-/// A change that comes while it runs, and the one back, are left out together; but that a peer appeared is
-/// told, unless the link went down or it was forgotten before. The order with the link callback is not
+/// Runs on its own thread, in the order of the changes, and never twice at the same time. The
+/// library never waits for it. If a peer vanishes and appears again before the callback could be
+/// called, both changes are left out. A peer that appears only briefly is still reported, unless the
+/// link goes down or the peer is forgotten first. The order relative to the link callback is not
 /// defined.
 #[allow(non_camel_case_types)]
 pub type dcf_tb_peer_callback =
     Option<unsafe extern "C-unwind" fn(appeared: i32, peer: *const c_char, user_data: *mut c_void)>;
 
-/// The transport has closed. This is the last call of all for it: `user_data` may be freed.
+/// The transport has closed. No other callback of the transport runs after this one, so `user_data`
+/// may be freed.
 #[allow(non_camel_case_types)]
 pub type dcf_tb_closed_callback = Option<unsafe extern "C-unwind" fn(user_data: *mut c_void)>;
 
-/// The caller's pointer, on its way back to the caller.
+/// The caller's pointer, which is passed back unchanged.
 #[derive(Clone, Copy)]
 pub(crate) struct UserData(pub(crate) *mut c_void);
 
-// SAFETY: we never look behind the pointer. The header tells whoever registers a callback that it
-// is called on library threads, so what the pointer leads to must be fit for that.
+// SAFETY: the library never dereferences the pointer. The header tells callers that callbacks run
+// on threads of the library, so the pointed-to data must be usable there.
 unsafe impl Send for UserData {}
-// SAFETY: as above; the header says too which callbacks may run several at once.
+// SAFETY: as above. The header also says which callbacks can run several times at once.
 unsafe impl Sync for UserData {}
 
 impl UserData {
-    /// As a method, so that closures capture the wrapper and not the bare pointer.
+    /// A method, so that closures capture the wrapper and not the raw pointer.
     fn get(self) -> *mut c_void {
         self.0
     }
@@ -118,7 +123,7 @@ pub(crate) fn on_message(
 ) -> impl Fn(&[u8], &Sender<'_>) + Send + Sync {
     move |message, sender| {
         let sender = sender.as_bytes_with_nul().as_ptr().cast();
-        // SAFETY: the caller's own function and pointer; ours are valid for the call.
+        // SAFETY: the caller's function and pointer; the other arguments are valid during the call.
         unsafe { callback(message.as_ptr(), message.len(), sender, user_data.get()) }
     }
 }
@@ -130,9 +135,9 @@ pub(crate) fn on_stream(
 ) -> impl Fn(DataStream) + Send + Sync {
     move |stream| {
         let peer = c_string(stream.peer());
-        // It fails when the transport is closing, and then the stream is closed already.
+        // `add` fails while the transport closes, and has then closed the stream.
         if let Ok(handle) = streams.add(stream) {
-            // SAFETY: the caller's own function and pointer; ours is valid for the call.
+            // SAFETY: the caller's function and pointer; `peer` is valid during the call.
             unsafe { callback(handle, peer.as_ptr(), user_data.get()) }
         }
     }
@@ -144,7 +149,7 @@ pub(crate) fn on_log(
 ) -> impl Fn(LogLevel, &str) + Send + Sync {
     move |level, message| {
         let message = c_string(message);
-        // SAFETY: the caller's own function and pointer; ours is valid for the call.
+        // SAFETY: the caller's function and pointer; `message` is valid during the call.
         unsafe { callback(level as i32, message.as_ptr(), user_data.get()) }
     }
 }
@@ -155,7 +160,7 @@ pub(crate) fn on_link(
 ) -> impl Fn(&LinkEvent<'_>) + Send + Sync {
     move |event| {
         let interface = c_string(event.interface);
-        // SAFETY: the caller's own function and pointer; ours is valid for the call.
+        // SAFETY: the caller's function and pointer; `interface` is valid during the call.
         unsafe { callback(event.up.into(), interface.as_ptr(), user_data.get()) }
     }
 }
@@ -166,12 +171,12 @@ pub(crate) fn on_peer(
 ) -> impl Fn(&PeerEvent<'_>) + Send + Sync {
     move |event| {
         let peer = c_string(event.peer);
-        // SAFETY: the caller's own function and pointer; ours is valid for the call.
+        // SAFETY: the caller's function and pointer; `peer` is valid during the call.
         unsafe { callback(event.appeared.into(), peer.as_ptr(), user_data.get()) }
     }
 }
 
-/// Runs when the last thread of the transport has nothing more to do, and so ends `busy` as well.
+/// Runs when the last thread of the transport has finished its work, so it also ends `busy`.
 pub(crate) fn on_closed(
     callback: dcf_tb_closed_callback,
     user_data: UserData,
@@ -179,27 +184,27 @@ pub(crate) fn on_closed(
 ) -> impl FnOnce() + Send {
     move || {
         if let Some(callback) = callback {
-            // SAFETY: the caller's own function and pointer.
+            // SAFETY: the caller's function and pointer.
             unsafe { callback(user_data.get()) }
         }
         drop(busy);
     }
 }
 
-/// Sets, replaces or (NULL) removes the message callback.
+/// Sets or replaces the message callback; NULL removes it.
 ///
-/// Messages that wait in the queue go to the new callback first, in order. While there is none,
-/// they wait for `dcf_tb_recv`.
+/// The new callback first gets the queued messages, in order. Without a callback, messages are
+/// queued for `dcf_tb_recv`.
 ///
-/// - `callback`, `user_data`: the function, or NULL; and a pointer that it is handed.
+/// - `callback`, `user_data`: the function or NULL, and a pointer that it receives.
 ///
-/// Ownership: when the call has returned, the old callback runs nowhere and never will again, and
-/// its `user_data` may be freed. Called from inside that very callback, the running call is its last.
+/// Ownership: after the call, the old callback does not run any more, and its `user_data` may be
+/// freed. If the old callback itself makes this call, it is not called again after it returns.
 /// Blocks: until the old callback has returned, so do not hold a lock that it takes.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK
-///   DCF_TB_CANCELLED            the transport was closed meanwhile
+///   DCF_TB_CANCELLED            the transport was closed during the call
 ///   DCF_TB_ERR_INVALID_HANDLE
 #[no_mangle]
 pub unsafe extern "C" fn dcf_tb_set_message_callback(
@@ -214,20 +219,20 @@ pub unsafe extern "C" fn dcf_tb_set_message_callback(
     })
 }
 
-/// Sets, replaces or (NULL) removes the stream callback.
+/// Sets or replaces the stream callback; NULL removes it.
 ///
-/// While there is none, streams that peers open wait for `dcf_tb_accept`.
+/// Without a callback, streams that peers open are queued for `dcf_tb_accept`.
 ///
-/// - `callback`, `user_data`: the function, or NULL; and a pointer that it is handed.
+/// - `callback`, `user_data`: the function or NULL, and a pointer that it receives.
 ///
-/// Ownership: when the call has returned, the old callback runs nowhere and never will again, and
-/// its `user_data` may be freed. Called from inside that very callback, the running call is its last.
-/// Streams that it was given stay the caller's.
-/// Blocks: until the old callback's calls have returned, so do not hold a lock that they take.
+/// Ownership: after the call, the old callback does not run any more, and its `user_data` may be
+/// freed. If the old callback itself makes this call, it is not called again after it returns.
+/// Streams that the old callback received still belong to the caller.
+/// Blocks: until all calls of the old callback have returned, so do not hold a lock that they take.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK
-///   DCF_TB_CANCELLED            the transport was closed meanwhile
+///   DCF_TB_CANCELLED            the transport was closed during the call
 ///   DCF_TB_ERR_INVALID_HANDLE
 #[no_mangle]
 pub unsafe extern "C" fn dcf_tb_set_stream_callback(
@@ -245,17 +250,17 @@ pub unsafe extern "C" fn dcf_tb_set_stream_callback(
     })
 }
 
-/// Sets, replaces or (NULL) removes the log callback.
+/// Sets or replaces the log callback; NULL removes it.
 ///
-/// - `callback`, `user_data`: the function, or NULL; and a pointer that it is handed.
+/// - `callback`, `user_data`: the function or NULL, and a pointer that it receives.
 ///
-/// Ownership: when the call has returned, the old callback runs nowhere and never will again, and
-/// its `user_data` may be freed. Called from inside that very callback, the running call is its last.
-/// Blocks: until the old callback's calls have returned, so do not hold a lock that they take.
+/// Ownership: after the call, the old callback does not run any more, and its `user_data` may be
+/// freed. If the old callback itself makes this call, it is not called again after it returns.
+/// Blocks: until all calls of the old callback have returned, so do not hold a lock that they take.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK
-///   DCF_TB_CANCELLED            the transport was closed meanwhile
+///   DCF_TB_CANCELLED            the transport was closed during the call
 ///   DCF_TB_ERR_INVALID_HANDLE
 #[no_mangle]
 pub unsafe extern "C" fn dcf_tb_set_log_callback(
@@ -270,18 +275,18 @@ pub unsafe extern "C" fn dcf_tb_set_log_callback(
     })
 }
 
-/// Sets, replaces or (NULL) removes the link callback. It tells changes from now on; the present
-/// state is `link_up` in the statistics.
+/// Sets or replaces the link callback; NULL removes it. The callback reports only later changes.
+/// `link_up` in the statistics has the present state.
 ///
-/// - `callback`, `user_data`: the function, or NULL; and a pointer that it is handed.
+/// - `callback`, `user_data`: the function or NULL, and a pointer that it receives.
 ///
-/// Ownership: when the call has returned, the old callback runs nowhere and never will again, and
-/// its `user_data` may be freed. Called from inside that very callback, the running call is its last.
+/// Ownership: after the call, the old callback does not run any more, and its `user_data` may be
+/// freed. If the old callback itself makes this call, it is not called again after it returns.
 /// Blocks: until the old callback has returned, so do not hold a lock that it takes.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK
-///   DCF_TB_CANCELLED            the transport was closed meanwhile
+///   DCF_TB_CANCELLED            the transport was closed during the call
 ///   DCF_TB_ERR_INVALID_HANDLE
 #[no_mangle]
 pub unsafe extern "C" fn dcf_tb_set_link_callback(
@@ -296,18 +301,18 @@ pub unsafe extern "C" fn dcf_tb_set_link_callback(
     })
 }
 
-/// Sets, replaces or (NULL) removes the peer callback. In the place of another it tells changes from now
-/// on; if there was none, every peer appears when it is heard from.
+/// Sets or replaces the peer callback; NULL removes it. If there was a callback before, the new one
+/// reports only later changes. Otherwise each peer appears when something next comes from it.
 ///
-/// - `callback`, `user_data`: the function, or NULL; and a pointer that it is handed.
+/// - `callback`, `user_data`: the function or NULL, and a pointer that it receives.
 ///
-/// Ownership: when the call has returned, the old callback runs nowhere and never will again, and
-/// its `user_data` may be freed. Called from inside that very callback, the running call is its last.
+/// Ownership: after the call, the old callback does not run any more, and its `user_data` may be
+/// freed. If the old callback itself makes this call, it is not called again after it returns.
 /// Blocks: until the old callback has returned, so do not hold a lock that it takes.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK
-///   DCF_TB_CANCELLED            the transport was closed meanwhile
+///   DCF_TB_CANCELLED            the transport was closed during the call
 ///   DCF_TB_ERR_INVALID_HANDLE
 #[no_mangle]
 pub unsafe extern "C" fn dcf_tb_set_peer_callback(

@@ -1,4 +1,4 @@
-//! The configuration: its defaults, and how it becomes a builder.
+//! The configuration: its defaults, its checks, and the builder that it becomes.
 
 use std::ffi::{c_char, c_void, CStr};
 use std::fmt;
@@ -14,94 +14,98 @@ use crate::status::{dcf_tb_status, DCF_TB_ERR_CONFIG_INVALID};
 use crate::symbol_versions::exported_since;
 use crate::types::*;
 
-/// The settings of a transport. Always fill it with `dcf_tb_config_init` first, then change what
-/// should differ: later versions of this header may append members.
+/// The settings of a transport. Fill the struct with `dcf_tb_config_init` first, then change
+/// members. Later versions of this header may append members.
 ///
-/// `dcf_tb_init` reads it and what it points to during the call only. In the members that are
-/// booleans every number but 0 means yes. What has a `DCF_TB_OPTION_*` can change later, by
-/// `dcf_tb_set_option`.
+/// `dcf_tb_init` reads the struct, and the memory that it points to, only during the call. A
+/// boolean member is true for every number except 0. `dcf_tb_set_option` can change a member later
+/// if there is a `DCF_TB_OPTION_*` for it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[allow(non_camel_case_types)]
 pub struct dcf_tb_config {
-    /// Size of this struct as the caller knows it; `dcf_tb_config_init` sets it.
+    /// Size of this struct in the caller's header. `dcf_tb_config_init` sets it.
     pub struct_size: u32,
-    /// UDP port of control messages and pings. Default 5000; 0 = any free one, see `dcf_tb_ports`.
-    /// With 0, peers of messages and pings have to name their port, and discovery is not possible.
+    /// UDP port of control messages and pings. Default 5000; 0 = any free port, see `dcf_tb_ports`.
+    /// With 0, peer strings for messages and pings must contain a port, and discovery is not
+    /// possible.
     pub control_port: u16,
-    /// TCP port of data streams. Default 5001; 0 = any free one, see `dcf_tb_ports`. With 0, peers of
-    /// streams have to name their port.
+    /// TCP port of data streams. Default 5001; 0 = any free port, see `dcf_tb_ports`. With 0, peer
+    /// strings for streams must contain a port.
     pub data_port: u16,
-    /// Network interface, 1 to 15 bytes. Default "thunderbolt0" (NULL too); "auto" = the one
-    /// whose driver is thunderbolt-net; if there are several, `dcf_tb_init` fails and names them.
+    /// Name of the network interface, 1 to 15 bytes. Default "thunderbolt0" (also for NULL); "auto"
+    /// = the interface of the driver thunderbolt-net. If there are several, `dcf_tb_init` fails and
+    /// names them.
     pub interface_name: *const c_char,
-    /// Bytes of socket buffer asked of the kernel. Default 64 MiB. The log and the statistics say
-    /// what the kernel granted.
+    /// Bytes of socket buffer to request from the kernel. Default 64 MiB. The log and the
+    /// statistics report how much the kernel granted.
     pub buffer_size: u64,
-    /// Boolean: small writes to a stream leave at once (TCP_NODELAY). Default 1.
+    /// Boolean: send small writes to a stream immediately (TCP_NODELAY). Default 1.
     pub tcp_nodelay: u8,
-    /// Boolean: a silent peer of a stream is noticed (SO_KEEPALIVE). Default 1.
+    /// Boolean: detect dead peers of idle streams (SO_KEEPALIVE). Default 1.
     pub tcp_keepalive: u8,
-    /// Boolean: serve sources that are neither link-local nor loopback too. Default 0.
+    /// Boolean: also accept traffic from sources that are neither link-local nor loopback. Default
+    /// 0.
     pub allow_any_source: u8,
-    /// Boolean: start without the interface, the link comes when it does; else a missing interface
-    /// fails `dcf_tb_init`. Default 0.
+    /// Boolean: start even if the interface does not exist yet. If 0, `dcf_tb_init` then fails.
+    /// Default 0.
     pub wait_for_interface: u8,
-    /// Microseconds to spin before sleeping: in receive and round-trip waits, and in reads of a
-    /// conversation over a stream. Default 50; 0 = never.
+    /// Microseconds to spin before sleeping. Applies to waits for messages and for pongs, and to
+    /// reads from a stream with short replies. Default 50; 0 = never spin.
     pub busy_poll_us: u32,
-    /// Messages kept for `dcf_tb_recv` while no message callback is set. When it is full, new messages
-    /// are dropped and counted. Default 1024.
+    /// Maximum number of messages kept for `dcf_tb_recv` while there is no message callback. When
+    /// the queue is full, new messages are dropped and counted. Default 1024.
     pub receive_queue: u32,
-    /// Streams that may be open, both directions together. Default 1024.
+    /// Maximum number of open streams, both directions together. Default 1024.
     pub max_streams: u32,
-    /// Milliseconds that opening a stream may take. Default 10000.
+    /// Maximum time to open a stream, in milliseconds. Default 10000.
     pub connect_timeout_ms: u32,
-    /// Milliseconds that a stream's peer may leave data unacknowledged before the stream ends with
-    /// `DCF_TB_ERR_CONNECTION_ABORTED` (TCP_USER_TIMEOUT; an idle stream is probed, if `tcp_keepalive`
-    /// is set). A peer that does not read, but whose kernel answers, is not dead. Default 10000; 0 =
-    /// the system's.
+    /// Milliseconds that data may stay unacknowledged before the stream ends with
+    /// `DCF_TB_ERR_CONNECTION_ABORTED` (TCP_USER_TIMEOUT). If `tcp_keepalive` is set, an idle
+    /// stream is probed. A peer whose program does not read, but whose kernel answers, is alive.
+    /// Default 10000; 0 = the system's.
     pub stream_dead_after_ms: u32,
-    /// The lowest of `DCF_TB_LOG_*` that is logged; records below it are not even formatted.
-    /// Default `DCF_TB_LOG_INFO`.
+    /// The lowest level (`DCF_TB_LOG_*`) to log. Records below it are not even formatted. Default
+    /// `DCF_TB_LOG_INFO`.
     pub log_level: i32,
-    /// Called with each control message, or NULL. Default NULL.
+    /// Called for each control message, or NULL. Default NULL.
     pub on_message: dcf_tb_message_callback,
-    /// Called with each stream that a peer opens, or NULL. Default NULL.
+    /// Called for each stream that a peer opens, or NULL. Default NULL.
     pub on_stream: dcf_tb_stream_callback,
-    /// Called with each log record, or NULL. Default NULL.
+    /// Called for each log record, or NULL. Default NULL.
     pub on_log: dcf_tb_log_callback,
-    /// Called when the link goes and comes back, or NULL. Default NULL.
+    /// Called when the link goes down or comes up, or NULL. Default NULL.
     pub on_link: dcf_tb_link_callback,
-    /// Called last of all, when the transport has closed, or NULL. Default NULL. Not called when
-    /// `dcf_tb_init` fails.
+    /// Called once, as the last callback, when the transport has closed, or NULL. Default NULL. Not
+    /// called if `dcf_tb_init` fails.
     pub on_closed: dcf_tb_closed_callback,
-    /// Handed to all six. Default NULL.
+    /// Passed to all six callbacks. Default NULL.
     pub user_data: *mut c_void,
-    /// Bytes that the messages of `receive_queue` may have together; what would exceed it is dropped
-    /// and counted. Default 64 MiB.
+    /// Maximum total size of the messages in the receive queue, in bytes. Messages beyond it are
+    /// dropped and counted. Default 64 MiB.
     pub receive_queue_bytes: u64,
-    /// Streams that peers opened and on which neither side has sent anything yet; 0 = no limit. When
-    /// there are as many, the oldest is reset to make room, if it is older than `silent_after_ms`;
-    /// else the newcomer is. Default 1000.
+    /// Maximum number of silent streams; 0 = no limit. A stream is silent if a peer opened it and
+    /// neither side has sent data yet. At the limit, a new stream replaces the oldest silent one,
+    /// if that is older than `silent_after_ms`. Otherwise the new stream is reset. Default 1000.
     pub max_silent_streams: u32,
-    /// Milliseconds that a stream may stay silent before it gives way to another one, when there are
-    /// `max_silent_streams`; with fewer, silence ends no stream. Default 10000.
+    /// Milliseconds after which a silent stream can be replaced, once `max_silent_streams` is
+    /// reached. Below that limit, silent streams stay open. Default 10000.
     pub silent_after_ms: u32,
-    /// Called when a peer appears and when it vanishes, or NULL. Default NULL.
+    /// Called when a peer appears or vanishes, or NULL. Default NULL.
     pub on_peer: dcf_tb_peer_callback,
-    /// Milliseconds of silence after which a peer has vanished, for `on_peer`. Default 5000; 0 = no limit:
-    /// then only the link makes peers vanish, and 1,024 that were there once leave no room for others
-    /// until `dcf_tb_forget`.
+    /// Milliseconds without any traffic from a peer after which it vanishes, for `on_peer`. Default
+    /// 5000; 0 = no limit. Without a limit, peers vanish only when the link goes down, and after
+    /// 1,024 peers no other can appear until `dcf_tb_forget`.
     pub peer_timeout_ms: u32,
-    /// Boolean: remember when each peer was last heard from, for `dcf_tb_last_heard`, also while there is
-    /// no peer callback. It costs some nanoseconds for each message. Default 0.
+    /// Boolean: remember when each peer was last heard from, for `dcf_tb_last_heard`, even without
+    /// a peer callback. Costs a few nanoseconds for each message. Default 0.
     pub remember_peers: u32,
 }
 
 const SIZE: usize = size_of::<dcf_tb_config>();
 
-/// No version of the struct will be larger: what claims to be was never initialized.
+/// No version of the struct will be larger. A larger size means that the struct was not
+/// initialized.
 const MAX_SIZE: usize = 4096;
 
 #[cfg(target_pointer_width = "64")]
@@ -115,7 +119,7 @@ const _: () = {
     assert!(offset_of!(dcf_tb_config, user_data) == 96);
 };
 
-/// Offset and end of each member.
+/// Offset and end of each member of the struct.
 macro_rules! members {
     ($($name:ident)*) => {
         [$((
@@ -137,13 +141,13 @@ const MEMBERS: [(usize, usize); 27] = members!(
     remember_peers
 );
 
-/// Copies the members that lie wholly within `size` bytes: a caller with an older header has the
-/// first few only, and half a member has no meaning.
+/// Copies the members that lie completely within `size` bytes. A caller with an older header has
+/// only the first members, and a partial member has no meaning.
 ///
 /// # Safety
 ///
-/// `from` can be read and `to` written for `size` bytes, or as many as the struct has if it has
-/// fewer; they do not overlap.
+/// `from` is readable and `to` is writable for `size` bytes, or for the size of the struct if that
+/// is smaller. They do not overlap.
 unsafe fn copy_members(from: *const u8, to: *mut u8, size: usize) {
     for (start, end) in MEMBERS {
         if end <= size {
@@ -203,18 +207,18 @@ impl Default for dcf_tb_config {
 }
 
 impl dcf_tb_config {
-    /// The caller's configuration, whatever size its header knew. NULL gives the defaults.
+    /// Reads the caller's configuration, of any version. NULL gives the defaults.
     ///
     /// # Safety
     ///
-    /// `config` is NULL, or leads to as many bytes as its `struct_size` says.
+    /// `config` is NULL, or points to as many bytes as its `struct_size` says.
     pub(crate) unsafe fn read(config: *const Self) -> Result<Self, Failure> {
         let mut known = Self::default();
         if config.is_null() {
             return Ok(known);
         }
         let from = config.cast::<u8>();
-        // SAFETY: the size is in the first member.
+        // SAFETY: the first member is the size.
         let size = unsafe { from.cast::<u32>().read() } as usize;
         check_size("struct_size", size)?;
         if size > SIZE {
@@ -229,7 +233,7 @@ impl dcf_tb_config {
                 )));
             }
         }
-        // SAFETY: both are as large as `copy_members` asks, and one is our own.
+        // SAFETY: both have the size that `copy_members` needs, and one is a local variable.
         unsafe { copy_members(from, std::ptr::from_mut(&mut known).cast(), size) };
         Ok(known)
     }
@@ -265,12 +269,12 @@ impl dcf_tb_config {
     }
 }
 
-/// A number of bytes that memory can have.
+/// Converts a number of bytes that must fit into memory.
 pub(crate) fn bytes(name: &str, size: u64) -> Result<usize, Failure> {
     usize::try_from(size).map_err(|_| invalid(format!("{name} is {size}: too large")))
 }
 
-/// The level that is one of `DCF_TB_LOG_*`.
+/// Converts a `DCF_TB_LOG_*` level.
 pub(crate) fn log_level(
     level: impl TryInto<i32> + fmt::Display + Copy,
 ) -> Result<LogLevel, Failure> {
@@ -280,7 +284,7 @@ pub(crate) fn log_level(
         Ok(DCF_TB_LOG_WARN) => Ok(LogLevel::Warn),
         Ok(DCF_TB_LOG_ERROR) => Ok(LogLevel::Error),
         _ => Err(invalid(format!(
-            "log_level is {level}: it is 1 to 4, DCF_TB_LOG_DEBUG to DCF_TB_LOG_ERROR"
+            "log_level is {level}: it must be 1 to 4, DCF_TB_LOG_DEBUG to DCF_TB_LOG_ERROR"
         ))),
     }
 }
@@ -302,7 +306,7 @@ unsafe fn interface<'a>(name: *const c_char) -> Result<&'a str, Failure> {
                 None => String::new(),
             };
             Err(invalid(format!(
-                "interface_name is {name:?}: the name of an interface has 1 to {} bytes{hint}",
+                "interface_name is {name:?}: an interface name has 1 to {} bytes{hint}",
                 libc::IFNAMSIZ - 1
             )))
         }
@@ -312,11 +316,11 @@ unsafe fn interface<'a>(name: *const c_char) -> Result<&'a str, Failure> {
 
 /// Fills a configuration with the defaults. Works in a forked child.
 ///
-/// - `config`, `config_size`: the struct, and its size as the caller's header has it: pass
-///   `sizeof(dcf_tb_config)`. No byte beyond it is touched. It becomes `struct_size`; what this
-///   version does not know is zeroed. 4 to 4096.
+/// - `config`, `config_size`: the struct, and its size in the caller's header: pass
+///   `sizeof(dcf_tb_config)`, 4 to 4096. The size becomes `struct_size`. Bytes that this version
+///   does not know are set to 0, and no byte beyond the size is written.
 ///
-/// Ownership: the struct is the caller's; `interface_name` gets a static text.
+/// Ownership: the struct belongs to the caller. `interface_name` points to static text.
 /// Blocks: never.
 /// In callbacks: allowed.
 /// Returns:
@@ -335,7 +339,7 @@ pub unsafe extern "C" fn dcf_tb_config_init(
         check_size("config_size", config_size)?;
         let defaults = dcf_tb_config::default();
         let to = config.cast::<u8>();
-        // SAFETY: the caller gives `config_size` bytes, at least the four of `struct_size`.
+        // SAFETY: the caller provides `config_size` bytes, at least the four of `struct_size`.
         unsafe {
             to.write_bytes(0, config_size);
             copy_members(std::ptr::from_ref(&defaults).cast(), to, config_size);

@@ -75,7 +75,7 @@ fn init_refuses_sizes_that_are_none() {
 fn smaller_structs_have_defaults_for_the_rest() {
     for size in 4..SIZE {
         let mut config = Sized::new(size);
-        // Everything that the caller has is changed, and garbage follows it.
+        // All members that the caller has are changed, and garbage follows them.
         config.bytes()[4..size].fill(1);
         let known = config.read().unwrap();
         let port = |end| if size >= end { 0x0101 } else { 0 };
@@ -159,7 +159,7 @@ fn bad_settings_are_quoted() {
     }
 }
 
-/// Bytes of which most are 0, as those beyond what this version knows have to be.
+/// Bytes of which most are 0, as required of bytes that this version does not know.
 fn mostly_zero(size: usize) -> impl Strategy<Value = Vec<u8>> {
     let odd = (0..size.max(1), any::<u8>());
     (vec(any::<u8>(), size.min(SIZE)), option::of(odd)).prop_map(move |(mut bytes, odd)| {

@@ -22,7 +22,7 @@ use crate::types::{dcf_tb_transport, DCF_TB_PEER_SIZE};
 #[derive(Clone, Copy)]
 #[allow(non_camel_case_types)]
 pub struct dcf_tb_datagram {
-    /// The receiver. Entries that share the pointer are parsed once.
+    /// The receiver, a peer string. Consecutive entries with the same pointer are parsed only once.
     pub peer: *const c_char,
     /// The message; NULL if `len` is 0.
     pub data: *const u8,
@@ -33,35 +33,37 @@ pub struct dcf_tb_datagram {
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<dcf_tb_datagram>() == 24);
 
-/// Sends one control message: one UDP datagram, whole or an error. There is no guarantee that it
-/// arrives.
+/// Sends one control message as one UDP datagram: all of it, or none and an error. Delivery is not
+/// guaranteed.
 ///
-/// `DCF_TB_OK` says that the kernel took it, and nothing of the peer. An ICMP error that comes back, because
-/// nothing listens there for example, fails no later message: anybody on the link can make one up, and it
-/// names no message. `dcf_tb_measure_rtt` tells whether a program with a transport runs there.
+/// `DCF_TB_OK` means that the kernel accepted the message, and says nothing about the peer. ICMP
+/// errors, for example because no program listens there, do not make later messages fail: they do
+/// not identify a message, and any host on the link can forge them. `dcf_tb_measure_rtt` tells
+/// whether a program with a transport runs on the peer.
 ///
-/// To the multicast group of all nodes, `ff02::1`, it goes to every other host on the link that has a
-/// transport with this control port, and not to our own. Streams and round trips need one peer and
-/// refuse groups.
+/// A message to the multicast address of all nodes, `ff02::1`, goes to all other hosts on the link
+/// that have a transport with this control port. This transport does not receive it. Streams and
+/// round trips refuse multicast addresses.
 ///
 /// - `transport`: the handle.
-/// - `peer`: to whom; the strings are described at the top of this header.
-/// - `data`, `len`: the message, 0 to `DCF_TB_MAX_MESSAGE_SIZE` bytes. `(NULL, 0)` is the empty one.
+/// - `peer`: the receiver; see "Peers" at the top of this header.
+/// - `data`, `len`: the message, 0 to `DCF_TB_MAX_MESSAGE_SIZE` bytes. `(NULL, 0)` is an empty
+///   message.
 ///
-/// Ownership: `peer` and `data` are used during the call only.
-/// Blocks: while the socket's buffer or the interface's own queue is full, for a second at most.
+/// Ownership: `peer` and `data` are used only during the call.
+/// Blocks: at most a second, while the socket's send buffer or the interface's queue is full.
 /// In callbacks: allowed.
 /// Returns:
-///   DCF_TB_OK                          the kernel has taken it
-///   DCF_TB_CANCELLED                   the transport was closed meanwhile
+///   DCF_TB_OK                          the kernel accepted it
+///   DCF_TB_CANCELLED                   the transport was closed during the call
 ///   DCF_TB_ERR_INVALID_HANDLE
-///   DCF_TB_ERR_NULL_POINTER            `peer` is NULL, or `data` is and `len` is not 0
-///   DCF_TB_ERR_INVALID_ADDRESS         the text quotes it
+///   DCF_TB_ERR_NULL_POINTER            `peer` is NULL, or `data` is NULL and `len` is not 0
+///   DCF_TB_ERR_INVALID_ADDRESS         the error text quotes it
 ///   DCF_TB_ERR_INTERFACE_NOT_FOUND     `peer` names an interface that does not exist
 ///   DCF_TB_ERR_MESSAGE_TOO_LARGE
-///   DCF_TB_ERR_OUT_OF_RANGE            `len` is more than any buffer has
+///   DCF_TB_ERR_OUT_OF_RANGE            `len` is larger than any buffer
 ///   DCF_TB_ERR_LINK_DOWN
-///   DCF_TB_ERR_HOST_UNREACHABLE        no route of this host leads there
+///   DCF_TB_ERR_HOST_UNREACHABLE        this host has no route to it
 ///   DCF_TB_ERR_QUEUE_FULL
 ///   DCF_TB_ERR_PERMISSION_DENIED
 ///   DCF_TB_ERR_OUT_OF_MEMORY
@@ -85,28 +87,28 @@ pub unsafe extern "C" fn dcf_tb_send(
 
 /// Sends several control messages, in order, in as few system calls as possible.
 ///
-/// It stops at the first one that fails; what came before it was sent. ICMP errors fail none of them,
-/// as with `dcf_tb_send`.
+/// Stops at the first message that fails; all messages before it were sent. As with `dcf_tb_send`,
+/// ICMP errors do not make messages fail.
 ///
 /// - `transport`: the handle.
-/// - `datagrams`, `count`: the messages. `(NULL, 0)` is none.
-/// - `sent`: gets how many were sent, on errors too.
+/// - `datagrams`, `count`: the messages. `(NULL, 0)` sends none.
+/// - `sent`: receives the number of messages sent, also on errors.
 ///
-/// Ownership: the array and what it points to are used during the call only.
-/// Blocks: while the socket's buffer or the interface's own queue is full, for a second at most each
-/// time that it is.
+/// Ownership: the array and the memory that it points to are used only during the call.
+/// Blocks: at most a second each time that the socket's send buffer or the interface's queue is
+/// full.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK                          all were sent
-///   DCF_TB_CANCELLED                   the transport was closed meanwhile
+///   DCF_TB_CANCELLED                   the transport was closed during the call
 ///   DCF_TB_ERR_INVALID_HANDLE
 ///   DCF_TB_ERR_NULL_POINTER            `sent`, the array, or a member of it is NULL
-///   DCF_TB_ERR_INVALID_ADDRESS         the text quotes it
+///   DCF_TB_ERR_INVALID_ADDRESS         the error text quotes it
 ///   DCF_TB_ERR_INTERFACE_NOT_FOUND     a peer names an interface that does not exist
 ///   DCF_TB_ERR_MESSAGE_TOO_LARGE
-///   DCF_TB_ERR_OUT_OF_RANGE            a size is more than any buffer has
+///   DCF_TB_ERR_OUT_OF_RANGE            a size is larger than any buffer
 ///   DCF_TB_ERR_LINK_DOWN
-///   DCF_TB_ERR_HOST_UNREACHABLE        no route of this host leads there
+///   DCF_TB_ERR_HOST_UNREACHABLE        this host has no route to it
 ///   DCF_TB_ERR_QUEUE_FULL
 ///   DCF_TB_ERR_PERMISSION_DENIED
 ///   DCF_TB_ERR_OUT_OF_MEMORY
@@ -134,7 +136,7 @@ pub unsafe extern "C" fn dcf_tb_send_batch(
 
 /// # Safety
 ///
-/// Each datagram's pointers are NULL or lead to what its members say.
+/// The pointers of each datagram are NULL, or point to the memory that its members describe.
 unsafe fn send_all(
     owner: &Owner,
     datagrams: &[dcf_tb_datagram],
@@ -154,14 +156,15 @@ unsafe fn send_all(
             }
         }
     });
-    // What is in front of a bad one is sent before that one is complained of.
+    // The messages before an invalid one are sent before its error is returned.
     let Progress { count, outcome } = owner.transport.send_batch_from(good);
     sent.set(count as usize);
     outcome?;
     bad
 }
 
-/// One datagram. `own` is where the count goes. `last` is the peer before it, which most of them have too.
+/// Checks one datagram. `own` is the memory of the count. `last` is the peer of the datagram
+/// before, which usually has the same peer.
 ///
 /// # Safety
 ///
@@ -185,28 +188,32 @@ unsafe fn convert<'a>(
     })
 }
 
-/// Takes the oldest control message out of the queue; waits for one if there is none. Messages are
-/// queued while no message callback is set.
+/// Takes the oldest control message out of the receive queue, and waits for one if the queue is
+/// empty. Messages are queued while there is no message callback.
 ///
 /// - `transport`: the handle.
-/// - `buf`, `cap`: where to, and its size in bytes. `DCF_TB_MAX_MESSAGE_SIZE` always suffice.
-/// - `len`: gets the message's length; also if a buffer was too small, and then the message is kept.
-/// - `sender`, `sender_cap`: get from whom, NUL-terminated, ready to be a peer; `DCF_TB_PEER_SIZE`
-///   bytes always suffice. `(NULL, 0)` if it is not wanted.
+/// - `buf`, `cap`: the buffer for the message and its size. `DCF_TB_MAX_MESSAGE_SIZE` bytes are
+///   always enough.
+/// - `len`: receives the length of the message. If a buffer is too small, it is set too, and the
+///   message stays in the queue.
+/// - `sender`, `sender_cap`: the buffer for the sender and its size. It receives a NUL-terminated
+///   peer string. `DCF_TB_PEER_SIZE` bytes are always enough. `(NULL, 0)` if the sender is not
+///   needed.
 /// - `timeout_ms`: milliseconds; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
 ///
-/// Ownership: the message and the sender are the caller's copies.
-/// Blocks: up to `timeout_ms`, also while the link is down: what comes when it is back is received.
-/// From inside the message callback it would wait in vain.
+/// Ownership: the message and the sender are copies that belong to the caller.
+/// Blocks: up to `timeout_ms`, also while the link is down: messages that come after the link is
+/// back are received. Inside the message callback no message can arrive, so the call waits for the
+/// whole timeout.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK
-///   DCF_TB_WOULD_BLOCK            nothing there, and `timeout_ms` is 0
-///   DCF_TB_CANCELLED              the transport was closed meanwhile
+///   DCF_TB_WOULD_BLOCK            the queue is empty, and `timeout_ms` is 0
+///   DCF_TB_CANCELLED              the transport was closed during the call
 ///   DCF_TB_ERR_INVALID_HANDLE
-///   DCF_TB_ERR_NULL_POINTER       `len` is NULL, or a buffer is whose size is not 0
+///   DCF_TB_ERR_NULL_POINTER       `len` is NULL, or a buffer is NULL and its size is not 0
 ///   DCF_TB_ERR_BUFFER_TOO_SMALL   `cap` is less than `*len`, or else `sender_cap` is too small
-///   DCF_TB_ERR_OUT_OF_RANGE       a size is more than any buffer has
+///   DCF_TB_ERR_OUT_OF_RANGE       a size is larger than any buffer
 ///   DCF_TB_ERR_TIMEOUT
 #[no_mangle]
 pub unsafe extern "C" fn dcf_tb_recv(
@@ -252,38 +259,41 @@ pub unsafe extern "C" fn dcf_tb_recv(
 #[derive(Clone, Copy)]
 #[allow(non_camel_case_types)]
 pub struct dcf_tb_received {
-    /// Its first byte, in the buffer of the call.
+    /// Its first byte, in the buffer that the caller passed.
     pub data: *const u8,
     /// Its size in bytes.
     pub len: usize,
-    /// From whom: a peer string, NUL-terminated.
+    /// The sender, a NUL-terminated peer string.
     pub sender: [c_char; DCF_TB_PEER_SIZE],
 }
 
-/// Takes several control messages out of the queue in one call, oldest first; waits for one if there is
-/// none, and not for more. Messages are queued while no message callback is set.
+/// Takes several control messages out of the receive queue, oldest first. Waits if the queue is
+/// empty, but never for more than the first message. Messages are queued while there is no message
+/// callback.
 ///
 /// - `transport`: the handle.
-/// - `buf`, `cap`: where to, one message after the other, and its size in bytes.
-///   `DCF_TB_MAX_MESSAGE_SIZE` always suffice for one.
-/// - `messages`, `most`: get where each message is and from whom, and how many there may be.
-/// - `count`: gets how many were received; 0 on errors.
+/// - `buf`, `cap`: the buffer for all messages, one after the other, and its size.
+///   `DCF_TB_MAX_MESSAGE_SIZE` bytes are always enough for one.
+/// - `messages`, `most`: an array that receives the place and the sender of each message, and its
+///   length.
+/// - `count`: receives the number of messages; 0 on errors.
 /// - `timeout_ms`: milliseconds; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
 ///
-/// A message that does not fit behind the others stays in the queue for the next call. If it is the
-/// first, the call fails, and `messages[0].len` is its size.
+/// A message that does not fit into the rest of `buf` stays in the queue for the next call. If the
+/// first message does not fit, the call fails, and `messages[0].len` is its size.
 ///
-/// Ownership: the messages are the caller's copies. `data` points into `buf`.
+/// Ownership: the messages are copies that belong to the caller. `data` points into `buf`.
 /// Blocks: up to `timeout_ms`, also while the link is down.
-/// In callbacks: allowed; from inside the message callback it would wait in vain.
+/// In callbacks: allowed. Inside the message callback no message can arrive, so the call waits for
+/// the whole timeout.
 /// Returns:
 ///   DCF_TB_OK
-///   DCF_TB_WOULD_BLOCK            nothing there, and `timeout_ms` is 0
-///   DCF_TB_CANCELLED              the transport was closed meanwhile
+///   DCF_TB_WOULD_BLOCK            the queue is empty, and `timeout_ms` is 0
+///   DCF_TB_CANCELLED              the transport was closed during the call
 ///   DCF_TB_ERR_INVALID_HANDLE
-///   DCF_TB_ERR_NULL_POINTER       `messages` or `count` is NULL, or `buf` is and `cap` is not 0
-///   DCF_TB_ERR_BUFFER_TOO_SMALL   `cap` is less than `messages[0].len`; the message is kept
-///   DCF_TB_ERR_OUT_OF_RANGE       `most` is 0, or a size is more than any buffer has
+///   DCF_TB_ERR_NULL_POINTER       `messages` or `count` is NULL, or `buf` is NULL and `cap` is not 0
+///   DCF_TB_ERR_BUFFER_TOO_SMALL   `cap` is less than `messages[0].len`; the message stays in the queue
+///   DCF_TB_ERR_OUT_OF_RANGE       `most` is 0, or a size is larger than any buffer
 ///   DCF_TB_ERR_TIMEOUT
 #[no_mangle]
 pub unsafe extern "C" fn dcf_tb_recv_batch(
@@ -352,18 +362,19 @@ fn require(name: &'static str, buf: &[u8], needed: usize) -> Result<(), Transpor
     Ok(())
 }
 
-/// A descriptor for poll, select or epoll: readable as long as `dcf_tb_recv` or `dcf_tb_accept`
-/// would not wait.
+/// A descriptor for poll, select or epoll. It is readable exactly while `dcf_tb_recv` or
+/// `dcf_tb_accept` would not wait.
 ///
 /// - `transport`: the handle.
-/// - `fd`: gets the descriptor, the same at each call.
+/// - `fd`: receives the descriptor, which is the same for each call.
 ///
-/// Ownership: it stays the library's, which closes it with the transport. Never read or close it.
+/// Ownership: the descriptor belongs to the library, which closes it with the transport. Do not
+/// read or close it.
 /// Blocks: never.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK
-///   DCF_TB_CANCELLED             the transport was closed meanwhile
+///   DCF_TB_CANCELLED             the transport was closed during the call
 ///   DCF_TB_ERR_INVALID_HANDLE
 ///   DCF_TB_ERR_NULL_POINTER      `fd` is NULL
 ///   DCF_TB_ERR_TOO_MANY_FILES

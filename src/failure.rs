@@ -1,4 +1,4 @@
-//! A failed call on its way to C, and how the transport's errors become statuses.
+//! The failure of a call on its way to C, and the mapping from the transport's errors to statuses.
 
 use std::borrow::Cow;
 use std::io;
@@ -7,10 +7,10 @@ use thunderbolt_transport::TransportError;
 
 use crate::status::*;
 
-/// What the body of an exported function comes to.
+/// The result of the body of an exported function.
 pub(crate) type Outcome = Result<(), Failure>;
 
-/// A status that is not `DCF_TB_OK`, with the words and the errno for this thread's last error.
+/// A status other than `DCF_TB_OK`, with the text and the errno for this thread's last error.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) status: dcf_tb_status,
@@ -19,7 +19,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// A failure that the operating system has no part in.
+    /// A failure that does not come from the operating system.
     #[cold]
     pub(crate) fn new(status: dcf_tb_status, text: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -29,7 +29,7 @@ impl Failure {
         }
     }
 
-    /// A system call that failed just now.
+    /// A failure of the last system call, from its errno.
     #[cold]
     pub(crate) fn os(status: dcf_tb_status, action: impl std::fmt::Display) -> Self {
         let error = io::Error::last_os_error();
@@ -72,14 +72,14 @@ impl Failure {
 }
 
 impl From<TransportError> for Failure {
-    /// On the thread that made the call: it has the text of a time-out.
+    /// Must run on the thread that made the call, because that thread keeps the text of a timeout.
     #[cold]
     fn from(error: TransportError) -> Self {
         Self {
             status: status_of(&error),
             errno: error.errno().unwrap_or(0),
             text: match error {
-                // Answers that a caller who polls gets all the time cost no allocation.
+                // Polling callers get this answer often, so it must not allocate.
                 TransportError::WouldBlock => {
                     "the call would have to wait, and its timeout is 0".into()
                 }
@@ -113,16 +113,16 @@ fn status_of(error: &TransportError) -> dcf_tb_status {
         TransportError::OutOfMemory { .. } => DCF_TB_ERR_OUT_OF_MEMORY,
         TransportError::OutOfRange { .. } => DCF_TB_ERR_OUT_OF_RANGE,
         TransportError::Thread { .. } => DCF_TB_ERR_THREAD,
-        // Io, and whatever the transport may learn to say.
+        // Io, and errors that later versions of the transport add.
         _ => DCF_TB_ERR_IO,
     }
 }
 
-/// Which way a connection failed.
+/// The status for the way in which a connection failed.
 fn connection_status(error: &TransportError) -> dcf_tb_status {
     use io::ErrorKind as Kind;
     match (error.errno(), error.kind()) {
-        // What shutdown(2) says of a connection that is gone already.
+        // shutdown(2) on a connection that has already ended.
         (Some(libc::ENOTCONN), _) => DCF_TB_ERR_BROKEN_PIPE,
         (Some(libc::EHOSTDOWN), _) | (_, Kind::HostUnreachable | Kind::NetworkUnreachable) => {
             DCF_TB_ERR_HOST_UNREACHABLE
@@ -130,7 +130,7 @@ fn connection_status(error: &TransportError) -> dcf_tb_status {
         (_, Kind::ConnectionRefused) => DCF_TB_ERR_CONNECTION_REFUSED,
         (_, Kind::ConnectionReset) => DCF_TB_ERR_CONNECTION_RESET,
         (_, Kind::BrokenPipe) => DCF_TB_ERR_BROKEN_PIPE,
-        // With ETIMEDOUT, by which the kernel gives the peer up.
+        // Includes ETIMEDOUT: the kernel gave up on the peer.
         (_, Kind::ConnectionAborted) => DCF_TB_ERR_CONNECTION_ABORTED,
         _ => DCF_TB_ERR_CONNECTION_FAILED,
     }
@@ -158,7 +158,7 @@ mod tests {
             (libc::EPIPE, DCF_TB_ERR_BROKEN_PIPE),
             (libc::EHOSTUNREACH, DCF_TB_ERR_HOST_UNREACHABLE),
             (libc::EHOSTDOWN, DCF_TB_ERR_HOST_UNREACHABLE),
-            // Of a link that is up; else it is LinkDown.
+            // Only while the link is up; otherwise the error is LinkDown.
             (libc::ENETUNREACH, DCF_TB_ERR_HOST_UNREACHABLE),
             (libc::ECONNABORTED, DCF_TB_ERR_CONNECTION_ABORTED),
             (libc::ETIMEDOUT, DCF_TB_ERR_CONNECTION_ABORTED),
@@ -170,7 +170,7 @@ mod tests {
         }
         let refused = connection(io::ErrorKind::ConnectionRefused.into());
         let failure = Failure::from(refused);
-        // Without an errno there is nothing to tell them apart by.
+        // The status depends on the errno only.
         assert_eq!(failure.status, DCF_TB_ERR_CONNECTION_FAILED);
         assert_eq!(failure.errno, 0);
     }

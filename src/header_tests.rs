@@ -1,4 +1,4 @@
-//! The header is generated, complete, and committed as generated.
+//! The header is complete, and the committed one is the generated one.
 
 use std::collections::BTreeSet;
 
@@ -6,8 +6,8 @@ const GENERATED: &str = include_str!(concat!(env!("OUT_DIR"), "/dcf_thunderbolt.
 const FOUND: &str = include_str!(concat!(env!("OUT_DIR"), "/dcf_thunderbolt.found.h"));
 const SYMBOLS: &str = include_str!("../abi/symbols.txt");
 
-/// `build.rs` keeps the header as it found it, and then renews it: this fails once, and the renewed
-/// header is to be reviewed and committed.
+/// `build.rs` keeps a copy of the committed header, and then overwrites it. So this fails once, and
+/// the new header must be reviewed and committed.
 #[test]
 fn the_committed_header_is_the_generated_one() {
     for (n, (found, generated)) in FOUND.lines().zip(GENERATED.lines()).enumerate() {
@@ -56,7 +56,7 @@ fn every_comment_says_what_it_must() {
     }
 }
 
-/// Every status that a comment names exists, and every one is explained.
+/// Every status that a comment names must exist.
 #[test]
 fn comments_name_real_constants() {
     let defined: BTreeSet<&str> = GENERATED

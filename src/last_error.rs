@@ -1,4 +1,4 @@
-//! The last failure of each thread, in words.
+//! The last error of each thread, as a text.
 
 use std::cell::RefCell;
 use std::ffi::c_char;
@@ -8,11 +8,11 @@ use crate::failure::Failure;
 use crate::status::dcf_tb_status;
 use crate::symbol_versions::exported_since;
 
-/// What is said of a failure at most: the rest can only be a value of the caller's own.
+/// The maximum length of an error text. Only values from the caller make a text this long.
 const LONGEST: usize = 1000;
 
-/// A failure. In place, so that there is always memory for it, and nothing to be freed when the
-/// thread ends.
+/// A failure. It is stored in place, so it needs no memory, and the end of the thread frees
+/// nothing.
 struct LastError {
     function: &'static str,
     errno: i32,
@@ -28,12 +28,12 @@ thread_local! {
 
 impl LastError {
     fn text(&self) -> &str {
-        // It was cut at the end of a character.
+        // `record` cuts only between characters.
         std::str::from_utf8(&self.text[..self.length]).unwrap_or_default()
     }
 }
 
-/// Keeps the failure for `dcf_tb_last_error` and returns its status.
+/// Stores the failure for `dcf_tb_last_error` and returns its status.
 #[cold]
 pub(crate) fn record(function: &'static str, failure: Failure) -> dcf_tb_status {
     LAST.with_borrow_mut(|last| {
@@ -46,7 +46,7 @@ pub(crate) fn record(function: &'static str, failure: Failure) -> dcf_tb_status 
     failure.status
 }
 
-/// Where to cut a text to `most` bytes.
+/// The largest length up to `most` that ends between two characters.
 fn end_of_character(text: &str, most: usize) -> usize {
     let mut end = text.len().min(most);
     while !text.is_char_boundary(end) {
@@ -55,7 +55,8 @@ fn end_of_character(text: &str, most: usize) -> usize {
     end
 }
 
-/// Copies as much of the text as fits, whole characters and a NUL, and returns its full length.
+/// Copies whole characters of the text, as many as fit, and a NUL. Returns the full length of the
+/// text.
 ///
 /// # Safety
 ///
@@ -65,10 +66,10 @@ unsafe fn copy_cut(pieces: &[&str], buf: *mut c_char, cap: usize) -> usize {
     let mut written = 0;
     let mut length = 0;
     for piece in pieces {
-        // Once a piece was cut, `written` stays behind `length` and nothing more is copied.
+        // After a piece was cut, `written` is less than `length`, and no further piece is copied.
         if written == length && room > 0 {
             let end = end_of_character(piece, room - 1 - written);
-            // SAFETY: `written + end` < `room`, and the caller's buffer is not our text.
+            // SAFETY: `written + end` < `room`, and the caller's buffer does not overlap the text.
             unsafe {
                 std::ptr::copy_nonoverlapping(piece.as_ptr().cast(), buf.add(written), end);
             }
@@ -83,20 +84,20 @@ unsafe fn copy_cut(pieces: &[&str], buf: *mut c_char, cap: usize) -> usize {
     length
 }
 
-/// Copies this thread's last failure, in words, into `buf`: the function that failed, the offending
-/// value, and what the operating system said.
+/// Copies the text of this thread's last error into `buf`: the function that failed, the offending
+/// value, and the reason that the operating system gave.
 ///
-/// A call that succeeds does not clear it. Before the first failure it is the empty text. Works in a
-/// forked child.
+/// A successful call does not clear the text. Before the first error it is empty. Works in a forked
+/// child.
 ///
-/// - `buf`, `cap`: where to, and its size in bytes; 1100 are always enough. A text that does not fit
-///   is cut at the end of a character; there is always a NUL when `cap` > 0. `(NULL, 0)` only asks
-///   for the length.
+/// - `buf`, `cap`: the buffer and its size in bytes; 1100 bytes are always enough. A text that does
+///   not fit is cut between two characters, and always ends with a NUL if `cap` > 0. `(NULL, 0)`
+///   only returns the length.
 ///
-/// Ownership: the text is the caller's copy.
+/// Ownership: the text is a copy that belongs to the caller.
 /// Blocks: never.
 /// In callbacks: allowed.
-/// Returns: the full length in bytes without the NUL, what was cut included.
+/// Returns: the full length in bytes without the NUL, even if the text was cut.
 #[no_mangle]
 pub unsafe extern "C" fn dcf_tb_last_error(buf: *mut c_char, cap: usize) -> usize {
     boundary::or_default(|| {
@@ -108,12 +109,12 @@ pub unsafe extern "C" fn dcf_tb_last_error(buf: *mut c_char, cap: usize) -> usiz
     })
 }
 
-/// The errno behind this thread's last failure. Works in a forked child.
+/// Returns the errno of this thread's last error. Works in a forked child.
 ///
-/// Ownership: nothing changes hands.
+/// Ownership: unchanged.
 /// Blocks: never.
 /// In callbacks: allowed.
-/// Returns: the errno, or 0 where the operating system had no part in it.
+/// Returns: the errno, or 0 if the error did not come from the operating system.
 #[no_mangle]
 pub extern "C" fn dcf_tb_last_errno() -> i32 {
     boundary::or_default(|| LAST.with_borrow(|last| last.errno))
@@ -125,11 +126,11 @@ exported_since! {
     dcf_tb_last_errno,
 }
 
-/// What `dcf_tb_last_error` says, for tests.
+/// The text of `dcf_tb_last_error`, for tests.
 #[cfg(test)]
 pub(crate) fn text() -> String {
     let mut buf = vec![0_u8; 4096];
-    // SAFETY: the buffer is as large as we say.
+    // SAFETY: the buffer has the size that is passed.
     let len = unsafe { dcf_tb_last_error(buf.as_mut_ptr().cast(), buf.len()) };
     buf.truncate(len);
     String::from_utf8(buf).expect("the last error is UTF-8")
@@ -139,7 +140,7 @@ pub(crate) fn text() -> String {
 mod tests {
     use super::*;
 
-    /// The text as a C caller with a buffer of `cap` bytes sees it, and the length reported.
+    /// The text that a C caller with a buffer of `cap` bytes sees, and the length returned.
     fn read(cap: usize) -> (Vec<u8>, usize) {
         let mut buf = vec![0x55_u8; cap + 1];
         // SAFETY: the buffer has room for `cap` bytes.
@@ -178,7 +179,7 @@ mod tests {
     fn cuts_at_whole_characters_and_always_ends() {
         fail("aé€.", 0);
         let whole = "f: aé€.".as_bytes();
-        // Bytes that fit, for each size of buffer: é has two, € three.
+        // The number of bytes that fit, for each size of the buffer: é has two bytes, € has three.
         let fit = [0, 0, 1, 2, 3, 4, 4, 6, 6, 6, 9, 10, 10];
         for (cap, &fit) in fit.iter().enumerate() {
             assert_eq!(read(cap), (whole[..fit].to_vec(), 10), "cap {cap}");

@@ -1,5 +1,5 @@
-//! The layout that C sees is the one that Rust has: `tests/c/layout.c` asserts each place to the C compiler, and
-//! these tests read the same numbers.
+//! The layout that C sees is Rust's: `tests/c/layout.c` asserts each offset with the C compiler,
+//! and these tests compare the same numbers.
 
 use std::collections::BTreeMap;
 use std::mem::{offset_of, size_of};
@@ -13,7 +13,7 @@ use crate::stream_stats::dcf_tb_stream_stats;
 
 const LAYOUT: &str = include_str!("../tests/c/layout.c");
 
-/// The places that the C compiler is asked for: `AT(type, member, place)`.
+/// The offsets that the C compiler checks: `AT(type, member, offset)`.
 fn places(name: &str) -> BTreeMap<&'static str, usize> {
     let of_type = format!("AT({name}, ");
     let lines = LAYOUT.lines();
@@ -26,7 +26,7 @@ fn places(name: &str) -> BTreeMap<&'static str, usize> {
         .collect()
 }
 
-/// Every member, where Rust has it, must be where C is asked to have it; and the size.
+/// The C test must have each member with its offset in Rust, and the size of the struct.
 macro_rules! same_in_c {
     ($($name:ident { $($member:ident)* })*) => {$(
         #[test]

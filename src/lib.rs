@@ -1,10 +1,12 @@
 //! The C ABI of `libdcf_thunderbolt`: a thin layer over the crate `thunderbolt_transport`.
 //!
-//! Its documentation is the header, `include/dcf_thunderbolt.h`, which is made from the comments
-//! here. One file per concept: what C sees stands in `types`, `status`, `last_error`, `config`,
-//! `lifecycle`, `callbacks`, `control`, `stream`, `stream_file`, `rtt`, `peers` and `stats`; what makes it safe,
-//! in `boundary` (panics, forks, failures), `fork`, `failure`, `handles`, `objects`, `pointers` and
-//! `sized_struct`. `plugin` is another interface upon the same transport: that of DCF's plugin hosts.
+//! The documentation is the header, `include/dcf_thunderbolt.h`, which is generated from the
+//! comments here. Each file has one topic. The functions of the header are in `status`,
+//! `last_error`, `config`, `lifecycle`, `options`, `callbacks`, `to_socket`, `control`, `stream`,
+//! `stream_io`, `stream_file`, `rtt`, `peers`, `stats` and `stream_stats`. The code that makes them
+//! safe is in `boundary` (panics, forks, failures), `fork`, `failure`, `handles`, `objects`,
+//! `pointers` and `sized_struct`. `plugin` is a second interface to the same transport, for DCF's
+//! plugin hosts.
 
 #![allow(unsafe_code)] // C's pointers
 
@@ -38,8 +40,8 @@ mod sync;
 mod to_socket;
 mod types;
 
-/// What C sees, for the fuzz targets in `fuzz/`, which are Rust. It is there under `cfg(fuzzing)`
-/// only, which the fuzzers are built with.
+/// The C functions, for the fuzz targets in `fuzz/`, which are Rust. Only `cfg(fuzzing)` has it,
+/// which the fuzzers are built with.
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing {
@@ -60,7 +62,7 @@ pub mod fuzzing {
     pub use crate::types::*;
 }
 
-// The root package has this feature; its build script makes the header, and it is what is tested.
+// Only the root package has this feature. Its build script generates the header, and it is tested.
 #[cfg(all(test, feature = "plugin"))]
 mod header_tests;
 #[cfg(all(test, feature = "plugin"))]
@@ -68,6 +70,6 @@ mod layout_tests;
 #[cfg(all(test, feature = "plugin"))]
 mod property_tests;
 
-/// A host without memory gets errors, and is not ended.
+/// When memory is short, calls fail instead of ending the process.
 #[global_allocator]
 static MEMORY: thunderbolt_transport::ReserveAllocator = thunderbolt_transport::ReserveAllocator;

@@ -1,4 +1,4 @@
-//! From the birth of a transport to its end.
+//! Starting and closing a transport, and its state.
 
 use std::ffi::c_char;
 
@@ -17,27 +17,31 @@ use crate::types::dcf_tb_transport;
 
 /// Starts a transport: binds its ports on the interface and starts its threads.
 ///
-/// Callbacks in the configuration may run before this call has returned, that is, before
-/// `*transport` is written; a callback that needs the handle must wait for it, or be set afterwards
-/// by `dcf_tb_set_message_callback` and its like. Any number of transports may be open in a process,
-/// each with its own ports or interface. One without traffic costs 8 descriptors, 2 threads and some
-/// 100 KiB of memory. A stream takes 1 descriptor more, the event descriptor 1; a thread that measures
-/// round trips 2, of which up to 8 pairs are kept; a peer that much is sent to 1, for up to 64 of them.
+/// Callbacks in the configuration may run before this call returns, and so before `*transport` is
+/// set. If a callback needs the handle, it must wait for it, or the program sets the callback
+/// later, for example with `dcf_tb_set_message_callback`.
 ///
-/// - `config`: from `dcf_tb_config_init`, or NULL for the defaults. Read during the call only.
-/// - `transport`: gets the handle.
+/// A process may open any number of transports, each with its own ports or interface. A transport
+/// without traffic uses 8 descriptors, 2 threads and about 100 KiB of memory. Each stream adds 1
+/// descriptor, and so does `dcf_tb_event_fd`. Each thread that measures round trips adds 2, and up
+/// to 8 such pairs stay open for reuse. Each peer that receives many messages adds 1, for up to 64
+/// peers.
 ///
-/// Ownership: the handle is the caller's, who ends it with `dcf_tb_close`. `user_data` must stay valid
-/// until `on_closed` was called, or `dcf_tb_close` has returned outside of a callback.
+/// - `config`: from `dcf_tb_config_init`, or NULL for the defaults. Read only during the call.
+/// - `transport`: receives the handle.
+///
+/// Ownership: the handle belongs to the caller, which ends it with `dcf_tb_close`. `user_data` must
+/// stay valid until `on_closed` was called, or until `dcf_tb_close` has returned outside of a
+/// callback.
 /// Blocks: not on the network.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK
 ///   DCF_TB_ERR_NULL_POINTER            `transport` is NULL
-///   DCF_TB_ERR_CONFIG_INVALID          the text quotes the setting
+///   DCF_TB_ERR_CONFIG_INVALID          the error text quotes the setting
 ///   DCF_TB_ERR_INTERFACE_NOT_FOUND     and `wait_for_interface` is 0
 ///   DCF_TB_ERR_LINK_DOWN               the interface cannot be bound to at the moment
-///   DCF_TB_ERR_ADDRESS_IN_USE          the text names the port
+///   DCF_TB_ERR_ADDRESS_IN_USE          the error text names the port
 ///   DCF_TB_ERR_PERMISSION_DENIED       a port below 1024, or binding to the interface
 ///   DCF_TB_ERR_SOCKET_OPTION
 ///   DCF_TB_ERR_TOO_MANY_FILES
@@ -57,7 +61,7 @@ pub unsafe extern "C" fn dcf_tb_init(
         // SAFETY: the caller's promise about `config->interface_name`.
         let mut builder = unsafe { config.builder() }?;
 
-        // From here on there are locks and threads.
+        // Locks and threads exist from here on.
         let busy = Busy::transport()?;
         boundary::silence_panics();
         let streams = StreamSet::new();
@@ -86,7 +90,7 @@ pub unsafe extern "C" fn dcf_tb_init(
     })
 }
 
-/// What is out of range in `build` is a setting.
+/// If `build` reports a value out of range, it is a setting.
 pub(crate) fn start_failure(error: TransportError) -> Failure {
     let setting = matches!(error, TransportError::OutOfRange { .. });
     let mut failure = Failure::from(error);
@@ -96,17 +100,18 @@ pub(crate) fn start_failure(error: TransportError) -> Failure {
     failure
 }
 
-/// Closes a transport: stops and joins its threads, closes its streams, frees its ports, wakes calls
-/// that wait on it or on its streams (with DCF_TB_CANCELLED), and calls `on_closed` last.
+/// Closes a transport. It stops and joins the threads, closes the streams, and frees the ports.
+/// Calls that wait on the transport or its streams return DCF_TB_CANCELLED. `on_closed` is called
+/// last.
 ///
-/// From the moment of the call its handle, and those of its streams, are invalid. Called from inside
-/// one of its callbacks it returns at once and does the rest after that callback; the ports are free
-/// when `on_closed` runs.
+/// The handle, and the handles of the streams, are invalid as soon as the call begins. If a
+/// callback of the transport makes this call, it returns at once, and the close completes after the
+/// callback has returned. The ports are free when `on_closed` runs.
 ///
 /// - `transport`: the handle.
 ///
-/// Ownership: the handle and all of its streams' handles are gone. When the call has returned (from
-/// inside a callback: when `on_closed` was called), no callback of the transport runs any more.
+/// Ownership: the handle, and the handles of the streams, no longer exist. No callback of the
+/// transport runs after the call (if a callback made the call: after `on_closed`).
 /// Blocks: until running callbacks have returned, so do not hold a lock that they take. It does not
 /// wait for the network.
 /// In callbacks: allowed.
@@ -121,13 +126,13 @@ pub extern "C" fn dcf_tb_close(transport: dcf_tb_transport) -> dcf_tb_status {
     })
 }
 
-/// Whether a transport runs. It does from `dcf_tb_init` until its close begins, whatever the link
-/// does; after that its handle is invalid.
+/// Whether a transport runs: from `dcf_tb_init` until its close begins, even while the link is
+/// down. After the close its handle is invalid.
 ///
 /// - `transport`: the handle.
-/// - `running`: gets 1 or 0.
+/// - `running`: receives 1 or 0.
 ///
-/// Ownership: nothing changes hands.
+/// Ownership: unchanged.
 /// Blocks: never.
 /// In callbacks: allowed.
 /// Returns:
@@ -147,19 +152,20 @@ pub unsafe extern "C" fn dcf_tb_is_running(
     })
 }
 
-/// Copies the name of the transport's interface; the one that was found, if "auto" was configured.
+/// Copies the name of the transport's interface. If "auto" was configured, this is the interface
+/// that was found.
 ///
 /// - `transport`: the handle.
-/// - `buf`, `cap`: where to, and its size in bytes. 16 are enough.
-/// - `len`: gets the length without the NUL; or, if the buffer is too small, the size needed.
+/// - `buf`, `cap`: the buffer and its size in bytes. 16 bytes are enough.
+/// - `len`: receives the length without the NUL or, if the buffer is too small, the size needed.
 ///
-/// Ownership: the text is the caller's copy.
+/// Ownership: the text is a copy that belongs to the caller.
 /// Blocks: never.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK
 ///   DCF_TB_ERR_INVALID_HANDLE
-///   DCF_TB_ERR_NULL_POINTER       `len` is NULL, or `buf` is and `cap` is not 0
+///   DCF_TB_ERR_NULL_POINTER       `len` is NULL, or `buf` is NULL and `cap` is not 0
 ///   DCF_TB_ERR_BUFFER_TOO_SMALL   `buf` is untouched
 #[no_mangle]
 pub unsafe extern "C" fn dcf_tb_interface(
@@ -181,18 +187,19 @@ pub unsafe extern "C" fn dcf_tb_interface(
     })
 }
 
-/// The ports that the transport really has, also where 0 was configured.
+/// The ports that the transport uses. If 0 was configured, these are the ports that the kernel
+/// chose.
 ///
 /// - `transport`: the handle.
-/// - `control_port`, `data_port`: get the UDP and the TCP port. Both are needed.
+/// - `control_port`, `data_port`: receive the UDP port and the TCP port. Both are needed.
 ///
-/// Ownership: nothing changes hands.
+/// Ownership: unchanged.
 /// Blocks: never.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK
 ///   DCF_TB_ERR_INVALID_HANDLE
-///   DCF_TB_ERR_NULL_POINTER     one of the two is NULL
+///   DCF_TB_ERR_NULL_POINTER     `control_port` or `data_port` is NULL
 #[no_mangle]
 pub unsafe extern "C" fn dcf_tb_ports(
     transport: dcf_tb_transport,
@@ -214,26 +221,28 @@ pub unsafe extern "C" fn dcf_tb_ports(
     })
 }
 
-/// Waits until the link is up, or down. Returns at once if it is so already. It is told before any call
-/// or stream reports the change, and before the link callback is called.
+/// Waits until the link is up, or until it is down. Returns at once if the link already has that
+/// state. It returns before any call or stream reports the change, and before the link callback
+/// runs.
 ///
-/// A link that changes and changes back while the call waits ends the wait too, so that no outage is
-/// missed because it was short. What is so by the time that it returns the next call tells.
+/// If the link changes to that state and back while the call waits, the call returns too, so a
+/// short outage is not missed. The state may then differ by the time the call returns; another call
+/// tells.
 ///
 /// - `transport`: the handle.
 /// - `up`: 1 waits for a link that can carry traffic, 0 for one that cannot.
 /// - `timeout_ms`: milliseconds; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
 ///
-/// Ownership: nothing changes hands.
+/// Ownership: unchanged.
 /// Blocks: up to `timeout_ms`. It sleeps until the link changes, and does not poll.
-/// In callbacks: allowed, in the link callback too: the state changes while that runs.
+/// In callbacks: allowed, also in the link callback: the state changes while that runs.
 /// Returns:
 ///   DCF_TB_OK
-///   DCF_TB_WOULD_BLOCK          it is not so, and `timeout_ms` is 0
-///   DCF_TB_CANCELLED            the transport was closed meanwhile
+///   DCF_TB_WOULD_BLOCK          the link has the other state, and `timeout_ms` is 0
+///   DCF_TB_CANCELLED            the transport was closed during the call
 ///   DCF_TB_ERR_INVALID_HANDLE
-///   DCF_TB_ERR_OUT_OF_RANGE     `up` is neither 0 nor 1; the text quotes it
-///   DCF_TB_ERR_TIMEOUT          the text says why the link is down still
+///   DCF_TB_ERR_OUT_OF_RANGE     `up` is neither 0 nor 1; the error text quotes it
+///   DCF_TB_ERR_TIMEOUT          the error text says why the link is still down
 #[no_mangle]
 pub extern "C" fn dcf_tb_wait_link(
     transport: dcf_tb_transport,
@@ -245,7 +254,7 @@ pub extern "C" fn dcf_tb_wait_link(
             0 => false,
             1 => true,
             other => {
-                let allowed = "give 1 to wait for a link that is up, 0 for one that is down";
+                let allowed = "pass 1 to wait until the link is up, 0 to wait until it is down";
                 return Err(Failure::out_of_range("up", other, allowed));
             }
         };

@@ -1,4 +1,4 @@
-//! Settings that change while a transport runs.
+//! Settings that can change while a transport runs.
 
 use std::time::Duration;
 
@@ -14,31 +14,33 @@ use crate::types::dcf_tb_transport;
 
 /// Option: `log_level`, one of `DCF_TB_LOG_*`.
 pub const DCF_TB_OPTION_LOG_LEVEL: i32 = 1;
-/// Option: `busy_poll_us`. Waits that have begun are not changed.
+/// Option: `busy_poll_us`. Applies to waits that begin later.
 pub const DCF_TB_OPTION_BUSY_POLL_US: i32 = 2;
-/// Option: `receive_queue`. With fewer messages than are kept now those stay, and new ones are dropped
-/// and counted until there is room.
+/// Option: `receive_queue`. If more messages are queued, they stay, and new ones are dropped and
+/// counted until there is room.
 pub const DCF_TB_OPTION_RECEIVE_QUEUE: i32 = 3;
-/// Option: `receive_queue_bytes`, likewise.
+/// Option: `receive_queue_bytes`. If more bytes are queued, the messages stay, and new ones are
+/// dropped and counted until there is room.
 pub const DCF_TB_OPTION_RECEIVE_QUEUE_BYTES: i32 = 4;
-/// Option: `max_streams`. With fewer than are open now those stay open, and new ones are refused until
+/// Option: `max_streams`. If more streams are open, they stay open, and new ones are refused until
 /// enough have closed.
 pub const DCF_TB_OPTION_MAX_STREAMS: i32 = 5;
-/// Option: `max_silent_streams`. With fewer than there are now those stay, and each new one makes the
-/// oldest give way or is refused. After 0, no limit, those that are silent now count as well.
+/// Option: `max_silent_streams`. If there are more silent streams, they stay, and each new stream
+/// replaces the oldest one or is refused. When the limit was 0, streams that are silent now count
+/// as well.
 pub const DCF_TB_OPTION_MAX_SILENT_STREAMS: i32 = 6;
-/// Option: `silent_after_ms`. It holds for the streams that are silent now, too.
+/// Option: `silent_after_ms`. Also applies to streams that are silent now.
 pub const DCF_TB_OPTION_SILENT_AFTER_MS: i32 = 7;
-/// Option: `connect_timeout_ms`. Calls that have begun are not changed.
+/// Option: `connect_timeout_ms`. Applies to calls that begin later.
 pub const DCF_TB_OPTION_CONNECT_TIMEOUT_MS: i32 = 8;
-/// Option: `allow_any_source`. Streams that are open stay open.
+/// Option: `allow_any_source`. Open streams stay open.
 pub const DCF_TB_OPTION_ALLOW_ANY_SOURCE: i32 = 9;
 
-/// Option: `stream_dead_after_ms`, of streams that are opened or accepted next. More than 2147483647 is as
-/// much as that.
+/// Option: `stream_dead_after_ms`. Applies to streams that are opened or accepted later. Values
+/// above 2147483647 have the effect of 2147483647.
 pub const DCF_TB_OPTION_STREAM_DEAD_AFTER_MS: i32 = 10;
 
-/// What an option is in the Rust API, and how C says it.
+/// An option: its number, its name, and its functions in the Rust API.
 struct Setting {
     number: i32,
     /// The member of dcf_tb_config.
@@ -47,7 +49,7 @@ struct Setting {
     get: fn(&ThunderboltTransport) -> u64,
 }
 
-/// All of them. What `set` refuses is what `dcf_tb_init` refuses.
+/// All options. `set` refuses the same values as `dcf_tb_init`.
 const SETTINGS: [Setting; 10] = [
     Setting {
         number: DCF_TB_OPTION_LOG_LEVEL,
@@ -153,7 +155,7 @@ fn setting(option: i32) -> Result<&'static Setting, Failure> {
     })
 }
 
-/// The range that the member of dcf_tb_config has by its type.
+/// The range that the type of the `dcf_tb_config` member has.
 fn number(name: &str, value: u64) -> Result<u32, Failure> {
     u32::try_from(value)
         .map_err(|_| invalid(format!("{name} is {value}: it is at most {}", u32::MAX)))
@@ -167,27 +169,28 @@ fn whole(units: u128) -> u64 {
     u64::try_from(units).unwrap_or(u64::MAX)
 }
 
-/// Changes a setting of a transport that runs. It holds at once, on all threads, for what begins after
-/// it, and ends nothing that goes on: where a limit is now below what is in use, that stays, and newcomers
-/// are refused until there is room. No lock is taken that traffic takes.
+/// Changes a setting of a running transport. The new value applies at once, on all threads, to
+/// everything that begins later. It ends nothing that is in progress: if more is in use than a new
+/// limit allows, that stays, and further requests are refused until there is room. The call takes
+/// no lock that traffic takes.
 ///
-/// The settings without a `DCF_TB_OPTION_*` belong to the sockets or to their threads (`dcf_tb_config` has
-/// them all) and are fixed when the transport starts: to change one, close it and start another. The
-/// callbacks have functions of their own.
+/// Settings without a `DCF_TB_OPTION_*` belong to the sockets or threads, and are fixed when the
+/// transport starts. To change one, close the transport and start another. Callbacks have their own
+/// functions, such as `dcf_tb_set_message_callback`.
 ///
 /// - `transport`: the handle.
-/// - `option`: one of `DCF_TB_OPTION_*`: which one.
-/// - `value`: the new value, in the unit and the range of the member of `dcf_tb_config`. A boolean is yes
-///   with every number but 0.
+/// - `option`: one of `DCF_TB_OPTION_*`.
+/// - `value`: the new value, in the unit and range of the member of `dcf_tb_config`. A boolean is
+///   true for every number except 0.
 ///
-/// Ownership: nothing changes hands.
+/// Ownership: unchanged.
 /// Blocks: never.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK
 ///   DCF_TB_ERR_INVALID_HANDLE
-///   DCF_TB_ERR_CONFIG_INVALID   a value that `dcf_tb_init` would refuse, or an option that this version
-///                               does not know: the text quotes it
+///   DCF_TB_ERR_CONFIG_INVALID   `dcf_tb_init` would refuse the value, or this version does not know
+///                               the option; the error text quotes it
 #[no_mangle]
 pub extern "C" fn dcf_tb_set_option(
     transport: dcf_tb_transport,
@@ -200,20 +203,20 @@ pub extern "C" fn dcf_tb_set_option(
     })
 }
 
-/// The value that a setting of a transport has now.
+/// Reads the present value of a setting.
 ///
 /// - `transport`: the handle.
-/// - `option`: one of `DCF_TB_OPTION_*`: which one.
-/// - `value`: gets it.
+/// - `option`: one of `DCF_TB_OPTION_*`.
+/// - `value`: receives the value.
 ///
-/// Ownership: nothing changes hands.
+/// Ownership: unchanged.
 /// Blocks: never.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK
 ///   DCF_TB_ERR_INVALID_HANDLE
 ///   DCF_TB_ERR_NULL_POINTER     `value` is NULL
-///   DCF_TB_ERR_CONFIG_INVALID   an option that this version does not know: the text quotes it
+///   DCF_TB_ERR_CONFIG_INVALID   this version does not know the option; the error text quotes it
 #[no_mangle]
 pub unsafe extern "C" fn dcf_tb_get_option(
     transport: dcf_tb_transport,

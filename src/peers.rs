@@ -9,28 +9,28 @@ use crate::status::{dcf_tb_status, DCF_TB_WOULD_BLOCK};
 use crate::symbol_versions::exported_since;
 use crate::types::dcf_tb_transport;
 
-/// How long ago anything came from a peer: a message, a ping, a pong, a stream, or bytes of one. Its port
-/// does not matter.
+/// Returns how long ago anything last came from a peer: a message, a ping, a pong, a stream, or
+/// data of a stream. The port of the peer does not matter.
 ///
-/// A transport remembers this with `remember_peers`, or while it has a peer callback. It remembers 4,096
-/// peers that were asked for here, and as many others: made-up sources make no peer forgotten that was
-/// asked for.
+/// A transport remembers this if `remember_peers` is set, or while it has a peer callback. It
+/// remembers up to 4,096 peers that this function was called for, and up to 4,096 others. So forged
+/// source addresses cannot displace a peer that the program asked for.
 ///
 /// - `transport`: the handle.
-/// - `peer`: whom; the strings are described at the top of this header.
-/// - `ns_ago`: gets the time in nanoseconds.
+/// - `peer`: the peer; see "Peers" at the top of this header.
+/// - `ns_ago`: receives the time in nanoseconds.
 ///
-/// Ownership: `peer` is used during the call only.
+/// Ownership: `peer` is used only during the call.
 /// Blocks: never.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK
-///   DCF_TB_WOULD_BLOCK                 nothing came from it yet, or since `dcf_tb_forget`, or the
-///                                      transport does not remember
+///   DCF_TB_WOULD_BLOCK                 nothing came from it yet or since `dcf_tb_forget`, or the
+///                                      transport does not remember peers
 ///   DCF_TB_ERR_INVALID_HANDLE
 ///   DCF_TB_ERR_NULL_POINTER            `peer` or `ns_ago` is NULL
 ///   DCF_TB_ERR_OUT_OF_RANGE            `peer` and `ns_ago` overlap
-///   DCF_TB_ERR_INVALID_ADDRESS         the text quotes it
+///   DCF_TB_ERR_INVALID_ADDRESS         the error text quotes it
 ///   DCF_TB_ERR_INTERFACE_NOT_FOUND     `peer` names an interface that does not exist
 #[no_mangle]
 pub unsafe extern "C" fn dcf_tb_last_heard(
@@ -48,7 +48,7 @@ pub unsafe extern "C" fn dcf_tb_last_heard(
         // SAFETY: the caller's promise about `ns_ago`.
         let ns_ago = unsafe { Out::new(ns_ago, "ns_ago") }?;
         let Some(last) = owner.transport.last_heard(peer)? else {
-            let text = format!("nothing was heard from {peer} yet");
+            let text = format!("nothing came from {peer} yet");
             return Err(Failure::new(DCF_TB_WOULD_BLOCK, text));
         };
         ns_ago.set(nanoseconds(last.elapsed()));
@@ -56,20 +56,20 @@ pub unsafe extern "C" fn dcf_tb_last_heard(
     })
 }
 
-/// Forgets when a peer was last heard from. The peer callback is not told that it is gone; it is told that
-/// it appears when it is heard from again.
+/// Forgets when a peer was last heard from. The peer callback does not report that the peer
+/// vanished. It reports that the peer appears when something comes from it again.
 ///
 /// - `transport`: the handle.
-/// - `peer`: whom; the strings are described at the top of this header.
+/// - `peer`: the peer; see "Peers" at the top of this header.
 ///
-/// Ownership: `peer` is used during the call only.
+/// Ownership: `peer` is used only during the call.
 /// Blocks: never.
 /// In callbacks: allowed.
 /// Returns:
-///   DCF_TB_OK                          also if it was never heard from
+///   DCF_TB_OK                          also if nothing ever came from it
 ///   DCF_TB_ERR_INVALID_HANDLE
 ///   DCF_TB_ERR_NULL_POINTER            `peer` is NULL
-///   DCF_TB_ERR_INVALID_ADDRESS         the text quotes it
+///   DCF_TB_ERR_INVALID_ADDRESS         the error text quotes it
 ///   DCF_TB_ERR_INTERFACE_NOT_FOUND     `peer` names an interface that does not exist
 #[no_mangle]
 pub unsafe extern "C" fn dcf_tb_forget(

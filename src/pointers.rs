@@ -1,5 +1,5 @@
-//! From C's pointers to Rust's values and back. All functions here trust the caller for one thing
-//! only: that a pointer which is not NULL leads to as much memory as the header says.
+//! Conversions between the caller's pointers and Rust values. All functions here trust the caller
+//! in one point: a pointer that is not NULL points to as much memory as the header says.
 
 use std::ffi::{c_char, CStr, CString};
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub(crate) struct Out<T>(*mut T);
 impl<T> Out<T> {
     /// # Safety
     ///
-    /// `pointer` is NULL, or a `T` can be written there for as long as the call lasts.
+    /// `pointer` is NULL, or a `T` can be written there during the call.
     #[inline]
     pub(crate) unsafe fn new(pointer: *mut T, name: &str) -> Result<Self, Failure> {
         if pointer.is_null() {
@@ -27,12 +27,13 @@ impl<T> Out<T> {
 
     #[inline]
     pub(crate) fn set(&self, value: T) {
-        // SAFETY: not NULL, and writable by the promise to `new`.
+        // SAFETY: not NULL, and writable by the contract of `new`.
         unsafe { self.0.write(value) }
     }
 }
 
-/// Sets a count to 0 before anything can fail: counts are told on errors too.
+/// Sets a count to 0 before the first check that can fail, because counts are also reported on
+/// errors.
 ///
 /// # Safety
 ///
@@ -45,7 +46,7 @@ pub(crate) unsafe fn zero_count<T: From<u8>>(count: *mut T) {
     }
 }
 
-/// Memory of the caller's that a call is given.
+/// A piece of the caller's memory that was passed to a call.
 #[derive(Clone, Copy)]
 pub(crate) struct Region {
     name: &'static str,
@@ -55,7 +56,7 @@ pub(crate) struct Region {
 }
 
 impl Region {
-    /// `count` elements that the call writes to. NULL is no memory.
+    /// `count` elements that the call writes. NULL is an empty region.
     #[inline]
     pub(crate) fn written<T>(name: &'static str, pointer: *const T, count: usize) -> Self {
         let size = match pointer.is_null() {
@@ -70,7 +71,7 @@ impl Region {
         }
     }
 
-    /// The same for elements that it only reads.
+    /// `count` elements that the call only reads.
     #[inline]
     pub(crate) fn read<T>(name: &'static str, pointer: *const T, count: usize) -> Self {
         Self {
@@ -79,7 +80,7 @@ impl Region {
         }
     }
 
-    /// A text that it reads.
+    /// A string that the call reads, with its NUL.
     #[inline]
     pub(crate) fn text(name: &'static str, text: &str) -> Self {
         Self::read(name, text.as_ptr(), text.len() + 1)
@@ -87,7 +88,8 @@ impl Region {
 
     #[inline]
     fn overlaps(&self, other: &Self) -> bool {
-        // The one that begins later begins before the other ends; an empty one overlaps nothing.
+        // They overlap if the later one begins before the earlier one ends. An empty region
+        // overlaps none.
         let (low, high) = match self.start <= other.start {
             true => (self, other),
             false => (other, self),
@@ -96,8 +98,9 @@ impl Region {
     }
 }
 
-/// Refuses memory that is written to and overlaps other memory of the same call: in Rust both must not
-/// exist at once, and in C no result would be the right one. Called before any of them is looked at.
+/// Refuses memory that is written to and overlaps other memory of the same call. Rust does not
+/// allow two such references, and in C the result would be undefined. Must be called before a
+/// reference exists.
 #[inline]
 pub(crate) fn reject_overlap(regions: &[Region]) -> Outcome {
     for (n, one) in regions.iter().enumerate() {
@@ -116,13 +119,13 @@ fn overlapping(one: &Region, other: &Region) -> Failure {
     Failure::new(
         DCF_TB_ERR_OUT_OF_RANGE,
         format!(
-            "{a} ({} bytes at {:#x}) and {b} ({} bytes at {:#x}) overlap: give each memory of its own",
+            "{a} ({} bytes at {:#x}) and {b} ({} bytes at {:#x}) overlap: pass separate memory for each",
             one.size, one.start, other.size, other.start
         ),
     )
 }
 
-/// Slices cannot be longer than half of the address space.
+/// Slices are at most half of the address space long.
 #[inline]
 fn check_size(name: &str, size: usize) -> Outcome {
     if size > isize::MAX as usize {
@@ -136,15 +139,15 @@ fn too_large(name: &str, size: usize) -> Failure {
     Failure::out_of_range(
         &format!("the size of {name}"),
         size,
-        "no buffer is so large",
+        "no buffer can be that large",
     )
 }
 
-/// Bytes to be read. `(NULL, 0)` is an empty buffer.
+/// Bytes to read. `(NULL, 0)` is an empty buffer.
 ///
 /// # Safety
 ///
-/// `data` is NULL, or leads to `len` bytes that nobody writes to during the call.
+/// `data` is NULL, or points to `len` bytes that do not change during the call.
 #[inline(always)]
 pub(crate) unsafe fn bytes<'a>(
     data: *const u8,
@@ -163,11 +166,11 @@ pub(crate) unsafe fn bytes<'a>(
     Ok(unsafe { std::slice::from_raw_parts(data, len) })
 }
 
-/// A buffer to be filled. `(NULL, 0)` is an empty one.
+/// A buffer to fill. `(NULL, 0)` is an empty buffer.
 ///
 /// # Safety
 ///
-/// `buf` is NULL, or leads to `cap` bytes that nobody else uses during the call.
+/// `buf` is NULL, or points to `cap` bytes that no other code uses during the call.
 #[inline]
 pub(crate) unsafe fn buffer<'a, T>(
     buf: *mut T,
@@ -190,7 +193,7 @@ pub(crate) unsafe fn buffer<'a, T>(
 ///
 /// # Safety
 ///
-/// `peer` is NULL, or leads to a NUL-terminated string that nobody changes during the call.
+/// `peer` is NULL, or points to a NUL-terminated string that does not change during the call.
 #[inline(always)]
 pub(crate) unsafe fn peer<'a>(peer: *const c_char, name: &str) -> Result<&'a str, Failure> {
     if peer.is_null() {
@@ -205,8 +208,8 @@ pub(crate) unsafe fn peer<'a>(peer: *const c_char, name: &str) -> Result<&'a str
     unusual(text, name)
 }
 
-/// Nearly all peers are, and it takes a tenth of the instructions of a check for UTF-8: eight bytes
-/// at a time, the last eight overlapping.
+/// Nearly all peer strings are ASCII, and this check takes a tenth of the instructions of a UTF-8
+/// check. It reads eight bytes per step; the last step overlaps the one before.
 #[inline(always)]
 fn is_ascii(bytes: &[u8]) -> bool {
     const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -219,7 +222,7 @@ fn is_ascii(bytes: &[u8]) -> bool {
     all & HIGH == 0
 }
 
-/// A peer with other than ASCII characters, which the name of an interface may have.
+/// A peer string with characters other than ASCII, which interface names may have.
 #[cold]
 fn unusual<'a>(text: &'a CStr, name: &str) -> Result<&'a str, Failure> {
     text.to_str().map_err(|_| {
@@ -228,8 +231,8 @@ fn unusual<'a>(text: &'a CStr, name: &str) -> Result<&'a str, Failure> {
     })
 }
 
-/// Copies a text out, NUL-terminated. `len` gets its length, or the size needed where it does not
-/// fit.
+/// Copies a text with its NUL to the caller. `len` receives the length or, if the text does not
+/// fit, the size needed.
 pub(crate) fn copy_text(text: &str, buf: &mut [u8], len: &Out<usize>) -> Outcome {
     let needed = text.len() + 1;
     if buf.len() < needed {
@@ -248,14 +251,14 @@ pub(crate) fn copy_text(text: &str, buf: &mut [u8], len: &Out<usize>) -> Outcome
     Ok(())
 }
 
-/// Writes a text and its NUL into a buffer that is known to be large enough.
+/// Writes a text and its NUL into a buffer that is large enough.
 #[inline]
 pub(crate) fn write_text(text: &str, buf: &mut [u8]) {
     buf[..text.len()].copy_from_slice(text.as_bytes());
     buf[text.len()] = 0;
 }
 
-/// A peer string as a member of a struct: with its NUL, and zero bytes behind it. All of them fit.
+/// A peer string as a member of a struct, padded with zero bytes. Every peer string fits.
 pub(crate) fn peer_member(text: &str) -> [c_char; DCF_TB_PEER_SIZE] {
     let mut member = [0; DCF_TB_PEER_SIZE];
     write_text(text, &mut member);
@@ -267,13 +270,13 @@ pub(crate) fn c_string(text: &str) -> CString {
     CString::new(text.replace('\0', " ")).unwrap_or_default()
 }
 
-/// The transport's idea of a timeout: `None` is no limit.
+/// Converts a timeout for the transport: `None` is no limit.
 #[inline]
 pub(crate) fn timeout(timeout_ms: u32) -> Option<Duration> {
     (timeout_ms != DCF_TB_WAIT_FOREVER).then(|| Duration::from_millis(timeout_ms.into()))
 }
 
-/// A time for C. Half a millennium fits.
+/// Converts a time to nanoseconds. More than 500 years fit.
 pub(crate) fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -286,7 +289,7 @@ mod tests {
 
     #[test]
     fn null_is_an_empty_buffer_and_nothing_else() {
-        // SAFETY: NULL is allowed, and the long ones are refused before they are looked at.
+        // SAFETY: NULL is allowed, and sizes that are too large are refused before any access.
         unsafe {
             assert_eq!(bytes(null(), 0, "data").unwrap(), b"");
             assert_eq!(buffer::<u8>(null_mut(), 0, "buf").unwrap(), b"");
@@ -308,7 +311,7 @@ mod tests {
     fn overlapping_memory_is_found_wherever_it_begins() {
         let memory = [0_u8; 64];
         let at = |start: usize| memory[start..].as_ptr();
-        // Every two ranges of up to 5 bytes within 12.
+        // All pairs of ranges of up to 5 bytes within 12 bytes.
         for (a, b) in (0..12).flat_map(|a| (0..12).map(move |b| (a, b))) {
             for (long, short) in (0..6).flat_map(|l| (0..6).map(move |s| (l, s))) {
                 let together = (a..a + long).any(|byte| (b..b + short).contains(&byte));

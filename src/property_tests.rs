@@ -1,4 +1,4 @@
-//! What holds of any handle and of any string that C may pass.
+//! Properties of all handles, and of all strings that C may pass.
 
 use std::ffi::CString;
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use crate::last_error;
 use crate::pointers;
 use crate::status::*;
 
-/// Something that is done to a table.
+/// An operation on a table.
 #[derive(Debug, Clone)]
 enum Step {
     Insert,
-    /// The handle that was given out as the n-th, live or stale.
+    /// The n-th handle that was returned, live or stale.
     Remove(usize),
     Get(usize),
-    /// The same with some bits of it changed.
+    /// The same with some bits changed.
     GetChanged(usize, u64),
 }
 
@@ -36,7 +36,7 @@ proptest! {
     #[test]
     fn a_table_knows_the_live_handles_and_no_others(steps in vec(step(), 1..200)) {
         let table = Table::new(1);
-        // Every handle that there was, and its value while it is live.
+        // All handles so far, with their values while they are live.
         let mut given: Vec<(u64, Option<usize>)> = Vec::new();
         for step in steps {
             let nth = |which: usize| which.checked_rem(given.len());

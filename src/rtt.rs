@@ -21,43 +21,43 @@ use crate::status::{
 use crate::symbol_versions::exported_since;
 use crate::types::{dcf_tb_transport, DCF_TB_PEER_SIZE};
 
-/// The result of a series of pings. The times are 0 if no answer came.
+/// The result of a series of pings. All times are 0 if no answer came.
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[allow(non_camel_case_types)]
 pub struct dcf_tb_rtt {
-    /// Size of this struct as the caller knows it; the caller sets it.
+    /// Size of this struct in the caller's header. The caller sets it.
     pub struct_size: u32,
     /// Pings sent.
     pub sent: u32,
     /// Answers that came in time.
     pub received: u32,
-    /// 0.
+    /// Always 0.
     pub reserved: u32,
     /// The shortest round trip, in nanoseconds.
     pub min_ns: u64,
     /// The mean, in nanoseconds.
     pub mean_ns: u64,
-    /// Half of the round trips took at most so many nanoseconds.
+    /// The median: half of the round trips took at most this many nanoseconds.
     pub p50_ns: u64,
-    /// 90 % took at most so many nanoseconds.
+    /// 90 % of the round trips took at most this many nanoseconds.
     pub p90_ns: u64,
-    /// 99 % took at most so many nanoseconds.
+    /// 99 % of the round trips took at most this many nanoseconds.
     pub p99_ns: u64,
-    /// 99.9 % took at most so many nanoseconds.
+    /// 99.9 % of the round trips took at most this many nanoseconds.
     pub p999_ns: u64,
     /// The longest round trip, in nanoseconds.
     pub max_ns: u64,
 }
 
-/// A peer that answered to discovery.
+/// A peer that answered a discovery.
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[allow(non_camel_case_types)]
 pub struct dcf_tb_peer {
-    /// Its address with the scope, NUL-terminated: ready to be a peer in every other call.
+    /// Its address with the scope: a NUL-terminated peer string for all other calls.
     pub address: [c_char; DCF_TB_PEER_SIZE],
-    /// How long its answer took, in nanoseconds.
+    /// The time until its answer came, in nanoseconds.
     pub rtt_ns: u64,
 }
 
@@ -67,37 +67,38 @@ const _: () = assert!(size_of::<dcf_tb_peer>() == DCF_TB_PEER_SIZE + 8);
 // SAFETY: C layout, a u32 first, and by the assertion above no padding.
 unsafe impl Output for dcf_tb_rtt {}
 
-/// Measures one round trip to a peer. This tells whether a program with a transport runs there:
-/// `DCF_TB_OK`: it does. `DCF_TB_ERR_CONNECTION_REFUSED`, at once: the host is there, but nothing listens on
-/// that port. `DCF_TB_ERR_HOST_UNREACHABLE`: no host has the address. The kernel takes about three
-/// seconds to find that out; a call with a shorter timeout gives `DCF_TB_ERR_TIMEOUT`, and later ones say
-/// it. `DCF_TB_ERR_TIMEOUT`: neither an answer nor an error came back; a firewall may drop them.
+/// Measures one round trip to a peer. The result also tells whether a program with a transport runs
+/// there. `DCF_TB_OK` means that it does. `DCF_TB_ERR_CONNECTION_REFUSED`, which comes at once, means
+/// that the host is there, but no program listens on that port. `DCF_TB_ERR_HOST_UNREACHABLE` means
+/// that no host has the address. The kernel needs about three seconds to find that out, so a call with
+/// a shorter timeout returns `DCF_TB_ERR_TIMEOUT`, and a later call returns the error.
+/// `DCF_TB_ERR_TIMEOUT` means that neither an answer nor an error came back. A firewall may drop them.
 ///
-/// The errors are ICMP errors of the peer's kernel and of ours. One counts only if it quotes the ping. The
-/// peer's kernel sends about one a second when many are asked for: a call that gets neither answer nor error
-/// gives the error of an earlier one, if that came within the last four seconds and no answer came since.
-/// They are counted in `pings_undelivered`.
+/// The errors are ICMP errors of the peer's kernel or of this host's kernel. An error counts only
+/// if it quotes the ping. The peer's kernel limits them to about one per second. So a call without
+/// an answer or an error returns the error of an earlier ping, if that came within the last four
+/// seconds and no answer came since. All of these errors are counted in `pings_undelivered`.
 ///
 /// - `transport`: the handle.
-/// - `peer`: whom to ask; the strings are described at the top of this header.
+/// - `peer`: the peer to ping; see "Peers" at the top of this header.
 /// - `timeout_ms`: milliseconds; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
-/// - `rtt_ns`: gets the time in nanoseconds.
+/// - `rtt_ns`: receives the time in nanoseconds.
 ///
-/// Ownership: `peer` is used during the call only.
+/// Ownership: `peer` is used only during the call.
 /// Blocks: up to `timeout_ms`.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK
 ///   DCF_TB_WOULD_BLOCK                 no answer yet, and `timeout_ms` is 0
-///   DCF_TB_CANCELLED                   the transport was closed meanwhile
+///   DCF_TB_CANCELLED                   the transport was closed during the call
 ///   DCF_TB_ERR_INVALID_HANDLE
 ///   DCF_TB_ERR_NULL_POINTER            `peer` or `rtt_ns` is NULL
-///   DCF_TB_ERR_INVALID_ADDRESS         the text quotes it
+///   DCF_TB_ERR_INVALID_ADDRESS         the error text quotes it
 ///   DCF_TB_ERR_INTERFACE_NOT_FOUND     `peer` names an interface that does not exist
 ///   DCF_TB_ERR_TIMEOUT                 no answer
 ///   DCF_TB_ERR_LINK_DOWN
 ///   DCF_TB_ERR_HOST_UNREACHABLE        no route leads there, or no host has the address
-///   DCF_TB_ERR_CONNECTION_REFUSED      the host is there, but nothing listens on that port
+///   DCF_TB_ERR_CONNECTION_REFUSED      the host is there, but no program listens on that port
 ///   DCF_TB_ERR_QUEUE_FULL
 ///   DCF_TB_ERR_TOO_MANY_FILES
 ///   DCF_TB_ERR_SOCKET_OPTION
@@ -128,33 +129,34 @@ pub unsafe extern "C" fn dcf_tb_measure_rtt(
 
 /// Measures a series of round trips, one after another.
 ///
-/// A ping that an ICMP error came back for (see `dcf_tb_measure_rtt`) ends the series, if none was answered
-/// before it; else it counts as lost.
+/// If an ICMP error comes back for a ping (see `dcf_tb_measure_rtt`) and no earlier ping was
+/// answered, the series ends with that error. After an answer, such a ping only counts as lost.
 ///
 /// - `transport`: the handle.
-/// - `peer`: whom to ask; the strings are described at the top of this header.
-/// - `count`: how many pings, at least 1.
-/// - `interval_us`: microseconds from one ping to the next; 0 = at once after the answer.
+/// - `peer`: the peer to ping; see "Peers" at the top of this header.
+/// - `count`: the number of pings, at least 1.
+/// - `interval_us`: microseconds from one ping to the next; 0 = send the next ping as soon as the
+///   answer comes.
 /// - `timeout_ms`: milliseconds to wait for each answer; `DCF_TB_WAIT_FOREVER` = no limit.
-/// - `summary`: gets the figures. The caller sets `struct_size`, which stays. It is written if
-///   there was no answer at all, too, whatever the reason.
+/// - `summary`: receives the figures, also if no answer came. The caller sets `struct_size`; the
+///   call does not change it.
 ///
-/// Ownership: `peer` is used during the call only.
+/// Ownership: `peer` is used only during the call.
 /// Blocks: for the whole series.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK                          at least one answer came
 ///   DCF_TB_WOULD_BLOCK                 no answer yet, and `timeout_ms` is 0
-///   DCF_TB_CANCELLED                   the transport was closed meanwhile
+///   DCF_TB_CANCELLED                   the transport was closed during the call
 ///   DCF_TB_ERR_INVALID_HANDLE
 ///   DCF_TB_ERR_NULL_POINTER            `peer` or `summary` is NULL
-///   DCF_TB_ERR_OUT_OF_RANGE            `count` is 0, or `struct_size` less than 4
-///   DCF_TB_ERR_INVALID_ADDRESS         the text quotes it
+///   DCF_TB_ERR_OUT_OF_RANGE            `count` is 0, or `struct_size` is less than 4
+///   DCF_TB_ERR_INVALID_ADDRESS         the error text quotes it
 ///   DCF_TB_ERR_INTERFACE_NOT_FOUND     `peer` names an interface that does not exist
-///   DCF_TB_ERR_TIMEOUT                 no answer at all
+///   DCF_TB_ERR_TIMEOUT                 no answer came
 ///   DCF_TB_ERR_LINK_DOWN
 ///   DCF_TB_ERR_HOST_UNREACHABLE        no route leads there, or no host has the address
-///   DCF_TB_ERR_CONNECTION_REFUSED      the host is there, but nothing listens on that port
+///   DCF_TB_ERR_CONNECTION_REFUSED      the host is there, but no program listens on that port
 ///   DCF_TB_ERR_QUEUE_FULL
 ///   DCF_TB_ERR_TOO_MANY_FILES
 ///   DCF_TB_ERR_SOCKET_OPTION
@@ -222,29 +224,31 @@ fn summary_for_c(summary: &RttSummary) -> dcf_tb_rtt {
     }
 }
 
-/// Finds the other transports on the link, by a ping to all of them. We are not among them. An
-/// interface without multicast (lo) has no peers.
+/// Finds the other transports on the link with this control port, by one ping to the multicast
+/// address. The transport itself is not among them. An interface without multicast (lo) has no
+/// peers.
 ///
-/// The first `DCF_TB_MAX_DISCOVERED` that answer are found. Answers of others are counted in
-/// `discovery_dropped` and logged: somebody on the link makes up addresses.
+/// Finds the first `DCF_TB_MAX_DISCOVERED` peers that answer. Further answers are counted in
+/// `discovery_dropped` and logged, because they mean that a host on the link forges addresses.
 ///
 /// - `transport`: the handle.
-/// - `timeout_ms`: milliseconds to collect answers; the call always takes that long.
-/// - `peers`, `cap`: where to, and how many fit. `(NULL, 0)` only counts.
-/// - `count`: gets how many there are, also if they do not all fit; then `cap` of them are written.
+/// - `timeout_ms`: milliseconds to collect answers. The call always takes that long.
+/// - `peers`, `cap`: an array for the peers, and its length. `(NULL, 0)` only counts them.
+/// - `count`: receives the number of peers. If that is more than `cap`, the array has the first
+///   `cap` peers.
 ///
-/// Ownership: the peers are the caller's copies.
+/// Ownership: the peers are copies that belong to the caller.
 /// Blocks: for `timeout_ms`.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK                        also if there is no peer
 ///   DCF_TB_WOULD_BLOCK               `timeout_ms` is 0
-///   DCF_TB_CANCELLED                 the transport was closed meanwhile
+///   DCF_TB_CANCELLED                 the transport was closed during the call
 ///   DCF_TB_ERR_INVALID_HANDLE
-///   DCF_TB_ERR_NULL_POINTER          `count` is NULL, or `peers` is and `cap` is not 0
-///   DCF_TB_ERR_OUT_OF_RANGE          `cap` is more than any buffer has, or `control_port` is 0: no other
-///                                    host has the one that the kernel chose
-///   DCF_TB_ERR_BUFFER_TOO_SMALL      more than `cap`
+///   DCF_TB_ERR_NULL_POINTER          `count` is NULL, or `peers` is NULL and `cap` is not 0
+///   DCF_TB_ERR_OUT_OF_RANGE          `cap` is larger than any buffer, or `control_port` was configured
+///                                    as 0, so that no other host can have the same port
+///   DCF_TB_ERR_BUFFER_TOO_SMALL      there are more than `cap`
 ///   DCF_TB_ERR_LINK_DOWN
 ///   DCF_TB_ERR_QUEUE_FULL
 ///   DCF_TB_ERR_TOO_MANY_FILES
@@ -273,25 +277,25 @@ pub unsafe extern "C" fn dcf_tb_discover(
     }
 }
 
-/// As `dcf_tb_discover`, but returns as soon as `cap` peers have answered, and finds no more than that.
-/// On a cable there is one peer: with a `cap` of 1 the call takes one round trip.
+/// Like `dcf_tb_discover`, but returns as soon as `cap` peers have answered, and finds no more. A
+/// cable has one peer, so with a `cap` of 1 the call takes one round trip.
 ///
 /// - `transport`: the handle.
-/// - `timeout_ms`: milliseconds to wait at most; `DCF_TB_WAIT_FOREVER` = no limit.
-/// - `peers`, `cap`: where to, and how many to find, at least one.
-/// - `count`: gets how many were found: less than `cap`, or none, when the time was up.
+/// - `timeout_ms`: the longest time to wait, in milliseconds; `DCF_TB_WAIT_FOREVER` = no limit.
+/// - `peers`, `cap`: an array for the peers, and how many to find, at least 1.
+/// - `count`: receives the number of peers. It is less than `cap` if the time was up before.
 ///
-/// Ownership: the peers are the caller's copies.
+/// Ownership: the peers are copies that belong to the caller.
 /// Blocks: up to `timeout_ms`.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK                        also if there is no peer
 ///   DCF_TB_WOULD_BLOCK               `timeout_ms` is 0
-///   DCF_TB_CANCELLED                 the transport was closed meanwhile
+///   DCF_TB_CANCELLED                 the transport was closed during the call
 ///   DCF_TB_ERR_INVALID_HANDLE
 ///   DCF_TB_ERR_NULL_POINTER          `count` or `peers` is NULL
-///   DCF_TB_ERR_OUT_OF_RANGE          `cap` is 0, or more than any buffer has, or `control_port` is 0: no
-///                                    other host has the one that the kernel chose
+///   DCF_TB_ERR_OUT_OF_RANGE          `cap` is 0 or larger than any buffer, or `control_port` was
+///                                    configured as 0, so that no other host can have the same port
 ///   DCF_TB_ERR_LINK_DOWN
 ///   DCF_TB_ERR_QUEUE_FULL
 ///   DCF_TB_ERR_TOO_MANY_FILES
@@ -320,7 +324,7 @@ pub unsafe extern "C" fn dcf_tb_discover_first(
     }
 }
 
-/// Searches, and writes the peers that fit and how many there are.
+/// Searches for peers, and writes those that fit and the number of all.
 ///
 /// # Safety
 ///

@@ -1,4 +1,5 @@
-//! Output structs that may grow: each is written as far as the caller's version of it goes.
+//! Output structs that later versions may extend. Only the members that the caller's version has
+//! are written.
 
 use std::mem::size_of;
 
@@ -12,7 +13,7 @@ use crate::pointers::Region;
 /// The type is `repr(C)`, begins with a `u32`, and has no padding.
 pub(crate) unsafe trait Output {}
 
-/// A caller's output struct.
+/// An output struct of the caller.
 pub(crate) struct SizedOut<T> {
     pointer: *mut T,
     size: usize,
@@ -21,13 +22,13 @@ pub(crate) struct SizedOut<T> {
 impl<T: Output> SizedOut<T> {
     /// # Safety
     ///
-    /// `pointer` is NULL, or leads to as many bytes as its `struct_size` says (4 at least), for as
-    /// long as the call lasts.
+    /// `pointer` is NULL, or points to as many bytes as its `struct_size` says (4 at least) during
+    /// the call.
     pub(crate) unsafe fn new(pointer: *mut T, name: &str) -> Result<Self, Failure> {
         if pointer.is_null() {
             return Err(Failure::null(name));
         }
-        // SAFETY: not NULL, and the size is in the first member.
+        // SAFETY: not NULL, and the first member is the size.
         let size = unsafe { pointer.cast::<u32>().read() } as usize;
         if size < size_of::<u32>() {
             return Err(Failure::out_of_range(
@@ -42,18 +43,18 @@ impl<T: Output> SizedOut<T> {
         Ok(Self { pointer, size })
     }
 
-    /// The caller's memory, as large as it says.
+    /// The caller's memory, in the size that it gave.
     pub(crate) fn region(&self, name: &'static str) -> Region {
         Region::written(name, self.pointer.cast::<u8>(), self.size)
     }
 
-    /// Writes what both sides know, but for `struct_size`, which stays as the caller set it.
+    /// Writes the members that both versions have. `struct_size` stays as the caller set it.
     pub(crate) fn set(&self, value: &T) {
         let start = size_of::<u32>();
         let end = self.size.min(size_of::<T>());
         let from = std::ptr::from_ref(value).cast::<u8>();
-        // SAFETY: both have `end` bytes, ours are all initialized (no padding), and they are
-        // different memory.
+        // SAFETY: both have `end` bytes, `value` is fully initialized (no padding), and they do not
+        // overlap.
         unsafe {
             let to = self.pointer.cast::<u8>().add(start);
             std::ptr::copy_nonoverlapping(from.add(start), to, end - start);
@@ -80,7 +81,7 @@ mod tests {
         for size in 4..32 {
             let mut memory = [0x5A5A_5A5A_5A5A_5A5A_u64; 4];
             let pointer = memory.as_mut_ptr().cast::<Example>();
-            // SAFETY: the memory is aligned for it and has 32 bytes.
+            // SAFETY: the memory is aligned for the struct and has 32 bytes.
             let out = unsafe {
                 pointer.cast::<u32>().write(size as u32);
                 SizedOut::new(pointer, "example").unwrap()
@@ -106,7 +107,7 @@ mod tests {
                 a: 1,
                 b: 2,
             };
-            // SAFETY: a whole struct.
+            // SAFETY: a complete struct.
             let failure = unsafe { SizedOut::new(&mut example, "stats") }
                 .err()
                 .unwrap();

@@ -14,26 +14,26 @@ use crate::types::{dcf_tb_stream, dcf_tb_transport};
 /// Opens a data stream to a peer.
 ///
 /// - `transport`: the handle.
-/// - `peer`: to whom; the strings are described at the top of this header.
-/// - `timeout_ms`: milliseconds; 0 = the configured `connect_timeout_ms`, `DCF_TB_WAIT_FOREVER` = as
-///   long as the kernel tries.
-/// - `stream`: gets the handle.
+/// - `peer`: the peer to connect to; see "Peers" at the top of this header.
+/// - `timeout_ms`: milliseconds; 0 = the configured `connect_timeout_ms`, `DCF_TB_WAIT_FOREVER` =
+///   as long as the kernel tries.
+/// - `stream`: receives the handle.
 ///
-/// Ownership: the handle is the caller's, who ends it with `dcf_tb_stream_close` or
-/// `dcf_tb_stream_detach`. `peer` is used during the call only.
+/// Ownership: the handle belongs to the caller, which ends it with `dcf_tb_stream_close` or
+/// `dcf_tb_stream_detach`. `peer` is used only during the call.
 /// Blocks: up to `timeout_ms`.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK
-///   DCF_TB_CANCELLED                    the transport was closed meanwhile
+///   DCF_TB_CANCELLED                    the transport was closed during the call
 ///   DCF_TB_ERR_INVALID_HANDLE
 ///   DCF_TB_ERR_NULL_POINTER             `peer` or `stream` is NULL
-///   DCF_TB_ERR_INVALID_ADDRESS          the text quotes it
+///   DCF_TB_ERR_INVALID_ADDRESS          the error text quotes it
 ///   DCF_TB_ERR_INTERFACE_NOT_FOUND      `peer` names an interface that does not exist
 ///   DCF_TB_ERR_TIMEOUT
-///   DCF_TB_ERR_CONNECTION_REFUSED       nothing listens there
-///   DCF_TB_ERR_CONNECTION_RESET         for example, it has too many streams
-///   DCF_TB_ERR_CONNECTION_ABORTED       the kernel gave the peer up
+///   DCF_TB_ERR_CONNECTION_REFUSED       no program listens there
+///   DCF_TB_ERR_CONNECTION_RESET         by the peer, for example because it has too many streams
+///   DCF_TB_ERR_CONNECTION_ABORTED       the peer stopped answering
 ///   DCF_TB_ERR_HOST_UNREACHABLE
 ///   DCF_TB_ERR_CONNECTION_FAILED
 ///   DCF_TB_ERR_LINK_DOWN
@@ -68,21 +68,21 @@ pub unsafe extern "C" fn dcf_tb_open_stream(
     })
 }
 
-/// Takes the oldest data stream that a peer opened; waits for one if there is none. Streams wait
-/// here while no stream callback is set.
+/// Takes the oldest data stream that a peer opened, and waits for one if there is none. Streams
+/// wait here while there is no stream callback.
 ///
 /// - `transport`: the handle.
 /// - `timeout_ms`: milliseconds; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
-/// - `stream`: gets the handle.
+/// - `stream`: receives the handle.
 ///
-/// Ownership: the handle is the caller's, who ends it with `dcf_tb_stream_close` or
+/// Ownership: the handle belongs to the caller, which ends it with `dcf_tb_stream_close` or
 /// `dcf_tb_stream_detach`.
 /// Blocks: up to `timeout_ms`, also while the link is down.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK
-///   DCF_TB_WOULD_BLOCK           nothing there, and `timeout_ms` is 0
-///   DCF_TB_CANCELLED             the transport was closed meanwhile
+///   DCF_TB_WOULD_BLOCK           no stream is waiting, and `timeout_ms` is 0
+///   DCF_TB_CANCELLED             the transport was closed during the call
 ///   DCF_TB_ERR_INVALID_HANDLE
 ///   DCF_TB_ERR_NULL_POINTER      `stream` is NULL
 ///   DCF_TB_ERR_TIMEOUT
@@ -104,18 +104,19 @@ pub unsafe extern "C" fn dcf_tb_accept(
     })
 }
 
-/// Ends our direction: the peer reads what was written and then DCF_TB_EOF; we may still read.
+/// Ends the sending direction. The peer reads the data that was written, and then DCF_TB_EOF. This
+/// side can still read.
 ///
 /// - `stream`: the handle.
 ///
-/// Ownership: nothing changes hands; the stream is still to be closed.
+/// Ownership: unchanged. The stream must still be closed.
 /// Blocks: never.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK
-///   DCF_TB_CANCELLED                 the stream or the transport was closed meanwhile
+///   DCF_TB_CANCELLED                 the stream or the transport was closed during the call
 ///   DCF_TB_ERR_INVALID_HANDLE
-///   DCF_TB_ERR_BROKEN_PIPE           the connection is gone already
+///   DCF_TB_ERR_BROKEN_PIPE           the connection has already ended
 ///   DCF_TB_ERR_CONNECTION_RESET      by the peer
 ///   DCF_TB_ERR_CONNECTION_FAILED
 ///   DCF_TB_ERR_IO                    see `dcf_tb_last_errno`
@@ -126,12 +127,12 @@ pub extern "C" fn dcf_tb_stream_finish(stream: dcf_tb_stream) -> dcf_tb_status {
     })
 }
 
-/// Closes a stream. Threads that wait on it wake with DCF_TB_CANCELLED.
+/// Closes a stream. Threads that wait on it return with DCF_TB_CANCELLED.
 ///
 /// - `stream`: the handle.
 ///
-/// Ownership: the handle is gone.
-/// Blocks: never; the kernel delivers what was written.
+/// Ownership: the handle no longer exists.
+/// Blocks: never. The kernel still delivers the data that was written.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK
@@ -147,17 +148,17 @@ pub extern "C" fn dcf_tb_stream_close(stream: dcf_tb_stream) -> dcf_tb_status {
 /// Copies the peer's address, without a port.
 ///
 /// - `stream`: the handle.
-/// - `buf`, `cap`: where to, and its size in bytes. `DCF_TB_PEER_SIZE` always suffice.
-/// - `len`: gets the length without the NUL; or, if the buffer is too small, the size needed.
+/// - `buf`, `cap`: the buffer and its size. `DCF_TB_PEER_SIZE` bytes are always enough.
+/// - `len`: receives the length without the NUL or, if the buffer is too small, the size needed.
 ///
-/// Ownership: the text is the caller's copy.
+/// Ownership: the text is a copy that belongs to the caller.
 /// Blocks: never.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK
 ///   DCF_TB_ERR_INVALID_HANDLE
-///   DCF_TB_ERR_NULL_POINTER       `len` is NULL, or `buf` is and `cap` is not 0
-///   DCF_TB_ERR_OUT_OF_RANGE       `cap` is more than any buffer has
+///   DCF_TB_ERR_NULL_POINTER       `len` is NULL, or `buf` is NULL and `cap` is not 0
+///   DCF_TB_ERR_OUT_OF_RANGE       `cap` is larger than any buffer
 ///   DCF_TB_ERR_BUFFER_TOO_SMALL   `buf` is untouched
 #[no_mangle]
 pub unsafe extern "C" fn dcf_tb_stream_peer(
@@ -179,17 +180,17 @@ pub unsafe extern "C" fn dcf_tb_stream_peer(
     })
 }
 
-/// Keeps a pointer of the program's own beside a stream, in place of the one before. The library copies
-/// it and does nothing else with it.
+/// Stores a pointer of the program with a stream, in place of the previous one. The library never
+/// dereferences it.
 ///
-/// A thread that then gets the pointer by `dcf_tb_stream_user_data` sees what this thread had written
-/// to what it leads to. A thread that got the one before may still use that.
+/// A thread that later gets the pointer from `dcf_tb_stream_user_data` sees everything that this
+/// thread wrote before this call. A thread that got the previous pointer may still be using it.
 ///
 /// - `stream`: the handle.
-/// - `user_data`: any pointer; NULL takes it away.
+/// - `user_data`: any pointer, or NULL for none.
 ///
-/// Ownership: what it leads to stays the caller's, who frees it when no thread uses it any more. The
-/// close of the stream or of its transport frees nothing, and tells nobody.
+/// Ownership: the pointed-to data belongs to the caller, which frees it when no thread uses it any
+/// more. Closing the stream or its transport does not free it, and calls no function for it.
 /// Blocks: never.
 /// In callbacks: allowed.
 /// Returns:
@@ -206,18 +207,18 @@ pub extern "C" fn dcf_tb_stream_set_user_data(
     })
 }
 
-/// The pointer that the program keeps beside a stream: the last one that was set. NULL on a new stream,
-/// also on one that a callback gets.
+/// Returns the pointer that was last stored with a stream. It is NULL for a new stream, also in a
+/// stream callback.
 ///
 /// - `stream`: the handle.
-/// - `user_data`: gets the pointer.
+/// - `user_data`: receives the pointer.
 ///
-/// Ownership: what it leads to is the caller's.
+/// Ownership: the pointed-to data belongs to the caller.
 /// Blocks: never.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK
-///   DCF_TB_ERR_INVALID_HANDLE   also when the stream was closed or detached: get it before
+///   DCF_TB_ERR_INVALID_HANDLE   also if the stream was closed or detached: get the pointer before
 ///   DCF_TB_ERR_NULL_POINTER     `user_data` is NULL
 #[no_mangle]
 pub unsafe extern "C" fn dcf_tb_stream_user_data(
@@ -232,12 +233,13 @@ pub unsafe extern "C" fn dcf_tb_stream_user_data(
     })
 }
 
-/// The stream's descriptor, for poll, select or epoll.
+/// The descriptor of a stream, for poll, select or epoll.
 ///
 /// - `stream`: the handle.
-/// - `fd`: gets the descriptor.
+/// - `fd`: receives the descriptor.
 ///
-/// Ownership: it stays the library's, which closes it with the stream. Never close it.
+/// Ownership: the descriptor belongs to the library, which closes it with the stream. Do not close
+/// it.
 /// Blocks: never.
 /// In callbacks: allowed.
 /// Returns:
@@ -254,25 +256,26 @@ pub unsafe extern "C" fn dcf_tb_stream_fd(stream: dcf_tb_stream, fd: *mut i32) -
     })
 }
 
-/// Takes the stream's descriptor out of the library. It is in blocking mode, and the stream no
+/// Takes the descriptor of a stream out of the library. The descriptor is in blocking mode, and no
 /// longer ends with the transport.
 ///
 /// - `stream`: the handle.
-/// - `fd`: gets the descriptor.
+/// - `fd`: receives the descriptor.
 ///
-/// Ownership: the descriptor is the caller's, who closes it. The handle is gone; threads that wait on
-/// it wake with DCF_TB_CANCELLED. If the call fails, nothing has changed.
-/// Blocks: until the stream's calls on other threads have returned, so that none takes a byte of the
-/// caller's. They wake at once; only one that is inside a read or write of a file's disk goes on as long
-/// as that takes. Not on the network.
+/// Ownership: the descriptor belongs to the caller, which closes it. The handle no longer exists,
+/// and threads that wait on it return with DCF_TB_CANCELLED. If the call fails, the stream is
+/// unchanged.
+/// Blocks: until calls on the stream in other threads have returned, so that none of them takes
+/// bytes from the caller. They return at once, except a call that is reading or writing a file on
+/// disk. It does not wait for the network.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK
-///   DCF_TB_CANCELLED            the stream or the transport was closed meanwhile
+///   DCF_TB_CANCELLED            the stream or the transport was closed during the call
 ///   DCF_TB_ERR_INVALID_HANDLE
 ///   DCF_TB_ERR_NULL_POINTER     `fd` is NULL
-///   DCF_TB_ERR_INVALID_MESSAGE  bytes wait that `dcf_tb_stream_receive_file` could not write: read
-///                               them first
+///   DCF_TB_ERR_INVALID_MESSAGE  there are bytes that `dcf_tb_stream_receive_file` could not write:
+///                               read them first
 ///   DCF_TB_ERR_TOO_MANY_FILES
 ///   DCF_TB_ERR_IO               see `dcf_tb_last_errno`
 #[no_mangle]
@@ -284,7 +287,7 @@ pub unsafe extern "C" fn dcf_tb_stream_detach(
         // SAFETY: the caller's promise about `fd`.
         let fd = unsafe { Out::new(fd, "fd") }?;
         let detached = open.data.detach()?;
-        // Another thread may close the handle meanwhile; the connection is ours all the same.
+        // If another thread closed the handle meanwhile, the descriptor is still ours.
         let _ = objects::remove_stream(stream);
         fd.set(detached.into_raw_fd());
         Ok(())

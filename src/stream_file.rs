@@ -1,4 +1,4 @@
-//! Files over data streams.
+//! Sending and receiving files over data streams.
 
 use std::os::fd::BorrowedFd;
 
@@ -11,28 +11,28 @@ use crate::status::{dcf_tb_status, DCF_TB_EOF, DCF_TB_ERR_IO};
 use crate::symbol_versions::exported_since;
 use crate::types::dcf_tb_stream;
 
-/// Sends `count` bytes of a file, in the kernel where it can.
+/// Sends `count` bytes of a file, inside the kernel where possible.
 ///
 /// - `stream`: the handle.
-/// - `fd`: a descriptor open for reading. Of a regular file its position is neither used nor
-///   changed. Of what has no position (a pipe, a socket) the bytes come as they are read, and
-///   `offset` must be 0.
-/// - `offset`: where in the file to begin, in bytes.
+/// - `fd`: a descriptor that is open for reading. For a regular file, its position is neither used
+///   nor changed. For a pipe or a socket, which have no position, the bytes are sent in the order
+///   in which they are read, and `offset` must be 0.
+/// - `offset`: where to begin in the file, in bytes.
 /// - `count`: how many bytes.
 /// - `timeout_ms`: milliseconds for all of it; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
-/// - `sent`: gets the number of bytes sent, on errors too.
+/// - `sent`: receives the number of bytes sent, also on errors.
 ///
-/// Ownership: `fd` stays the caller's, and must stay open during the call.
-/// Blocks: up to `timeout_ms`, while the peer does not read; and on reading the file.
+/// Ownership: `fd` belongs to the caller, and must stay open during the call.
+/// Blocks: up to `timeout_ms` while the peer does not read, and while the file is read.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK                         all were sent
 ///   DCF_TB_WOULD_BLOCK                not all, and `timeout_ms` is 0
-///   DCF_TB_CANCELLED                  the stream or the transport was closed meanwhile
+///   DCF_TB_CANCELLED                  the stream or the transport was closed during the call
 ///   DCF_TB_EOF                        the file ended first
 ///   DCF_TB_ERR_INVALID_HANDLE
 ///   DCF_TB_ERR_NULL_POINTER           `sent` is NULL
-///   DCF_TB_ERR_OUT_OF_RANGE           `fd` is negative, or `offset` is beyond what a file can have
+///   DCF_TB_ERR_OUT_OF_RANGE           `fd` is negative, or `offset` is beyond the largest file
 ///   DCF_TB_ERR_TIMEOUT
 ///   DCF_TB_ERR_BROKEN_PIPE            the stream was finished, or the peer is gone
 ///   DCF_TB_ERR_CONNECTION_RESET       by the peer
@@ -65,30 +65,30 @@ pub unsafe extern "C" fn dcf_tb_stream_send_file(
     })
 }
 
-/// Receives `count` bytes into a file, in the kernel where it can.
+/// Receives `count` bytes into a file, inside the kernel where possible.
 ///
 /// - `stream`: the handle.
-/// - `fd`: a descriptor open for writing. Of a regular file its position is neither used nor
-///   changed. Of what has no position (a pipe, a socket) the bytes are written as they come, and
-///   `offset` must be 0.
-/// - `offset`: where in the file to begin, in bytes.
+/// - `fd`: a descriptor that is open for writing. For a regular file, its position is neither used
+///   nor changed. For a pipe or a socket, which have no position, the bytes are written as they
+///   come, and `offset` must be 0.
+/// - `offset`: where to begin in the file, in bytes.
 /// - `count`: how many bytes.
 /// - `timeout_ms`: milliseconds for all of it; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
-/// - `received`: gets the number of bytes that are in the file, on errors too.
+/// - `received`: receives the number of bytes written to the file, also on errors.
 ///
-/// Ownership: `fd` stays the caller's, and must stay open during the call.
-/// Blocks: up to `timeout_ms`, while the peer does not write; and on writing the file.
+/// Ownership: `fd` belongs to the caller, and must stay open during the call.
+/// Blocks: up to `timeout_ms` while the peer does not write, and while the file is written.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK                         all were received
 ///   DCF_TB_WOULD_BLOCK                not all, and `timeout_ms` is 0
-///   DCF_TB_CANCELLED                  the stream or the transport was closed meanwhile
+///   DCF_TB_CANCELLED                  the stream or the transport was closed during the call
 ///   DCF_TB_EOF                        the peer ended the stream first
 ///   DCF_TB_ERR_INVALID_HANDLE
 ///   DCF_TB_ERR_NULL_POINTER           `received` is NULL
-///   DCF_TB_ERR_OUT_OF_RANGE           `fd` is negative, or `offset` is beyond what a file can have
+///   DCF_TB_ERR_OUT_OF_RANGE           `fd` is negative, or `offset` is beyond the largest file
 ///   DCF_TB_ERR_TIMEOUT
-///   DCF_TB_ERR_BROKEN_PIPE            `fd` is a pipe or socket that nobody reads
+///   DCF_TB_ERR_BROKEN_PIPE            `fd` is a pipe or socket without a reader
 ///   DCF_TB_ERR_CONNECTION_RESET       by the peer
 ///   DCF_TB_ERR_CONNECTION_ABORTED     the peer stopped answering
 ///   DCF_TB_ERR_HOST_UNREACHABLE
@@ -120,20 +120,20 @@ pub unsafe extern "C" fn dcf_tb_stream_receive_file(
     })
 }
 
-/// A descriptor of the caller's, if it is one.
+/// The caller's descriptor, if it is open.
 fn open_file<'a>(fd: i32) -> Result<BorrowedFd<'a>, Failure> {
     if fd < 0 {
         return Err(Failure::out_of_range(
             "fd",
             fd,
-            "a descriptor is not negative",
+            "a descriptor must not be negative",
         ));
     }
-    // SAFETY: asks for a flag of whatever the number stands for.
+    // SAFETY: reads a flag; any number is allowed.
     if unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
         return Err(Failure::os(DCF_TB_ERR_IO, format_args!("descriptor {fd}")));
     }
-    // SAFETY: open just now, and the header asks that it stay so during the call.
+    // SAFETY: it is open, and the header requires that it stays open during the call.
     Ok(unsafe { BorrowedFd::borrow_raw(fd) })
 }
 

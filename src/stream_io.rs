@@ -1,4 +1,4 @@
-//! Reading and writing data streams.
+//! Reading from and writing to data streams.
 
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
@@ -12,26 +12,26 @@ use crate::status::{dcf_tb_status, DCF_TB_EOF};
 use crate::symbol_versions::exported_since;
 use crate::types::dcf_tb_stream;
 
-/// Writes all of `data`, or says how much.
+/// Writes all of `data`. If that fails, reports how much was written.
 ///
 /// One thread may read while another writes. Concurrent writes may mix their bytes.
 ///
 /// - `stream`: the handle.
-/// - `data`, `len`: what to write. `(NULL, 0)` is nothing.
-/// - `timeout_ms`: milliseconds for all of it; 0 = only what the kernel takes at once,
+/// - `data`, `len`: the bytes to write. `(NULL, 0)` writes none.
+/// - `timeout_ms`: milliseconds for all of it; 0 = only what the kernel accepts at once,
 ///   `DCF_TB_WAIT_FOREVER` = no limit.
-/// - `written`: gets the number of bytes written, on errors too.
+/// - `written`: receives the number of bytes written, also on errors.
 ///
-/// Ownership: `data` is used during the call only.
+/// Ownership: `data` is used only during the call.
 /// Blocks: up to `timeout_ms`, while the peer does not read.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK                         all were written
 ///   DCF_TB_WOULD_BLOCK                not all, and `timeout_ms` is 0
-///   DCF_TB_CANCELLED                  the stream or the transport was closed meanwhile
+///   DCF_TB_CANCELLED                  the stream or the transport was closed during the call
 ///   DCF_TB_ERR_INVALID_HANDLE
-///   DCF_TB_ERR_NULL_POINTER           `written` is NULL, or `data` is and `len` is not 0
-///   DCF_TB_ERR_OUT_OF_RANGE           `len` is more than any buffer has
+///   DCF_TB_ERR_NULL_POINTER           `written` is NULL, or `data` is NULL and `len` is not 0
+///   DCF_TB_ERR_OUT_OF_RANGE           `len` is larger than any buffer
 ///   DCF_TB_ERR_TIMEOUT
 ///   DCF_TB_ERR_BROKEN_PIPE            the stream was finished, or the peer is gone
 ///   DCF_TB_ERR_CONNECTION_RESET       by the peer
@@ -80,27 +80,27 @@ pub struct dcf_tb_slice {
     pub len: usize,
 }
 
-/// Writes all pieces as if they were one, in as few system calls as possible, or says how much: a
-/// header and its payload need no copy.
+/// Writes several pieces one after another, such as a header and its payload, without copying them
+/// together. Uses as few system calls as possible. If that fails, reports how much was written.
 ///
 /// One thread may read while another writes. Concurrent writes may mix their bytes.
 ///
 /// - `stream`: the handle.
-/// - `slices`, `count`: the pieces. `(NULL, 0)` is nothing, and pieces may be empty.
-/// - `timeout_ms`: milliseconds for all of it; 0 = only what the kernel takes at once,
+/// - `slices`, `count`: the pieces. `(NULL, 0)` writes none, and pieces may be empty.
+/// - `timeout_ms`: milliseconds for all of it; 0 = only what the kernel accepts at once,
 ///   `DCF_TB_WAIT_FOREVER` = no limit.
-/// - `written`: gets the number of bytes written, of all pieces together, on errors too.
+/// - `written`: receives the total number of bytes written, also on errors.
 ///
-/// Ownership: the array and what it points to are used during the call only.
+/// Ownership: the array and the memory that it points to are used only during the call.
 /// Blocks: up to `timeout_ms`, while the peer does not read.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK                         all were written
 ///   DCF_TB_WOULD_BLOCK                not all, and `timeout_ms` is 0
-///   DCF_TB_CANCELLED                  the stream or the transport was closed meanwhile
+///   DCF_TB_CANCELLED                  the stream or the transport was closed during the call
 ///   DCF_TB_ERR_INVALID_HANDLE
-///   DCF_TB_ERR_NULL_POINTER           `written`, the array, or a piece of it is NULL; nothing was written
-///   DCF_TB_ERR_OUT_OF_RANGE           a size is more than any buffer has; nothing was written
+///   DCF_TB_ERR_NULL_POINTER           `written`, the array, or a piece of it is NULL; no byte was written
+///   DCF_TB_ERR_OUT_OF_RANGE           a size is larger than any buffer; no byte was written
 ///   DCF_TB_ERR_TIMEOUT
 ///   DCF_TB_ERR_BROKEN_PIPE            the stream was finished, or the peer is gone
 ///   DCF_TB_ERR_CONNECTION_RESET       by the peer
@@ -139,11 +139,12 @@ pub unsafe extern "C" fn dcf_tb_stream_writev(
     })
 }
 
-/// The pieces that are not empty. `own` is where the count goes.
+/// The pieces that are not empty. `own` is the memory of the count.
 ///
 /// # Safety
 ///
-/// Each slice's pointer is NULL or leads to as many bytes as it says, which nobody writes to.
+/// The pointer of each slice is NULL, or points to as many bytes as it says, which stay unchanged
+/// during the call.
 unsafe fn pieces(slices: &[dcf_tb_slice], own: Region) -> Result<Vec<IoSlice<'_>>, Failure> {
     let mut pieces = Vec::new();
     let room = pieces.try_reserve_exact(slices.len());
@@ -164,27 +165,27 @@ unsafe fn pieces(slices: &[dcf_tb_slice], own: Region) -> Result<Vec<IoSlice<'_>
     Ok(pieces)
 }
 
-/// Reads what is there, at least one byte; waits for it if there is none.
+/// Reads the bytes that are there, at least one. Waits if there are none.
 ///
 /// One thread may write while another reads.
 ///
 /// - `stream`: the handle.
-/// - `buf`, `cap`: where to, and its size in bytes. With a `cap` of 0 nothing is read and that is
-///   DCF_TB_OK.
+/// - `buf`, `cap`: the buffer and its size in bytes. With a `cap` of 0 the call reads no byte and
+///   returns DCF_TB_OK.
 /// - `timeout_ms`: milliseconds; 0 = do not wait, `DCF_TB_WAIT_FOREVER` = no limit.
-/// - `read`: gets the number of bytes read; 0 on errors and at the end.
+/// - `read`: receives the number of bytes read; 0 on errors and at the end of the stream.
 ///
-/// Ownership: the bytes are the caller's copy.
+/// Ownership: the bytes are a copy that belongs to the caller.
 /// Blocks: up to `timeout_ms`.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK
-///   DCF_TB_WOULD_BLOCK                nothing there, and `timeout_ms` is 0
-///   DCF_TB_CANCELLED                  the stream or the transport was closed meanwhile
+///   DCF_TB_WOULD_BLOCK                no bytes are there, and `timeout_ms` is 0
+///   DCF_TB_CANCELLED                  the stream or the transport was closed during the call
 ///   DCF_TB_EOF                        the peer ended the stream
 ///   DCF_TB_ERR_INVALID_HANDLE
-///   DCF_TB_ERR_NULL_POINTER           `read` is NULL, or `buf` is and `cap` is not 0
-///   DCF_TB_ERR_OUT_OF_RANGE           `cap` is more than any buffer has
+///   DCF_TB_ERR_NULL_POINTER           `read` is NULL, or `buf` is NULL and `cap` is not 0
+///   DCF_TB_ERR_OUT_OF_RANGE           `cap` is larger than any buffer
 ///   DCF_TB_ERR_TIMEOUT
 ///   DCF_TB_ERR_CONNECTION_RESET       by the peer
 ///   DCF_TB_ERR_CONNECTION_ABORTED     the peer stopped answering
@@ -226,27 +227,28 @@ pub unsafe extern "C" fn dcf_tb_stream_read(
     })
 }
 
-/// Reads exactly `len` bytes, or says how many came before the end of the stream or a failure.
+/// Reads exactly `len` bytes. If the stream ends or fails before, reports how many came.
 ///
-/// One thread may write while another reads. Several threads that read at once may each get a part of
-/// what the others wait for.
+/// One thread may write while another reads. If several threads read at the same time, each may get
+/// a part of the bytes.
 ///
 /// - `stream`: the handle.
-/// - `buf`, `len`: where to, and how many bytes. `(NULL, 0)` is nothing.
-/// - `timeout_ms`: milliseconds for all of it; 0 = only what is there, `DCF_TB_WAIT_FOREVER` = no limit.
-/// - `read`: gets the number of bytes read, on errors too. They are in `buf`, in order.
+/// - `buf`, `len`: the buffer, and how many bytes to read. `(NULL, 0)` reads none.
+/// - `timeout_ms`: milliseconds for all of it; 0 = only the bytes that are there,
+///   `DCF_TB_WAIT_FOREVER` = no limit.
+/// - `read`: receives the number of bytes read, also on errors. They are in `buf`, in order.
 ///
-/// Ownership: the bytes are the caller's copy.
+/// Ownership: the bytes are a copy that belongs to the caller.
 /// Blocks: up to `timeout_ms`.
 /// In callbacks: allowed.
 /// Returns:
 ///   DCF_TB_OK                         all were read
 ///   DCF_TB_WOULD_BLOCK                not all, and `timeout_ms` is 0
-///   DCF_TB_CANCELLED                  the stream or the transport was closed meanwhile
-///   DCF_TB_EOF                        the peer ended the stream before all came
+///   DCF_TB_CANCELLED                  the stream or the transport was closed during the call
+///   DCF_TB_EOF                        the peer ended the stream before `len` bytes came
 ///   DCF_TB_ERR_INVALID_HANDLE
-///   DCF_TB_ERR_NULL_POINTER           `read` is NULL, or `buf` is and `len` is not 0
-///   DCF_TB_ERR_OUT_OF_RANGE           `len` is more than any buffer has
+///   DCF_TB_ERR_NULL_POINTER           `read` is NULL, or `buf` is NULL and `len` is not 0
+///   DCF_TB_ERR_OUT_OF_RANGE           `len` is larger than any buffer
 ///   DCF_TB_ERR_TIMEOUT
 ///   DCF_TB_ERR_CONNECTION_RESET       by the peer
 ///   DCF_TB_ERR_CONNECTION_ABORTED     the peer stopped answering

@@ -229,7 +229,7 @@ with tb.Transport(interface_name='lo', control_port=0, data_port=0) as transport
             "Error: ",
             "max_streams is 4294967296: it is at most 4294967295",
         ),
-        ("Error: ", "log_level is 5: it is 1 to 4"),
+        ("Error: ", "log_level is 5: it must be 1 to 4"),
         ("ValueError: ", "log_level is -1"),
         (
             "TypeError: ",

@@ -56,7 +56,7 @@
     (loop for (setting value words) in '((:control-port 7 ":CONTROL-PORT cannot become 7: it is fixed")
                                          (:size 7 ":SIZE is no setting")
                                          ("max_streams" 7 "is no setting")
-                                         (:log-level 5 "log_level is 5: it is 1 to 4")
+                                         (:log-level 5 "log_level is 5: it must be 1 to 4")
                                          (:log-level :loud ":LOG-LEVEL cannot become :LOUD")
                                          (:max-streams -1 ":MAX-STREAMS cannot become -1")
                                          (:max-streams 4294967296 "max_streams is 4294967296"))

@@ -57,7 +57,7 @@ static void values(void)
         GIVES(DCF_TB_ERR_CONFIG_INVALID, dcf_tb_set_option(t, DCF_TB_OPTION_LOG_LEVEL, levels[i]));
         CHECK(option(t, DCF_TB_OPTION_LOG_LEVEL) == DCF_TB_LOG_DEBUG);
     }
-    const char *const words = "log_level is 5: it is 1 to 4, DCF_TB_LOG_DEBUG to DCF_TB_LOG_ERROR";
+    const char *const words = "log_level is 5: it must be 1 to 4, DCF_TB_LOG_DEBUG to DCF_TB_LOG_ERROR";
     GIVES(DCF_TB_ERR_CONFIG_INVALID, dcf_tb_set_option(t, DCF_TB_OPTION_LOG_LEVEL, 5));
     CHECK(error_says(words));
     config.log_level = 5;

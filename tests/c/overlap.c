@@ -5,7 +5,7 @@
 #define OVERLAPS(call)                                   \
     do {                                                 \
         GIVES(DCF_TB_ERR_OUT_OF_RANGE, call);            \
-        CHECK(error_says("overlap: give each memory of its own")); \
+        CHECK(error_says("overlap: pass separate memory for each")); \
     } while (0)
 
 /* Memory that is aligned for everything, of several views. */

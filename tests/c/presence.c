@@ -38,7 +38,7 @@ static void by_time(dcf_tb_transport other)
     dcf_tb_transport t = tracking(200);
     uint64_t ns = 0;
     GIVES(DCF_TB_WOULD_BLOCK, dcf_tb_last_heard(t, "::1", &ns));
-    CHECK(error_says("nothing was heard from ::1 yet"));
+    CHECK(error_says("nothing came from ::1 yet"));
     send_text(other, peer_strings(t).control, "hello");
     EVENTUALLY(value(&appearances) == 1);
     EVENTUALLY(value(&disappearances) == 1);
