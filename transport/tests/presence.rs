@@ -180,6 +180,8 @@ fn all_vanish_when_the_link_goes_down_and_appear_when_it_is_back() {
         let last = a.last_heard(there).expect("an address");
         assert!(last.is_some(), "it is remembered");
         cable.plug();
+        // The kernel delivers messages a moment before it reports the link as up. No peer appears before the report.
+        wait_until("the link is up again", GENEROUS, || a.get_stats().link_up);
         wait_until("the cable works again", GENEROUS, || ping().is_ok());
         next(&told, true, there);
     }
