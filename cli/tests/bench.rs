@@ -63,7 +63,13 @@ fn every_row_is_measured_and_checked() {
     assert_eq!(streams[3]["streams"], 3);
 
     let page = fs::read_to_string(page).unwrap();
-    assert_eq!(page.matches("<svg").count(), 2);
+    // Two charts, each for a wide and for a narrow page.
+    assert_eq!(page.matches("<svg").count(), 4);
+    for about in ["<td>date</td>", "<td>kernel</td>", "<td>MTU</td>", "name=\"viewport\""] {
+        assert!(page.contains(about), "{about}");
+    }
+    assert!(page.contains(json["host"].as_str().unwrap()));
+    assert_eq!(json["version"], env!("CARGO_PKG_VERSION"));
     assert!(page.contains("3 streams out") && page.contains(cable.b().address()));
     for foreign in ["<script", "<link", "src=", "url("] {
         assert!(

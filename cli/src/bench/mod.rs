@@ -1,6 +1,8 @@
 //! `dcf-tb bench`: measures the cable with this transport.
 
+mod chart;
 mod latency;
+mod machine;
 mod messages;
 mod page;
 mod pattern;
@@ -24,6 +26,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::output;
+use machine::Machine;
 use progress::Progress;
 use results::Results;
 use throughput::{Directions, Load};
@@ -86,6 +89,7 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let results = Results {
         peer: peer.name.clone(),
         trained_gbps: doctor::gigabits(&interface),
+        machine: Machine::new(&interface),
         interface,
         seconds: options.time.as_secs_f64(),
         round_trips: quiet,

@@ -1,27 +1,28 @@
 //! The result as a self-contained HTML page.
 
-use std::error::Error;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use plotters::prelude::*;
-
+use super::chart::{Axis, Chart, Scale, Series};
 use super::results::Results;
+use super::throughput::Throughput;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::histogram::Bin;
 use crate::output;
 
-const SIZE: (u32, u32) = (900, 360);
-const COLOURS: [RGBColor; 4] = [
-    RGBColor(31, 119, 180),
-    RGBColor(255, 127, 14),
-    RGBColor(44, 160, 44),
-    RGBColor(148, 103, 189),
-];
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:960px;margin:2em auto;padding:0 1em;color:#222}\
-table{border-collapse:collapse}td{padding:.2em 1.5em .2em 0;border-bottom:1px solid #ddd}svg{max-width:100%;height:auto}";
+/// The four colours of series can be told apart with any sight (Okabe and Ito's), on light and on dark pages.
+const STYLE: &str = ":root{color-scheme:light dark;--text:#222;--page:#fff;--rule:#ddd;--c0:#0072b2;--c1:#d55e00;--c2:#009e73;--c3:#cc79a7}
+@media(prefers-color-scheme:dark){:root{--text:#ddd;--page:#161616;--rule:#444;--c0:#56b4e9;--c1:#e69f00;--c2:#2fc79a;--c3:#e8a3c8}}
+body{font:16px/1.5 system-ui,sans-serif;max-width:960px;margin:1.5em auto;padding:0 1em;color:var(--text);background:var(--page);overflow-wrap:anywhere}
+table{border-collapse:collapse;width:100%}td{padding:.2em 1em .2em 0;border-bottom:1px solid var(--rule);vertical-align:top}td:first-child{white-space:nowrap}
+svg{display:block;width:100%;height:auto}svg.narrow{display:none}svg text{font:13px system-ui,sans-serif;fill:var(--text)}
+.grid{stroke:var(--rule)}.line{fill:none;stroke-width:2}.boxes{fill-opacity:.55}
+.legend{list-style:none;padding:0;margin:.5em 0;display:flex;flex-wrap:wrap;gap:.2em 1.5em}.legend i{display:inline-block;width:1em;height:1em;margin-right:.4em;vertical-align:-.1em}
+.line.c0{stroke:var(--c0)}.line.c1{stroke:var(--c1)}.line.c2{stroke:var(--c2)}.line.c3{stroke:var(--c3)}
+.boxes.c0{fill:var(--c0)}.boxes.c1{fill:var(--c1)}i.c0{background:var(--c0)}i.c1{background:var(--c1)}i.c2{background:var(--c2)}i.c3{background:var(--c3)}
+@media(max-width:600px){svg.wide{display:none}svg.narrow{display:block}td{padding-right:.5em}}";
 
 pub fn write(results: &Results, file: &Path) -> Result<(), Failure> {
     let failed = |error: &dyn std::fmt::Display| {
@@ -30,8 +31,7 @@ pub fn write(results: &Results, file: &Path) -> Result<(), Failure> {
             format!("cannot write {}: {error}", output::shown(file)),
         )
     };
-    let page = page(results).map_err(|error| failed(&error))?;
-    replace(file, page.as_bytes()).map_err(|error| failed(&error))
+    replace(file, page(results).as_bytes()).map_err(|error| failed(&error))
 }
 
 /// Checks whether the page can be written, before it exists.
@@ -89,26 +89,28 @@ fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
     written
 }
 
-fn page(results: &Results) -> Result<String, Box<dyn Error>> {
-    let rows: String = results
-        .rows()
-        .iter()
-        .map(|(name, value)| {
-            format!(
-                "<tr><td>{}</td><td>{}</td></tr>\n",
-                escaped(name),
-                escaped(value)
-            )
-        })
-        .collect();
-    Ok(format!(
+fn page(results: &Results) -> String {
+    let table = |rows: &[(String, String)]| -> String {
+        let row = |(name, value): &(String, String)| {
+            let (name, value) = (escaped(name), escaped(value));
+            format!("<tr><td>{name}</td><td>{value}</td></tr>\n")
+        };
+        format!(
+            "<table>\n{}</table>\n",
+            rows.iter().map(row).collect::<String>()
+        )
+    };
+    format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n\
          <title>dcf-tb bench</title>\n<style>{STYLE}</style>\n<h1>dcf-tb bench</h1>\n<p>{}</p>\n\
-         <table>\n{rows}</table>\n<h2>Round trips</h2>\n{}\n<h2>Streams over time</h2>\n{}\n</html>\n",
+         {}<h2>Results</h2>\n{}<h2>Round trips</h2>\n{}<h2>Streams over time</h2>\n{}</html>\n",
         escaped(&results.title()),
-        round_trips(results)?,
-        streams(results)?
-    ))
+        table(&results.machine.rows()),
+        table(&results.rows()),
+        round_trips(results).html(),
+        streams(results).html()
+    )
 }
 
 fn escaped(text: &str) -> String {
@@ -119,103 +121,73 @@ fn escaped(text: &str) -> String {
 }
 
 /// The share of round trips in each bin, on a logarithmic time axis.
-fn round_trips(results: &Results) -> Result<String, Box<dyn Error>> {
+fn round_trips(results: &Results) -> Chart {
     let series = [
         ("quiet link", &results.round_trips.histogram),
         ("under load", &results.round_trips_under_load.histogram),
     ];
     let bins = || series.iter().flat_map(|(_, bins)| bins.iter());
-    let low = bins()
-        .map(|bin| bin.from_us)
-        .fold(f64::MAX, f64::min)
-        .clamp(0.001, 1e9);
+    let low = bins().map(|bin| bin.from_us).fold(f64::MAX, f64::min);
+    let low = low.clamp(0.001, 1e9);
     let high = bins().map(|bin| bin.to_us).fold(low * 2.0, f64::max);
-    let share = |bin: &Bin, bins: &[Bin]| {
+    let shares = |bins: &[Bin]| -> Vec<(f64, f64, f64)> {
         let total: u64 = bins.iter().map(|bin| bin.count).sum();
-        bin.count as f64 * 100.0 / total.max(1) as f64
+        let share = |count: u64| count as f64 * 100.0 / total.max(1) as f64;
+        let of = |bin: &Bin| (bin.from_us, bin.to_us, share(bin.count));
+        bins.iter().map(of).collect()
     };
-    let most = series
-        .iter()
-        .flat_map(|(_, bins)| bins.iter().map(|bin| share(bin, bins)));
-    let most = most.fold(1.0, f64::max);
-    let mut svg = String::new();
-    {
-        let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-        let mut chart = ChartBuilder::on(&root)
-            .margin(10)
-            .x_label_area_size(45)
-            .y_label_area_size(60)
-            .build_cartesian_2d((low..high).log_scale(), 0.0..most * 1.1)?;
-        chart
-            .configure_mesh()
-            .x_desc("µs")
-            .y_desc("% of the round trips")
-            .draw()?;
-        for ((name, bins), colour) in series.into_iter().zip(COLOURS) {
-            let boxes = bins.iter().map(|bin| {
-                Rectangle::new(
-                    [(bin.from_us, 0.0), (bin.to_us, share(bin, bins))],
-                    colour.mix(0.5).filled(),
-                )
-            });
-            chart
-                .draw_series(boxes)?
-                .label(name)
-                .legend(move |at| legend(at, colour));
-        }
-        chart
-            .configure_series_labels()
-            .border_style(BLACK)
-            .background_style(WHITE.mix(0.8))
-            .draw()?;
-        root.present()?;
+    let series = series.map(|(name, bins)| (name.to_owned(), shares(bins)));
+    let all = series.iter().flat_map(|(_, shares)| shares);
+    let most = all.map(|(.., share)| *share).fold(1.0, f64::max);
+    Chart {
+        title: "The share of the round trips by their time",
+        x: Axis {
+            name: "µs",
+            low,
+            high,
+            scale: Scale::Logarithmic,
+        },
+        y: Axis {
+            name: "% of the round trips",
+            low: 0.0,
+            high: most * 1.05,
+            scale: Scale::Linear,
+        },
+        series: series
+            .into_iter()
+            .map(|(name, shares)| (name, Series::Boxes(shares)))
+            .collect(),
     }
-    Ok(svg)
 }
 
-fn streams(results: &Results) -> Result<String, Box<dyn Error>> {
-    let end = |samples: &[f64], step: f64| samples.len() as f64 * step;
+fn streams(results: &Results) -> Chart {
+    let gigabits = |bytes_per_second: &f64| bytes_per_second * 8.0 / 1e9;
     let ends = results
         .streams
         .iter()
-        .map(|stream| end(&stream.samples, stream.sample_seconds));
-    let all = results
-        .streams
-        .iter()
-        .flat_map(|stream| stream.samples.iter());
-    let most = all.map(|sample| sample * 8.0 / 1e9).fold(0.001, f64::max);
-    let mut svg = String::new();
-    {
-        let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-        let mut chart = ChartBuilder::on(&root)
-            .margin(10)
-            .x_label_area_size(45)
-            .y_label_area_size(60)
-            .build_cartesian_2d(0.0..ends.fold(0.1, f64::max), 0.0..most * 1.1)?;
-        chart.configure_mesh().x_desc("s").y_desc("Gb/s").draw()?;
-        for (stream, colour) in results.streams.iter().zip(COLOURS) {
-            let points = stream.samples.iter().enumerate();
-            let points = points
-                .map(|(at, rate)| ((at + 1) as f64 * stream.sample_seconds, rate * 8.0 / 1e9));
-            let line = [PathElement::new(
-                points.collect::<Vec<_>>(),
-                colour.stroke_width(2),
-            )];
-            chart
-                .draw_series(line)?
-                .label(stream.name)
-                .legend(move |at| legend(at, colour));
-        }
-        chart
-            .configure_series_labels()
-            .border_style(BLACK)
-            .background_style(WHITE.mix(0.8))
-            .draw()?;
-        root.present()?;
+        .map(|stream| stream.samples.len() as f64 * stream.sample_seconds);
+    let all = results.streams.iter().flat_map(|stream| &stream.samples);
+    let most = all.map(gigabits).fold(0.001, f64::max);
+    let line = |stream: &Throughput| {
+        let points = stream.samples.iter().enumerate();
+        let points =
+            points.map(|(at, rate)| ((at + 1) as f64 * stream.sample_seconds, gigabits(rate)));
+        (stream.name.to_owned(), Series::Line(points.collect()))
+    };
+    Chart {
+        title: "The rates of the streams over time",
+        x: Axis {
+            name: "s",
+            low: 0.0,
+            high: ends.fold(0.1, f64::max),
+            scale: Scale::Linear,
+        },
+        y: Axis {
+            name: "Gb/s",
+            low: 0.0,
+            high: most * 1.05,
+            scale: Scale::Linear,
+        },
+        series: results.streams.iter().map(line).collect(),
     }
-    Ok(svg)
-}
-
-fn legend((x, y): (i32, i32), colour: RGBColor) -> Rectangle<(i32, i32)> {
-    Rectangle::new([(x, y - 5), (x + 15, y + 5)], colour.filled())
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::latency::Latency;
+use super::machine::Machine;
 use super::messages::Messages;
 use super::throughput::Throughput;
 use crate::units::{count, rate};
@@ -11,6 +12,8 @@ use crate::units::{count, rate};
 pub struct Results {
     pub peer: String,
     pub interface: String,
+    #[serde(flatten)]
+    pub machine: Machine,
     /// The trained rate of the cable, in Gb/s one way.
     pub trained_gbps: Option<f64>,
     /// The duration of each measurement.
