@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::interrupt;
 use crate::output;
 use crate::peer::Peer;
-use crate::units::{microseconds, short_time};
+use crate::units::{microseconds, rounded, short_time};
 
 /// List the peers on the cable, one address per line.
 ///
@@ -56,7 +56,7 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
             .iter()
             .map(|(address, rtt)| Found {
                 address,
-                rtt_us: microseconds(*rtt),
+                rtt_us: rounded(microseconds(*rtt)),
             })
             .collect();
         output::json(&found);
@@ -130,7 +130,7 @@ fn watch(common: &Common, options: &Options) -> Result<Exit, Failure> {
 
 fn print(address: &str, rtt: Duration, json: bool) {
     if json {
-        let rtt_us = microseconds(rtt);
+        let rtt_us = rounded(microseconds(rtt));
         output::json_line(&Found { address, rtt_us });
     } else {
         output::line(address);

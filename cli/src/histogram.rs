@@ -5,7 +5,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::units::{count, microseconds, short_time};
+use crate::units::{count, in_microseconds, microseconds, rounded};
 
 /// Any number of times in bounded memory, with a precision of 0.1 %.
 pub struct Times {
@@ -76,8 +76,8 @@ impl Times {
         Summary {
             count,
             min_us: Some(self.histogram.min() as f64 / 1e3),
-            mean_us: Some(mean),
-            deviation_us: Some(deviation),
+            mean_us: Some(rounded(mean)),
+            deviation_us: Some(rounded(deviation)),
             p50_us: at(0.5),
             p90_us: at(0.9),
             p99_us: at(0.99),
@@ -102,8 +102,8 @@ impl Times {
         while from <= high {
             let to = from * factor;
             bins.push(Bin {
-                from_us: from / 1e3,
-                to_us: to / 1e3,
+                from_us: rounded(from / 1e3),
+                to_us: rounded(to / 1e3),
                 count: 0,
             });
             from = to;
@@ -117,18 +117,22 @@ impl Times {
         bins
     }
 
-    /// The bins as bars, one per line.
-    pub fn drawn(&self) -> Vec<String> {
+    /// The bins as bars, one per line, in at most so many columns.
+    pub fn drawn(&self, columns: usize) -> Vec<String> {
         let bins = self.bins(LINES);
         let most = bins.iter().map(|bin| bin.count).max().unwrap_or(1).max(1);
-        let label = |us: f64| short_time(Duration::from_nanos((us * 1e3) as u64));
+        let label = |us: f64| in_microseconds(Duration::from_nanos((us * 1e3) as u64));
+        let longest = bins.iter().map(|bin| label(bin.to_us).chars().count());
+        let wide = longest.max().unwrap_or_default();
+        // The labels, the count, and what is between them.
+        let width = columns.saturating_sub(2 * wide + 15).min(WIDTH);
         let draw = |bin: &Bin| {
             format!(
-                "{:>9} – {:<9} {:>9}  {}",
+                "{:>wide$} – {:<wide$} {:>9}  {}",
                 label(bin.from_us),
                 label(bin.to_us),
                 count(bin.count),
-                bar(bin.count as f64 / most as f64)
+                bar(bin.count as f64 / most as f64, width)
             )
         };
         bins.iter()
@@ -138,9 +142,9 @@ impl Times {
 }
 
 /// A bar in eighths of a character. A share above zero is at least one eighth.
-fn bar(share: f64) -> String {
+fn bar(share: f64, width: usize) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
-    let eighths = (share * (WIDTH * 8) as f64).round() as usize;
+    let eighths = (share * (width * 8) as f64).round() as usize;
     let eighths = if share > 0.0 { eighths.max(1) } else { 0 };
     "█".repeat(eighths / 8) + EIGHTHS[eighths % 8]
 }
@@ -204,14 +208,14 @@ mod tests {
             assert!(bins.len() <= LINES, "{}", bins.len());
         }
         assert!(Times::new().bins(LINES).is_empty());
-        assert!(Times::new().drawn().is_empty());
+        assert!(Times::new().drawn(80).is_empty());
     }
 
     #[test]
     fn bars_show_the_share() {
-        assert_eq!(bar(1.0).chars().count(), WIDTH);
-        assert_eq!(bar(0.5).chars().count(), WIDTH / 2);
-        assert_eq!(bar(0.0), "");
-        assert_eq!(bar(1e-9), "▏");
+        assert_eq!(bar(1.0, WIDTH).chars().count(), WIDTH);
+        assert_eq!(bar(0.5, WIDTH).chars().count(), WIDTH / 2);
+        assert_eq!(bar(0.0, WIDTH), "");
+        assert_eq!(bar(1e-9, WIDTH), "▏");
     }
 }

@@ -97,6 +97,10 @@ fn is_in(mask: u64, signal: Signal) -> bool {
 }
 
 fn interrupt(signal: Signal) {
+    if signal == Signal::SIGINT {
+        // The terminal shows ^C where the cursor is.
+        output::end_line_of_terminal();
+    }
     let transports = {
         let mut state = state();
         state.terminated = signal == Signal::SIGTERM;

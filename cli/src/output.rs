@@ -23,6 +23,7 @@ pub use charset::is_ascii;
 pub use escape::{escape, harmless, is_hidden, shown};
 pub use stream::write_under_way;
 use stream::Stream;
+use wrap::laid_out;
 pub use wrap::{wrapped, wrapped_command};
 
 /// The amount of output in addition to the results.
@@ -88,6 +89,14 @@ pub fn bar_characters() -> &'static str {
     }
 }
 
+/// Ends the line in which a terminal shows that a key was pressed. Never waits for the terminal.
+pub fn end_line_of_terminal() {
+    if Stream::Err.columns().is_some() && write_under_way().is_none() && Stream::Err.is_ready() {
+        // If that fails, other writes fail as well.
+        drop(Stream::Err.write_bytes(b"\n"));
+    }
+}
+
 /// Asks the user a question that is answered by yes or no. Anything but yes is no, and so is no terminal.
 pub fn confirms(question: &str) -> bool {
     let text = format!("{} [y/N] ", escape(question));
@@ -102,7 +111,13 @@ pub fn line(text: &str) {
     result(format!("{}\n", escape(text)));
 }
 
-/// As above, with a coloured mark in front.
+/// Prints a sentence of the result on standard output, broken to the width of a terminal.
+pub fn prose(text: &str) {
+    let text = laid_out(&escape(text), Stream::Out.columns());
+    result(text + "\n");
+}
+
+/// As [`line`], with a coloured mark in front.
 pub fn marked_line(style: Style, mark: &str, text: &str) {
     result(format!("{style}{mark}{style:#}{}\n", escape(text)));
 }
@@ -156,7 +171,9 @@ pub fn error(text: &str) {
 
 /// As above, with a coloured mark in front.
 pub fn marked_error(style: Style, mark: &str, text: &str) {
-    let text = format!("{style}{mark}{style:#}{}\n", escape(text));
+    let text = format!("{mark}{}", escape(text));
+    let text = laid_out(&text, Stream::Err.columns());
+    let text = format!("{style}{mark}{style:#}{}\n", &text[mark.len()..]);
     // An error on standard error cannot be reported anywhere.
     drop(beside_bars(|| Stream::Err.write(&text)));
 }

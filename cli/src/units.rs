@@ -36,6 +36,16 @@ pub fn microseconds(time: Duration) -> f64 {
     time.as_nanos() as f64 / 1e3
 }
 
+/// A number for JSON, to three decimals: more would be noise.
+pub fn rounded(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
+}
+
+/// Formats microseconds, always in this unit, so that lines can be compared: `43.2 µs`.
+pub fn in_microseconds(time: Duration) -> String {
+    format!("{:.1} µs", microseconds(time))
+}
+
 /// Formats a short time: `43.2 µs`, `1.52 ms`.
 pub fn short_time(time: Duration) -> String {
     let us = microseconds(time);

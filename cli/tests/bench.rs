@@ -65,7 +65,12 @@ fn every_row_is_measured_and_checked() {
     let page = fs::read_to_string(page).unwrap();
     // Two charts, each for a wide and for a narrow page.
     assert_eq!(page.matches("<svg").count(), 4);
-    for about in ["<td>date</td>", "<td>kernel</td>", "<td>MTU</td>", "name=\"viewport\""] {
+    for about in [
+        "<td>date</td>",
+        "<td>kernel</td>",
+        "<td>MTU</td>",
+        "name=\"viewport\"",
+    ] {
         assert!(page.contains(about), "{about}");
     }
     assert!(page.contains(json["host"].as_str().unwrap()));

@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::handshake::{self, Service};
 use crate::peer::Peer;
 use crate::transfer::error::TransferError;
+use crate::units::rounded;
 
 /// The size of a message in bytes.
 const SIZE: usize = 64;
@@ -77,12 +78,12 @@ pub fn run(
         return Err(TransferError::ended().into());
     }
     let received = u64::from_be_bytes(count).min(sent);
-    let per_second = |number: u64| (sent > 0).then_some(number as f64 / seconds.max(1e-9));
+    let per_second = |number: u64| (sent > 0).then(|| (number as f64 / seconds.max(1e-9)).round());
     Ok(Messages {
         size: SIZE,
         sent,
         received,
-        seconds,
+        seconds: rounded(seconds),
         sent_per_second: per_second(sent),
         received_per_second: per_second(received),
     })

@@ -100,7 +100,7 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     if options.json {
         output::json(&results);
     } else {
-        results.lines().iter().for_each(|line| output::line(line));
+        results.lines().iter().for_each(|line| output::prose(line));
     }
     if let Some(file) = &options.report {
         page::write(&results, file)?;

@@ -6,7 +6,11 @@ use super::latency::Latency;
 use super::machine::Machine;
 use super::messages::Messages;
 use super::throughput::Throughput;
+use crate::output;
 use crate::units::{count, rate};
+
+/// The columns of the widest usual row.
+const NARROW: usize = 80;
 
 #[derive(Serialize)]
 pub struct Results {
@@ -59,8 +63,15 @@ impl Results {
 
     pub fn lines(&self) -> Vec<String> {
         let rows = self.rows().into_iter();
-        let rows = rows.map(|(name, value)| format!("{name:<24} {value}"));
-        std::iter::once(self.title()).chain(rows).collect()
+        // In a narrow terminal a value has a line of its own.
+        let is_narrow = output::columns().is_some_and(|columns| columns < NARROW);
+        let row = |(name, value): (String, String)| match is_narrow {
+            true => format!("{name}\n    {value}"),
+            false => format!("{name:<18} {value}"),
+        };
+        let lines: Vec<String> = std::iter::once(self.title()).chain(rows.map(row)).collect();
+        let lines = lines.iter().flat_map(|lines| lines.split('\n'));
+        lines.map(str::to_owned).collect()
     }
 
     fn messages(&self) -> String {

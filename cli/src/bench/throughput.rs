@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::handshake::{self, Service};
 use crate::peer::Peer;
 use crate::transfer::error::TransferError;
-use crate::units::rate;
+use crate::units::{rate, rounded};
 
 /// The period of a sample for the chart.
 const SAMPLE: Duration = Duration::from_millis(100);
@@ -168,8 +168,8 @@ impl<'a> Load<'a> {
             name,
             streams,
             bytes,
-            seconds: time,
-            bytes_per_second: bytes as f64 / time.max(1e-9),
+            seconds: rounded(time),
+            bytes_per_second: (bytes as f64 / time.max(1e-9)).round(),
             right,
             samples,
             sample_seconds: SAMPLE.as_secs_f64(),
@@ -251,7 +251,7 @@ fn sample(name: &str, moved: &AtomicU64, ended: &Event, progress: &Progress) -> 
         let now = moved.load(Ordering::Relaxed);
         let bytes_per_second = (now - before) as f64 / time.as_secs_f64();
         progress.rate(name, &rate(bytes_per_second));
-        samples.push(bytes_per_second);
+        samples.push(bytes_per_second.round());
         (before, begin) = (now, Instant::now());
     }
 }

@@ -40,7 +40,7 @@ pub fn run(
         .filter(|finding| finding.is_fixed_by_command())
     {
         output::line("");
-        output::line(&format!("{}: {}", finding.check, finding.reason));
+        output::prose(&format!("{}: {}", finding.check, finding.reason));
         for command in &finding.fix {
             output::line(&format!("    {command}"));
         }
@@ -62,7 +62,7 @@ pub fn run(
     let mut same = 0;
     for before in &changed {
         let (words, is_better) = outcome(before, &now);
-        output::line(&words);
+        output::prose(&words);
         same += u64::from(!is_better);
     }
     if failed > 0 || same > 0 {

@@ -25,7 +25,7 @@ pub fn print(findings: &[Finding], quiet: bool) {
         .iter()
         .for_each(|finding| print_one(finding, columns));
     if !quiet {
-        output::line(&summary(findings));
+        output::prose(&summary(findings));
     }
 }
 

@@ -83,6 +83,13 @@ impl Stream {
         }
     }
 
+    /// Whether a write would not wait.
+    pub fn is_ready(self) -> bool {
+        let mut wanted = [PollFd::from_borrowed_fd(self.descriptor(), PollFlags::OUT)];
+        let now = rustix::event::Timespec::default();
+        poll(&mut wanted, Some(&now)).is_ok_and(|ready| ready > 0)
+    }
+
     pub fn write_bytes(self, bytes: &[u8]) -> io::Result<()> {
         if self == Self::Out && OUT_WAS_CLOSED.load(Ordering::Relaxed) {
             return Err(Errno::BADF.into());

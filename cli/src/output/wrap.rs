@@ -18,6 +18,17 @@ pub fn wrapped_command(command: &str, columns: usize) -> Vec<String> {
     broken(command, columns.max(LEAST) - 2, " \\")
 }
 
+/// Breaks a line to the width of a terminal, if there is one. The lines that follow have the same indentation.
+pub fn laid_out(line: &str, columns: Option<usize>) -> String {
+    let Some(columns) = columns.filter(|columns| line.chars().count() > *columns) else {
+        return line.to_owned();
+    };
+    let text = line.trim_start_matches(' ');
+    let indent = &line[..line.len() - text.len()];
+    let lines = wrapped(text, columns.saturating_sub(indent.len()));
+    format!("{indent}{}", lines.join(&format!("\n{indent}")))
+}
+
 fn broken(text: &str, columns: usize, more: &str) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
@@ -51,6 +62,15 @@ mod tests {
         assert_eq!(wrapped("a", 0), ["a"]);
         let long = "x".repeat(100);
         assert_eq!(wrapped(&format!("a {long} b"), 30), ["a", &long, "b"]);
+    }
+
+    #[test]
+    fn lines_that_follow_are_indented_alike() {
+        let line = "    some words that are too long";
+        assert_eq!(laid_out(line, None), line);
+        assert_eq!(laid_out(line, Some(40)), line);
+        let broken = "    some words that are\n    too long";
+        assert_eq!(laid_out(line, Some(25)), broken);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::hints::in_tool;
 use crate::interrupt;
 use crate::output;
-use crate::units::short_time;
+use crate::units::in_microseconds;
 use report::Series;
 use target::Target;
 
@@ -69,7 +69,7 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     } else if options.json {
         output::json(&series.json());
     } else {
-        series.lines().iter().for_each(|line| output::line(line));
+        series.lines().iter().for_each(|line| output::prose(line));
     }
     match outcome? {
         _ if series.received() > 0 => Ok(Exit::Done),
@@ -117,11 +117,11 @@ fn measure(
         }
         series.add(time);
         if live {
-            output::line(&match time {
+            output::prose(&match time {
                 Some(time) => format!(
                     "16 bytes from {}: seq={number} time={}",
                     series.peer,
-                    short_time(time)
+                    in_microseconds(time)
                 ),
                 None => match &reason {
                     None => format!("no answer from {}: seq={number}", series.peer),

@@ -5,10 +5,13 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::histogram::{Bin, Summary, Times, BINS};
-use crate::units::count;
+use crate::output;
+use crate::units::{count, rounded};
 
-/// With fewer times, no histogram is drawn.
-const WORTH_DRAWING: u64 = 10;
+/// With fewer times, no histogram is drawn: most bins would have one or none.
+const WORTH_DRAWING: u64 = 20;
+/// The columns of output that no terminal shows.
+const COLUMNS: usize = 80;
 
 /// A series of pings.
 pub struct Series {
@@ -71,7 +74,8 @@ impl Series {
         ];
         lines.extend(summary.lines().into_iter().flatten());
         if summary.count >= WORTH_DRAWING {
-            lines.extend(self.times.drawn());
+            let columns = output::columns().unwrap_or(COLUMNS);
+            lines.extend(self.times.drawn(columns));
         }
         lines
     }
@@ -83,7 +87,7 @@ impl Series {
             interface: &self.interface,
             sent: self.sent,
             received: rtt.count,
-            duration_s: self.begin.elapsed().as_secs_f64(),
+            duration_s: rounded(self.begin.elapsed().as_secs_f64()),
             rtt,
             histogram: self.times.bins(BINS),
         }

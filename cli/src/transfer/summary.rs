@@ -80,7 +80,7 @@ impl<'a> Summary<'a> {
         if json {
             output::json_line(self);
         } else if output::wants(Verbosity::Normal) {
-            output::line(&self.text(done));
+            output::prose(&self.text(done));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
@@ -10,7 +11,7 @@ use testkit::{wait_until, Host, GENEROUS};
 
 use super::tool;
 
-/// A program in a terminal of 100 columns; killed when this value goes away first.
+/// A program in a terminal, usually of 100 columns; killed when this value goes away first.
 pub struct Terminal {
     child: Box<dyn Child + Send + Sync>,
     shown: Arc<Mutex<Vec<u8>>>,
@@ -22,7 +23,12 @@ impl Terminal {
     /// `dcf-tb` on a host, with more in its environment.
     #[track_caller]
     pub fn start(host: &Host, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let command = tool(host, arguments);
+        Self::of(&tool(host, arguments), 100, environment)
+    }
+
+    /// A command in a terminal of so many columns.
+    #[track_caller]
+    pub fn of(command: &Command, columns: u16, environment: &[(&str, &str)]) -> Self {
         let mut builder = CommandBuilder::new(command.get_program());
         builder.args(command.get_args());
         builder.cwd(Path::new("."));
@@ -40,7 +46,7 @@ impl Terminal {
             .for_each(|(name, value)| builder.env(name, value));
         let size = PtySize {
             rows: 30,
-            cols: 100,
+            cols: columns,
             pixel_width: 0,
             pixel_height: 0,
         };
@@ -81,8 +87,13 @@ impl Terminal {
 
     /// Ctrl-C on its keyboard.
     pub fn interrupt(&mut self) {
+        self.types(b"\x03");
+    }
+
+    /// Keys on its keyboard, once.
+    pub fn types(&mut self, keys: &[u8]) {
         let mut keyboard = self.master.take_writer().expect("the first time");
-        keyboard.write_all(b"\x03").expect("it is open");
+        keyboard.write_all(keys).expect("it is open");
     }
 
     /// Waits for its end: its exit code, and all that it showed.
