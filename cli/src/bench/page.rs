@@ -12,17 +12,7 @@ use crate::failure::Failure;
 use crate::histogram::Bin;
 use crate::output;
 
-/// The four colours of series can be told apart with any sight (Okabe and Ito's), on light and on dark pages.
-const STYLE: &str = ":root{color-scheme:light dark;--text:#222;--page:#fff;--rule:#ddd;--c0:#0072b2;--c1:#d55e00;--c2:#009e73;--c3:#cc79a7}
-@media(prefers-color-scheme:dark){:root{--text:#ddd;--page:#161616;--rule:#444;--c0:#56b4e9;--c1:#e69f00;--c2:#2fc79a;--c3:#e8a3c8}}
-body{font:16px/1.5 system-ui,sans-serif;max-width:960px;margin:1.5em auto;padding:0 1em;color:var(--text);background:var(--page);overflow-wrap:anywhere}
-table{border-collapse:collapse;width:100%}td{padding:.2em 1em .2em 0;border-bottom:1px solid var(--rule);vertical-align:top}td:first-child{white-space:nowrap}
-svg{display:block;width:100%;height:auto}svg.narrow{display:none}svg text{font:13px system-ui,sans-serif;fill:var(--text)}
-.grid{stroke:var(--rule)}.line{fill:none;stroke-width:2}.boxes{fill-opacity:.55}
-.legend{list-style:none;padding:0;margin:.5em 0;display:flex;flex-wrap:wrap;gap:.2em 1.5em}.legend i{display:inline-block;width:1em;height:1em;margin-right:.4em;vertical-align:-.1em}
-.line.c0{stroke:var(--c0)}.line.c1{stroke:var(--c1)}.line.c2{stroke:var(--c2)}.line.c3{stroke:var(--c3)}
-.boxes.c0{fill:var(--c0)}.boxes.c1{fill:var(--c1)}i.c0{background:var(--c0)}i.c1{background:var(--c1)}i.c2{background:var(--c2)}i.c3{background:var(--c3)}
-@media(max-width:600px){svg.wide{display:none}svg.narrow{display:block}td{padding-right:.5em}}";
+const STYLE: &str = include_str!("page.css");
 
 pub fn write(results: &Results, file: &Path) -> Result<(), Failure> {
     let failed = |error: &dyn std::fmt::Display| {

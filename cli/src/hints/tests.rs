@@ -60,7 +60,7 @@ fn literals(source: &str) -> Vec<String> {
 
 #[test]
 fn every_setting_of_the_library_is_known_here() {
-    let config = fs::read_to_string(root().join("transport/src/config.rs")).unwrap();
+    let config = fs::read_to_string(root().join("transport/src/settings.rs")).unwrap();
     let settings = config.split("struct Settings {").nth(1).unwrap();
     let settings = settings.split('}').next().unwrap();
     let names = settings
