@@ -323,27 +323,27 @@
 #define DCF_TB_OPTION_BUSY_POLL_US 2
 
 /**
- * Option: `receive_queue`. If more messages are queued, they stay, and new ones are dropped and
- * counted until there is room.
+ * Option: `receive_queue`. If more messages are queued than the new limit, they stay, and new ones
+ * are dropped and counted until there is room.
  */
 #define DCF_TB_OPTION_RECEIVE_QUEUE 3
 
 /**
- * Option: `receive_queue_bytes`. If more bytes are queued, the messages stay, and new ones are
- * dropped and counted until there is room.
+ * Option: `receive_queue_bytes`. If more bytes are queued than the new limit, the messages stay, and
+ * new ones are dropped and counted until there is room.
  */
 #define DCF_TB_OPTION_RECEIVE_QUEUE_BYTES 4
 
 /**
- * Option: `max_streams`. If more streams are open, they stay open, and new ones are refused until
- * enough have closed.
+ * Option: `max_streams`. If more streams are open than the new limit, they stay open, and new ones
+ * are refused until enough have closed.
  */
 #define DCF_TB_OPTION_MAX_STREAMS 5
 
 /**
- * Option: `max_silent_streams`. If there are more silent streams, they stay, and each new stream
- * replaces the oldest one or is refused. When the limit was 0, streams that are silent now count
- * as well.
+ * Option: `max_silent_streams`. If more streams are silent than the new limit, they stay, and each
+ * new stream replaces the oldest one or is refused. If there was no limit before, streams that are
+ * silent now count as well.
  */
 #define DCF_TB_OPTION_MAX_SILENT_STREAMS 6
 
@@ -453,8 +453,8 @@ typedef void (*dcf_tb_closed_callback)(void *user_data);
  *
  * Any host on the link can forge source addresses, so the number of calls is limited. At most 256
  * peers appear at once, then 16 per second, and at most 1,024 are present. Traffic from other
- * sources is counted in `peers_not_reported`. They appear with their next traffic when there is
- * room again. Present peers are never removed to make room. Peers that the program passed to
+ * sources is counted in `peers_not_reported`. Such a source appears with its next traffic once
+ * there is room. Present peers are never removed to make room. Peers that the program passed to
  * `dcf_tb_last_heard` have 1,024 separate places, so they appear even during such a flood.
  *
  * Runs on its own thread, in the order of the changes, and never twice at the same time. The
@@ -514,13 +514,13 @@ typedef struct dcf_tb_config {
      */
     uint8_t allow_any_source;
     /**
-     * Boolean: start even if the interface does not exist yet. If 0, `dcf_tb_init` then fails.
-     * Default 0.
+     * Boolean: start even if the interface does not exist; the link comes up when it appears. If 0,
+     * `dcf_tb_init` fails without the interface. Default 0.
      */
     uint8_t wait_for_interface;
     /**
      * Microseconds to spin before sleeping. Applies to waits for messages and for pongs, and to
-     * reads from a stream with short replies. Default 50; 0 = never spin.
+     * reads from a stream on which short messages go back and forth. Default 50; 0 = never spin.
      */
     uint32_t busy_poll_us;
     /**
@@ -869,8 +869,8 @@ typedef struct dcf_tb_stats {
      */
     uint64_t send_drops;
     /**
-     * Pings not answered because of the rate limit for addresses without an answer within the last
-     * minute. A host on the link forges addresses.
+     * Pings that were not answered, because too many came from new addresses: those without an
+     * answer within the last minute. It means that a host on the link forges addresses.
      */
     uint64_t pings_limited;
     /**
@@ -1191,8 +1191,8 @@ dcf_tb_status dcf_tb_ports(dcf_tb_transport transport, uint16_t *control_port, u
  * runs.
  *
  * If the link changes to that state and back while the call waits, the call returns too, so a
- * short outage is not missed. The state may then differ by the time the call returns; another call
- * tells.
+ * short outage is not missed. By the time the call returns, the state may differ again: `link_up`
+ * in the statistics has the present state.
  *
  * - `transport`: the handle.
  * - `up`: 1 waits for a link that can carry traffic, 0 for one that cannot.
@@ -1363,12 +1363,11 @@ dcf_tb_status dcf_tb_set_peer_callback(dcf_tb_transport transport,
  *
  * - `level`, `message`: the arguments of a log callback.
  * - `user_data`: the descriptor of a connected socket that preserves message boundaries, cast to a
- *   pointer. For example, after `socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair)`: `(void
- *   *)(intptr_t)pair[0]`.
+ *   pointer: `(void *)(intptr_t)pair[0]` after `socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair)`.
  *
  * Ownership: the descriptor belongs to the caller.
  * Blocks: never.
- * In callbacks: it is one. The program can also call it itself.
+ * In callbacks: it is a callback itself, and any code may call it.
  * Returns: no value.
  */
 void dcf_tb_log_to_socket(int32_t level, const char *message, void *user_data);
@@ -1386,7 +1385,7 @@ void dcf_tb_log_to_socket(int32_t level, const char *message, void *user_data);
  *
  * Ownership: the descriptor belongs to the caller.
  * Blocks: never.
- * In callbacks: it is one. The program can also call it itself.
+ * In callbacks: it is a callback itself, and any code may call it.
  * Returns: no value.
  */
 void dcf_tb_link_to_socket(int32_t up, const char *interface_name, void *user_data);
@@ -1403,7 +1402,7 @@ void dcf_tb_link_to_socket(int32_t up, const char *interface_name, void *user_da
  *
  * Ownership: the descriptor belongs to the caller.
  * Blocks: never.
- * In callbacks: it is one. The program can also call it itself.
+ * In callbacks: it is a callback itself, and any code may call it.
  * Returns: no value.
  */
 void dcf_tb_peer_to_socket(int32_t appeared, const char *peer, void *user_data);
@@ -1492,8 +1491,8 @@ dcf_tb_status dcf_tb_send_batch(dcf_tb_transport transport,
  * - `transport`: the handle.
  * - `buf`, `cap`: the buffer for the message and its size. `DCF_TB_MAX_MESSAGE_SIZE` bytes are
  *   always enough.
- * - `len`: receives the length of the message. If a buffer is too small, it is set too, and the
- *   message stays in the queue.
+ * - `len`: receives the length of the message. If a buffer is too small, the message stays in the
+ *   queue, and `len` still receives its length.
  * - `sender`, `sender_cap`: the buffer for the sender and its size. It receives a NUL-terminated
  *   peer string. `DCF_TB_PEER_SIZE` bytes are always enough. `(NULL, 0)` if the sender is not
  *   needed.
@@ -1501,7 +1500,7 @@ dcf_tb_status dcf_tb_send_batch(dcf_tb_transport transport,
  *
  * Ownership: the message and the sender are copies that belong to the caller.
  * Blocks: up to `timeout_ms`, also while the link is down: messages that come after the link is
- * back are received. Inside the message callback no message can arrive, so the call waits for the
+ * back are received. Inside the message callback no message is queued, so the call waits for the
  * whole timeout.
  * In callbacks: allowed.
  * Returns:
@@ -1540,7 +1539,7 @@ dcf_tb_status dcf_tb_recv(dcf_tb_transport transport,
  *
  * Ownership: the messages are copies that belong to the caller. `data` points into `buf`.
  * Blocks: up to `timeout_ms`, also while the link is down.
- * In callbacks: allowed. Inside the message callback no message can arrive, so the call waits for
+ * In callbacks: allowed. Inside the message callback no message is queued, so the call waits for
  * the whole timeout.
  * Returns:
  *   DCF_TB_OK
@@ -1763,7 +1762,7 @@ dcf_tb_status dcf_tb_stream_fd(dcf_tb_stream stream, int32_t *fd);
  * and threads that wait on it return with DCF_TB_CANCELLED. If the call fails, the stream is
  * unchanged.
  * Blocks: until calls on the stream in other threads have returned, so that none of them takes
- * bytes from the caller. They return at once, except a call that is reading or writing a file on
+ * bytes that belong to the caller. They return at once, except a call that is reading or writing a file on
  * disk. It does not wait for the network.
  * In callbacks: allowed.
  * Returns:
@@ -1776,7 +1775,8 @@ dcf_tb_status dcf_tb_stream_fd(dcf_tb_stream stream, int32_t *fd);
  *   DCF_TB_ERR_TOO_MANY_FILES
  *   DCF_TB_ERR_IO               see `dcf_tb_last_errno`
  */
-dcf_tb_status dcf_tb_stream_detach(dcf_tb_stream stream, int32_t *fd);
+dcf_tb_status dcf_tb_stream_detach(dcf_tb_stream stream,
+                                   int32_t *fd);
 
 /**
  * Writes all of `data`. If that fails, reports how much was written.

@@ -82,8 +82,8 @@ pub type dcf_tb_link_callback = Option<
 ///
 /// Any host on the link can forge source addresses, so the number of calls is limited. At most 256
 /// peers appear at once, then 16 per second, and at most 1,024 are present. Traffic from other
-/// sources is counted in `peers_not_reported`. They appear with their next traffic when there is
-/// room again. Present peers are never removed to make room. Peers that the program passed to
+/// sources is counted in `peers_not_reported`. Such a source appears with its next traffic once
+/// there is room. Present peers are never removed to make room. Peers that the program passed to
 /// `dcf_tb_last_heard` have 1,024 separate places, so they appear even during such a flood.
 ///
 /// Runs on its own thread, in the order of the changes, and never twice at the same time. The

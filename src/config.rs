@@ -47,11 +47,11 @@ pub struct dcf_tb_config {
     /// Boolean: also accept traffic from sources that are neither link-local nor loopback. Default
     /// 0.
     pub allow_any_source: u8,
-    /// Boolean: start even if the interface does not exist yet. If 0, `dcf_tb_init` then fails.
-    /// Default 0.
+    /// Boolean: start even if the interface does not exist; the link comes up when it appears. If 0,
+    /// `dcf_tb_init` fails without the interface. Default 0.
     pub wait_for_interface: u8,
     /// Microseconds to spin before sleeping. Applies to waits for messages and for pongs, and to
-    /// reads from a stream with short replies. Default 50; 0 = never spin.
+    /// reads from a stream on which short messages go back and forth. Default 50; 0 = never spin.
     pub busy_poll_us: u32,
     /// Maximum number of messages kept for `dcf_tb_recv` while there is no message callback. When
     /// the queue is full, new messages are dropped and counted. Default 1024.

@@ -194,8 +194,8 @@ unsafe fn convert<'a>(
 /// - `transport`: the handle.
 /// - `buf`, `cap`: the buffer for the message and its size. `DCF_TB_MAX_MESSAGE_SIZE` bytes are
 ///   always enough.
-/// - `len`: receives the length of the message. If a buffer is too small, it is set too, and the
-///   message stays in the queue.
+/// - `len`: receives the length of the message. If a buffer is too small, the message stays in the
+///   queue, and `len` still receives its length.
 /// - `sender`, `sender_cap`: the buffer for the sender and its size. It receives a NUL-terminated
 ///   peer string. `DCF_TB_PEER_SIZE` bytes are always enough. `(NULL, 0)` if the sender is not
 ///   needed.
@@ -203,7 +203,7 @@ unsafe fn convert<'a>(
 ///
 /// Ownership: the message and the sender are copies that belong to the caller.
 /// Blocks: up to `timeout_ms`, also while the link is down: messages that come after the link is
-/// back are received. Inside the message callback no message can arrive, so the call waits for the
+/// back are received. Inside the message callback no message is queued, so the call waits for the
 /// whole timeout.
 /// In callbacks: allowed.
 /// Returns:
@@ -284,7 +284,7 @@ pub struct dcf_tb_received {
 ///
 /// Ownership: the messages are copies that belong to the caller. `data` points into `buf`.
 /// Blocks: up to `timeout_ms`, also while the link is down.
-/// In callbacks: allowed. Inside the message callback no message can arrive, so the call waits for
+/// In callbacks: allowed. Inside the message callback no message is queued, so the call waits for
 /// the whole timeout.
 /// Returns:
 ///   DCF_TB_OK

@@ -226,8 +226,8 @@ pub unsafe extern "C" fn dcf_tb_ports(
 /// runs.
 ///
 /// If the link changes to that state and back while the call waits, the call returns too, so a
-/// short outage is not missed. The state may then differ by the time the call returns; another call
-/// tells.
+/// short outage is not missed. By the time the call returns, the state may differ again: `link_up`
+/// in the statistics has the present state.
 ///
 /// - `transport`: the handle.
 /// - `up`: 1 waits for a link that can carry traffic, 0 for one that cannot.

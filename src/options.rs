@@ -16,18 +16,18 @@ use crate::types::dcf_tb_transport;
 pub const DCF_TB_OPTION_LOG_LEVEL: i32 = 1;
 /// Option: `busy_poll_us`. Applies to waits that begin later.
 pub const DCF_TB_OPTION_BUSY_POLL_US: i32 = 2;
-/// Option: `receive_queue`. If more messages are queued, they stay, and new ones are dropped and
-/// counted until there is room.
+/// Option: `receive_queue`. If more messages are queued than the new limit, they stay, and new ones
+/// are dropped and counted until there is room.
 pub const DCF_TB_OPTION_RECEIVE_QUEUE: i32 = 3;
-/// Option: `receive_queue_bytes`. If more bytes are queued, the messages stay, and new ones are
-/// dropped and counted until there is room.
+/// Option: `receive_queue_bytes`. If more bytes are queued than the new limit, the messages stay, and
+/// new ones are dropped and counted until there is room.
 pub const DCF_TB_OPTION_RECEIVE_QUEUE_BYTES: i32 = 4;
-/// Option: `max_streams`. If more streams are open, they stay open, and new ones are refused until
-/// enough have closed.
+/// Option: `max_streams`. If more streams are open than the new limit, they stay open, and new ones
+/// are refused until enough have closed.
 pub const DCF_TB_OPTION_MAX_STREAMS: i32 = 5;
-/// Option: `max_silent_streams`. If there are more silent streams, they stay, and each new stream
-/// replaces the oldest one or is refused. When the limit was 0, streams that are silent now count
-/// as well.
+/// Option: `max_silent_streams`. If more streams are silent than the new limit, they stay, and each
+/// new stream replaces the oldest one or is refused. If there was no limit before, streams that are
+/// silent now count as well.
 pub const DCF_TB_OPTION_MAX_SILENT_STREAMS: i32 = 6;
 /// Option: `silent_after_ms`. Also applies to streams that are silent now.
 pub const DCF_TB_OPTION_SILENT_AFTER_MS: i32 = 7;

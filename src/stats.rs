@@ -89,8 +89,8 @@ pub struct dcf_tb_stats {
     /// returned `DCF_TB_ERR_QUEUE_FULL`, pings, and pongs. Datagrams that a queue drops after
     /// accepting them are unknown to the kernel and not counted.
     pub send_drops: u64,
-    /// Pings not answered because of the rate limit for addresses without an answer within the last
-    /// minute. A host on the link forges addresses.
+    /// Pings that were not answered, because too many came from new addresses: those without an
+    /// answer within the last minute. It means that a host on the link forges addresses.
     pub pings_limited: u64,
     /// Part of `messages_dropped`: large messages to a DCF plugin host that came too slowly.
     pub dropped_slow: u64,

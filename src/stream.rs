@@ -266,7 +266,7 @@ pub unsafe extern "C" fn dcf_tb_stream_fd(stream: dcf_tb_stream, fd: *mut i32) -
 /// and threads that wait on it return with DCF_TB_CANCELLED. If the call fails, the stream is
 /// unchanged.
 /// Blocks: until calls on the stream in other threads have returned, so that none of them takes
-/// bytes from the caller. They return at once, except a call that is reading or writing a file on
+/// bytes that belong to the caller. They return at once, except a call that is reading or writing a file on
 /// disk. It does not wait for the network.
 /// In callbacks: allowed.
 /// Returns:

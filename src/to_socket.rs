@@ -15,12 +15,11 @@ use crate::symbol_versions::exported_since;
 ///
 /// - `level`, `message`: the arguments of a log callback.
 /// - `user_data`: the descriptor of a connected socket that preserves message boundaries, cast to a
-///   pointer. For example, after `socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair)`: `(void
-///   *)(intptr_t)pair[0]`.
+///   pointer: `(void *)(intptr_t)pair[0]` after `socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair)`.
 ///
 /// Ownership: the descriptor belongs to the caller.
 /// Blocks: never.
-/// In callbacks: it is one. The program can also call it itself.
+/// In callbacks: it is a callback itself, and any code may call it.
 /// Returns: no value.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn dcf_tb_log_to_socket(
@@ -44,7 +43,7 @@ pub unsafe extern "C-unwind" fn dcf_tb_log_to_socket(
 ///
 /// Ownership: the descriptor belongs to the caller.
 /// Blocks: never.
-/// In callbacks: it is one. The program can also call it itself.
+/// In callbacks: it is a callback itself, and any code may call it.
 /// Returns: no value.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn dcf_tb_link_to_socket(
@@ -67,7 +66,7 @@ pub unsafe extern "C-unwind" fn dcf_tb_link_to_socket(
 ///
 /// Ownership: the descriptor belongs to the caller.
 /// Blocks: never.
-/// In callbacks: it is one. The program can also call it itself.
+/// In callbacks: it is a callback itself, and any code may call it.
 /// Returns: no value.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn dcf_tb_peer_to_socket(
