@@ -2,6 +2,7 @@
 
 pub(crate) mod event;
 pub(crate) mod file;
+#[cfg_attr(loom, allow(dead_code))] // parts of it only for the threads that models replace
 pub(crate) mod floating_point;
 pub(crate) mod netlink;
 pub(crate) mod poll;
@@ -12,6 +13,7 @@ pub(crate) mod receive;
 pub(crate) mod report;
 pub(crate) mod reserve_alloc;
 pub(crate) mod send;
+#[cfg_attr(loom, allow(dead_code))] // parts of it only for the threads that models replace
 pub(crate) mod signals;
 pub(crate) mod socket;
 #[cfg_attr(loom, path = "spawn/model.rs")]
