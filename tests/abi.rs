@@ -1,7 +1,7 @@
-//! The ABI stays as 1.0 has it: what `docs/ABI.md` promises.
+//! The ABI keeps the promises of `docs/ABI.md`.
 //!
-//! `abidiff` compares the headers, compiled, with a baseline. What it reports must be what the policy allows: structs
-//! that have a `struct_size` may grow at their end, and functions may be added.
+//! `abidiff` compares the compiled headers with a baseline. It may report only changes that the policy allows: structs
+//! with a `struct_size` may grow at their end, and functions may be added.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::process::Command;
 
 use testkit::{package_root, CProgram, Dialect, Temporary};
 
-/// What may grow.
+/// The structs that may grow.
 const SIZED: [&str; 4] = [
     "dcf_tb_config",
     "dcf_tb_stats",
@@ -19,7 +19,7 @@ const SIZED: [&str; 4] = [
 const FIRST: &str = "dcf_thunderbolt-1.0.abi";
 const HEADERS: [&str; 2] = ["dcf_thunderbolt.h", "dcf_plugin.h"];
 
-/// What abidiff says of the headers with `from` changed to `to` in every place.
+/// The report of abidiff on the headers in which every `from` is replaced by `to`.
 fn report_with(from: &str, to: &str) -> String {
     let directory = std::env::temp_dir().join(format!(
         "dcf-tb-abi-{}-{:?}",
@@ -45,7 +45,7 @@ fn report_with(from: &str, to: &str) -> String {
     report
 }
 
-/// What abidiff says of headers, compared with a baseline.
+/// The report of abidiff on headers, compared with a baseline.
 fn report(headers: &Path, baseline: &str) -> String {
     let witness = Temporary::new(b"");
     let made = Command::new(package_root().join("scripts/abi-witness"))
@@ -56,16 +56,16 @@ fn report(headers: &Path, baseline: &str) -> String {
     let said = String::from_utf8_lossy(&made.stderr).into_owned();
     assert!(made.status.success(), "{said}");
     let output = Command::new("abidiff")
-        // The baseline is of one 64-bit architecture; the layouts of all others are the same. Among what
-        // abidiff takes for harmless is a function that returned something and now returns nothing.
+        // The baseline is of one 64-bit architecture; the layouts of all others are the same. `--harmless`
+        // reports more, for example a function that no longer returns a value.
         .args(["--no-architecture", "--no-added-syms", "--harmless"])
         .arg(package_root().join("abi").join(baseline))
         .arg(&witness.0)
         .output()
         .unwrap_or_else(|error| panic!("cannot run abidiff ({error}): install abigail-tools"));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    // Bit 0: abidiff itself failed. Bit 1: it was called wrongly.
-    let code = output.status.code().expect("it ended by itself");
+    // Bit 0: abidiff failed. Bit 1: its arguments were wrong.
+    let code = output.status.code().expect("an exit code, not a signal");
     assert!(code & 3 == 0 && said.is_empty(), "{said}");
     let report = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(
@@ -76,13 +76,13 @@ fn report(headers: &Path, baseline: &str) -> String {
     report
 }
 
-/// Whether there are only summaries with nothing in them.
+/// Whether the report has only empty summaries.
 fn says_nothing(report: &str) -> bool {
     let mut lines = report.lines().filter(|line| !line.is_empty());
     lines.all(|line| line.contains("changes summary: 0 Removed, 0 Changed"))
 }
 
-/// The lines of a report that are not what the policy allows.
+/// The lines of a report that the policy does not allow.
 fn breaks(report: &str) -> Vec<&str> {
     let mut old_size = u64::MAX;
     let lines = report
@@ -111,7 +111,7 @@ fn is_allowed(line: &str, old_size: &mut u64) -> bool {
         *old_size = u64::MAX;
         return sized;
     }
-    // A second mention of what was told before.
+    // A change that was reported before.
     if let Some(sized) =
         named("in pointed to type 'const ").or(named("unqualified underlying type 'struct "))
     {
@@ -122,7 +122,7 @@ fn is_allowed(line: &str, old_size: &mut u64) -> bool {
         return true;
     }
     if let Some(place) = number_after("', at offset ") {
-        return place >= *old_size; // behind what there was
+        return place >= *old_size; // behind the old members
     }
     line.starts_with("Functions changes summary: 0 Removed,")
         || line.starts_with("Variables changes summary: 0 Removed, 0 Changed,")
@@ -133,9 +133,9 @@ fn is_allowed(line: &str, old_size: &mut u64) -> bool {
         || line.ends_with("data member insertions:")
 }
 
-/// Of this version and of each one before it.
+/// Compares with the baseline of this version and of every earlier one.
 #[test]
-fn nothing_of_any_baseline_has_changed() {
+fn the_abi_is_compatible_with_every_baseline() {
     let entries = fs::read_dir(package_root().join("abi")).expect("our own directory");
     let names = entries.map(|entry| entry.expect("our own directory").file_name());
     let names: Vec<String> = names.filter_map(|name| name.into_string().ok()).collect();
@@ -147,7 +147,7 @@ fn nothing_of_any_baseline_has_changed() {
     }
 }
 
-/// The gate can fail: each of these would break somebody's program.
+/// The check detects changes: each of these would break a program.
 #[test]
 fn every_change_that_breaks_callers_is_found() {
     for (what, from, to) in [

@@ -1,4 +1,5 @@
-//! The headers: clean in every language mode, alone and twice, with the fixed numbers and layouts.
+//! The headers compile without warnings in every language mode, alone and included twice, and have the
+//! fixed numbers and layouts.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +16,7 @@ const DIALECTS: [Dialect; 5] = [
     Dialect::Cpp17,
 ];
 
-/// Compiles `source` without running it; gives what the compiler printed on its standard output.
+/// Compiles `source` without running it, and returns the compiler's standard output.
 #[track_caller]
 fn compile(dialect: Dialect, source: &str, options: &[&str]) -> String {
     use std::io::Write;
@@ -56,7 +57,7 @@ fn compiles_alone_and_twice_in_every_dialect() {
     }
 }
 
-/// What has to hold whoever defined the types.
+/// Uses that must compile with our types and with DCF's.
 const PLUGIN_TYPES: &str = "
 typedef char v1_is_four_words[sizeof(DCFTransportV1) == 4 * sizeof(void *) ? 1 : -1];
 typedef char v1_1_is_five_words[sizeof(DCFTransportV1_1) == 5 * sizeof(void *) ? 1 : -1];
@@ -74,7 +75,7 @@ int use_all(void)
 }
 ";
 
-/// Their guards and types, in our words.
+/// The include guards and types of DCF's headers, written anew.
 const DCF_HEADERS: [(&str, &str); 2] = [
     (
         "dcf_transport_v1.h",
@@ -118,7 +119,7 @@ typedef enum DCFError { DCF_SUCCESS = 0, DCF_ERR_ALREADY_INITIALIZED = 0x0605 } 
     ),
 ];
 
-/// A directory that goes away with the value.
+/// A directory that is deleted with this value.
 struct Directory(PathBuf);
 
 impl Drop for Directory {
@@ -127,7 +128,7 @@ impl Drop for Directory {
     }
 }
 
-/// Like DCF's own `dcf_types.h`, it chooses the C library's features and needs what they bring.
+/// As in DCF's own `dcf_types.h`: defines feature macros of the C library, and uses their declarations.
 const CHOOSES_FEATURES: &str = "#ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1
 #endif
@@ -172,13 +173,14 @@ fn the_plugin_header_goes_with_those_of_dcf_in_any_order() {
             let source = includes.collect::<String>() + PLUGIN_TYPES;
             compile(dialect, &source, &["-S", "-I", path]);
         }
-        // Without them it has the types itself.
+        // Without DCF's headers, it defines the types itself.
         let alone = format!("#include <dcf_plugin.h>\n{PLUGIN_TYPES}");
         compile(dialect, &alone, &["-S"]);
     }
 }
 
-/// After a system header in strict C, DCF's `dcf_types.h` cannot compile, wherever it is included.
+/// DCF's `dcf_types.h` cannot compile after a system header in strict C. So our header includes none
+/// that would get in its way.
 #[test]
 fn the_plugin_header_needs_no_features_of_the_c_library() {
     let directory = dcf_headers(CHOOSES_FEATURES);
@@ -217,7 +219,7 @@ static int iface, create_plugin;
 int use_both(void);
 int use_both(void) { DCFTransportV1 a = {1}; ITransport b = {2}; return a.other + b.other + iface + create_plugin; }
 ";
-    // As an old header of DCF's had it.
+    // As in an old header of DCF.
     let manager = "
 #define DCF_PLUGIN_MANAGER_H
 typedef struct { int other; } ITransport;
@@ -238,7 +240,7 @@ fn the_cpp_wrapper_compiles_alone_and_twice() {
     compile(Dialect::Cpp17, &format!("{once}{once}"), &["-S"]);
 }
 
-/// The numbers, the sizes and the offsets, checked by the compiler.
+/// The compiler checks the numbers, sizes and offsets.
 #[test]
 fn numbers_and_layouts_are_the_fixed_ones() {
     let source = fs::read_to_string(package_root().join("tests/c/layout.c")).expect("our own file");
@@ -247,7 +249,7 @@ fn numbers_and_layouts_are_the_fixed_ones() {
     }
 }
 
-/// Macros that the header adds to those of the standard headers that it includes.
+/// Looks at the macros that the header adds to those of the standard headers it includes.
 #[test]
 fn every_macro_has_the_prefix() {
     for dialect in [Dialect::C11, Dialect::Cpp17] {
@@ -275,8 +277,8 @@ fn every_macro_has_the_prefix() {
     }
 }
 
-/// Whatever the header declares at file scope, by the compiler's own account: each line of the
-/// preprocessed text that comes from the header is looked at.
+/// Looks at everything that the header declares at file scope: every line of the preprocessed text that
+/// comes from the header.
 #[test]
 fn every_name_has_the_prefix() {
     let text = compile(Dialect::C11, "#include <dcf_thunderbolt.h>\n", &["-E"]);
@@ -300,8 +302,8 @@ fn every_name_has_the_prefix() {
     }
 }
 
-/// Names of functions, types, tags and enumerators declared at file scope: of each declaration,
-/// the tag after struct/enum/union and the name before `(`, `;` or `)(`.
+/// Names of functions, types, tags and enumerators declared at file scope: the tag after
+/// struct/enum/union and the name before `(`, `;` or `)(` in each declaration.
 fn declared(text: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let mut depth = 0_usize;

@@ -1,11 +1,11 @@
-//! A setting that a message names is one that its reader can set: a member of `dcf_tb_config`.
+//! Every setting that a message names is a member of `dcf_tb_config`, so its reader can set it.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Words with an underscore in messages that are no settings of ours: the kernel's, and names of our
-/// own functions, types and arguments.
+/// Words with an underscore in messages that are not settings: names from the kernel, and of functions,
+/// types and arguments.
 const OTHERS: [&str; 6] = [
     "gc_thresh3",
     "discover_port",
@@ -15,7 +15,7 @@ const OTHERS: [&str; 6] = [
     "addr_gen_mode",
 ];
 
-/// Files without messages: tests, models, and the documentation of a crate.
+/// Files without messages: tests, models, crate documentation.
 const SKIPPED: [&str; 3] = ["tests", "model", "lib.rs"];
 
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
@@ -46,7 +46,7 @@ fn literals(source: &str) -> Vec<String> {
     parts.map(str::to_owned).collect()
 }
 
-/// Words with an underscore of a message; what is in braces is a variable.
+/// The words of a message that have an underscore. Words in braces are variables.
 fn names(message: &str) -> Vec<String> {
     let mut text = String::new();
     let mut depth = 0;
@@ -98,7 +98,7 @@ fn every_setting_that_a_message_names_exists() {
             }
         }
     }
-    // Else nothing was looked at.
+    // Otherwise the search found no message at all.
     for known in [
         "allow_any_source",
         "max_streams",

@@ -1,6 +1,6 @@
-//! What the process around the library can lack or do to it: descriptors, memory, threads, a clock,
-//! quiet, patience. Each program makes the lack itself: an executable's `malloc`, `pthread_create` and
-//! so on are those of the library, too.
+//! Faults of the process that hosts the library: it runs out of descriptors, memory or threads, its clock
+//! jumps, signals interrupt it, its callbacks block. Each program causes the fault itself: an
+//! executable's `malloc`, `pthread_create` and so on also replace those of the library.
 
 use testkit::{CProgram, Cable, Dialect, Host};
 
@@ -8,7 +8,7 @@ fn passes(program: &str) {
     CProgram::new(program, Dialect::C11).run();
 }
 
-/// Runs a program on a host of its own, whose loopback interface it may have changed.
+/// Runs a program on a host of its own. The program may ask for changes of the loopback interface.
 fn passes_on_a_host(program: &str) {
     let host = Host::alone();
     CProgram::new(program, Dialect::C11)

@@ -1,5 +1,4 @@
-//! Hosts that do to a library what libraries fear: unloading, forking, signals, and calls from
-//! inside callbacks.
+//! Processes that unload the library, fork, raise signals, or call it from inside callbacks.
 
 use testkit::{CProgram, Dialect, Host};
 
@@ -70,7 +69,7 @@ fn programs_started_beside_transports() {
 }
 
 #[test]
-fn ways_out_of_a_callback_that_are_none() {
+fn leaving_a_callback_by_exception_or_pthread_exit() {
     CProgram::new("leaving", Dialect::Cpp17).run();
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use testkit::{CProgram, Dialect, Facts, Thread};
 
-/// How long the idle program is looked at.
+/// How long the test observes the idle program.
 const LOOK: Duration = Duration::from_secs(1);
 /// Resident memory that one idle transport may add.
 const MEMORY: u64 = 2 << 20;
@@ -17,7 +17,7 @@ fn an_idle_transport_does_nothing_and_is_small() {
     program.answer("go on");
     assert_eq!(program.question(), "idle");
 
-    // What follows the last call, such as the end of a closed stream's thread, takes a moment.
+    // Effects of the last calls, such as the end of a closed stream's thread, take a moment.
     let mut earlier = library_threads(program.id());
     testkit::wait_until("the transport comes to rest", testkit::GENEROUS, || {
         std::thread::sleep(Duration::from_millis(100));
@@ -39,7 +39,7 @@ fn an_idle_transport_does_nothing_and_is_small() {
         "a thread of an idle transport ran within {LOOK:?}"
     );
 
-    // The pages of a library that was built without optimization say nothing about a real one.
+    // The code pages of a build without optimization are no measure of the shipped library.
     let added = if cfg!(debug_assertions) {
         facts.anonymous.saturating_sub(before.anonymous)
     } else {

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use common::FarHost;
 use testkit::{while_suspended, CProgram, Cable, Dialect};
 
-/// Runs a program on host a that may have the cable pulled and plugged, beside an echoing host b.
+/// Runs a program on host a, with an echo on host b. The program may ask for the cable to be pulled and
+/// plugged in.
 fn with_a_cable_to_handle(program: &str) {
     let cable = Cable::new();
     let far = FarHost::start(cable.b());
@@ -44,8 +45,7 @@ fn a_cable_that_comes_and_goes_under_traffic() {
     with_a_cable_to_handle("cable_storm");
 }
 
-/// The other host is up long before the cable, and this one's address is checked for
-/// duplicates first, as on real hosts.
+/// The other host is up long before the cable. Duplicate address detection is on, as on real hosts.
 #[test]
 fn the_hosts_may_start_in_any_order() {
     let cable = Cable::unplugged();
@@ -60,7 +60,7 @@ fn the_hosts_may_start_in_any_order() {
 }
 
 #[test]
-fn the_interface_becomes_another_one_while_nobody_looks() {
+fn the_interface_is_replaced_while_the_process_is_suspended() {
     let cable = Cable::new();
     let far = FarHost::start(cable.b());
     let program = CProgram::new("incarnations", Dialect::C11)
@@ -113,7 +113,7 @@ fn the_interface_becomes_another_one_while_nobody_looks() {
     far.stop();
 }
 
-/// What /sys/class/net tells of interfaces and their drivers.
+/// An imitation of /sys/class/net.
 struct Sysfs(PathBuf);
 
 impl Sysfs {
@@ -141,8 +141,7 @@ impl Drop for Sysfs {
     }
 }
 
-/// The driver is what sysfs tells, and sysfs is one that this test wrote, where only the program
-/// sees it.
+/// The library reads the driver from sysfs. The test mounts its own sysfs, which only the program sees.
 #[test]
 fn the_interface_of_the_thunderbolt_driver_is_found_and_no_other() {
     let cable = Cable::new();

@@ -1,5 +1,6 @@
-//! The Common Lisp systems of `lisp/`: the binding, the drop-in for HydraMesh, and a peer in Lisp that
-//! knows only `docs/WIRE.md`. Each suite of `lisp/tests` is a test here; a failure shows its output.
+//! The Common Lisp systems of `lisp/`: the binding, the drop-in for HydraMesh, and a peer in Lisp that is
+//! written by `docs/WIRE.md` alone. Each suite of `lisp/tests` is a test here, and a failure shows its
+//! output.
 
 #[path = "common/lisp.rs"]
 mod lisp;
@@ -7,8 +8,8 @@ mod lisp;
 use lisp::Lisp;
 use testkit::{CProgram, Cable, Dialect};
 
-/// A test for each suite: on SBCL, on SBCL while another thread does nothing but collect garbage, and on
-/// ECL.
+/// Three tests for each suite: on SBCL, on SBCL while another thread collects garbage all the time, and
+/// on ECL.
 macro_rules! suites {
     ($($(#[$promise:meta])* $suite:ident;)*) => {$(
         $(#[$promise])*
@@ -38,17 +39,17 @@ macro_rules! suites {
 }
 
 suites! {
-    /// Structs, numbers and functions as the C compiler sees them in the header.
+    /// Structs, numbers and functions match those of the C header.
     bindings;
     /// Every export has a docstring.
     documentation;
-    /// By variable, soname, build tree; another ABI is refused, with restarts.
+    /// Found by variable, soname and build tree; another ABI is refused, with restarts.
     library;
     /// Opened, closed, lost.
     life;
     /// Sizes, kinds of vectors, batches, senders, time-outs.
     messages;
-    /// What the standard says of binary streams.
+    /// Binary streams as the Common Lisp standard defines them.
     streams;
     /// Files, by their pathnames.
     files;
@@ -58,7 +59,7 @@ suites! {
     handlers;
     /// Log records on a thread of Lisp's, and their levels.
     events;
-    /// Codes, errno, words, restarts.
+    /// Conditions: codes, errno, texts, restarts.
     failures;
     /// Interrupted waits leave the library usable.
     interrupts;
@@ -66,14 +67,14 @@ suites! {
     image;
     /// Programs written for HydraMesh, unchanged.
     compat;
-    /// The quick start of `lisp/README.md`, word by word.
+    /// The quick start of `lisp/README.md`, run as it is written.
     readme;
 }
 
 /// Lisp on host a; on host b a C program that echoes.
 fn with_c_on_the_other_host(lisp: Lisp, more: &[&str]) {
     let cable = Cable::new();
-    // The other host's time limit begins with its start.
+    // Compile first: the other host's time limit begins with its start.
     lisp.compile(cable.a());
     let mut far = CProgram::new("far_host", Dialect::C11)
         .on(cable.b())
@@ -85,7 +86,7 @@ fn with_c_on_the_other_host(lisp: Lisp, more: &[&str]) {
             "address" => return cable.b().address().to_owned(),
             "unplug" => cable.unplug(),
             "plug" => cable.plug(),
-            other => panic!("nobody knows the answer to {other:?}"),
+            other => panic!("unknown request {other:?}"),
         }
         "done".to_owned()
     });

@@ -1,12 +1,12 @@
-//! Builds use the versions of Cargo.lock, which were reviewed and tested: every call of cargo that resolves
-//! dependencies says `--locked`.
+//! Builds use the reviewed versions of Cargo.lock: every call of cargo that resolves dependencies has
+//! `--locked`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use testkit::package_root;
 
-/// Where commands stand that build, test or package.
+/// Files and directories with commands that build, test or package.
 const PLACES: [&str; 16] = [
     ".ci",
     "Makefile",
@@ -26,16 +26,16 @@ const PLACES: [&str; 16] = [
     "transport",
 ];
 
-/// How cargo is called; make's `$(CARGO)` is a word without its parentheses.
+/// Words that call cargo. Make's `$(CARGO)` is split at its parentheses.
 const CALLS: [&str; 3] = ["CARGO", "\"${CARGO:-cargo}\"", "cargo"];
 
-/// What resolves dependencies. A variable may be any of these.
+/// Subcommands that resolve dependencies. A variable may hold any of them.
 const RESOLVE: [&str; 16] = [
     "b", "bench", "build", "c", "check", "clippy", "d", "doc", "fix", "install", "metadata",
     "package", "r", "run", "rustc", "test",
 ];
 
-/// The files below a path that hold commands. What was built there is not ours.
+/// The files below a path that may hold commands, without build directories.
 fn files(path: &Path, found: &mut Vec<PathBuf>) {
     if path.is_dir() {
         if path.file_name().is_some_and(|name| name == "target") {
@@ -49,7 +49,7 @@ fn files(path: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The lines of a script or a makefile, each with those that continue it, without comments.
+/// The lines of a script or makefile, joined with their continuation lines, without comments.
 fn commands(text: &str) -> Vec<String> {
     let joined = text.replace("\\\n", " ");
     let lines = joined.lines().map(str::trim_start);
@@ -68,7 +68,7 @@ fn unlocked(command: &str) -> Option<&str> {
     let bad = words.windows(2).enumerate().any(|(place, pair)| {
         let (call, next) = (pair[0], pair[1]);
         let resolves = RESOLVE.contains(&next) || next.starts_with(['"', '$']);
-        // Packages have these names as well, in `install cargo rustc`.
+        // `apt-get install cargo rustc` names packages.
         let package = place > 0 && words[place - 1] == "install";
         let rest = &words[place + 1..];
         let harmless = |word: &&str| word.starts_with("--version") || *word == "--locked";
@@ -77,7 +77,7 @@ fn unlocked(command: &str) -> Option<&str> {
     bad.then_some(command)
 }
 
-/// Calls in Rust, which take the name of cargo from the environment.
+/// Finds calls in Rust code, which reads the name of cargo from the environment.
 fn unlocked_in_rust(text: &str) -> bool {
     let name = concat!("var_os(", "\"CARGO\")");
     let mut calls = text.match_indices(name);
@@ -98,7 +98,7 @@ fn every_call_of_cargo_is_locked() {
     }
     let (mut faults, mut calls) = (Vec::new(), 0);
     for path in found {
-        // What is no text holds no commands.
+        // Files that are not text hold no commands.
         let Ok(text) = fs::read_to_string(&path) else {
             continue;
         };
@@ -108,7 +108,7 @@ fn every_call_of_cargo_is_locked() {
                     faults.push(format!("{}: a Command", path.display()));
                 }
             }
-            // Documents show what a user types.
+            // Documents show commands for users.
             Some("md" | "lock" | "toml" | "c" | "h" | "lisp" | "snap" | "1") => {}
             _ => {
                 for command in commands(&text) {

@@ -1,6 +1,6 @@
-//! What one host can show: every theme of the C ABI as a C program, in three language modes.
+//! The C ABI on one host: a C program for each chapter, in three language modes.
 //!
-//! Each program says on its standard output what it checks; a failure shows it.
+//! Each program prints what it checks; a failure shows that output.
 
 use testkit::{CProgram, Dialect};
 
@@ -30,7 +30,7 @@ macro_rules! in_every_dialect {
 }
 
 in_every_dialect! {
-    /// Defaults, start, close; 200 lives leave nothing behind; a taken port is named.
+    /// Defaults, start, close; 200 transports leak nothing; an error names the port that is taken.
     life;
     /// Structs of other sizes, and settings that are refused.
     config;
@@ -44,25 +44,25 @@ in_every_dialect! {
     nulls;
     /// Memory that overlaps other memory of the same call, in every function.
     overlap;
-    /// Handles that are not live ones of the right kind, in every function.
+    /// Stale, made-up and wrong-kind handles, in every function.
     handles;
-    /// Sizes, order, small buffers, time-outs, senders, overflow.
+    /// Sizes, order, small buffers, timeouts, senders, overflow.
     messages;
     /// Many messages in one call, and one that cannot be sent.
     batch;
-    /// Exact reads, pieces that are written as one, batches of messages that are received.
+    /// Exact reads, vectored writes, messages received in batches.
     pieces;
-    /// The event descriptor is readable exactly when a pull would not wait.
+    /// The event descriptor is readable exactly when a receiving call would not block.
     events;
-    /// Message callbacks: order, queue first, replaced and unregistered from everywhere.
+    /// Message callbacks: order, queued messages first, replacing and removing from anywhere.
     callbacks;
     /// Log callbacks and levels.
     logs;
-    /// Bytes, ends, time-outs, both directions at once, close wakes.
+    /// Bytes, ends, timeouts, both directions at once, closing wakes waiting calls.
     streams;
-    /// The pointer of its own that a program keeps with each stream.
+    /// The user pointer of a stream.
     user_data;
-    /// What each stream counts, and what the kernel tells of its connection.
+    /// The counters of a stream, and the kernel's figures of its connection.
     stream_stats;
     /// Options, limits, resets, polling, detaching.
     stream_ends;
@@ -70,13 +70,13 @@ in_every_dialect! {
     crowd;
     /// Limits, each refusal counted under its reason and logged at a bounded rate.
     reasons;
-    /// A callback per stream, in a thread of its own.
+    /// A callback for each stream, on a thread of its own.
     stream_callback;
-    /// Every waiting call wakes on close, callbacks finish first, of many closers one closes.
+    /// Closing wakes every waiting call and waits for callbacks; of many closing threads, one closes.
     closing;
     /// Files, pipes, sockets and /proc files over streams.
     files;
-    /// File transfers that stop half-way.
+    /// File transfers that stop half-way lose no bytes.
     nothing_lost;
     /// Round trips, series, no answer, many threads, from inside a callback.
     rtt;
@@ -84,17 +84,17 @@ in_every_dialect! {
     stats;
     /// A process without descriptors to spare.
     limits;
-    /// The bytes on the wire, by a peer that knows only the protocol.
+    /// The bytes on the wire, checked by a peer on plain sockets.
     wire;
 }
 
-/// The C++ header: errors, ownership, handlers, and exceptions that stay where they are.
+/// The C++ header: errors, ownership, handlers, and exceptions that do not cross the C boundary.
 #[test]
 fn the_cpp_wrapper() {
     CProgram::new("wrapper", Dialect::Cpp17).run();
 }
 
-/// A host may link the library into itself.
+/// Programs can link the static library.
 #[test]
 fn from_the_static_library() {
     CProgram::with_static_library("status", Dialect::C11).run();

@@ -1,8 +1,8 @@
-//! Peers that misbehave or are unlucky: none of them takes anything from the others.
+//! Peers that misbehave or fail do not affect other peers.
 
 use testkit::{CProgram, Dialect};
 
 #[test]
-fn that_flood_stall_reset_say_nothing_or_answer_wrongly() {
+fn peers_that_flood_stall_reset_stay_silent_or_answer_wrongly() {
     CProgram::new("peers", Dialect::C11).run();
 }

@@ -1,5 +1,5 @@
-//! The library as a plugin of DCF's hosts. Each program has a host of its own, so that ports can have
-//! their usual numbers.
+//! The library as a plugin of DCF's hosts. Each program has a host of its own, so that it can use the
+//! standard ports.
 
 use testkit::{CProgram, Dialect, Host};
 
@@ -77,7 +77,7 @@ fn idle_connections_are_closed() {
 }
 
 #[test]
-fn nonsense_on_the_data_port() {
+fn malformed_data_on_the_data_port() {
     passes("plugin_hostile", Dialect::C11);
 }
 
@@ -140,7 +140,7 @@ fn strangers_that_wait_for_memory() {
 }
 
 #[test]
-fn slow_messages_end_without_anybody_waiting() {
+fn slow_messages_end_even_when_no_other_waits() {
     slow("alone", "");
 }
 

@@ -6,14 +6,14 @@ use testkit::{library_directory, CProgram, Cable, Dialect};
 
 const CONTRACTS: [&str; 4] = ["old loader", "v1", "design document 5.2", "v2"];
 
-/// The example, with the library as its first argument.
+/// The example program, with the path of the library as its first argument.
 fn program<'a>() -> CProgram<'a> {
     let library = library_directory().join("libdcf_thunderbolt.so.1");
     let library = library.to_str().expect("paths here are UTF-8");
     CProgram::example("dcf_plugin_host", Dialect::C99).arg(library)
 }
 
-/// Each contract `rounds` times on host a, with an echo on host b.
+/// Runs each contract `rounds` times on host a, with an echo on host b.
 fn plays(near: CProgram<'_>, host: fn(&Cable) -> &str, rounds: u32) {
     let cable = Cable::new();
     let far = program().arg("-").arg("5000").arg("echo").on(cable.b());
@@ -35,7 +35,7 @@ fn plays(near: CProgram<'_>, host: fn(&Cable) -> &str, rounds: u32) {
         CONTRACTS.len(),
         "{printed}"
     );
-    // The other one ends well when it is told to.
+    // The program on host b must end with success on SIGTERM.
     let told = Command::new("kill").arg(far.id().to_string()).status();
     assert!(told.expect("procps or a shell's").success());
     far.finish();

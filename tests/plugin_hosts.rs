@@ -1,14 +1,14 @@
-//! Two DCF nodes on two hosts, by the library as their plugin.
+//! Two DCF nodes on two hosts, with the library as their plugin.
 
 use testkit::{CProgram, Cable, Dialect, Running};
 
-/// The node on host b, and what a program on host a may have done to it and to the cable.
-struct Stage {
+/// The node on host b, and the requests that a program on host a may make of it and of the cable.
+struct Scene {
     cable: Cable,
     far: Option<Running>,
 }
 
-impl Stage {
+impl Scene {
     fn new() -> Self {
         Self {
             cable: Cable::new(),
@@ -48,7 +48,7 @@ impl Stage {
         "done".to_owned()
     }
 
-    /// Runs a program on host a to its end, and does what it asks for meanwhile.
+    /// Runs a program on host a until it ends, and executes its requests.
     fn play(mut self, program: &str, arguments: &[&str]) {
         let mut near = CProgram::new(program, Dialect::C11);
         for argument in arguments {
@@ -67,9 +67,9 @@ impl Stage {
     }
 }
 
-/// A scene of traffic with a node that echoes.
+/// Runs a scene with an echoing node.
 fn traffic(scene: &str) {
-    let mut stage = Stage::new();
+    let mut stage = Scene::new();
     stage.start_far("echo");
     stage.play("plugin_traffic", &[scene]);
 }
@@ -96,7 +96,7 @@ fn audio() {
 
 #[test]
 fn ping_rounds_to_128_peers() {
-    let mut stage = Stage::new();
+    let mut stage = Scene::new();
     for number in 1..=128 {
         let address = format!("fe80::d:{number:x}/64");
         let add = ["address", "add", &address, "dev", "thunderbolt0", "nodad"];
@@ -113,10 +113,10 @@ fn health_checks_find_a_dead_peer() {
 
 #[test]
 fn peers_that_die_in_the_middle_of_a_large_message() {
-    Stage::new().play("plugin_death", &[]);
+    Scene::new().play("plugin_death", &[]);
 }
 
 #[test]
 fn an_honest_host_on_a_slow_link_among_strangers() {
-    Stage::new().play("plugin_slow_link", &[]);
+    Scene::new().play("plugin_slow_link", &[]);
 }

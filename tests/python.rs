@@ -1,4 +1,4 @@
-//! `examples/python`: what it does, and that its structs are the library's.
+//! The module in `examples/python`: its behaviour, and the layout of its structs.
 
 use std::fs;
 use std::process::Command;
@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use testkit::{library_directory, package_root, Cable, Host, Running};
 
-/// Longer than any of them takes on a busy machine.
+/// Longer than any script takes on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Python with what it needs to find the library and the module.
+/// Starts Python so that it finds the library and the module.
 fn python(host: &Host, arguments: &[&str]) -> Running {
     let mut command = host.command("python3");
     command.args(arguments);
     let examples = package_root().join("examples/python");
     command.env("PYTHONPATH", &examples).current_dir(examples);
-    // It writes nothing beside the sources, and what it prints comes at once.
+    // No bytecode files beside the sources, and unbuffered output.
     command
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("PYTHONUNBUFFERED", "1");
@@ -51,7 +51,7 @@ fn alone_on_the_loopback_interface() {
     assert!(printed.contains("over a stream from ::1%lo"), "{printed}");
 }
 
-/// Errors are exceptions with the library's number and words.
+/// Errors are exceptions with the library's status and text.
 #[test]
 fn errors_are_exceptions() {
     let host = Host::alone();
@@ -81,7 +81,7 @@ with tb.Transport(interface_name='lo') as transport:
     assert_eq!(lines[1..], ["0x2", "0x805"], "{printed}");
 }
 
-/// ctypes cuts numbers to the size of the C type and text at a zero byte, both without a word.
+/// ctypes silently truncates numbers to the size of the C type, and text at a zero byte.
 #[test]
 fn values_that_c_would_change_are_refused() {
     let program = "
@@ -137,7 +137,7 @@ with tb.Transport(interface_name='lo', control_port=0, data_port=0) as transport
     }
 }
 
-/// Whatever has the buffer protocol: numpy's arrays are like `array` here.
+/// Everything with the buffer protocol can be sent; `array` stands for numpy's arrays.
 #[test]
 fn bytes_of_any_kind_are_sent() {
     let program = "
@@ -170,7 +170,7 @@ with tb.Transport(interface_name='lo', control_port=0, data_port=0) as transport
     assert_eq!(printed.lines().collect::<Vec<_>>(), ["refused"; 3]);
 }
 
-/// Exact reads, several pieces written as one, several messages received at once.
+/// Exact reads, vectored writes, several messages received at once.
 #[test]
 fn pieces_and_batches() {
     let program = "
@@ -288,9 +288,9 @@ for name, number in tb.OPTIONS.items():
     assert_eq!(printed.lines().collect::<Vec<_>>(), in_c);
 }
 
-/// A write that timed out, a ping without an answer, and more peers than were asked for.
+/// A write that timed out, a ping without an answer, and more peers than there was room for.
 #[test]
-fn errors_keep_what_was_done() {
+fn errors_carry_partial_results() {
     let program = "
 import dcf_thunderbolt as tb
 with tb.Transport(interface_name='lo', control_port=0, data_port=0) as transport:
@@ -361,7 +361,7 @@ with tb.Transport(interface_name='lo', control_port=0, data_port=0) as transport
 print(waits)
 ";
     let printed = python(&Host::alone(), &["-c", program]).finish();
-    // Closed before it waited, or while it did.
+    // The transport was closed before the thread waited, or while it did.
     let printed: Vec<&str> = printed.lines().collect();
     assert!(
         [["True", "[3]"], ["True", "[2053]"]].contains(&[printed[0], printed[1]]),
@@ -401,9 +401,9 @@ print('unmixed')
     assert_eq!(printed.trim(), "unmixed");
 }
 
-/// `tests/c/layout.c` has the places, which the C compiler checks.
+/// `tests/c/layout.c` has the offsets, which the C compiler checks.
 #[test]
-fn structs_lie_as_in_c() {
+fn structs_have_the_layout_of_c() {
     let program = "
 import ctypes, re, dcf_thunderbolt as tb
 for name in ('Config', 'Stats', 'Rtt', 'Peer', 'Received', 'Slice', 'StreamStats'):
@@ -435,7 +435,7 @@ for name in ('Config', 'Stats', 'Rtt', 'Peer', 'Received', 'Slice', 'StreamStats
     assert_eq!(printed.lines().collect::<Vec<_>>(), in_c);
 }
 
-/// The oldest Python that it promises is any that has ctypes and `:=`; it compiles without a warning.
+/// The module supports every Python with ctypes and `:=`, and compiles without a warning.
 #[test]
 fn compiles_without_a_warning() {
     let sources = ["dcf_thunderbolt.py", "talk.py"].map(|name| {

@@ -1,5 +1,5 @@
-//! A shared object of an application that is linked with the static library, and unloaded. `-z nodelete` of our
-//! own shared library does not count for it. docs/EMBEDDING.md says what to do, and this is tried here.
+//! A shared object of an application that contains the static library, and is unloaded. The `-z nodelete` of our
+//! shared library does not apply to it. This tests the advice of docs/EMBEDDING.md.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,11 +7,11 @@ use std::process::Command;
 
 use testkit::{library_directory, package_root, CProgram, Dialect, Host};
 
-/// A shared object, until it is dropped.
+/// A shared object that is deleted with this value.
 struct Plugin(PathBuf);
 
 impl Plugin {
-    /// Links it as docs/EMBEDDING.md says, with these options besides.
+    /// Links it as docs/EMBEDDING.md says, with additional options.
     fn link(name: &str, options: &[&str]) -> Self {
         let file = format!("dcf-tb-static-{name}-{}.so", std::process::id());
         let plugin = Self(std::env::temp_dir().join(file));
@@ -50,12 +50,12 @@ impl Drop for Plugin {
 const OPTION: &str = "-Wl,-z,nodelete";
 
 #[test]
-fn a_plugin_that_is_never_deleted_may_be_unloaded_with_a_transport_open() {
+fn a_plugin_linked_with_nodelete_may_be_unloaded_with_a_transport_open() {
     Plugin::link("nodelete", &[OPTION]).is_unloaded("open");
 }
 
 #[test]
-fn one_that_is_deleted_has_to_close_its_transports_before() {
+fn a_plugin_without_nodelete_must_close_its_transports_first() {
     Plugin::link("plain", &[]).is_unloaded("closed");
 }
 

@@ -1,14 +1,14 @@
-//! Strangers: other users of this machine, and whoever else is on the link.
+//! Other users of this machine.
 
 use std::fs;
 use std::io::{stderr, Write};
 
 use testkit::{CProgram, Dialect, Host};
 
-/// Other users who try to bind our ports, while the library lets its own sockets share them.
+/// Other users try to bind our ports while the library has SO_REUSEPORT set on its own sockets.
 ///
-/// As the root of a user namespace with a single user id, this tries less, and says so even where the
-/// output of tests that pass is not shown. The CI runs as root.
+/// In a user namespace with a single user id this tests less, and says so even where the output of passed
+/// tests is hidden. CI runs as root.
 #[test]
 fn no_other_user_gets_our_ports() {
     let map = fs::read_to_string("/proc/self/uid_map").expect("procfs");

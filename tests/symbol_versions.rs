@@ -1,5 +1,5 @@
-//! Two major versions of the library in one process: each caller gets the one that it was linked with, because the
-//! symbols that it asks for have a version. Without versions, the library that was loaded first would answer both.
+//! Two major versions of the library in one process. Each caller gets the version that it was linked with, because
+//! symbols are versioned. Without versions, both callers would get the library that was loaded first.
 
 use std::env;
 use std::fs;
@@ -11,7 +11,7 @@ use testkit::library_directory;
 /// A later major version.
 const OTHER: &str = "unsigned dcf_tb_abi_version(void) { return 2; }\n";
 const OTHER_VERSIONS: &str = "DCF_TB_2.0 { global: dcf_tb_abi_version; local: *; };\n";
-/// A library that was linked with that, in a program that was linked with ours.
+/// A library that is linked with `OTHER`, in a program that is linked with ours.
 const USER: &str = "unsigned dcf_tb_abi_version(void);
     unsigned version_of_user(void);
     unsigned version_of_user(void) { return dcf_tb_abi_version(); }\n";
@@ -19,7 +19,7 @@ const PROGRAM: &str = "#include <stdio.h>
     unsigned dcf_tb_abi_version(void);
     unsigned version_of_user(void);
     int main(void) { return printf(\"%u %u\\n\", dcf_tb_abi_version(), version_of_user()) < 0; }\n";
-/// A host that looks names up.
+/// A program that looks up names with `dlsym`.
 const LOOKING: &str = "#define _GNU_SOURCE
     #include <dlfcn.h>
     #include <stdio.h>
@@ -30,7 +30,7 @@ const LOOKING: &str = "#define _GNU_SOURCE
         return 0;
     }\n";
 
-/// A directory with what is compiled here, until it is dropped.
+/// A directory for compiled files, which is deleted with this value.
 struct Place(PathBuf);
 
 impl Place {
@@ -49,7 +49,7 @@ impl Place {
         self.path(name)
     }
 
-    /// Compiles `source`, with further arguments of the compiler, and finds libraries here and in the build.
+    /// Compiles `source` with further compiler arguments. Libraries are found here and in the build.
     fn compile(&self, name: &str, source: &str, arguments: &[&str]) -> PathBuf {
         let source = self.write(&format!("{name}.c"), source);
         let binary = self.path(name);
@@ -62,7 +62,7 @@ impl Place {
         binary
     }
 
-    /// The other version, a library that uses it, and a program that uses that and ours.
+    /// Builds the other version, a library that uses it, and a program that uses that library and ours.
     fn two_versions(&self) -> PathBuf {
         let versions = self.write("versions.map", OTHER_VERSIONS);
         let versions = format!("-Wl,--version-script={}", versions.display());
@@ -86,7 +86,7 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("paths here are UTF-8")
 }
 
-/// What a command prints; it must succeed.
+/// The output of a command, which must succeed.
 #[track_caller]
 fn printed(command: &mut Command) -> String {
     let output = command.output().expect("a C compiler and binutils");
@@ -100,7 +100,7 @@ fn each_caller_gets_the_version_that_it_was_linked_with() {
     let place = Place::new("two");
     let program = place.two_versions();
     assert_eq!(printed(&mut Command::new(&program)), "1 2\n");
-    // The other version is now the first in the search order.
+    // The other version is now first in the search order.
     let other = place.path("libdcf_thunderbolt.so.2");
     let mut preloaded = Command::new(&program);
     assert_eq!(printed(preloaded.env("LD_PRELOAD", other)), "1 2\n");

@@ -1,4 +1,4 @@
-//! What the shared library shows to the world.
+//! The exported symbols of the libraries.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,12 +19,12 @@ fn output_of(program: &str, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Each with its version, if it has one: `name@version`.
+/// All exported symbols, as `name@version`, or `name` for unversioned ones.
 fn exported_with_versions() -> BTreeSet<String> {
     output_of("nm", &["--dynamic", "--defined-only", "--format=posix"])
         .lines()
         .filter_map(|line| line.split(' ').next())
-        // nm marks the default version, which an unversioned lookup finds, with a second @.
+        // nm writes @@ for the default version, which an unversioned lookup finds.
         .map(|name| name.replace("@@", "@"))
         .collect()
 }
@@ -54,7 +54,7 @@ fn read(path: &str) -> String {
 /// The functions that the header declares.
 fn declared() -> BTreeSet<String> {
     let header = read("include/dcf_thunderbolt.h");
-    // Without its comments, which name functions too.
+    // Leave out comments, which also name functions.
     let code: String = header
         .split("/*")
         .enumerate()
@@ -83,9 +83,9 @@ fn exactly_the_listed_symbols_are_exported() {
     assert_eq!(listed("abi/symbols.txt"), exported_with_versions());
 }
 
-/// Hosts pass these names to `dlsym`, with the library that they mean.
+/// Plugin hosts pass their names to `dlsym` together with the library, so they need no version.
 #[test]
-fn all_symbols_have_a_version_but_those_of_plugin_hosts() {
+fn all_symbols_but_those_for_plugin_hosts_have_a_version() {
     let without: BTreeSet<String> = exported_with_versions()
         .into_iter()
         .filter(|name| !name.contains('@'))
@@ -93,11 +93,11 @@ fn all_symbols_have_a_version_but_those_of_plugin_hosts() {
     assert_eq!(
         without,
         PLUGIN.map(str::to_owned).into(),
-        "versions take lld: see docs/ABI.md"
+        "symbol versions need lld: see docs/ABI.md"
     );
 }
 
-/// Debian writes `@Base` for no version, and the first package version behind each symbol.
+/// Debian writes `@Base` for unversioned symbols, and the first package version behind each symbol.
 #[test]
 fn the_debian_package_has_the_same_symbols() {
     let debian: BTreeSet<String> = listed("debian/libdcf-thunderbolt1.symbols")
@@ -127,7 +127,7 @@ fn the_header_declares_what_is_exported() {
     }
 }
 
-/// What DCF's loaders look for.
+/// The symbols that DCF's loaders look up.
 const PLUGIN: [&str; 5] = [
     "create_plugin",
     "create_plugin_v2",
@@ -136,7 +136,7 @@ const PLUGIN: [&str; 5] = [
     "iface_v1_1",
 ];
 
-/// A program that links the static library has all names that it has.
+/// A program that links the static library gets all its symbols, so they must not include plugin names.
 #[test]
 fn the_static_library_has_no_names_of_plugins() {
     let library = library_directory().join("libdcf_thunderbolt.a");
@@ -149,13 +149,16 @@ fn the_static_library_has_no_names_of_plugins() {
         .lines()
         .filter_map(|line| line.split(' ').next().map(str::to_owned))
         .collect();
-    assert!(declared().is_subset(&names), "it has what the header has");
+    assert!(
+        declared().is_subset(&names),
+        "it lacks functions of the header"
+    );
     for name in PLUGIN {
         assert!(!names.contains(name), "{name}");
     }
 }
 
-/// A function that no test calls could do anything.
+/// No function is untested.
 #[test]
 fn every_declared_function_is_called_by_a_c_test() {
     let mut tests = String::new();

@@ -1,9 +1,9 @@
-//! Programs of users under ThreadSanitizer: the suppressions that are installed silence what it says of
-//! the library, which is not instrumented, and nothing of what the program does wrong.
+//! Programs of users under ThreadSanitizer: the installed suppressions silence reports about the library,
+//! which is not instrumented, but no race of the program.
 
 use testkit::{package_root, CProgram, Dialect};
 
-/// Runs a program of `tests/c`, with the exit status 66 for a report.
+/// Compiles a program of `tests/c`. A report makes it exit with 66.
 fn watched(name: &str) -> CProgram<'_> {
     let file = package_root().join("packaging/thread-sanitizer.suppressions");
     let options = format!("TSAN_OPTIONS=exitcode=66:suppressions={}", file.display());
@@ -11,7 +11,7 @@ fn watched(name: &str) -> CProgram<'_> {
 }
 
 #[test]
-fn messages_streams_and_callbacks_are_no_races() {
+fn messages_streams_and_callbacks_cause_no_reports() {
     for name in ["batch", "pieces", "thread_callbacks"] {
         watched(name).run();
     }

@@ -44,7 +44,7 @@ fn every_form_of_a_peer_string() {
 }
 
 #[test]
-fn nothing_comes_in_over_other_interfaces() {
+fn no_data_is_accepted_from_other_interfaces() {
     let cable = Cable::new();
     CProgram::new("bound", Dialect::C11)
         .arg(cable.a().address())
@@ -54,7 +54,7 @@ fn nothing_comes_in_over_other_interfaces() {
 
 /// Sources that are neither link-local nor loopback, and pongs from elsewhere.
 #[test]
-fn who_is_served() {
+fn only_permitted_sources_are_served() {
     let host = Host::alone();
     for address in ["fe80::5/64", "fd00::5/64"] {
         host.ip(&["address", "add", address, "dev", "lo", "nodad"]);
@@ -63,9 +63,9 @@ fn who_is_served() {
 }
 
 #[test]
-fn a_link_that_loses_spoils_and_falls_silent() {
+fn a_link_that_loses_corrupts_and_goes_silent() {
     let cable = LossyCable::new();
-    cable.introduce();
+    cable.set_neighbours();
     let far = FarHost::start(cable.b());
     let program = CProgram::new("faulty_link", Dialect::C11)
         .arg(cable.b().address())

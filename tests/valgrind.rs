@@ -1,5 +1,5 @@
-//! The library is memory-clean: no bad access, no lost block. The programs that one host can run, but
-//! those that starve the process, fork it, or look at how its threads sleep.
+//! The library has no bad access and no leak under valgrind. Runs the programs of one host, except those
+//! that exhaust resources, fork, or observe how threads sleep.
 
 use testkit::{CProgram, Dialect};
 

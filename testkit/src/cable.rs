@@ -8,25 +8,25 @@ use crate::wait::{wait_until, GENEROUS};
 
 /// The interface's name on both hosts.
 pub(crate) const INTERFACE: &str = "thunderbolt0";
-/// What two Linux hosts agree on when their administrator raised the MTU.
+/// The usual MTU once an administrator has raised it.
 pub(crate) const MTU: &str = "65520";
-/// Fixed, so that a host has the same address after a replug, as real hardware has.
+/// Fixed, so that a host keeps its address over a replug, as with real hardware.
 pub(crate) const HARDWARE: [&str; 2] = ["02:00:00:00:00:0a", "02:00:00:00:00:0b"];
-/// The link-local addresses that the kernel makes of these.
+/// The link-local addresses that the kernel derives from `HARDWARE`.
 const ADDRESS: [&str; 2] = [
     "fe80::ff:fe00:a%thunderbolt0",
     "fe80::ff:fe00:b%thunderbolt0",
 ];
-/// What host b can have instead.
+/// Another hardware address for host b.
 const OTHER_HARDWARE: &str = "02:00:00:00:00:0c";
 const OTHER_ADDRESS: &str = "fe80::ff:fe00:c%thunderbolt0";
-/// `IFA_F_TENTATIVE` and `IFA_F_DADFAILED`: the address cannot be used (yet).
+/// `IFA_F_TENTATIVE` and `IFA_F_DADFAILED`: the address cannot be used, or not yet.
 const NOT_USABLE: u32 = 0x40 | 0x08;
 
-/// Two hosts joined by a virtual Thunderbolt cable: to the library it is a real one.
+/// Two hosts joined by a virtual Thunderbolt cable. The library cannot tell it from a real one.
 ///
-/// Both ends are called `thunderbolt0`, with link-local addresses only. All of it goes away with
-/// this value.
+/// Both ends are called `thunderbolt0`, with link-local addresses only. Dropping the value removes
+/// hosts and cable.
 #[derive(Debug)]
 pub struct Cable {
     hosts: [Host; 2],
@@ -54,8 +54,8 @@ impl Cable {
         cable
     }
 
-    /// Whether addresses of cables plugged in from now on are first checked for duplicates, as
-    /// they are on real hosts: they can then not be used for a second or two. Off at first.
+    /// Turns duplicate address detection on or off for cables plugged in from now on. It is off by
+    /// default. Real hosts have it on, so their addresses cannot be used for a second or two.
     pub fn duplicate_address_detection(&self, on: bool) {
         let value = if on { "1" } else { "0" };
         for host in &self.hosts {
@@ -86,28 +86,27 @@ impl Cable {
         self.wait_for_addresses();
     }
 
-    /// Plugs the cable in, and returns while the addresses are perhaps not usable yet.
+    /// Plugs the cable in, and does not wait until the addresses are usable.
     pub fn plug_without_waiting(&self) {
-        // The two ends never have the same index: the kernel then tells a change of the carrier
-        // at once instead of once a second.
+        // The two ends have different indices. Otherwise the kernel reports a change of the carrier
+        // once a second instead of at once.
         self.plug_as(self.next_index.fetch_add(2, Ordering::Relaxed));
     }
 
-    /// The index of host a's interface, that of its last one when the cable is not plugged in.
+    /// The index of host a's interface, or of its last one while the cable is unplugged.
     pub fn index(&self) -> u32 {
         self.next_index.load(Ordering::Relaxed) - 2
     }
 
-    /// Pulls the cable out and plugs it in again; the new interfaces have the indices of the old
-    /// ones.
+    /// Pulls the cable out and plugs it in again, with the same interface indices as before.
     pub fn replug_under_the_same_index(&self) {
         self.unplug();
         self.plug_as(self.index());
         self.wait_for_addresses();
     }
 
-    /// Plugs the cable in; host b's interface has another hardware address, and so host b another
-    /// link-local address, which is given.
+    /// Plugs the cable in with another hardware address for host b, and returns the link-local
+    /// address that host b has now.
     pub fn plug_with_another_address(&self) -> &'static str {
         let index = self.next_index.fetch_add(2, Ordering::Relaxed);
         self.plug_between(index, [HARDWARE[0], OTHER_HARDWARE]);
@@ -154,13 +153,13 @@ impl Cable {
     /// Pulls the cable out: the interface disappears from both hosts.
     pub fn unplug(&self) {
         self.a().ip(&["link", "delete", INTERFACE]);
-        wait_until("the other end disappears too", GENEROUS, || {
+        wait_until("the other end disappears", GENEROUS, || {
             self.b().run(|| !interfaces().contains(INTERFACE))
         });
     }
 
-    /// Takes the carrier from host a, or gives it back, as when host b goes to sleep and wakes
-    /// up: a's interface stays; b's is switched off for the time.
+    /// Takes the carrier from host a or gives it back, as when host b sleeps and wakes up: a's
+    /// interface stays, and b's is switched off meanwhile.
     pub fn carrier(&self, up: bool) {
         self.b()
             .ip(&["link", "set", INTERFACE, if up { "up" } else { "down" }]);
@@ -188,7 +187,7 @@ fn interfaces() -> String {
 }
 
 pub(crate) fn address_is_usable() -> bool {
-    // One line an address: address, index, prefix length, scope, flags, name.
+    // One line per address: address, index, prefix length, scope, flags, name.
     let addresses = fs::read_to_string("/proc/thread-self/net/if_inet6").expect("procfs");
     addresses.lines().any(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
@@ -212,7 +211,7 @@ mod tests {
             .expect("an index")
     }
 
-    /// One datagram from a to b, by the addresses that the cable tells.
+    /// Whether a datagram from a reaches b, at the address that the cable reports.
     fn carries(cable: &Cable) -> bool {
         let receiver = cable
             .b()

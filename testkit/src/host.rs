@@ -1,4 +1,4 @@
-//! A host: a network namespace that lives as long as this value.
+//! A host: a network namespace that lives as long as its value.
 
 use std::fs::File;
 use std::panic;
@@ -10,7 +10,7 @@ use nix::sched::{setns, unshare, CloneFlags};
 use crate::cable::address_is_usable;
 use crate::wait::{wait_until, GENEROUS};
 
-/// One network namespace, without a name: nothing to clean up, and any number side by side.
+/// An anonymous network namespace. It needs no cleaning up, and any number of them can exist at once.
 #[derive(Debug)]
 pub struct Host {
     name: &'static str,
@@ -29,7 +29,7 @@ impl Host {
     }
 
     pub(crate) fn new(name: &'static str, address: &'static str) -> Self {
-        // The namespace belongs to this thread until it ends, and then to the open file.
+        // The thread holds the namespace until it ends, and the open file from then on.
         let namespace = thread::spawn(|| {
             unshare(CloneFlags::CLONE_NEWNET)
                 .map(|()| File::open("/proc/thread-self/ns/net").expect("a namespace of its own"))
@@ -52,13 +52,13 @@ impl Host {
         host
     }
 
-    /// Its address, ready to be a peer string on the other host.
+    /// Its address, as a peer string on the other host.
     pub fn address(&self) -> &'static str {
         self.address
     }
 
-    /// Runs `work` on a thread of its own inside this host, and gives its result. A panic in it
-    /// goes on in the caller.
+    /// Runs `work` on a new thread inside this host, and returns its result. A panic continues in the
+    /// caller.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         thread::scope(|scope| {
             let worker = scope.spawn(|| {
@@ -71,7 +71,7 @@ impl Host {
         })
     }
 
-    /// Starts a thread inside this host. Sockets and threads that it makes are this host's.
+    /// Starts a thread inside this host. Its sockets and threads belong to this host too.
     pub fn spawn<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -93,11 +93,11 @@ impl Host {
         command
     }
 
-    /// Runs `ip` inside this host, and gives what it printed.
+    /// Runs `ip` inside this host, and returns its output.
     ///
     /// # Panics
     ///
-    /// When it fails; the message has the command and its complaint.
+    /// When it fails; the message has the command and its error output.
     pub fn ip(&self, arguments: &[&str]) -> String {
         self.iproute2("ip", arguments)
     }
@@ -121,7 +121,7 @@ impl Host {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// Waits until the link-local address of its `thunderbolt0` can be used.
+    /// Waits until the link-local address of its `thunderbolt0` is usable.
     pub fn wait_for_address(&self) {
         wait_until("the link-local address becomes usable", GENEROUS, || {
             self.run(address_is_usable)
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "inside")]
-    fn a_panic_inside_goes_on_outside() {
+    fn a_panic_inside_continues_in_the_caller() {
         Host::alone().run(|| panic!("inside"));
     }
 }

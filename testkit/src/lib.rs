@@ -4,8 +4,8 @@
 //! - [`LossyCable`]: the same with a link that drops, corrupts, duplicates, reorders and delays packets.
 //! - [`CProgram`]: a C or C++ program compiled against the header and the shared library.
 //! - [`Facts`]: descriptors, threads, memory and processor time of a process.
-//! - [`Temporary`]: a file that goes away by itself.
-//! - [`wait_until`] and [`free_ports`]: so that no test sleeps for a fixed time or fights over a port.
+//! - [`Temporary`]: a file that is deleted when its value is dropped.
+//! - [`wait_until`] and [`free_ports`]: waiting without fixed sleeps, and ports that do not collide.
 
 mod cable;
 mod host;
@@ -22,7 +22,7 @@ mod wait;
 pub use cable::Cable;
 pub use host::Host;
 pub use library::{library_directory, package_root};
-pub use lossy::{Faults, LossyCable, Record, Tally, Way};
+pub use lossy::{Direction, Faults, LossyCable, Record, Tally};
 pub use ports::free_ports;
 pub use process::{while_suspended, Facts, Thread};
 pub use processor::move_to_next_processor;

@@ -14,7 +14,7 @@ pub fn package_root() -> &'static Path {
         .expect("testkit is a member of the workspace")
 }
 
-/// The directory into which cargo builds what belongs to the running test.
+/// The directory of the build profile that the running test belongs to.
 pub(crate) fn profile_directory() -> PathBuf {
     let test = env::current_exe().expect("procfs");
     let deps = test.parent().expect("a test lies in a directory");
@@ -22,8 +22,8 @@ pub(crate) fn profile_directory() -> PathBuf {
 }
 
 /// A directory with the shared library under its soname and its linking name, and with the static
-/// one, as an installation would have them. They are built first if they are not up to date, in
-/// the running test's profile: `cargo test` alone builds no such libraries.
+/// library, as in an installation. Builds them first, in the running test's profile, unless they are
+/// up to date: `cargo test` does not build them.
 pub fn library_directory() -> &'static Path {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     DIRECTORY.get_or_init(|| {
@@ -44,7 +44,7 @@ pub fn library_directory() -> &'static Path {
 
 fn build(profile: &Path) {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // The same packages as with `cargo build` at the root, so that both make one library.
+    // The same packages as `cargo build` at the root, so that both produce the same library.
     cargo.args(["build", "--locked", "--quiet", "--lib", "--target-dir"]);
     cargo.arg(profile.parent().expect("a profile has a parent"));
     match profile.file_name().and_then(|name| name.to_str()) {
@@ -59,12 +59,12 @@ fn build(profile: &Path) {
         .expect("cargo runs");
     assert!(
         output.status.success(),
-        "the shared library does not build:\n{}",
+        "cannot build the shared library:\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
 }
 
-/// Makes or replaces a link in one step, because other tests may be using it.
+/// Creates or replaces a link atomically, because other tests may be using it.
 fn put_link(target: &Path, link: &Path) {
     if fs::read_link(link).is_ok_and(|current| current == target) {
         return;

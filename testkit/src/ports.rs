@@ -1,18 +1,18 @@
-//! Ports for tests that cannot let the kernel choose.
+//! Ports for tests that need to know them beforehand.
 
 use std::net::{Ipv6Addr, TcpListener, UdpSocket};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Below the range from which the kernel gives out ports by itself.
+/// Below the kernel's ephemeral port range.
 const FIRST: u32 = 10_000;
 const SPAN: u32 = 20_000;
 
-/// Two neighbouring ports that nothing holds at the moment, a different pair in every call:
-/// the first is free for UDP, the second for TCP.
+/// Two neighbouring ports that are free at the moment, the first for UDP and the second for TCP. Each
+/// call returns another pair.
 ///
-/// A transport opened with port 0 is better where that will do, because another process could
-/// take these in between.
+/// Prefer a transport with port 0, because another process could take these ports before they are
+/// used.
 pub fn free_ports() -> (u16, u16) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     for _ in 0..SPAN {

@@ -1,4 +1,4 @@
-//! What a process holds and uses, as the kernel tells it.
+//! The resources of a process, from procfs.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ pub struct Facts {
     pub threads: Vec<Thread>,
     /// Resident memory in bytes.
     pub resident: u64,
-    /// The part of it that is no file's: heap, stacks, changed data.
+    /// The part of it that is not backed by a file: heap, stacks, changed data.
     pub anonymous: u64,
 }
 
@@ -28,16 +28,16 @@ pub struct Thread {
     pub id: u32,
     /// Its name.
     pub name: String,
-    /// How often it went to sleep.
+    /// How often it gave up its processor to sleep.
     pub voluntary_switches: u64,
-    /// How often another one was given its processor.
+    /// How often it was preempted.
     pub involuntary_switches: u64,
     /// Processor time in nanoseconds.
     pub processor_time: u64,
 }
 
 impl Facts {
-    /// Of the process with this number.
+    /// Reads them for the process with this number.
     ///
     /// # Panics
     ///
@@ -68,12 +68,12 @@ impl Facts {
 }
 
 impl Thread {
-    /// Nothing when it ended meanwhile.
+    /// None if the thread ended meanwhile.
     fn read(process: &Path, id: u32) -> Option<Self> {
         let thread = process.join("task").join(id.to_string());
         let status = fs::read_to_string(thread.join("status")).ok()?;
         let name = fs::read_to_string(thread.join("comm")).ok()?;
-        // Time on a processor, time waiting for one, slices.
+        // Time on a processor, time waiting for one, time slices.
         let schedule = fs::read_to_string(thread.join("schedstat")).ok()?;
         Some(Self {
             id,
@@ -85,7 +85,7 @@ impl Thread {
     }
 }
 
-/// Does `work` while the process is stopped, as a host that sleeps is.
+/// Does `work` while the process is stopped, like a host that sleeps.
 ///
 /// # Panics
 ///
@@ -103,7 +103,7 @@ pub fn while_suspended(process: u32, work: impl FnOnce()) {
     kill(pid, Signal::SIGCONT).expect("a process of ours");
 }
 
-/// The number behind `name:` in a status file; 0 when it is not there.
+/// The number behind `name:` in a status file; 0 if there is none.
 fn field(status: &str, name: &str) -> u64 {
     status
         .lines()
@@ -134,14 +134,14 @@ mod tests {
             .spawn(move || receiver.recv())
             .expect("a thread");
         let file = File::open("/proc/self/status").expect("procfs");
-        // A thread gives itself its name when it begins to run.
+        // A thread sets its name when it begins to run.
         wait_until("the thread has its name", GENEROUS, || {
             Facts::of(process::id()).threads_named("a-name").len() == 1
         });
         let facts = Facts::of(process::id());
         assert!(facts.descriptors > 3);
         assert!(facts.resident > 100_000);
-        // Others, of tests beside this one, may not have run yet.
+        // Threads of other tests may not have run yet.
         let own = facts.threads_named("a-name");
         assert!(own.iter().all(|thread| thread.processor_time > 0));
         drop((sender, file));

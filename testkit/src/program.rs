@@ -23,7 +23,7 @@ pub enum Dialect {
     C99,
     /// ISO C11.
     C11,
-    /// ISO C23, by the name that older compilers know it by.
+    /// ISO C23, by the name that older compilers accept.
     C23,
     /// ISO C++11.
     Cpp11,
@@ -82,16 +82,16 @@ pub struct CProgram<'a> {
     arguments: Vec<String>,
     host: Option<&'a Host>,
     valgrind: bool,
-    /// What runs it.
+    /// The command that runs it, such as valgrind.
     before: Vec<String>,
 }
 
 impl<'a> CProgram<'a> {
-    /// Compiles `tests/c/<name>.c`, or `.cpp` if there is that, and links it with the shared library.
+    /// Compiles `tests/c/<name>.c` or `.cpp`, and links it with the shared library.
     ///
     /// # Panics
     ///
-    /// When it does not compile without a warning; the message has the compiler's.
+    /// When it does not compile, or with a warning; the message has the compiler's output.
     pub fn new(name: &str, dialect: Dialect) -> Self {
         Self::build("tests/c", name, dialect, "", &["-ldcf_thunderbolt"])
     }
@@ -107,7 +107,7 @@ impl<'a> CProgram<'a> {
         )
     }
 
-    /// Compiles it with ThreadSanitizer, without which the library was compiled.
+    /// Compiles it with ThreadSanitizer. The library itself is not instrumented.
     pub fn with_thread_sanitizer(name: &str, dialect: Dialect) -> Self {
         Self::build(
             "tests/c",
@@ -118,17 +118,17 @@ impl<'a> CProgram<'a> {
         )
     }
 
-    /// Compiles a program that loads the library by itself, with `dlopen`.
+    /// Compiles a program that loads the library with `dlopen`.
     pub fn without_library(name: &str, dialect: Dialect) -> Self {
         Self::build("tests/c", name, dialect, "", &[])
     }
 
-    /// Compiles `c_examples/<name>.c`, one that loads the library by itself.
+    /// Compiles `c_examples/<name>.c`, which loads the library with `dlopen`.
     pub fn example(name: &str, dialect: Dialect) -> Self {
         Self::build("c_examples", name, dialect, "", &[])
     }
 
-    /// `kind` tells the programs of one source and dialect apart.
+    /// `kind` distinguishes the programs of one source and dialect.
     fn build(
         directory: &str,
         name: &str,
@@ -166,7 +166,7 @@ impl<'a> CProgram<'a> {
                 "{name} does not compile as {dialect:?}:\n{}",
                 String::from_utf8_lossy(&output.stderr)
             );
-            // In one step: the same program may be running in another test.
+            // Replace it atomically: the same program may be running in another test.
             fs::rename(&fresh, &binary).expect("the target directory can be written");
         }
         Self {
@@ -192,14 +192,14 @@ impl<'a> CProgram<'a> {
         self
     }
 
-    /// Runs it under valgrind: every memory error and every lost block fails it.
+    /// Runs it under valgrind, where every memory error and every leaked block is a failure.
     #[must_use]
     pub fn under_valgrind(mut self) -> Self {
         self.valgrind = true;
         self
     }
 
-    /// Runs it as the last arguments of another command. More of these are appended.
+    /// Runs it as the last arguments of another command. Arguments added later follow it.
     #[must_use]
     pub fn behind<const N: usize>(mut self, command: [&str; N]) -> Self {
         self.before.extend(command.map(str::to_owned));
@@ -239,20 +239,20 @@ impl<'a> CProgram<'a> {
         )
     }
 
-    /// Runs it to its end, which has to be a good one, and gives what it printed.
+    /// Runs it until it ends with success, and returns its output.
     #[track_caller]
     pub fn run(&self) -> String {
         self.start().finish()
     }
 
-    /// Runs it to its end, and answers what it asks meanwhile: see [`Running::serve`].
+    /// Runs it until it ends, and answers its questions: see [`Running::serve`].
     #[track_caller]
     pub fn serve(&self, answer: impl FnMut(&str) -> String) -> String {
         self.start().serve(answer)
     }
 }
 
-/// Whether `binary` is newer than everything it was made from.
+/// Whether `binary` is newer than all its sources.
 fn is_current(binary: &Path, source: &Path) -> bool {
     let Some(built) = modified(binary) else {
         return false;

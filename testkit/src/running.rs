@@ -1,4 +1,4 @@
-//! A program under way: its output, its questions, its end.
+//! A running program: its output, its questions, its end.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 
-/// A line that begins so is a question to the test; a line from the test answers it.
+/// Begins a line that is a question to the test. The test answers with a line.
 const QUESTION: &str = "? ";
 
-/// Where a line came out.
+/// Which output a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Output {
     Standard,
     Error,
 }
 
-/// A running program. It is killed when this value goes away before its end.
+/// A running program. Dropping this value kills it.
 #[derive(Debug)]
 pub struct Running {
     name: String,
@@ -32,7 +32,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts `command`, which has to end by itself within `limit`.
+    /// Starts `command`, which must end within `limit`.
     ///
     /// # Panics
     ///
@@ -55,7 +55,7 @@ impl Running {
         ];
         for (output, pipe) in outputs {
             let sender = sender.clone();
-            // It ends with the program's output, or with the receiver.
+            // The thread ends with the program's output, or with the receiver.
             thread::spawn(move || {
                 for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
                     let line = String::from_utf8_lossy(&line).into_owned();
@@ -81,13 +81,13 @@ impl Running {
         self.child.id()
     }
 
-    /// Gives it a new time limit, and forgets what it printed so far: for programs that talk for hours.
+    /// Sets a new time limit, and discards the output so far: for programs that run for hours.
     pub fn go_on(&mut self, limit: Duration) {
         self.deadline = Instant::now() + limit;
         self.printed.clear();
     }
 
-    /// Waits until it asks something, and gives the question. Answer with [`Running::answer`].
+    /// Waits for a question, and returns it. Answer with [`Running::answer`].
     #[track_caller]
     pub fn question(&mut self) -> String {
         while let Some(line) = self.line() {
@@ -102,7 +102,7 @@ impl Running {
         )
     }
 
-    /// Waits for a line that has `words` in it.
+    /// Waits for a line that contains `words`.
     #[track_caller]
     pub fn until(&mut self, words: &str) {
         while let Some(line) = self.line() {
@@ -126,11 +126,11 @@ impl Running {
     /// Answers the last question.
     pub fn answer(&mut self, answer: &str) {
         let questions = self.questions.as_mut().expect("open until the end");
-        // A program that is gone shows it by its status.
+        // If the program has ended, its status shows that.
         let _ = writeln!(questions, "{answer}").and_then(|()| questions.flush());
     }
 
-    /// Answers every question until the program ends well, and gives what it printed.
+    /// Answers every question until the program ends with success, and returns its output.
     #[track_caller]
     pub fn serve(mut self, mut answer: impl FnMut(&str) -> String) -> String {
         while let Some(line) = self.line() {
@@ -142,9 +142,8 @@ impl Running {
         self.finish()
     }
 
-    /// Closes its input, waits for its end, which has to be a good one, and gives what it printed.
-    /// A line on its standard error is no good end: no test program writes there, and the library
-    /// writes nowhere.
+    /// Closes its input, waits until it ends with success, and returns its output. A line on standard
+    /// error is a failure: test programs do not write there, and the library prints nothing.
     #[track_caller]
     pub fn finish(mut self) -> String {
         self.questions = None;
@@ -164,7 +163,7 @@ impl Running {
         std::mem::take(&mut self.printed)
     }
 
-    /// Closes its input, waits for its end, and gives its status and what it printed on both outputs.
+    /// Closes its input, waits for its end, and returns its status and the text of both outputs.
     #[track_caller]
     pub fn finish_in_any_way(mut self) -> (ExitStatus, String) {
         self.questions = None;
@@ -173,7 +172,7 @@ impl Running {
         (status, std::mem::take(&mut self.printed))
     }
 
-    /// The next line of its output, or nothing after the last.
+    /// The next line of its output; none after the last.
     #[track_caller]
     fn line(&mut self) -> Option<String> {
         let left = self.deadline.saturating_duration_since(Instant::now());
@@ -207,7 +206,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both fail when it has ended already, which is well.
+        // Both fail if it has ended already, which is fine.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, process};
 
-/// A file that goes away with the value: its path, and the file, open for reading and writing.
+/// A file that is deleted with this value: its path, and the file, open for reading and writing.
 #[derive(Debug)]
 pub struct Temporary(pub PathBuf, pub File);
 
 impl Temporary {
-    /// A file with this content; its position is the end.
+    /// Creates a file with this content. The position is at its end.
     pub fn new(content: &[u8]) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -28,7 +28,7 @@ impl Temporary {
         Self(path, file)
     }
 
-    /// What is in it now.
+    /// Its content now.
     pub fn content(&self) -> Vec<u8> {
         fs::read(&self.0).expect("it is there")
     }

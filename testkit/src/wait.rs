@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A bound for things that take milliseconds, on a machine that may be very busy.
+/// A time limit for steps that take milliseconds, on a machine that may be very busy.
 pub const GENEROUS: Duration = Duration::from_secs(30);
 
 /// Waits until `condition` holds; panics with `what` when it does not within `limit`.
@@ -11,10 +11,7 @@ pub const GENEROUS: Duration = Duration::from_secs(30);
 pub fn wait_until(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) {
     let started = Instant::now();
     while !condition() {
-        assert!(
-            started.elapsed() < limit,
-            "waited {limit:?} in vain: {what}"
-        );
+        assert!(started.elapsed() < limit, "not within {limit:?}: {what}");
         thread::sleep(Duration::from_millis(1));
     }
 }

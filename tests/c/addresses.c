@@ -16,7 +16,7 @@ static dcf_tb_status try_peer(const char *peer)
     dcf_tb_rtt summary;
     dcf_tb_datagram datagram = {peer, NULL, 0};
     dcf_tb_status status = dcf_tb_send(t, peer, NULL, 0);
-    /* All functions that take a peer have one opinion of it. */
+    /* All functions that take a peer agree on it. */
     if (status != DCF_TB_OK) {
         summary.struct_size = sizeof summary;
         GIVES(status, dcf_tb_send_batch(t, &datagram, 1, &sent));
@@ -60,7 +60,7 @@ int main(int count, char **arguments)
     OK(dcf_tb_config_init(&config, sizeof config));
     t = start(&config);
 
-    TOPIC("the accepted forms all reach us");
+    TOPIC("all accepted forms reach this transport");
     accepted("%s%%thunderbolt0", bare, 0);
     accepted("%s%%%u", bare, index);
     accepted("%s", bare, 0);
@@ -78,7 +78,7 @@ int main(int count, char **arguments)
     OK(dcf_tb_stream_close(near_end));
     OK(dcf_tb_stream_close(far_end));
 
-    TOPIC("the refused ones are quoted in last_error");
+    TOPIC("last_error quotes a refused peer string");
     static const char *const bad[] = {
         "", " ", "%", "%thunderbolt0", "10.0.0.1", "127.0.0.1:5000", "::ffff:10.0.0.1",
         "localhost", "host%thunderbolt0", "fe80::1%thunderbolt0 ", " fe80::1%thunderbolt0",
@@ -93,7 +93,7 @@ int main(int count, char **arguments)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         refused(DCF_TB_ERR_INVALID_ADDRESS, bad[i], bad[i]);
 
-    TOPIC("a scope that names another interface than ours");
+    TOPIC("a scope that names another interface");
     refused(DCF_TB_ERR_INVALID_ADDRESS, "fe80::1%lo", "fe80::1%lo");
     refused(DCF_TB_ERR_INVALID_ADDRESS, "::1%lo", "::1%lo");
     snprintf(peer, sizeof peer, "fe80::1%%%u", other);

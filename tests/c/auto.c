@@ -1,6 +1,6 @@
 /*
- * interface_name "auto". The test that started this program prepares the interfaces and what sysfs
- * tells of them. Argument: the other host's address.
+  * interface_name "auto". The test that started this program prepares the interfaces and their
+  * entries in sysfs. Argument: the other host's address.
  */
 #include "check.h"
 
@@ -22,16 +22,16 @@ int main(int count, char **arguments)
     config.interface_name = "auto";
     config.on_log = on_log;
 
-    TOPIC("none: the error says what is missing, and what there is");
+    TOPIC("no cable: the error says what is missing, and lists the interfaces");
     GIVES(DCF_TB_ERR_INTERFACE_NOT_FOUND, dcf_tb_init(&config, &t));
     CHECK(error_says("thunderbolt-net") && error_says("lo"));
 
-    TOPIC("two: the error names both");
+    TOPIC("two cables: the error names both");
     request("two");
     GIVES(DCF_TB_ERR_INTERFACE_NOT_FOUND, dcf_tb_init(&config, &t));
     CHECK(error_says("cable0, thunderbolt0"));
 
-    TOPIC("two, and a transport that waits: calls and the log say why, until there is one");
+    TOPIC("two cables and wait_for_interface: calls and the log give the reason until only one is left");
     config.wait_for_interface = 1;
     OK(dcf_tb_init(&config, &t));
     GIVES(DCF_TB_ERR_LINK_DOWN, dcf_tb_send(t, "fe80::1", (const uint8_t *)"x", 1));
@@ -44,7 +44,7 @@ int main(int count, char **arguments)
     OK(dcf_tb_interface(t, name, sizeof name, &length));
     CHECK(strcmp(name, "thunderbolt0") == 0);
 
-    TOPIC("it is the cable, and no other network");
+    TOPIC("auto chooses the cable, and no other network");
     uint64_t rtt = 0;
     OK(dcf_tb_measure_rtt(t, arguments[1], GENEROUS_MS, &rtt));
     OK(dcf_tb_close(t));

@@ -39,7 +39,7 @@ static void same_size(dcf_tb_transport a, dcf_tb_transport b)
 
 static void mixed(dcf_tb_transport a, dcf_tb_transport b, dcf_tb_transport c)
 {
-    TOPIC("any mix of peers and sizes: each peer gets its own, whole and in order");
+    TOPIC("any mix of peers and sizes: each peer gets its messages, whole and in order");
     const peers_of to[2] = {peer_strings(b), peer_strings(c)};
     const size_t sizes[] = {4, 64, 64, 17, 16, 64, 5, 33};
     size_t sent = 0, length = 0;
@@ -75,7 +75,7 @@ static void mixed(dcf_tb_transport a, dcf_tb_transport b, dcf_tb_transport c)
 
 static void bad_entries(dcf_tb_transport a, dcf_tb_transport b)
 {
-    TOPIC("an entry that cannot be sent: *sent says how many went before it");
+    TOPIC("an entry that cannot be sent: *sent is the number of messages sent before it");
     const peers_of to = peer_strings(b);
     for (size_t bad = 0; bad < 5; bad++) {
         size_t sent = 77, length = 0;

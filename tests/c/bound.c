@@ -11,7 +11,7 @@ int main(int count, char **arguments)
     OK(dcf_tb_config_init(&config, sizeof config));
     dcf_tb_transport on_cable = start(&config);
 
-    TOPIC("what comes over another interface does not arrive");
+    TOPIC("data from another interface does not arrive");
     struct sockaddr_in6 control = raw_address("::1", 5000), data = raw_address("::1", 5001);
     int datagrams = raw_socket(SOCK_DGRAM, "::1", 0), stream = raw_socket(SOCK_STREAM, "::1", 0);
     raw_send(datagrams, "stray", 5, control);
@@ -30,7 +30,7 @@ int main(int count, char **arguments)
     CHECK(stats_of(on_cable).messages_received == 1);
     CHECK(stats_of(on_lo).messages_received == 2);
 
-    TOPIC("but one interface only one transport");
+    TOPIC("only one transport can have the same ports on one interface");
     dcf_tb_transport second = 0;
     GIVES(DCF_TB_ERR_ADDRESS_IN_USE, dcf_tb_init(&config, &second));
     CHECK(error_says("5000") && error_says("lo"));

@@ -1,7 +1,7 @@
 /*
- * Traffic of every kind while the cable is pulled and plugged in again: whatever happens, calls
- * return with a status of a link that comes and goes, and in the end everything works. Argument:
- * the other host's address.
+  * Traffic of every kind while the cable is pulled and plugged in again. Calls may only fail with
+  * statuses of a link that is down or was lost, and in the end everything works. Argument: the other
+  * host's address.
  */
 #include "process.h"
 
@@ -9,7 +9,7 @@ static const char *peer;
 static dcf_tb_transport t;
 static int stop, messages, opened;
 
-/* What a call may say while the cable is handled. */
+/* Accepts the statuses that a call may return while the cable is pulled and plugged in. */
 static void tolerate(const char *call, int line, dcf_tb_status status)
 {
     switch (status) {
@@ -19,7 +19,7 @@ static void tolerate(const char *call, int line, dcf_tb_status status)
     case DCF_TB_ERR_HOST_UNREACHABLE: case DCF_TB_ERR_QUEUE_FULL:
         return;
     default:
-        check_failed(__FILE__, line, call, "a status of a link that comes and goes", status);
+        check_failed(__FILE__, line, call, "a status of a link that is down or was lost", status);
     }
 }
 
@@ -97,14 +97,14 @@ static void *discover(void *unused)
     return unused;
 }
 
-/* Both kinds of traffic get through. */
+/* Checks that messages and streams get through. */
 static void flows(void)
 {
     int messages_before = value(&messages), opened_before = value(&opened);
     EVENTUALLY(value(&messages) > messages_before && value(&opened) > opened_before);
 }
 
-/* Traffic while the cable is pulled and plugged as often; then it is quiet again. */
+/* Runs traffic while the cable is pulled and plugged in `rounds` times, then stops it. */
 static void cycles(int rounds)
 {
     void *(*const work[])(void *) = {send_messages, measure, use_streams, use_streams, discover};
@@ -142,13 +142,13 @@ int main(int count, char **arguments)
     int descriptors = count_descriptors(), own_threads = count_threads();
     uint64_t memory = status_value(0, "RssAnon", 10), changes = stats_of(t).link_changes;
 
-    TOPIC("twenty plug cycles under load leave nothing behind");
+    TOPIC("twenty plug cycles under load leak no descriptors and no threads");
     cycles(20);
     CHECK(stats_of(t).link_changes >= changes + 40);
     printf("  descriptors %d, then %d; threads %d, then %d; KiB of memory %" PRIu64 ", then %" PRIu64
            "\n", descriptors, count_descriptors(), own_threads, count_threads(), memory,
            status_value(0, "RssAnon", 10));
-    /* A socket for round trips may be kept at the one time and not at the other. */
+    /* The transport may keep a pooled socket for round trips, or not. */
     EVENTUALLY(count_descriptors() <= descriptors + 2 && count_threads() <= own_threads);
     CHECK(status_value(0, "RssAnon", 10) <= memory + 4096);
     OK(dcf_tb_close(t));

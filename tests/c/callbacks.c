@@ -1,7 +1,7 @@
 /* Callbacks: order, replacing and unregistering, from outside and from inside. */
 #include "process.h"
 
-/* What a counting callback saw. */
+/* The record of a counting callback. */
 typedef struct seen {
     int calls;
     int running;
@@ -13,7 +13,7 @@ static void count_in_order(const uint8_t *message, size_t length, const char *se
 {
     seen *s = (seen *)data;
     uint32_t number;
-    CHECK(add(&s->running, 1) == 1); /* never two calls at once */
+    CHECK(add(&s->running, 1) == 1); /* calls never overlap */
     CHECK(length == sizeof number);
     CHECK(strcmp(sender, "::1%lo") == 0);
     memcpy(&number, message, sizeof number);
@@ -57,7 +57,7 @@ static void queue_first(void)
         dcf_tb_transport t = start_on_loopback();
         for (uint32_t i = 1; i <= 50; i++)
             send_number(t, i);
-        /* Some are in the queue, some on their way. */
+        /* Some messages are in the queue, some in flight. */
         OK(dcf_tb_set_message_callback(t, count_in_order, &s));
         for (uint32_t i = 51; i <= 100; i++)
             send_number(t, i);
@@ -66,7 +66,7 @@ static void queue_first(void)
     }
 }
 
-/* A call that waits until it is let go, and tells when it is inside. */
+/* A callback that signals that it runs, and waits until it is released. */
 typedef struct gate {
     int inside, open, finished;
 } gate;
@@ -93,7 +93,7 @@ static void *change_callback(void *argument)
     change *c = (change *)argument;
     set(&c->thread, gettid());
     OK(dcf_tb_set_message_callback(c->transport, c->next, c->data));
-    /* Returned: so the old one has finished. */
+    /* The call has returned, so the old callback has finished. */
     CHECK(value(&c->old->finished) == 1);
     return NULL;
 }
@@ -129,7 +129,7 @@ static void *unregister(void *data)
 
 static void under_fire(void)
 {
-    TOPIC("unregistered under fire, a callback never runs again");
+    TOPIC("a callback that is removed under load never runs again");
     for (int round = 0; round < 50; round++) {
         seen s;
         memset(&s, 0, sizeof s);
@@ -141,7 +141,7 @@ static void under_fire(void)
         CHECK(value(&s.running) == 0);
         int calls = value(&s.calls);
         EVENTUALLY(stats_of(t).messages_received == 20);
-        /* Unregistering once more waits for whatever might run now. */
+        /* Removing it once more waits for any call that might still run. */
         pthread_t thread = start_thread(unregister, &s);
         join(thread);
         CHECK(value(&s.calls) == calls);
@@ -173,7 +173,7 @@ static void replace_inside(const uint8_t *message, size_t length, const char *se
 
 static void from_inside(void)
 {
-    TOPIC("unregistering from inside returns at once, and the running call is the last");
+    TOPIC("removing from inside returns at once, and the running call is the last");
     seen s;
     memset(&s, 0, sizeof s);
     dcf_tb_transport t = s.transport = start_on_loopback();
@@ -186,7 +186,7 @@ static void from_inside(void)
     expect_text(t, "text");
     CHECK(value(&s.calls) == 1);
 
-    TOPIC("replacing from inside works alike");
+    TOPIC("replacing from inside returns at once, and the running call is the last");
     OK(dcf_tb_set_message_callback(t, replace_inside, &s));
     send_text(t, "::1%lo", "first");
     EVENTUALLY(value(&s.calls) == 2);
@@ -209,7 +209,7 @@ static void *pull_one(void *argument)
 
 static void puller_waits_on(void)
 {
-    TOPIC("a waiting recv gets nothing while a callback is set, and goes on after it");
+    TOPIC("a waiting recv gets no message while a callback is set, and continues after its removal");
     gate calls = {0, 1, 0};
     dcf_tb_transport t = start_on_loopback();
     change c = {t, NULL, NULL, NULL, 0};
@@ -229,7 +229,7 @@ int main(void)
 {
     in_order();
     queue_first();
-    TOPIC("unregistering and replacing wait for a running call");
+    TOPIC("removing and replacing wait for a running call");
     changing_waits(NULL);
     changing_waits(wait_at_gate);
     under_fire();

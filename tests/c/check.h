@@ -1,6 +1,6 @@
 /*
- * What every C test uses: checks that say what failed and why, transports on the loopback
- * interface, threads, and questions to the test that started this program.
+  * Helpers of every C test: checks that report what failed and why, transports on the loopback
+  * interface, threads, and requests to the test that started this program.
  *
  * Every test compiles as C99, C11 and C++17.
  */
@@ -30,7 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* How long anything may take before it counts as hanging: a bound for failures only. */
+/* The time after which a call or a condition counts as hanging. It matters only in failures. */
 enum { GENEROUS_MS = 30000 };
 
 #define CHECK(condition) \
@@ -38,7 +38,7 @@ enum { GENEROUS_MS = 30000 };
 /* The call must return `expected`. */
 #define GIVES(expected, call) check_status(__FILE__, __LINE__, #call, #expected, (expected), (call))
 #define OK(call) GIVES(DCF_TB_OK, call)
-/* The condition must hold before long. */
+/* Waits until the condition holds. */
 #define EVENTUALLY(condition)                                                            \
     do {                                                                                 \
         uint64_t check_start = milliseconds();                                           \
@@ -48,7 +48,7 @@ enum { GENEROUS_MS = 30000 };
             pause_briefly();                                                             \
         }                                                                                \
     } while (0)
-/* Says what the following checks are about. */
+/* Prints the topic of the following checks. */
 #define TOPIC(text) (printf("- %s\n", text), (void)fflush(stdout))
 
 static inline uint64_t milliseconds(void)
@@ -93,7 +93,7 @@ static inline int error_says(const char *part)
     return strstr(error, part) != NULL;
 }
 
-/* Asks the test that started this program for something, and waits until it is done. */
+/* Sends a request to the test that started this program, and waits for the answer. */
 static inline void ask(const char *question, char *answer, size_t size)
 {
     char line[256];
@@ -135,8 +135,8 @@ static inline dcf_tb_transport start_on_loopback(void)
 }
 
 /*
- * A transport on ports of this program's own, put into `config`: the kernel gives them to nobody,
- * so that they stay free when it is closed. Both have the same number.
+  * Starts a transport on fixed ports, and puts them into `config`. They are below the ephemeral range,
+  * so they stay free after the transport is closed. Both ports have the same number.
  */
 static inline dcf_tb_transport start_on_own_ports(dcf_tb_config *config)
 {
@@ -237,7 +237,7 @@ static inline void read_exactly(dcf_tb_stream stream, void *data, size_t length)
     }
 }
 
-/* Bytes that depend on their place and on `seed`. */
+/* Fills a buffer with bytes that depend on their position and on `seed`. */
 static inline void fill(uint8_t *data, size_t length, uint32_t seed)
 {
     uint32_t state = seed * 2654435761u + 1;

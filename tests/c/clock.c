@@ -1,6 +1,6 @@
 /*
- * The clock of the wall jumps by centuries, to and fro, all the time: timeouts, round trips and
- * the uptime are what they would be, and no ping is taken for another.
+  * The wall clock jumps back and forth by centuries all the time. Timeouts, round trips and the uptime
+  * stay right, and no pong is matched to another ping.
  */
 #include "raw.h"
 
@@ -10,7 +10,7 @@
 
 static int jumps;
 
-/* Any time from long before 1970 to long after the end of 64-bit nanoseconds. */
+/* A time between long before 1970 and long after the range of 64-bit nanoseconds. */
 static void anywhen(struct timespec *now)
 {
     static const time_t centuries[] = {0,           -62135596800, 253402300799, 18446744073,
@@ -21,7 +21,7 @@ static void anywhen(struct timespec *now)
     now->tv_nsec = jump * 7919L % 1000000000L;
 }
 
-/* An executable's clock_gettime is everybody's, that of the library too. */
+/* The clock_gettime of the executable replaces that of the C library, for the library too. */
 int clock_gettime(clockid_t clock, struct timespec *now)
 {
     static int (*real)(clockid_t, struct timespec *);
@@ -82,7 +82,7 @@ int main(void)
     summary.struct_size = sizeof summary;
     snprintf(silent, sizeof silent, "[::1%%lo]:%u", raw_port(mute));
 
-    TOPIC("timeouts are as long as they are");
+    TOPIC("timeouts have their real length");
     for (int i = 0; i < 4; i++) {
         WAITS(dcf_tb_recv(a, &byte, 1, &count, NULL, 0, TIMEOUT_MS));
         WAITS(dcf_tb_accept(a, TIMEOUT_MS, &stream));
@@ -95,7 +95,7 @@ int main(void)
         CHECK(milliseconds() - wait_begin >= TIMEOUT_MS - 1);
     }
 
-    TOPIC("round trips are as long as they are, and each has its own pong");
+    TOPIC("round trips have their real length, and each gets its own pong");
     uint64_t longest = 0, before = milliseconds();
     for (int i = 0; i < 1000; i++) {
         OK(dcf_tb_measure_rtt(a, to.control, GENEROUS_MS, &rtt));
@@ -109,13 +109,13 @@ int main(void)
     dcf_tb_stats stats = stats_of(a);
     CHECK(stats.pongs_received == 1200);
 
-    TOPIC("the uptime is that of the transport");
+    TOPIC("the uptime is right");
     uint64_t now = milliseconds();
     stats = stats_of(a);
     CHECK(stats.uptime_ns / 1000000 + 1 >= now - started);
     CHECK(stats.uptime_ns / 1000000 <= milliseconds() - begin + 1);
 
-    printf("  the wall clock was asked %d times\n", value(&jumps));
+    printf("  the wall clock was read %d times\n", value(&jumps));
     CHECK(value(&jumps) > 0);
     OK(dcf_tb_close(a));
     OK(dcf_tb_close(b));

@@ -1,7 +1,7 @@
 /*
- * close from inside every kind of callback: it returns at once, finishes after the callback, and
- * on_closed is the last call, when the ports are free. This program runs where it may have its
- * loopback interface switched off and on.
+  * close from inside every kind of callback: it returns at once and finishes after the callback.
+  * on_closed is the last call, and the ports are free by then. The test that started this program
+  * switches the loopback interface off and on when asked.
  */
 #include "process.h"
 
@@ -15,7 +15,7 @@ typedef struct scene {
 enum { IN_MESSAGE, IN_STREAM, IN_LOG, IN_LINK, IN_PEER, KINDS };
 static const char *const names[] = {"message", "stream", "log", "link", "peer"};
 
-/* What every callback does: the chosen one closes the transport. */
+/* Every callback calls this; the chosen one closes the transport. */
 static void called(scene *s, int kind)
 {
     uint8_t running;
@@ -28,7 +28,7 @@ static void called(scene *s, int kind)
     GIVES(DCF_TB_ERR_INVALID_HANDLE, dcf_tb_close(s->transport));
     GIVES(DCF_TB_ERR_INVALID_HANDLE, dcf_tb_is_running(s->transport, &running));
     for (int i = 0; i < 20; i++)
-        pause_briefly(); /* long enough for on_closed to come too early */
+        pause_briefly(); /* gives a premature on_closed the time to run */
     CHECK(value(&s->closed) == 0);
     set(&s->returned, 1);
 }

@@ -1,10 +1,10 @@
-/* Closing under way: every waiting call wakes, every new one is refused, callbacks finish first. */
+/* Closing: every waiting call wakes, every new call is refused, and callbacks finish first. */
 #include "process.h"
 #include "raw.h"
 
 static dcf_tb_transport t;
 static dcf_tb_stream stream;  /* its peer neither reads nor writes */
-static dcf_tb_stream full;    /* nothing more fits into it */
+static dcf_tb_stream full;    /* its send buffer is full */
 static char mute[80];         /* a peer that does not answer */
 
 /* One kind of waiting call. */
@@ -131,7 +131,7 @@ static void *wait_in_call(void *argument)
     return NULL;
 }
 
-/* Starts all calls, closes, and sees all of them wake. */
+/* Starts all calls, closes, and checks that all of them wake. */
 static void wakes(waiting *calls, size_t count, dcf_tb_status (*end)(void))
 {
     pthread_t threads[16];
@@ -174,7 +174,7 @@ static void fill_stream(void)
     static uint8_t data[1 << 20];
     size_t count;
     dcf_tb_status status;
-    /* Not without waiting: what the kernel is still bringing to the other end makes room once more. */
+    /* Write with a timeout: data that the kernel is still delivering makes room again. */
     do
         status = dcf_tb_stream_write(full, data, sizeof data, 300, &count);
     while (status == DCF_TB_OK || count > 0);
@@ -217,7 +217,7 @@ static void all_calls(void)
     }
 }
 
-/* A callback that stays until it is let go. */
+/* A callback that blocks until it is released. */
 static int inside, let_go, closed, closers_left, closers_refused, closing_thread;
 
 static void stay(const uint8_t *message, size_t length, const char *sender, void *data)
@@ -266,7 +266,7 @@ static void callbacks_finish_first(void)
     EVENTUALLY(dcf_tb_is_running(t, &running) == DCF_TB_ERR_INVALID_HANDLE);
     GIVES(DCF_TB_ERR_INVALID_HANDLE, dcf_tb_send(t, "::1%lo", NULL, 0));
 
-    TOPIC("of many closers one closes");
+    TOPIC("of many threads that close, one succeeds");
     for (int i = 1; i < 4; i++)
         threads[i] = start_thread(close_too, NULL);
     EVENTUALLY(value(&closers_refused) == 3);

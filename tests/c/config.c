@@ -1,9 +1,9 @@
-/* Structs that grow, and settings that are refused. */
+/* Structs of other sizes, and settings that are refused. */
 #include "check.h"
 
 #include <stddef.h>
 
-/* A config as a later version of the header may have it. */
+/* The config of an imaginary later version. */
 typedef struct later_config {
     dcf_tb_config now;
     uint8_t later[64];
@@ -24,7 +24,7 @@ static int all_bytes(const void *memory, size_t length, uint8_t byte)
 
 static void init_of_other_sizes(void)
 {
-    TOPIC("config_init writes as much as the caller's struct has, and no more");
+    TOPIC("config_init writes exactly the size of the caller's struct");
     later_config config;
     memset(&config, 0xAA, sizeof config);
     size_t older = offsetof(dcf_tb_config, max_streams);
@@ -33,13 +33,13 @@ static void init_of_other_sizes(void)
     CHECK(config.now.receive_queue == 1024);
     CHECK(all_bytes((uint8_t *)&config + older, sizeof config - older, 0xAA));
 
-    TOPIC("config_init clears what this version does not know yet");
+    TOPIC("config_init clears members that this version does not know");
     memset(&config, 0xAA, sizeof config);
     OK(dcf_tb_config_init(&config.now, sizeof config));
     CHECK(config.now.struct_size == sizeof config);
     CHECK(all_bytes(config.later, sizeof config.later, 0));
 
-    TOPIC("config_init refuses a size that cannot be one");
+    TOPIC("config_init refuses an impossible size");
     GIVES(DCF_TB_ERR_CONFIG_INVALID, dcf_tb_config_init(&config.now, 0));
     GIVES(DCF_TB_ERR_CONFIG_INVALID, dcf_tb_config_init(&config.now, 3));
 }
@@ -49,7 +49,7 @@ static void configs_of_other_sizes(void)
     dcf_tb_transport transport = 0;
     later_config config;
 
-    TOPIC("an older, smaller config is taken, with defaults for the rest");
+    TOPIC("an older, smaller config is accepted, with defaults for the missing members");
     memset(&config, 0xAA, sizeof config);
     config.now = loopback_config();
     config.now.max_streams = 0xAAAAAAAA;
@@ -58,14 +58,14 @@ static void configs_of_other_sizes(void)
     OK(dcf_tb_init(&config.now, &transport));
     OK(dcf_tb_close(transport));
 
-    TOPIC("a newer, larger config is taken when what we do not know is zero");
+    TOPIC("a newer, larger config is accepted if its unknown members are zero");
     memset(&config, 0, sizeof config);
     config.now = loopback_config();
     config.now.struct_size = sizeof config;
     OK(dcf_tb_init(&config.now, &transport));
     OK(dcf_tb_close(transport));
 
-    TOPIC("a newer, larger config is refused when we do not know what it asks");
+    TOPIC("a newer, larger config is refused if an unknown member is set");
     for (size_t i = 0; i < sizeof config.later; i++) {
         memset(&config.later, 0, sizeof config.later);
         config.later[i] = 1;
@@ -91,7 +91,7 @@ static void outputs_of_other_sizes(void)
     CHECK(stats.now.link_up == 1 && stats.now.messages_sent == 0);
     CHECK(all_bytes((uint8_t *)&stats + older, sizeof stats - older, 0xAA));
 
-    TOPIC("newer stats keep their size and what we do not know");
+    TOPIC("newer stats keep their size and their unknown members");
     memset(&stats, 0xAA, sizeof stats);
     stats.now.struct_size = sizeof stats;
     OK(dcf_tb_get_stats(transport, &stats.now));
@@ -116,20 +116,20 @@ static void bad_values(void)
     dcf_tb_transport transport = 77;
     const int32_t levels[] = {0, 5, -1, INT32_MAX, INT32_MIN};
 
-    TOPIC("a log level that there is not is refused");
+    TOPIC("an unknown log level is refused");
     for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++) {
         dcf_tb_config config = loopback_config();
         config.log_level = levels[i];
         GIVES(DCF_TB_ERR_CONFIG_INVALID, dcf_tb_init(&config, &transport));
     }
 
-    TOPIC("an interface that there is not is refused by its name");
+    TOPIC("the error names an interface that does not exist");
     dcf_tb_config missing = loopback_config();
     missing.interface_name = "no-such-if0";
     GIVES(DCF_TB_ERR_INTERFACE_NOT_FOUND, dcf_tb_init(&missing, &transport));
     CHECK(error_says("no-such-if0"));
 
-    TOPIC("an interface name that is none is refused");
+    TOPIC("an impossible interface name is refused");
     const char *bad_names[] = {"", "a/b", "\xFF\xFE", "a b", "longer-than-any-interface"};
     for (size_t i = 0; i < sizeof bad_names / sizeof bad_names[0]; i++) {
         dcf_tb_config config = loopback_config();

@@ -42,7 +42,7 @@ int main(void)
     }
     CHECK(stats_of(client).streams_open == STREAMS);
 
-    TOPIC("each is accepted once, by whichever thread");
+    TOPIC("each is accepted once, by one of the threads");
     pthread_t threads[THREADS];
     for (int i = 0; i < THREADS; i++)
         threads[i] = start_thread(accept_some, NULL);

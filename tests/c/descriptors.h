@@ -1,4 +1,4 @@
-/* A process without descriptors to spare. */
+/* Limits the descriptors of this process. */
 #ifndef DESCRIPTORS_H
 #define DESCRIPTORS_H
 
@@ -8,7 +8,7 @@
 
 static struct rlimit normal;
 
-/* What was inherited would leave holes. */
+/* Closes inherited descriptors, so that the open ones have no gaps. */
 static inline void begin_with_few_descriptors(void)
 {
     CHECK(close_range(3, ~0u, 0) == 0);
@@ -20,7 +20,7 @@ static inline void have_descriptors(void)
     CHECK(setrlimit(RLIMIT_NOFILE, &normal) == 0);
 }
 
-/* Leaves room for `spare` more descriptors. */
+/* Limits the process to `spare` further descriptors. */
 static inline void leave(rlim_t spare)
 {
     struct rlimit low = normal;

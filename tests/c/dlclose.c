@@ -1,6 +1,6 @@
 /*
- * A host that loads the library at run time and unloads it at the worst moments. This program is
- * not linked with it. Argument: one of the scenes below.
+  * A program that loads the library at run time and unloads it at the worst moments. It is not linked
+  * with the library. Argument: one of the scenes below.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -71,7 +71,7 @@ static dcf_tb_transport start(void)
     return start_with(on_message);
 }
 
-/* Whether a counter gets to `target` before long. */
+/* Waits until a counter reaches `target`. */
 static int gets_to(const int *counter, int target)
 {
     for (int i = 0; i < 30000 && __atomic_load_n(counter, __ATOMIC_SEQ_CST) < target; i++) {
@@ -81,7 +81,7 @@ static int gets_to(const int *counter, int target)
     return __atomic_load_n(counter, __ATOMIC_SEQ_CST) == target;
 }
 
-/* Has the library's threads work, and waits until they did. */
+/* Gives the library's threads work, and waits until it is done. */
 static void exchange(dcf_tb_transport transport)
 {
     int target = __atomic_load_n(&received, __ATOMIC_SEQ_CST) + 10;
@@ -96,7 +96,7 @@ static void with_transport_open(void)
     dcf_tb_transport transport = start();
     exchange(transport);
     CHECK(dlclose(library) == 0);
-    exchange(transport); /* its threads are at work still */
+    exchange(transport); /* its threads still run */
     library = load();
     uint8_t running = 0;
     CHECK(is_running(transport, &running) == DCF_TB_OK && running == 1);
@@ -115,7 +115,7 @@ static void closed_and_reloaded(void)
     }
 }
 
-/* A thread with an error text of its own, which has to go when the thread does. */
+/* A thread with an error text of its own, which must be freed when the thread ends. */
 static pthread_barrier_t used, unloaded;
 
 static void *use_then_end(void *unused)
@@ -144,7 +144,7 @@ static void thread_ends_later(void)
 static void *loaded;
 static int inside, let_go;
 
-/* The first call stays; the second unloads the library that it was called from. */
+/* The first call blocks; the second unloads the library that called it. */
 static void stay_or_unload(const uint8_t *message, size_t length, const char *sender, void *data)
 {
     (void)message, (void)length, (void)sender, (void)data;
@@ -182,12 +182,12 @@ int main(int count, char **arguments)
     else if (strcmp(arguments[1], "thread") == 0)
         thread_ends_later();
     else if (strcmp(arguments[1], "exit") == 0)
-        exchange((load(), start())); /* and main returns, everything open */
+        exchange((load(), start())); /* and main returns with everything open */
     else if (strcmp(arguments[1], "unloaded-exit") == 0) {
         void *library = load();
         exchange(start());
         CHECK(dlclose(library) == 0);
     } else
-        CHECK(!"a scene that exists");
+        CHECK(!"a known scene");
     return 0;
 }

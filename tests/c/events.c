@@ -1,4 +1,4 @@
-/* The event descriptor is readable exactly when recv or accept would not wait. */
+/* The event descriptor is readable exactly when recv or accept would not block. */
 #include "check.h"
 
 static int readable(int fd)
@@ -20,7 +20,7 @@ static void messages(dcf_tb_transport t, int fd)
     uint8_t buffer[16];
     size_t length = 0;
 
-    TOPIC("messages: readable until the last one is taken");
+    TOPIC("messages: readable until the last one is received");
     for (int round = 0; round < 200; round++) {
         CHECK(!readable(fd));
         send_text(t, "::1%lo", "one");
@@ -36,7 +36,7 @@ static void messages(dcf_tb_transport t, int fd)
     CHECK(!readable(fd));
     GIVES(DCF_TB_WOULD_BLOCK, dcf_tb_recv(t, buffer, sizeof buffer, &length, NULL, 0, 0));
 
-    TOPIC("a message that stays because of a small buffer stays readable");
+    TOPIC("a message that stays queued because of a small buffer keeps it readable");
     send_text(t, "::1%lo", "long");
     becomes_readable(fd);
     GIVES(DCF_TB_ERR_BUFFER_TOO_SMALL, dcf_tb_recv(t, buffer, 1, &length, NULL, 0, 0));
@@ -44,13 +44,13 @@ static void messages(dcf_tb_transport t, int fd)
     expect_text(t, "long");
     CHECK(!readable(fd));
 
-    TOPIC("an empty message counts as well");
+    TOPIC("an empty message makes it readable");
     OK(dcf_tb_send(t, "::1%lo", NULL, 0));
     becomes_readable(fd);
     OK(dcf_tb_recv(t, buffer, sizeof buffer, &length, NULL, 0, 0));
     CHECK(length == 0 && !readable(fd));
 
-    TOPIC("pings do not");
+    TOPIC("pings do not make it readable");
     uint64_t rtt = 0;
     OK(dcf_tb_measure_rtt(t, "::1%lo", GENEROUS_MS, &rtt));
     CHECK(!readable(fd));
@@ -92,7 +92,7 @@ static void ignore(const uint8_t *message, size_t length, const char *sender, vo
 
 static void with_callback(dcf_tb_transport t, int fd)
 {
-    TOPIC("not readable for messages that go to a callback, and again without it");
+    TOPIC("not readable for messages that go to a callback, readable again after its removal");
     int calls = 0;
     send_text(t, "::1%lo", "queued");
     becomes_readable(fd);
@@ -127,7 +127,7 @@ int main(void)
     streams(t, from, fd);
     with_callback(t, fd);
 
-    TOPIC("close wakes a poll on it: recv would not wait any more");
+    TOPIC("close wakes a poll on it, because recv no longer blocks");
     int polled = fd;
     pthread_t poller = start_thread(poll_forever, &polled);
     for (int i = 0; i < 20; i++)

@@ -1,14 +1,14 @@
-/* One call of every function, to be made from places where a careless library would deadlock. */
+/* One call of every function, for places where a deadlock would be likely. */
 #ifndef EVERY_CALL_H
 #define EVERY_CALL_H
 
 #include "check.h"
 
-/* The statuses that a call of `every_call` may give: good ones, and those of an empty queue. */
+/* Accepts the statuses that a call of `every_call` may return: success, and those of an empty queue. */
 static inline void acceptable(const char *call, int line, dcf_tb_status status)
 {
     if (status != DCF_TB_OK && status != DCF_TB_WOULD_BLOCK && status != DCF_TB_ERR_TIMEOUT)
-        check_failed(__FILE__, line, call, "a good status", status);
+        check_failed(__FILE__, line, call, "success, or a status of an empty queue", status);
 }
 
 #define ACCEPTABLE(call) acceptable(#call, __LINE__, (call))
@@ -23,8 +23,8 @@ typedef struct callbacks_kept {
 } callbacks_kept;
 
 /*
- * Calls everything on `t`, a loopback transport, with `other`, another one, as the peer. Each
- * callback is set again to what it is, unless `kept` is NULL.
+  * Calls every function on the loopback transport `t`, with the transport `other` as the peer. Sets
+  * each callback again to its current function, unless `kept` is NULL.
  */
 static inline void every_call(dcf_tb_transport t, dcf_tb_transport other,
                               const callbacks_kept *kept)

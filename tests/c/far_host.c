@@ -1,6 +1,6 @@
 /*
- * The other host of the two-host tests: echoes messages and streams, and survives whatever
- * happens to the cable. It is ready when it asks "ready", and ends with the answer.
+  * The other host of the two-host tests: echoes messages and streams, whatever happens to the cable.
+  * It asks "ready" when it is ready, and ends when it gets the answer.
  */
 #include "check.h"
 
@@ -9,7 +9,7 @@ static dcf_tb_transport transport;
 static void echo_message(const uint8_t *message, size_t length, const char *sender, void *data)
 {
     (void)data;
-    /* The link may go away at any moment: that is what these tests are about. */
+    /* This may fail: tests take the link away at any moment. */
     (void)dcf_tb_send(transport, sender, message, length);
 }
 

@@ -1,10 +1,10 @@
 /*
- * A link that loses and spoils packets, and one that falls silent while its carrier stays. The test
- * that started this program makes it so, when asked. Argument: the other host's address.
+  * A link that loses and corrupts packets, and one that goes silent while its carrier stays. The test
+  * that started this program sets the faults when asked. Argument: the other host's address.
  */
 #include "check.h"
 
-/* Of a series: so many that some are lost, and not all. */
+/* Pings of a series: enough that some are lost, but not all. */
 enum { PINGS = 100 };
 
 static const char *peer;
@@ -66,12 +66,12 @@ static dcf_tb_status ping(dcf_tb_transport t, uint32_t timeout_ms, dcf_tb_rtt *s
 static void lossy(dcf_tb_transport t)
 {
     request("lose");
-    TOPIC("a lossy link: a stream is whole");
+    TOPIC("a lossy link: a stream delivers every byte");
     dcf_tb_stream stream = open_stream(t);
     stream_echoes(stream, 500000);
     OK(dcf_tb_stream_close(stream));
 
-    TOPIC("a series counts what came back, a single round trip is there or not");
+    TOPIC("a series counts the answers, and a single round trip succeeds or times out");
     dcf_tb_rtt summary;
     OK(ping(t, 1000, &summary));
     CHECK(summary.sent == PINGS && summary.received > 0 && summary.received < PINGS);
@@ -81,7 +81,7 @@ static void lossy(dcf_tb_transport t)
         CHECK(status == DCF_TB_OK ? rtt > 0 : status == DCF_TB_ERR_TIMEOUT && rtt == 0);
     }
 
-    TOPIC("messages are whole or not there");
+    TOPIC("a message arrives whole or not at all");
     int back = 0;
     for (int i = 0; i < 50; i++) {
         uint8_t sent[1000], received[1000];
@@ -102,7 +102,7 @@ static void lossy(dcf_tb_transport t)
     request("mend");
 }
 
-/* No EOF, and no timeout, which would be the call's own. */
+/* The stream was aborted: neither EOF nor TIMEOUT, which is for the call's own limit. */
 #define CHECK_BROKEN(status) GIVES(DCF_TB_ERR_CONNECTION_ABORTED, status)
 
 static void silent(dcf_tb_transport t)
@@ -113,7 +113,7 @@ static void silent(dcf_tb_transport t)
     stream_echoes(both_ways, 1);
     request("cut");
 
-    TOPIC("a silent peer: a reader is told, and a reader and a writer of one stream");
+    TOPIC("a silent peer: a waiting reader gets the error, and so do a reader and a writer of one stream");
     waiter waiters[] = {{one_way, DCF_TB_OK}, {both_ways, DCF_TB_OK}, {both_ways, DCF_TB_OK}};
     pthread_t threads[] = {
         start_thread(keep_reading, &waiters[0]),
@@ -125,7 +125,7 @@ static void silent(dcf_tb_transport t)
         CHECK_BROKEN(waiters[i].status);
     }
 
-    TOPIC("whoever calls later is told, too, and again");
+    TOPIC("later calls get the same error, every time");
     const dcf_tb_stream streams[] = {idle, one_way, both_ways};
     for (int i = 0; i < 3; i++) {
         waiter late = {streams[i], DCF_TB_OK};
@@ -139,7 +139,7 @@ static void silent(dcf_tb_transport t)
         OK(dcf_tb_stream_close(streams[i]));
     }
 
-    TOPIC("everything else waits for its time");
+    TOPIC("all other calls wait for their own timeouts");
     dcf_tb_stream stream = 0;
     dcf_tb_rtt summary;
     dcf_tb_peer found;
@@ -154,7 +154,7 @@ static void silent(dcf_tb_transport t)
     send_text(t, peer, "lost");
     CHECK(stats_of(t).link_up == 1);
 
-    TOPIC("and the same transport goes on when the peer is back");
+    TOPIC("the same transport works again when the peer is back");
     request("mend");
     OK(dcf_tb_measure_rtt(t, peer, GENEROUS_MS, &rtt));
     stream = open_stream(t);

@@ -1,4 +1,4 @@
-/* Files over streams: every kind of descriptor on either side, offsets, ends, time-outs. */
+/* Files over streams: every kind of descriptor on either side, offsets, ends, timeouts. */
 #include "check.h"
 
 enum { SIZE = 3 << 20 };
@@ -28,7 +28,7 @@ static void close_pair(stream_pair pair)
     OK(dcf_tb_stream_close(pair.far_end));
 }
 
-/* Takes `length` bytes from a stream, then its end. */
+/* Reads `length` bytes from a stream, then its end. */
 typedef struct sink {
     dcf_tb_stream stream;
     size_t length;
@@ -44,7 +44,7 @@ static void *read_all(void *argument)
     return NULL;
 }
 
-/* Sends from `fd`, and compares with what must arrive. */
+/* Sends from `fd`, and compares the received bytes with the expected ones. */
 static void sends(int fd, uint64_t offset, uint64_t count, dcf_tb_status expected,
                   const uint8_t *data, size_t length)
 {
@@ -63,11 +63,11 @@ static void sends(int fd, uint64_t offset, uint64_t count, dcf_tb_status expecte
 static void sending(void)
 {
     int fd = file_of(SIZE);
-    TOPIC("send_file: a whole file, a part of one, nothing of one");
+    TOPIC("send_file: a whole file, a part of it, no bytes of it");
     sends(fd, 0, SIZE, DCF_TB_OK, content, SIZE);
     sends(fd, 4097, 100001, DCF_TB_OK, content + 4097, 100001);
     sends(fd, 5, 0, DCF_TB_OK, content, 0);
-    CHECK(lseek(fd, 0, SEEK_CUR) == SIZE); /* the descriptor's own position is left alone */
+    CHECK(lseek(fd, 0, SEEK_CUR) == SIZE); /* the descriptor's position is unchanged */
 
     TOPIC("send_file beyond the file's end: end of file, and the exact count");
     sends(fd, SIZE - 1000, 5000, DCF_TB_EOF, content + SIZE - 1000, 1000);
@@ -84,7 +84,7 @@ static void sending(void)
     sends(fd, 0, 200000, DCF_TB_OK, with_hole, 200000);
     close(fd);
 
-    TOPIC("send_file of a file that does not know its size");
+    TOPIC("send_file of a file with no known size");
     fd = open("/proc/version", O_RDONLY | O_CLOEXEC);
     CHECK(fd >= 0);
     static uint8_t version[4096];
@@ -197,7 +197,7 @@ static void receiving_into_pipes(void)
 
 static void time_outs(void)
 {
-    TOPIC("send_file that does not fit: *sent counts, and one can go on from there");
+    TOPIC("send_file that times out: *sent is the count from which to continue");
     int fd = empty_file();
     CHECK(ftruncate(fd, 64 << 20) == 0);
     stream_pair pair = connect_streams(a, b);
@@ -216,7 +216,7 @@ static void time_outs(void)
     CHECK(received == total);
     close_pair(pair);
 
-    TOPIC("receive_file with nothing there");
+    TOPIC("receive_file without data");
     pair = connect_streams(a, b);
     GIVES(DCF_TB_WOULD_BLOCK, dcf_tb_stream_receive_file(pair.far_end, target, 0, 9, 0, &received));
     CHECK(received == 0);
@@ -225,7 +225,7 @@ static void time_outs(void)
     GIVES(DCF_TB_ERR_TIMEOUT, dcf_tb_stream_receive_file(pair.far_end, target, 0, 9, 50, &received));
     CHECK(received == 4 && pread(target, buffer, 4, 0) == 4 && memcmp(buffer, "four", 4) == 0);
 
-    TOPIC("send_file from a pipe with nothing in it");
+    TOPIC("send_file from an empty pipe");
     int ends[2];
     CHECK(pipe(ends) == 0);
     GIVES(DCF_TB_WOULD_BLOCK, dcf_tb_stream_send_file(pair.near_end, ends[0], 0, 9, 0, &sent));
@@ -233,7 +233,7 @@ static void time_outs(void)
     CHECK(sent == 0);
     CHECK((fcntl(ends[0], F_GETFL) & O_NONBLOCK) == 0);
 
-    TOPIC("receive_file into a pipe that nobody reads: an error, and no signal");
+    TOPIC("receive_file into a pipe without a reader: an error, and no signal");
     close(ends[0]);
     write_all(pair.near_end, "lost", 4);
     GIVES(DCF_TB_ERR_BROKEN_PIPE,
@@ -252,12 +252,12 @@ static void time_outs(void)
     CHECK(dcf_tb_last_errno() == EBADF && received == 0);
     close(read_only);
 
-    TOPIC("offsets that no file has");
+    TOPIC("impossible offsets");
     GIVES(DCF_TB_ERR_OUT_OF_RANGE,
           dcf_tb_stream_send_file(pair.near_end, fd, UINT64_MAX, 4, GENEROUS_MS, &sent));
     GIVES(DCF_TB_ERR_OUT_OF_RANGE,
           dcf_tb_stream_receive_file(pair.far_end, target, UINT64_MAX, 4, GENEROUS_MS, &received));
-    read_exactly(pair.far_end, buffer, 8); /* what nobody could take is still there */
+    read_exactly(pair.far_end, buffer, 8); /* the bytes that the file refused are still there */
     CHECK(memcmp(buffer, "lostdata", 8) == 0);
     close_pair(pair);
     close(fd);

@@ -1,4 +1,4 @@
-/* A program that was compiled with the first header: its structs are shorter than today's. */
+/* A program that was compiled with the first header, whose structs are shorter than today's. */
 #include "sized_caller.h"
 
 int main(void)

@@ -1,4 +1,4 @@
-/* What holds in the child of a fork, and for its parent. */
+/* Checks of every function in the child of a fork. */
 #ifndef FORKED_H
 #define FORKED_H
 
@@ -23,7 +23,7 @@ static inline void live_once(void)
     OK(dcf_tb_close(t));
 }
 
-/* Every function, in the child of a process that has a transport `t` and a stream `s`. */
+/* Calls every function in the child of a process that has a transport `t` and a stream `s`. */
 static inline void in_the_child(dcf_tb_transport t, dcf_tb_stream s)
 {
     uint8_t byte = 0;

@@ -1,4 +1,4 @@
-/* fork: a child of a process that had a transport is told so; others may do as they like. */
+/* fork: in the child of a process that had a transport, every call fails; other children may use the library. */
 #include "forked.h"
 
 static int stop;
@@ -42,7 +42,7 @@ int main(void)
     }
     live_once();
 
-    TOPIC("a child of a process with a transport is told so by every call, and may exit");
+    TOPIC("in a child of a process with a transport, every call gives ERR_FORKED, and exit works");
     dcf_tb_transport t = start_on_loopback();
     stream_pair pair = connect_streams(t, t);
     pid_t child = fork();
@@ -52,7 +52,7 @@ int main(void)
     }
     child_ended_well(child);
 
-    TOPIC("also when other threads of the parent were inside the library");
+    TOPIC("the same while other threads of the parent are inside the library");
     pthread_t threads[3];
     for (int i = 0; i < 3; i++)
         threads[i] = start_thread(keep_busy, &t);
@@ -68,7 +68,7 @@ int main(void)
     for (int i = 0; i < 3; i++)
         join(threads[i]);
 
-    TOPIC("the parent goes on as before");
+    TOPIC("the parent is not affected");
     write_all(pair.near_end, "on", 2);
     char text[2];
     read_exactly(pair.far_end, text, 2);

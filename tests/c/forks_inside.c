@@ -1,11 +1,11 @@
-/* fork from inside callbacks, while other threads are inside some, and children that live on. */
+/* fork from inside callbacks, while other threads are in callbacks, and children that keep running. */
 #include "forked.h"
 
 static dcf_tb_transport t;
 static dcf_tb_stream kept;
 static int forks, held, let_go;
 
-/* Forks where it is; the child finds everything closed, and does not come back. */
+/* Forks inside a callback. In the child every call fails; the child then exits. */
 static void fork_here(void)
 {
     pid_t child = fork();
@@ -101,12 +101,12 @@ static void beside_callbacks(void)
 
 static void children_that_live_on(void)
 {
-    TOPIC("a child that lives on has descriptors of ours: peers learn of the close all the same");
+    TOPIC("a running child holds copies of descriptors, but peers still see the close");
     dcf_tb_config config = loopback_config();
     t = start_on_own_ports(&config);
     dcf_tb_transport other = start_on_loopback();
     stream_pair pair = connect_streams(other, t);
-    dcf_tb_stream queued = 0; /* which nobody accepts */
+    dcf_tb_stream queued = 0; /* which is never accepted */
     OK(dcf_tb_open_stream(other, peer_strings(t).data, GENEROUS_MS, &queued));
     EVENTUALLY(stats_of(t).streams_open == 2);
     int hold_on[2];
@@ -126,7 +126,7 @@ static void children_that_live_on(void)
     snprintf(peer, sizeof peer, "[::1%%lo]:%u", config.data_port);
     GIVES(DCF_TB_ERR_CONNECTION_REFUSED, dcf_tb_open_stream(other, peer, GENEROUS_MS, &stream));
 
-    TOPIC("but the control port is taken until it ends");
+    TOPIC("the control port stays taken until the child ends");
     GIVES(DCF_TB_ERR_ADDRESS_IN_USE, dcf_tb_init(&config, &t));
     CHECK(error_says("UDP control"));
     close(hold_on[1]);

@@ -1,9 +1,9 @@
-/* A handle that is not a live one of the right kind is refused, by every function. */
+/* Every function refuses handles that are stale, made up, or of the wrong kind. */
 #include "idle_callbacks.h"
 
 #define REFUSED(call) GIVES(DCF_TB_ERR_INVALID_HANDLE, call)
 
-/* Every function on transports, with arguments that are good otherwise. */
+/* Calls every function on transports, with otherwise valid arguments. */
 static void no_transport(dcf_tb_transport t)
 {
     uint8_t running, buffer[64];
@@ -50,7 +50,7 @@ static void no_transport(dcf_tb_transport t)
     CHECK(fd == -1 && stream == 0);
 }
 
-/* Every function on streams, likewise. */
+/* Calls every function on streams, with otherwise valid arguments. */
 static void no_stream(dcf_tb_stream s)
 {
     uint8_t buffer[4] = {0};
@@ -129,11 +129,11 @@ int main(void)
             REFUSED(dcf_tb_stream_fd(handle, &fd));
     }
 
-    TOPIC("the live ones are live all the same");
+    TOPIC("the live handles still work");
     OK(dcf_tb_is_running(transport, &running));
     OK(dcf_tb_stream_fd(pair.near_end, &fd));
 
-    TOPIC("a stale handle, also when its place is taken by a new one");
+    TOPIC("a stale handle, also after its slot was reused");
     OK(dcf_tb_stream_close(pair.near_end));
     no_stream(pair.near_end);
     for (int i = 0; i < 100; i++) {

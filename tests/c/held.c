@@ -1,6 +1,7 @@
 /*
- * Callbacks that block until they are let go: what goes on meanwhile, and who waits for them, in a storm
- * of signals. This program runs where it may have its loopback interface switched off and on.
+  * Callbacks that block until they are released, in a storm of signals: which calls go on meanwhile, and
+  * which wait for them. The test that started this program switches the loopback interface off and on
+  * when asked.
  */
 #include "process.h"
 #include "signal_storm.h"
@@ -9,7 +10,7 @@ static dcf_tb_transport t, other;
 static peers_of to, to_other;
 static int armed, inside, let_go, accepted;
 
-/* The first call of the armed kind stays. */
+/* The first call of the armed kind blocks. */
 static void stay(void)
 {
     if (__atomic_exchange_n(&armed, 0, __ATOMIC_SEQ_CST) == 0)
@@ -71,7 +72,7 @@ static void send_one(void) { send_text(other, to.control, "stay"); }
 
 static void change_link(void)
 {
-    /* The other transport has its part in what goes on: it sees the same, in its own time. */
+    /* Wait for the other transport too: it sees the change at another time. */
     request("down");
     EVENTUALLY(stats_of(t).link_up == 0 && stats_of(other).link_up == 0);
     request("up");
@@ -118,7 +119,7 @@ static const struct kind {
     const char *name;
     void (*provoke)(void);
     dcf_tb_status (*removes)(uint32_t);
-    int accepts; /* streams, while it is held: it does not run on the accepting thread */
+    int accepts; /* whether streams are accepted meanwhile: it does not block the accepting thread */
 } kinds[] = {
     {"message", send_one, remove_message, 1},
     {"stream", open_one, remove_stream, 1},
@@ -144,7 +145,7 @@ static void starts_with(int kind)
     set(&let_go, 0);
 }
 
-/* Everything that the held callback has no part in. */
+/* Checks everything that does not depend on the blocked callback. */
 static void goes_on(const struct kind *kind)
 {
     uint64_t rtt = 0;

@@ -1,4 +1,4 @@
-/* Does nothing with a transport, while the test that started it looks on from outside. */
+/* Keeps a transport idle while the test that started this program observes the process. */
 #include "check.h"
 
 static void on_message(const uint8_t *message, size_t length, const char *sender, void *user_data)
@@ -17,20 +17,20 @@ static void on_peer(int32_t appeared, const char *peer, void *user_data)
 
 int main(void)
 {
-    request("before"); /* nothing of the library was used yet */
+    request("before"); /* the library was not used yet */
     dcf_tb_config config = loopback_config();
     config.on_message = on_message;
     config.on_peer = on_peer;
     config.peer_timeout_ms = 200;
     dcf_tb_transport t = start(&config), from = start_on_loopback();
-    /* Not fresh either: it has worked before. */
+    /* The transport has worked before it is idle. */
     stream_pair pair = connect_streams(from, t);
     uint64_t rtt = 0;
     send_text(from, peer_strings(t).control, "hello");
     OK(dcf_tb_measure_rtt(from, peer_strings(t).control, GENEROUS_MS, &rtt));
     OK(dcf_tb_close(from));
     OK(dcf_tb_stream_close(pair.far_end));
-    /* While nobody is there, nobody has a time that runs out. */
+    /* Without peers there is no peer timeout to wait for. */
     EVENTUALLY(value(&vanished) > 0);
     request("idle");
     OK(dcf_tb_close(t));

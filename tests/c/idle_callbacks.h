@@ -1,4 +1,4 @@
-/* Callbacks that do nothing, for programs that only need some to hand over. */
+/* Callbacks that do nothing, for programs that need some as arguments. */
 #ifndef IDLE_CALLBACKS_H
 #define IDLE_CALLBACKS_H
 

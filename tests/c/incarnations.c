@@ -1,7 +1,7 @@
 /*
- * What can happen to the interface while nobody looks, and what looks like its end and is none. The
- * test that started this program does what is asked; "suspended" stops this process meanwhile, as
- * closing a lid does. Argument: the other host's address.
+  * Changes of the interface while the process is suspended, and events that look like its end but are
+  * not. The test that started this program executes the requests; "suspended" stops this process
+  * meanwhile, like closing a lid. Argument: the other host's address.
  */
 #include "process.h"
 
@@ -32,7 +32,7 @@ static dcf_tb_transport begin(void)
     return start(&config);
 }
 
-/* A round trip and a stream to the other host. */
+/* Checks a round trip and a stream to the other host. */
 static dcf_tb_stream works(dcf_tb_transport t)
 {
     uint64_t rtt = 0, began = milliseconds();
@@ -69,7 +69,7 @@ static void another_incarnation(const char *request_text)
 
 static void taken_over(void)
 {
-    TOPIC("the index goes to another interface: that one is never used");
+    TOPIC("another interface gets the index: it is never used");
     dcf_tb_transport t = begin();
     dcf_tb_stream stream = works(t);
     request("suspended: index to another");
@@ -89,7 +89,7 @@ static void taken_over(void)
 
 static void is_still_there(void)
 {
-    TOPIC("into a bridge and out again: the kernel speaks of a deleted link, and it is still there");
+    TOPIC("into a bridge and out again: the kernel sends RTM_DELLINK, but the interface is still there");
     dcf_tb_transport t = begin();
     dcf_tb_stream stream = works(t);
     char text[4];
@@ -104,7 +104,7 @@ static void is_still_there(void)
 
 static void addresses(void)
 {
-    TOPIC("address removed: told as that, and streams live on until it is back");
+    TOPIC("address removed: the event gives that reason, and streams survive until it is back");
     dcf_tb_transport t = begin();
     dcf_tb_stream stream = works(t);
     char text[4];
@@ -127,14 +127,14 @@ static void addresses(void)
     EVENTUALLY(value(&downs) == 1);
     GIVES(DCF_TB_ERR_LINK_DOWN, dcf_tb_send(t, peer, (const uint8_t *)"x", 1));
     CHECK(error_says("switched off"));
-    /* On the way back up there are other reasons for a moment. */
+    /* While the link comes back up, there are other reasons for a moment. */
     CHECK(strstr(last_down, "switched off") != NULL);
     request("on");
     EVENTUALLY(value(&ups) == 1);
     (void)works(t);
     OK(dcf_tb_close(t));
 
-    TOPIC("switched off and on while nobody looks: both is told, or neither, and streams live on");
+    TOPIC("switched off and on while suspended: both changes are reported, or neither, and streams survive");
     t = begin();
     stream = works(t);
     request("suspended: off and on");
@@ -154,7 +154,7 @@ int main(int count, char **arguments)
     peer = arguments[1];
     TOPIC("suspended while the cable is pulled and plugged");
     another_incarnation("suspended: replug");
-    TOPIC("the same, and the new interface has the old one's index");
+    TOPIC("the same, with the old index for the new interface");
     another_incarnation("suspended: replug with the same index");
     taken_over();
     is_still_there();

@@ -1,6 +1,6 @@
 /*
- * A storm of signals into every call that blocks: none comes back before its time or its result.
- * This program runs where it may have its loopback interface slowed down.
+  * A storm of signals into every call that blocks: no call returns before its timeout or its result.
+  * The test that started this program slows down the loopback interface when asked.
  */
 #include "raw.h"
 #include "signal_storm.h"
@@ -119,7 +119,7 @@ static void set_up(void)
 
     mute = raw_socket(SOCK_DGRAM, "::1", 0);
     snprintf(mute_peer, sizeof mute_peer, "[::1%%lo]:%u", raw_port(mute));
-    /* A listener with room for one connection, which it has. */
+    /* A listener whose backlog is full. */
     busy_listener = raw_socket(SOCK_STREAM, "::1", 0);
     CHECK(listen(busy_listener, 0) == 0);
     int first = raw_socket(SOCK_STREAM, "::1", 0);
@@ -168,7 +168,7 @@ static void *take_connections(void *unused)
 
 static void until_they_have_what_they_wait_for(void)
 {
-    TOPIC("without limit: each call goes on until it has what it waits for");
+    TOPIC("without a limit: each call continues until it has its result");
     pthread_t helpers[4];
     dcf_tb_stream stream = 0;
     uint8_t byte;
@@ -198,7 +198,7 @@ static void until_they_have_what_they_wait_for(void)
 
 static void while_time_is_left(void)
 {
-    TOPIC("with a limit: each call uses up its time, and then says so");
+    TOPIC("with a limit: each call waits for its whole time, then gives TIMEOUT");
     begin_calls(calls, LIMITED, 1);
     end_calls(calls, LIMITED, DCF_TB_ERR_TIMEOUT);
     for (int i = 0; i < LIMITED; i++)
@@ -225,7 +225,7 @@ static dcf_tb_status in_wait_link(uint32_t timeout)
     return dcf_tb_wait_link(t, 0, timeout);
 }
 
-/* The link of these transports stays up. */
+/* Waits for a link change that does not happen. */
 static void the_link(void)
 {
     static waiting for_link[] = {CALL("wait_link", in_wait_link)};
@@ -236,7 +236,7 @@ static void the_link(void)
 
 static uint64_t last_send;
 
-/* Sends until there is no room, and for as long as a send waits for some. */
+/* Sends until the queue is full and a send waits for room. */
 static dcf_tb_status in_send(uint32_t unused)
 {
     dcf_tb_status status;
@@ -251,7 +251,7 @@ static dcf_tb_status in_send(uint32_t unused)
 
 static void full_queue(void)
 {
-    TOPIC("a send that finds the queue full waits for its second");
+    TOPIC("a send into a full queue waits for a second");
     static waiting sending[] = {CALL("send", in_send)};
     dcf_tb_config config = loopback_config();
     config.buffer_size = 4096;

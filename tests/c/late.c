@@ -1,6 +1,6 @@
 /*
- * Starts when the cable has just been plugged in, and no address can be used yet. Argument: the
- * other host's address.
+  * Starts just after the cable was plugged in, before any address is usable. Argument: the other
+  * host's address.
  */
 #include "check.h"
 
@@ -12,7 +12,7 @@ int main(int count, char **arguments)
     config.wait_for_interface = 1;
     dcf_tb_transport t = start(&config);
 
-    TOPIC("until the link can be used calls say so, and then they work");
+    TOPIC("calls give LINK_DOWN until the link is usable, then they work");
     uint8_t text[8];
     size_t length = 0;
     uint64_t began = milliseconds();

@@ -1,4 +1,4 @@
-/* A program that was compiled with a later header: its structs have members that this library does not know. */
+/* A program that was compiled with a later header, whose structs have members that this library does not know. */
 #define LATER_CONFIG                                                \
     uint64_t receive_queue_bytes;                                   \
     uint32_t max_silent_streams, silent_after_ms;                   \
@@ -22,7 +22,7 @@ int main(void)
     CHECK(counted.known_today[0] == 0);
     CHECK(untouched((const uint8_t *)counted.not_known_yet, sizeof counted.not_known_yet));
 
-    /* What it does not know it must not ignore. */
+    /* An unknown member that is set must be refused. */
     for (i = 0; i < 7; i++) {
         settings.not_known_yet[i] = 1;
         CHECK(dcf_tb_init(&settings, &transport) == CONFIG_INVALID);

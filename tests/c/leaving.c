@@ -1,7 +1,7 @@
 /*
- * Ways out of a callback that are none. C++: an exception that leaves it, and pthread_exit, end the
- * process by abort(), after the destructors of the callback's own frames; nothing goes on in a state that
- * nobody knows. pthread_cancel does nothing to a thread of the library.
+  * Leaving a callback other than by returning. In C++, an exception that leaves it and pthread_exit end
+  * the process by abort(), after the destructors of the callback's own frames, because the state would be
+  * unknown. pthread_cancel has no effect on threads of the library.
  */
 #include "check.h"
 
@@ -13,7 +13,7 @@ enum way { THROW, EXIT, CANCEL, CATCH };
 enum kind { MESSAGE, STREAM, LOG, CLOSED, KINDS };
 static const char *const names[] = {"message", "stream", "log", "closed"};
 
-/* What a child leaves behind. */
+/* What a child did, in memory shared with the parent. */
 struct traces {
     int entered, destroyed, left;
 };
@@ -39,7 +39,7 @@ static void leave(enum kind here)
     if (way == CANCEL) {
         CHECK(pthread_cancel(pthread_self()) == 0);
         pthread_testcancel();
-        pause_briefly(); /* a place where threads are cancelled */
+        pause_briefly(); /* a cancellation point */
     }
     if (way == CATCH) {
         try {
@@ -67,7 +67,7 @@ static void on_log(int32_t, const char *message, void *)
 
 static void on_closed(void *) { leave(CLOSED); }
 
-/* In the child: provokes every callback, and if it is still there then, everything works. */
+/* In the child: provokes every callback. If the child survives that, everything must work. */
 static void live(void)
 {
     dcf_tb_config config = loopback_config();
@@ -100,7 +100,7 @@ static void play(enum way how, enum kind where, int dies)
     if (child == 0) {
         const struct rlimit none = {0, 0};
         CHECK(setrlimit(RLIMIT_CORE, &none) == 0);
-        /* What the C and C++ libraries say at the end is not for our test to hear. */
+        /* Hide the messages of the C and C++ libraries at the abort. */
         int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
         CHECK(dup2(nowhere, 2) == 2);
         live();
@@ -124,7 +124,7 @@ int main(void)
     CHECK(page != MAP_FAILED);
     left_behind = static_cast<traces *>(page);
 
-    TOPIC("an exception that is caught inside is nobody's business");
+    TOPIC("an exception that is caught inside the callback has no effect");
     for (int k = 0; k < KINDS; k++)
         play(CATCH, static_cast<enum kind>(k), 0);
     TOPIC("an exception that leaves a callback ends the process");

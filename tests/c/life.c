@@ -1,4 +1,4 @@
-/* A transport's life: defaults, start, close, and nothing left behind. */
+/* The life of a transport: defaults, start, close, and no leaks. */
 #include "process.h"
 
 static int closed_calls;
@@ -36,7 +36,7 @@ static void defaults(void)
 
 static void one_life(void)
 {
-    TOPIC("a transport runs from init to close, and says so");
+    TOPIC("a transport runs from init to close, and reports its state");
     dcf_tb_config config = loopback_config();
     config.on_closed = on_closed;
     config.user_data = &closed_calls;
@@ -53,12 +53,12 @@ static void one_life(void)
     CHECK(strcmp(name, "lo") == 0 && length == 2);
     length = 0;
     GIVES(DCF_TB_ERR_BUFFER_TOO_SMALL, dcf_tb_interface(transport, name, 2, &length));
-    CHECK(length == 2 || length == 3); /* what is needed, however it is counted */
+    CHECK(length == 2 || length == 3); /* the size needed, with or without the NUL */
 
     uint16_t control = 0, data = 0;
     OK(dcf_tb_ports(transport, &control, &data));
     CHECK(control == config.control_port && data == config.data_port);
-    CHECK(control == data); /* UDP and TCP do not get into each other's way */
+    CHECK(control == data); /* UDP and TCP can have the same number */
 
     OK(dcf_tb_close(transport));
     CHECK(value(&closed_calls) == 1);
@@ -132,7 +132,7 @@ static void live_once(void)
 
 static void nothing_left_behind(void)
 {
-    TOPIC("200 lives leave no descriptor, thread or memory");
+    TOPIC("200 transports leak no descriptor, thread or memory");
     for (int i = 0; i < 20; i++)
         live_once();
     int descriptors = count_descriptors(), threads = count_threads();
@@ -140,10 +140,10 @@ static void nothing_left_behind(void)
     for (int i = 0; i < 200; i++)
         live_once();
     CHECK(count_descriptors() == descriptors);
-    EVENTUALLY(count_threads() <= threads); /* the kernel forgets a joined thread a little later */
-    /* A leak of one receive buffer, stack or queue a life would be many times this. */
+    EVENTUALLY(count_threads() <= threads); /* a joined thread is listed for a moment */
+    /* A leaked receive buffer, stack or queue for each transport would be many times this. */
     CHECK(resident_kib() < resident + 4096);
-    /* Told and not checked: a busy machine may take its time. */
+    /* Printed but not checked: a busy machine may be slow. */
     printf("  the longest close took %" PRIu64 " us\n", longest_close_us);
 }
 

@@ -1,9 +1,9 @@
-/* A process without descriptors to spare: errors that say so, and everything works again later. */
+/* A process that runs out of descriptors: calls report it, and everything works again later. */
 #include "descriptors.h"
 
 static void file_too_large(dcf_tb_transport a, dcf_tb_transport b)
 {
-    TOPIC("a file that must not grow: an error, no signal, and the rest stays in the stream");
+    TOPIC("a file at its size limit: an error, no signal, and the rest stays in the stream");
     struct rlimit before, low;
     CHECK(getrlimit(RLIMIT_FSIZE, &before) == 0);
     low = before;
@@ -36,7 +36,7 @@ int main(void)
     dcf_tb_stream stream = 77;
     const peers_of to = peer_strings(b);
 
-    TOPIC("init with too few descriptors fails, at every step, and leaves none behind");
+    TOPIC("init with too few descriptors fails at every step, and leaks none");
     dcf_tb_config config = loopback_config();
     dcf_tb_status status = DCF_TB_ERR_TOO_MANY_FILES;
     int descriptors = count_descriptors();
@@ -51,12 +51,12 @@ int main(void)
         CHECK(spare < 64);
     }
 
-    TOPIC("so does open_stream");
+    TOPIC("open_stream fails as well");
     leave(0);
     GIVES(DCF_TB_ERR_TOO_MANY_FILES, dcf_tb_open_stream(a, to.data, GENEROUS_MS, &stream));
     CHECK(stream == 77 && dcf_tb_last_errno() == EMFILE);
 
-    TOPIC("not to be able to look for an interface is not the same as finding none");
+    TOPIC("\"cannot look for the interface\" is not reported as \"not found\"");
     config.interface_name = "auto";
     status = DCF_TB_ERR_TOO_MANY_FILES;
     for (rlim_t spare = 0; status == DCF_TB_ERR_TOO_MANY_FILES; spare++) {
@@ -68,10 +68,10 @@ int main(void)
     CHECK(error_says(" lo") || error_says(", lo"));
     have_descriptors();
 
-    TOPIC("a connection that comes meanwhile harms nobody, and messages go on");
+    TOPIC("an incoming connection does no harm, and messages still work");
     leave(1);
     status = dcf_tb_open_stream(a, to.data, GENEROUS_MS, &stream);
-    /* The kernel accepts it; the other end has no descriptor for it and may reset it. */
+    /* The kernel completes the connection; the other end has no descriptor for it, and may reset it. */
     CHECK(status == DCF_TB_OK || status == DCF_TB_ERR_CONNECTION_RESET);
     send_text(a, to.control, "hello");
     expect_text(b, "hello");
@@ -85,7 +85,7 @@ int main(void)
     size_t count = 0;
     OK(dcf_tb_open_stream(a, to.data, GENEROUS_MS, &near_end));
     write_all(near_end, "x", 1);
-    for (;;) { /* the one from before may come first, or not at all */
+    for (;;) { /* the earlier connection may come first, or not at all */
         OK(dcf_tb_accept(b, GENEROUS_MS, &far_end));
         if (dcf_tb_stream_read(far_end, &byte, 1, GENEROUS_MS, &count) == DCF_TB_OK)
             break;

@@ -1,6 +1,6 @@
 /*
- * A cable that comes and goes under a running transport. The test that started this program
- * pulls it, and plugs it in again, when asked. Argument: the other host's address.
+  * The cable of a running transport is pulled and plugged in. The test that started this program
+  * does that when asked. Argument: the other host's address.
  */
 #include "process.h"
 
@@ -29,7 +29,7 @@ static dcf_tb_transport start_watching(link_state *state, uint8_t wait)
     return start(&config);
 }
 
-/* A message to the other host and back: lost ones are sent again, as after a replug. */
+/* Sends a message to the other host until it comes back: messages can be lost after a replug. */
 static void works(dcf_tb_transport t)
 {
     uint64_t start_time = milliseconds();
@@ -72,12 +72,12 @@ static void calls_say_link_down(dcf_tb_transport t)
     GIVES(DCF_TB_ERR_LINK_DOWN, dcf_tb_discover(t, 50, &found, 1, &count));
     GIVES(DCF_TB_ERR_LINK_DOWN, dcf_tb_discover_first(t, 50, &found, 1, &count));
     OK(dcf_tb_is_running(t, &running));
-    CHECK(running == 1); /* a link that is down changes nothing there */
+    CHECK(running == 1); /* the transport still runs while the link is down */
     CHECK(stats_of(t).link_up == 0);
 }
 
 /* An address that no host has. */
-#define NOBODY "fe80::dead%thunderbolt0"
+#define ABSENT_HOST "fe80::dead%thunderbolt0"
 
 /* A call that waits while the cable is pulled. */
 typedef struct waiter {
@@ -94,7 +94,7 @@ static void *wait_in_read(void *argument)
     size_t count;
     set(&w->thread, gettid());
     w->status = dcf_tb_stream_read(w->stream, &byte, 1, DCF_TB_WAIT_FOREVER, &count);
-    /* The state is down before a stream says so. */
+    /* The link state changes before streams end. */
     if (w->status == DCF_TB_ERR_LINK_DOWN)
         OK(dcf_tb_wait_link(w->transport, 0, 0));
     return NULL;
@@ -104,7 +104,7 @@ static void *wait_for_connection(void *argument)
 {
     waiter *w = (waiter *)argument;
     set(&w->thread, gettid());
-    w->status = dcf_tb_open_stream(w->transport, NOBODY, DCF_TB_WAIT_FOREVER, &w->stream);
+    w->status = dcf_tb_open_stream(w->transport, ABSENT_HOST, DCF_TB_WAIT_FOREVER, &w->stream);
     return NULL;
 }
 
@@ -122,13 +122,13 @@ static void *wait_for_pong(void *argument)
     waiter *w = (waiter *)argument;
     uint64_t rtt = 0;
     set(&w->thread, gettid());
-    w->status = dcf_tb_measure_rtt(w->transport, NOBODY, DCF_TB_WAIT_FOREVER, &rtt);
+    w->status = dcf_tb_measure_rtt(w->transport, ABSENT_HOST, DCF_TB_WAIT_FOREVER, &rtt);
     return NULL;
 }
 
 static void carrier(void)
 {
-    TOPIC("carrier lost: on_link(0), calls say so, streams live on");
+    TOPIC("carrier lost: on_link(0), calls give LINK_DOWN, streams survive");
     link_state state;
     dcf_tb_transport t = start_watching(&state, 0);
     works(t);
@@ -153,7 +153,7 @@ static void carrier(void)
     CHECK(pinger.status == DCF_TB_ERR_LINK_DOWN);
     CHECK(opener.status == DCF_TB_ERR_LINK_DOWN);
 
-    TOPIC("carrier found: a new link callback hears of it, the old one does not");
+    TOPIC("carrier found: the new link callback is called, the replaced one is not");
     link_state fresh = {0, 0};
     OK(dcf_tb_set_link_callback(t, on_link, &fresh));
     request("carrier on");
@@ -189,7 +189,7 @@ static void dead_peer(void)
 
 static void unplugged(void)
 {
-    TOPIC("interface gone: streams end by themselves, waiting calls wake");
+    TOPIC("interface gone: streams end, and waiting calls wake");
     link_state state;
     dcf_tb_transport t = start_watching(&state, 0);
     waiter reader = {t, 0, 0, DCF_TB_OK}, pinger = {t, 0, 0, DCF_TB_OK};
@@ -241,7 +241,7 @@ static void unplugged(void)
     OK(dcf_tb_stream_close(stream));
     CHECK(control_port(t) == 5000 && data_port(t) == 5001);
 
-    TOPIC("again and again, and nothing is left behind");
+    TOPIC("repeated replugs leak no descriptors and no threads");
     int descriptors = count_descriptors(), threads = count_threads();
     for (int i = 1; i <= 5; i++) {
         request("unplug");
@@ -263,7 +263,7 @@ static void unplugged(void)
 
 static void missing(void)
 {
-    TOPIC("a missing interface fails init, with its name");
+    TOPIC("init fails for a missing interface, and names it");
     dcf_tb_transport t = 77;
     dcf_tb_config config;
     OK(dcf_tb_config_init(&config, sizeof config));
@@ -271,12 +271,12 @@ static void missing(void)
     CHECK(error_says("thunderbolt0"));
     CHECK(t == 77);
 
-    TOPIC("\"auto\" without such hardware says what it looked for");
+    TOPIC("\"auto\" without a cable: the error says what it looked for");
     config.interface_name = "auto";
     GIVES(DCF_TB_ERR_INTERFACE_NOT_FOUND, dcf_tb_init(&config, &t));
     CHECK(error_says("auto") || error_says("thunderbolt-net") || error_says("thunderbolt_net"));
 
-    TOPIC("or init succeeds, and the link comes later");
+    TOPIC("with wait_for_interface init succeeds, and the link comes later");
     link_state state;
     t = start_watching(&state, 1);
     CHECK(stats_of(t).link_up == 0 && value(&state.up) == 0);

@@ -5,11 +5,11 @@ typedef struct log_seen {
     int records[5];
     int below;
     int32_t lowest;
-    /* Records that begin with the words of `starts`. */
+    /* Records that begin with each entry of `starts`. */
     int began[4];
 } log_seen;
 
-/* Programs look for records that begin like this, each once in a transport's life. */
+/* Programs look for records that begin like this. Each comes once for each transport. */
 static const char *const starts[4] = {"Initialized interface lo", "UDP socket bound to port ",
                                       "TCP listener bound to port ", "Transport closed"};
 
@@ -38,7 +38,7 @@ static int total(log_seen *seen)
     return sum;
 }
 
-/* One transport's life with something to tell at every level. */
+/* Opens, uses and closes a transport so that it logs at every level. */
 static log_seen live(int32_t level)
 {
     log_seen seen;
@@ -59,7 +59,7 @@ static log_seen live(int32_t level)
     return seen;
 }
 
-/* Whether the next datagram in the socket is this text, or begins with it. */
+/* Whether the next datagram in the socket equals this text, or begins with it. */
 static int comes(int socket, const char *text, int whole)
 {
     char event[1024];
@@ -92,20 +92,20 @@ static void to_socket(void)
     CHECK(comes(pair[1], "peer 1 fe80::1%lo", 1));
     CHECK(comes(pair[1], "log 2 ", 0));
 
-    TOPIC("a full socket, one whose reader is gone, and none at all hold nobody up");
+    TOPIC("a full socket, one without a reader and an invalid one do not block");
     for (int i = 0; i < 100000; i++)
         dcf_tb_log_to_socket(DCF_TB_LOG_DEBUG, "more than fits", config.user_data);
     close(pair[1]);
-    dcf_tb_log_to_socket(DCF_TB_LOG_DEBUG, "nobody is there", config.user_data);
+    dcf_tb_log_to_socket(DCF_TB_LOG_DEBUG, "no reader", config.user_data);
     close(pair[0]);
-    dcf_tb_log_to_socket(DCF_TB_LOG_DEBUG, "it is closed", config.user_data);
+    dcf_tb_log_to_socket(DCF_TB_LOG_DEBUG, "closed socket", config.user_data);
     dcf_tb_link_to_socket(1, NULL, (void *)(intptr_t)-1);
     dcf_tb_log_to_socket(DCF_TB_LOG_DEBUG, NULL, (void *)-1);
 }
 
 int main(void)
 {
-    TOPIC("start and granted buffers are told at level info, and levels filter");
+    TOPIC("start and granted buffers are logged at level info, and levels filter");
     log_seen debug = live(DCF_TB_LOG_DEBUG), info = live(DCF_TB_LOG_INFO);
     log_seen warn = live(DCF_TB_LOG_WARN), error = live(DCF_TB_LOG_ERROR);
     CHECK(info.records[DCF_TB_LOG_INFO] > 0);
@@ -113,11 +113,11 @@ int main(void)
     CHECK(total(&info) > total(&warn));
     CHECK(total(&warn) >= total(&error));
 
-    TOPIC("the records of starting and closing begin with the words that programs look for");
+    TOPIC("the records of starting and closing begin with the texts that programs look for");
     for (int i = 0; i < 4; i++)
         CHECK(info.began[i] == 1 && debug.began[i] == 1 && warn.began[i] == 0);
 
-    TOPIC("a log callback can be set, replaced and unregistered");
+    TOPIC("a log callback can be set, replaced and removed");
     log_seen first, second;
     memset(&first, 0, sizeof first);
     memset(&second, 0, sizeof second);

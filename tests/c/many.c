@@ -1,16 +1,16 @@
-/* Two hundred transports in one process, what each costs, and their end in any order. */
+/* Two hundred transports in one process: the cost of each, and closing in any order. */
 #include "process.h"
 
 #include <sys/resource.h>
 
-/* What the header says that one transport costs. */
+/* The cost of one transport, as the header gives it. */
 enum { MANY = 200, DESCRIPTORS = 8, THREADS = 2 };
 
 static dcf_tb_transport transports[MANY];
 static peers_of peers[MANY];
 static int order[MANY];
 
-/* One after the other: a message, a round trip and a stream to the next one. */
+/* A message, a round trip and a stream from each transport to the next. */
 static void ring(void)
 {
     for (int i = 0; i < MANY; i++) {
@@ -45,16 +45,16 @@ int main(void)
     CHECK(limit.rlim_max >= MANY * (DESCRIPTORS + 3)); /* ulimit -n */
     int descriptors = count_descriptors(), threads = count_threads();
     OK(dcf_tb_close(start_on_loopback()));
-    EVENTUALLY(count_threads() == threads); /* an ended one is listed for a moment */
+    EVENTUALLY(count_threads() == threads); /* an ended thread is listed for a moment */
     uint64_t resident = resident_kib();
 
-    TOPIC("two hundred transports, each of which costs what the header says");
+    TOPIC("two hundred transports, each with the cost that the header gives");
     for (int i = 0; i < MANY; i++) {
         transports[i] = start_on_loopback();
         peers[i] = peer_strings(transports[i]);
         order[i] = i;
     }
-    /* One that has just started asks about its interface once more. */
+    /* A transport that has just started queries its interface once more. */
     EVENTUALLY(count_descriptors() - descriptors == MANY * DESCRIPTORS);
     CHECK(count_threads() - threads == MANY * THREADS);
     printf("  each has %d descriptors, %d threads, %d KiB\n", DESCRIPTORS, THREADS,
@@ -81,7 +81,7 @@ int main(void)
     for (int i = 0; i < 2; i++)
         join(closers[i]);
 
-    TOPIC("and nothing of them is left");
+    TOPIC("closing all of them leaves nothing behind");
     CHECK(count_descriptors() == descriptors);
     EVENTUALLY(count_threads() == threads);
     return 0;

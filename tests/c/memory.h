@@ -1,6 +1,6 @@
 /*
- * Memory that runs out on demand. An executable's malloc is everybody's, that of the library too;
- * the C library's own is behind it.
+  * Allocations that fail on demand. The executable's malloc replaces the C library's, for the library
+  * too, and calls it.
  */
 #ifndef MEMORY_H
 #define MEMORY_H
@@ -15,12 +15,12 @@ extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *memory, size_t size);
 extern void *__libc_memalign(size_t alignment, size_t size);
 
-/* All fail, on every thread. */
+/* All allocations fail, on every thread. */
 static int no_memory_anywhere;
-/* Of this thread: how many there will be until one fails, 0: none does; and whether it is then that all
- * fail. */
+/* Of this thread: after how many allocations one fails (0: never), and whether all allocations fail
+ * from then on. */
 static __thread int memory_left, memory_ends;
-/* How many of this thread's have failed. */
+/* The number of failed allocations of this thread. */
 static __thread int memory_refused;
 
 static inline int memory_fails(void)
@@ -71,7 +71,7 @@ void *mmap(void *at, size_t size, int protection, int flags, int fd, off_t offse
     return (void *)syscall(SYS_mmap, at, size, protection, flags, fd, offset);
 }
 
-/* The `n`th allocation of this thread from now on fails, and if `ends` is 1 all after it, everywhere. */
+/* Makes the `n`th allocation of this thread fail, and if `ends` is 1 all later ones on every thread. */
 static inline void fail_allocation(int n, int ends)
 {
     memory_refused = 0;
@@ -79,7 +79,7 @@ static inline void fail_allocation(int n, int ends)
     memory_left = n;
 }
 
-/* Gives memory back; says how many allocations have failed. */
+/* Lets allocations succeed again; returns how many have failed. */
 static inline int have_memory(void)
 {
     memory_left = 0;

@@ -1,4 +1,4 @@
-/* Control messages, sent and pulled: sizes, order, buffers, time-outs, senders. */
+/* Control messages, sent and received: sizes, order, buffers, timeouts, senders. */
 #include "process.h"
 
 enum { LARGEST = 65507 };
@@ -29,7 +29,7 @@ static void every_size(dcf_tb_transport a, dcf_tb_transport b)
 
 static void in_order(dcf_tb_transport a, dcf_tb_transport b)
 {
-    TOPIC("messages of one peer come in order");
+    TOPIC("messages of one peer arrive in order");
     const peers_of to = peer_strings(b);
     for (uint32_t round = 0; round < 10; round++) {
         for (uint32_t i = 0; i < 500; i++)
@@ -58,7 +58,7 @@ static void small_buffers(dcf_tb_transport a, dcf_tb_transport b)
         CHECK(in[cap] == 'x');
     }
 
-    TOPIC("so does room for the sender that is too small");
+    TOPIC("a sender buffer that is too small does so too");
     for (size_t cap = 1; cap < 8; cap++) {
         memset(sender, 'x', sizeof sender);
         GIVES(DCF_TB_ERR_BUFFER_TOO_SMALL,
@@ -71,7 +71,7 @@ static void small_buffers(dcf_tb_transport a, dcf_tb_transport b)
 
 static void nobody_there(dcf_tb_transport a, dcf_tb_transport b)
 {
-    TOPIC("a peer that is not there does no harm to messages for others");
+    TOPIC("messages to an absent peer do not affect those to others");
     dcf_tb_config config = loopback_config();
     dcf_tb_transport gone = start_on_own_ports(&config);
     const peers_of dead = peer_strings(gone), to = peer_strings(b);
@@ -86,14 +86,14 @@ static void nobody_there(dcf_tb_transport a, dcf_tb_transport b)
 static void time_outs(dcf_tb_transport t)
 {
     size_t length = 0;
-    TOPIC("time-out 0 does not wait, a finite one expires");
+    TOPIC("timeout 0 does not wait, a finite one expires");
     GIVES(DCF_TB_WOULD_BLOCK, dcf_tb_recv(t, in, sizeof in, &length, NULL, 0, 0));
     uint64_t start = milliseconds();
     GIVES(DCF_TB_ERR_TIMEOUT, dcf_tb_recv(t, in, sizeof in, &length, NULL, 0, 50));
     CHECK(milliseconds() - start >= 49);
     CHECK(stats_of(t).errors == 0);
 
-    TOPIC("the longest finite time-out is no problem");
+    TOPIC("the longest finite timeout works");
     send_text(t, "::1%lo", "soon");
     OK(dcf_tb_recv(t, in, sizeof in, &length, NULL, 0, DCF_TB_WAIT_FOREVER - 1));
 }
@@ -122,7 +122,7 @@ static void waiting(dcf_tb_transport t)
 
 static void senders(dcf_tb_transport a, dcf_tb_transport b)
 {
-    TOPIC("a sender on another port is in brackets, one on our own port is bare");
+    TOPIC("a sender on another port has brackets and the port, one on our own port has neither");
     size_t length = 0;
     char sender[80];
     send_text(a, peer_strings(b).control, "over");
@@ -133,7 +133,7 @@ static void senders(dcf_tb_transport a, dcf_tb_transport b)
     OK(dcf_tb_recv(b, in, sizeof in, &length, self, sizeof self, GENEROUS_MS));
     CHECK(strcmp(self, "::1%lo") == 0);
 
-    TOPIC("both can be handed back as peers");
+    TOPIC("both forms are accepted as peers");
     send_text(b, sender, "back");
     expect_text(a, "back");
     send_text(b, self, "self again");
@@ -147,7 +147,7 @@ static void senders(dcf_tb_transport a, dcf_tb_transport b)
 
 static void overflow(void)
 {
-    TOPIC("a full queue drops the newest, and counts them as dropped and as received");
+    TOPIC("a full queue drops new messages, and counts them as dropped and as received");
     dcf_tb_config config = loopback_config();
     config.receive_queue = 8;
     dcf_tb_transport t = start(&config);
@@ -183,7 +183,7 @@ static void *wait_for_close(void *thread)
 
 static void close_wakes(dcf_tb_transport t)
 {
-    TOPIC("close wakes those who wait");
+    TOPIC("close wakes waiting calls");
     int threads[3] = {0, 0, 0};
     pthread_t waiters[3];
     closing = t;

@@ -1,4 +1,4 @@
-/* Callbacks that unregister one another, and that do so at the same moment. */
+/* Callbacks that remove one another, also at the same moment. */
 #include "check.h"
 
 static dcf_tb_transport t;
@@ -23,7 +23,7 @@ static void on_stream(dcf_tb_stream stream, const char *peer, void *data)
     add(&done, 1);
 }
 
-/* One side only: it waits for the other to leave. */
+/* Removes the stream callback, and waits until it has returned. */
 static void unregister_streams(const uint8_t *message, size_t length, const char *sender, void *data)
 {
     (void)message, (void)length, (void)sender, (void)data;
@@ -62,10 +62,10 @@ static void meet(dcf_tb_message_callback with_message, dcf_tb_stream_callback wi
 
 int main(void)
 {
-    TOPIC("a callback that unregisters another waits until that one has left");
+    TOPIC("a callback that removes another waits until that one has returned");
     for (int i = 0; i < 5; i++)
         meet(unregister_streams, linger, 1);
-    TOPIC("two callbacks that unregister one another at once both return");
+    TOPIC("two callbacks that remove one another at the same time both return");
     for (int i = 0; i < 20; i++)
         meet(on_message, on_stream, 2);
     return 0;

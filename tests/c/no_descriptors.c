@@ -1,6 +1,6 @@
 /*
- * No descriptors left: connections are reset at once, counted, and logged once a second; nobody spins,
- * everything that needs none goes on, and what needs one says so.
+  * No descriptors left: connections are reset at once, counted, and logged once a second. No thread
+  * spins, calls that need no descriptor work, and the others report EMFILE.
  */
 #include "descriptors.h"
 #include "raw.h"
@@ -11,7 +11,7 @@ enum { PEERS = 50, MORE = PEERS + 4, PAUSE_MS = 100 };
 
 static int no_spare, records;
 
-/* An executable's open64 is everybody's, that of the library too. */
+/* The open64 of the executable replaces that of the C library, for the library too. */
 int open64(const char *path, int flags, ...)
 {
     va_list more;
@@ -46,7 +46,7 @@ static void find_acceptor(int thread, const char *name, void *found)
     }
 }
 
-/* How often the accepting thread has gone to sleep or was put to. The file was opened in time. */
+/* Context switches of the accepting thread. The file was opened while there were descriptors. */
 static uint64_t switches(void)
 {
     char text[4096], *own;
@@ -68,7 +68,7 @@ static void is_reset(int tcp)
     CHECK(errno == ECONNRESET);
 }
 
-/* What needs no descriptor. */
+/* Checks calls that need no descriptor. */
 static void goes_on(void)
 {
     uint64_t rtt = 0, received = 0;
@@ -125,17 +125,17 @@ static void a_flood(const int *tcp)
     CHECK(value(&records) >= 1);
     CHECK(value(&records) <= (int)((milliseconds() - begin) / 1000) + 2);
 
-    TOPIC("and then nobody spins");
+    TOPIC("afterwards no thread spins");
     uint64_t at_rest = switches();
     EVENTUALLY((before = at_rest, usleep(100000), before == (at_rest = switches())));
     usleep(500000);
     CHECK(switches() == at_rest);
 }
 
-/* Another thread of the host was faster when the spare descriptor was to be taken again. */
+/* Another thread of the process takes the descriptor before the library can reserve a spare again. */
 static void without_the_spare(const int *tcp)
 {
-    TOPIC("without the spare descriptor connections wait, and the thread looks ten times a second");
+    TOPIC("without the spare descriptor connections wait, and the thread retries ten times a second");
     char byte;
     set(&no_spare, 1);
     is_reset(tcp[0]);
@@ -152,7 +152,7 @@ static void without_the_spare(const int *tcp)
     CHECK(failed <= looks && switched <= 10 * looks);
     CHECK(recv(tcp[1], &byte, 1, MSG_DONTWAIT) == -1 && errno == EAGAIN);
 
-    TOPIC("it is accepted when there is a descriptor for it, and then there is a spare one again");
+    TOPIC("a waiting connection is accepted once there is a descriptor, and a spare is reserved again");
     set(&no_spare, 0);
     close(filler);
     dcf_tb_stream accepted[2] = {0, 0};
@@ -180,12 +180,12 @@ int main(void)
     config.on_log = on_log;
     t = start(&config);
     char path[64];
-    /* Connected in both directions: none of their threads is starting any more. */
+    /* Connected in both directions, so all their threads have started. */
     address = raw_address("::1", data_port(t));
     pair = connect_streams(t, other);
     pair = connect_streams(other, t);
     int acceptors = 0;
-    each_library_thread(find_acceptor, &acceptors); /* the last of that name: t's */
+    each_library_thread(find_acceptor, &acceptors); /* the last thread of that name is t's */
     CHECK(acceptors == 2);
     snprintf(path, sizeof path, "/proc/self/task/%d/status", acceptor);
     CHECK((acceptor_status = open(path, O_RDONLY | O_CLOEXEC)) >= 0);
@@ -199,7 +199,7 @@ int main(void)
     what_needs_one_says_so();
     without_the_spare(&tcp[PEERS]);
 
-    TOPIC("with descriptors again everything works, and nothing was lost on the way");
+    TOPIC("with descriptors again everything works, and no data was lost");
     have_descriptors();
     stream_pair fresh = connect_streams(other, t);
     write_all(fresh.near_end, "works", 5);

@@ -1,11 +1,11 @@
 /*
- * No memory: each allocation of each call fails in turn, alone and with all that follow. No call
- * crashes or hangs, each says what is the matter or works, and afterwards everything works.
+  * No memory: each allocation of each call fails in turn, alone and with all later ones. No call
+  * crashes or hangs, each succeeds or gives OUT_OF_MEMORY, and afterwards everything works.
  */
 #include "memory.h"
 #include "single_calls.h"
 
-/* One call whose `n`th allocation fails, or none; says whether there were so many. */
+/* Runs a call whose `n`th allocation fails. Returns whether the call made that many. */
 static int play_once(const struct scene *s, int n, int ends, int *exhausted)
 {
     if (s->before != NULL)
@@ -38,7 +38,7 @@ int main(void)
 {
     set_the_scenes();
     for (int ends = 0; ends < 2; ends++) {
-        TOPIC(ends ? "one allocation fails, and all that follow, on every thread" : "one allocation fails");
+        TOPIC(ends ? "one allocation fails, and all later ones on every thread" : "one allocation fails");
         for (size_t i = 0; i < sizeof scenes / sizeof scenes[0]; i++)
             play(&scenes[i], ends);
     }

@@ -1,12 +1,12 @@
-/* Threads that cannot be started: init says so and leaves nothing behind, streams are reset. */
+/* Threads that cannot be started: init fails and leaks nothing, and streams are reset. */
 #include "process.h"
 
 #include <dlfcn.h>
 
-/* Threads that may be started until one is refused; negative: all may. */
+/* Threads that can still be started; negative: no limit. */
 static int threads_left = -1;
 
-/* An executable's pthread_create is everybody's, that of the library too. */
+/* The pthread_create of the executable replaces that of the C library, for the library too. */
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*function)(void *),
                    void *argument)
 {
@@ -45,7 +45,7 @@ static void on_stream(dcf_tb_stream stream, const char *peer, void *unused)
 
 static void init(void)
 {
-    TOPIC("init without threads fails, at either of the two, and leaves nothing behind");
+    TOPIC("init fails if either of its two threads cannot start, and leaks nothing");
     static const char *const names[] = {"dcf-tb-recv", "dcf-tb-accept"};
     dcf_tb_config config = loopback_config();
     dcf_tb_transport t = start_on_own_ports(&config);
@@ -59,7 +59,7 @@ static void init(void)
         set(&threads_left, -1);
         CHECK(t == 77 && dcf_tb_last_errno() == EAGAIN && error_says(names[allowed]));
         CHECK(count_descriptors() == descriptors);
-        EVENTUALLY(count_threads() == threads); /* a joined one is listed for a moment */
+        EVENTUALLY(count_threads() == threads); /* a joined thread is listed for a moment */
         CHECK(value(&closed) == 0);
         OK(dcf_tb_init(&config, &t)); /* the ports are free */
         OK(dcf_tb_close(t));
@@ -109,7 +109,7 @@ static void stream_callbacks(void)
 
 int main(void)
 {
-    CHECK(close_range(3, ~0u, 0) == 0); /* whatever was inherited */
+    CHECK(close_range(3, ~0u, 0) == 0); /* inherited descriptors */
     init();
     stream_callbacks();
     return 0;

@@ -1,6 +1,6 @@
 /*
- * File transfers that stop half-way: what was counted is on the other side, and what was not is
- * still where it came from, for whoever takes it next.
+  * File transfers that stop half-way: the counted bytes are on the other side, and all others are
+  * still at their source, for the next call.
  */
 #include "check.h"
 
@@ -20,7 +20,7 @@ static void *write_content(void *stream)
     return NULL;
 }
 
-/* A pipe or a pair of sockets whose buffers hold much less than SIZE; nobody reads end 0. */
+/* A pipe or a pair of sockets whose buffers hold much less than SIZE. End 0 is not read. */
 static void small_pair(int sockets, int *ends)
 {
     int size = 4096;
@@ -34,8 +34,8 @@ static void small_pair(int sockets, int *ends)
 
 static void full_target(int sockets)
 {
-    TOPIC(sockets ? "receive_file into a socket that is full: the rest stays in the stream"
-                  : "receive_file into a pipe that is full: the rest stays in the stream");
+    TOPIC(sockets ? "receive_file into a full socket: the rest stays in the stream"
+                  : "receive_file into a full pipe: the rest stays in the stream");
     int ends[2];
     uint64_t received = 0;
     small_pair(sockets, ends);
@@ -63,7 +63,7 @@ static void full_target(int sockets)
 
 static void no_room(void)
 {
-    TOPIC("receive_file where there is no room: an error, and all of it stays in the stream");
+    TOPIC("receive_file to a full device: an error, and all bytes stay in the stream");
     int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
     uint64_t received = 7;
     CHECK(full >= 0);
@@ -75,7 +75,7 @@ static void no_room(void)
     read_exactly(pair.far_end, back, 100000);
     CHECK(memcmp(back, content, 100000) == 0);
 
-    TOPIC("and one who detaches it gets it, from the descriptor or before");
+    TOPIC("after a detach the bytes are in the buffer or the descriptor");
     write_all(pair.near_end, content, 50000);
     GIVES(DCF_TB_ERR_IO,
           dcf_tb_stream_receive_file(pair.far_end, full, 0, 50000, GENEROUS_MS, &received));
@@ -105,8 +105,8 @@ static void *feed(void *fd)
 
 static void full_stream(int sockets)
 {
-    TOPIC(sockets ? "send_file from a socket into a stream that is full: the rest is not lost"
-                  : "send_file from a pipe into a stream that is full: the rest stays in the pipe");
+    TOPIC(sockets ? "send_file from a socket into a full stream: the rest is not lost"
+                  : "send_file from a pipe into a full stream: the rest stays in the pipe");
     int ends[2];
     uint64_t sent = 0, before = 0;
     size_t count = 0;
@@ -123,7 +123,7 @@ static void full_stream(int sockets)
     status = dcf_tb_stream_send_file(pair.near_end, ends[0], 0, SIZE, 50, &sent);
     CHECK(status == DCF_TB_ERR_TIMEOUT && sent < SIZE);
 
-    /* Now the other end reads, and the second call sends what the first did not. */
+    /* Now the other end reads, and the second call sends the rest. */
     for (uint64_t done = 0; done < before; done += count) {
         size_t want = before - done < SIZE ? (size_t)(before - done) : (size_t)SIZE;
         OK(dcf_tb_stream_read(pair.far_end, back, want, GENEROUS_MS, &count));

@@ -1,4 +1,4 @@
-/* NULL where a pointer is needed is an error, everywhere; (NULL, 0) is an empty buffer. */
+/* NULL is an error wherever a pointer is required; (NULL, 0) is an empty buffer. */
 #include "check.h"
 
 #define NULL_POINTER(call) GIVES(DCF_TB_ERR_NULL_POINTER, call)
@@ -95,7 +95,7 @@ static void streams(dcf_tb_transport t)
     NULL_POINTER(dcf_tb_stream_get_stats(s, NULL));
     NULL_POINTER(dcf_tb_stream_detach(s, NULL));
 
-    TOPIC("nothing was done to the stream meanwhile, and (NULL, 0) does nothing");
+    TOPIC("the failed calls left the stream unchanged, and (NULL, 0) does nothing");
     count = 7;
     OK(dcf_tb_stream_write(s, NULL, 0, GENEROUS_MS, &count));
     CHECK(count == 0);
@@ -134,7 +134,7 @@ static void the_rest(dcf_tb_transport t)
 
 static void callbacks(dcf_tb_transport t)
 {
-    TOPIC("a NULL callback unregisters, even when there is none");
+    TOPIC("a NULL callback removes the callback, even when there is none");
     OK(dcf_tb_set_message_callback(t, NULL, NULL));
     OK(dcf_tb_set_stream_callback(t, NULL, NULL));
     OK(dcf_tb_set_log_callback(t, NULL, NULL));

@@ -18,7 +18,7 @@ static void set_option(dcf_tb_transport t, int32_t which, uint64_t value)
 
 static void values(void)
 {
-    TOPIC("each begins with what was configured, and becomes what is set");
+    TOPIC("each option begins with the configured value, and takes the new one");
     dcf_tb_config config = loopback_config();
     config.log_level = DCF_TB_LOG_WARN;
     config.busy_poll_us = 11;
@@ -45,13 +45,13 @@ static void values(void)
     OK(dcf_tb_set_option(t, DCF_TB_OPTION_ALLOW_ANY_SOURCE, 256));
     CHECK(option(t, DCF_TB_OPTION_ALLOW_ANY_SOURCE) == 1);
 
-    TOPIC("no other transport is changed");
+    TOPIC("other transports are not changed");
     dcf_tb_transport other = start(&config);
     for (int i = 0; i < count; i++)
         CHECK(option(other, i + 1) == configured[i]);
     OK(dcf_tb_close(other));
 
-    TOPIC("a value that init would refuse is refused in the same words, and nothing changes");
+    TOPIC("a value that init refuses is refused with the same text, and nothing changes");
     const uint64_t levels[] = {0, 5, (uint64_t)1 << 32, ((uint64_t)1 << 32) + 2, UINT64_MAX};
     for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++) {
         GIVES(DCF_TB_ERR_CONFIG_INVALID, dcf_tb_set_option(t, DCF_TB_OPTION_LOG_LEVEL, levels[i]));
@@ -70,7 +70,7 @@ static void values(void)
             CHECK(option(t, i) == 0);
         }
 
-    TOPIC("an option that there is not is quoted");
+    TOPIC("the error quotes an unknown option");
     const int32_t unknown[] = {0, -1, 11, 1000, INT32_MAX, INT32_MIN};
     for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++) {
         char quoted[64];
@@ -95,7 +95,7 @@ static void on_log(int32_t level, const char *message, void *unused)
 
 static void log_level(void)
 {
-    TOPIC("the log level: records below it come at once, and stop at once");
+    TOPIC("the log level takes effect at once, in both directions");
     dcf_tb_config config = loopback_config();
     config.on_log = on_log;
     dcf_tb_transport t = start(&config);
@@ -117,7 +117,7 @@ static void log_level(void)
 
 static void max_streams(void)
 {
-    TOPIC("fewer streams than are open: those stay, new ones are refused until there is room");
+    TOPIC("a limit below the number of open streams: they stay, and new ones are refused until there is room");
     dcf_tb_transport a = start_on_loopback(), b = start_on_loopback();
     stream_pair pairs[3];
     char text[4];
@@ -139,7 +139,7 @@ static void max_streams(void)
     OK(dcf_tb_open_stream(a, peer_strings(b).data, GENEROUS_MS, &stream));
     OK(dcf_tb_accept(b, GENEROUS_MS, &pairs[0].near_end));
 
-    TOPIC("those of peers, too; they are counted, and come in again when there is room");
+    TOPIC("streams of peers are refused too, and counted, and accepted again when there is room");
     set_option(b, DCF_TB_OPTION_MAX_STREAMS, 0);
     set_option(a, DCF_TB_OPTION_MAX_STREAMS, 1024);
     dcf_tb_status status = dcf_tb_open_stream(a, peer_strings(b).data, GENEROUS_MS, &stream);
@@ -156,7 +156,7 @@ static void max_streams(void)
     OK(dcf_tb_close(b));
 }
 
-/* Sends, and waits until it was received or dropped. */
+/* Sends a message, and waits until it was received or dropped. */
 static void send_and_wait(dcf_tb_transport t, const char *text)
 {
     const uint64_t before = stats_of(t).messages_received;
@@ -166,7 +166,7 @@ static void send_and_wait(dcf_tb_transport t, const char *text)
 
 static void receive_queue(void)
 {
-    TOPIC("fewer messages than are queued: those stay, new ones are dropped until there is room");
+    TOPIC("a limit below the number of queued messages: they stay, and new ones are dropped until there is room");
     dcf_tb_transport t = start_on_loopback();
     const char *const texts[] = {"one", "two", "three", "four"};
     for (int i = 0; i < 4; i++)
@@ -181,7 +181,7 @@ static void receive_queue(void)
     expect_text(t, "four");
     expect_text(t, "five");
 
-    TOPIC("so it is with their bytes");
+    TOPIC("the same for the limit in bytes");
     send_and_wait(t, "12345");
     set_option(t, DCF_TB_OPTION_RECEIVE_QUEUE_BYTES, 4);
     send_and_wait(t, "x");
@@ -195,7 +195,7 @@ static void receive_queue(void)
 
 static void silent_streams(void)
 {
-    TOPIC("silent streams: a limit below their number, and none, and one again");
+    TOPIC("silent streams: a limit below their number, then no limit, then a limit again");
     dcf_tb_transport a = start_on_loopback(), b = start_on_loopback();
     set_option(b, DCF_TB_OPTION_SILENT_AFTER_MS, UINT32_MAX);
     stream_pair silent[2] = {connect_streams(a, b), connect_streams(a, b)};
@@ -206,19 +206,19 @@ static void silent_streams(void)
     set_option(b, DCF_TB_OPTION_MAX_SILENT_STREAMS, 0);
     stream_pair third = connect_streams(a, b);
     CHECK(stats_of(b).rejected_silent == 1);
-    /* The three that are silent count, whenever they came. */
+    /* The three silent streams count, although they came before the limit. */
     set_option(b, DCF_TB_OPTION_MAX_SILENT_STREAMS, 3);
     (void)dcf_tb_open_stream(a, peer_strings(b).data, GENEROUS_MS, &stream);
     EVENTUALLY(stats_of(b).rejected_silent == 2);
     CHECK(stats_of(b).connections_accepted == 3);
 
-    TOPIC("the time after which they give way holds for those that are there");
+    TOPIC("a new silent_after_ms applies to existing streams");
     set_option(b, DCF_TB_OPTION_SILENT_AFTER_MS, 0);
     stream_pair fourth = connect_streams(a, b);
     EVENTUALLY(stats_of(b).rejected_silent == 3);
     uint8_t byte;
     size_t count;
-    /* The oldest went; the others are there. */
+    /* The oldest stream was reset; the others are still open. */
     GIVES(DCF_TB_ERR_CONNECTION_ABORTED,
           dcf_tb_stream_read(silent[0].far_end, &byte, 1, GENEROUS_MS, &count));
     stream_pair *const left[] = {&silent[1], &third, &fourth};
@@ -233,11 +233,11 @@ static void silent_streams(void)
 
 static void connect_timeout(void)
 {
-    TOPIC("the time for opening a stream: the call that begins next has the new one");
+    TOPIC("connect_timeout_ms: the next call uses the new value");
     dcf_tb_config config = loopback_config();
     config.connect_timeout_ms = UINT32_MAX - 1;
     dcf_tb_transport t = start(&config);
-    /* A listener whose backlog is full: connections to it are not answered. */
+    /* A listener whose backlog is full does not answer connections. */
     int listener = raw_socket(SOCK_STREAM, "::1", 0), fillers[8];
     struct sockaddr_in6 address = raw_address("::1", raw_port(listener));
     CHECK(listen(listener, 0) == 0);
@@ -272,7 +272,7 @@ static void dead_after_is(dcf_tb_stream stream, int milliseconds, int seconds)
 
 static void stream_dead_after(void)
 {
-    TOPIC("stream_dead_after_ms: of streams of both kinds that come next; those that are open keep theirs");
+    TOPIC("stream_dead_after_ms: new streams of both directions get the new value, and open ones keep theirs");
     dcf_tb_transport t = start_on_loopback();
     int system = 0, probe = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
     socklen_t size = sizeof system;
@@ -291,7 +291,7 @@ static void stream_dead_after(void)
     }
     OK(dcf_tb_close(t));
 
-    TOPIC("a peer that does not read for longer than that is not dead, however that came to be");
+    TOPIC("a peer that does not read for longer than that is not dead, also with a changed value");
     t = start_on_loopback();
     set_option(t, DCF_TB_OPTION_STREAM_DEAD_AFTER_MS, 300);
     stream_pair pair = connect_streams(t, t);
@@ -356,7 +356,7 @@ static void *change(void *seed)
 
 static void while_others_send(void)
 {
-    TOPIC("two threads change everything while another sends, pings and opens streams");
+    TOPIC("two threads change all options while another sends, pings and opens streams");
     dcf_tb_config config = loopback_config();
     config.on_log = on_log;
     busy = start(&config);
@@ -372,7 +372,7 @@ static void while_others_send(void)
 
 static void busy_poll(void)
 {
-    TOPIC("busy_poll_us: with none, and with much, and with none again");
+    TOPIC("busy_poll_us: 0, then a high value, then 0 again");
     dcf_tb_transport t = start_on_loopback();
     const uint64_t times[] = {0, 1000000, 0, 50};
     dcf_tb_rtt summary;
@@ -387,7 +387,7 @@ static void busy_poll(void)
     OK(dcf_tb_close(t));
 }
 
-/* A callback that changes a setting of the transport that calls it. */
+/* A callback that changes an option of its own transport. */
 static dcf_tb_transport called;
 static int changed;
 

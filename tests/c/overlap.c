@@ -1,5 +1,5 @@
-/* What a call writes to must not overlap anything else that it is given: an error, in every function that
-   has several, and nothing is done. */
+/* An output of a call must not overlap its other arguments. Every function that could be affected
+   returns an error and does nothing. */
 #include "check.h"
 
 #define OVERLAPS(call)                                   \
@@ -8,7 +8,7 @@
         CHECK(error_says("overlap: pass separate memory for each")); \
     } while (0)
 
-/* Memory that is aligned for everything, of several views. */
+/* Memory that is aligned for every type, with several views. */
 typedef union {
     uint8_t bytes[256];
     char text[256];
@@ -52,11 +52,11 @@ static void messages(dcf_tb_transport t)
     OVERLAPS(dcf_tb_recv(t, m.bytes, 100, &count, m.text, 80, GENEROUS_MS));
     CHECK(m.bytes[0] == 0 && m.bytes[255] == 0);
 
-    TOPIC("side by side is no overlap, and nothing was taken out of the queue");
+    TOPIC("adjacent memory is no overlap, and the message is still in the queue");
     OK(dcf_tb_recv(t, m.bytes, 80, &m.counts[20], m.text + 80, 80, GENEROUS_MS));
     CHECK(m.counts[20] == 4 && memcmp(m.bytes, "kept", 4) == 0 && strcmp(m.text + 80, "") != 0);
 
-    TOPIC("where the count of a batch goes");
+    TOPIC("the count of a batch");
     dcf_tb_datagram datagrams[2] = {{"::1%lo", buffer, 4}, {"::1%lo", more, 4}};
     memset(buffer, 'b', sizeof buffer);
     m.datagrams[0] = datagrams[0];
@@ -66,7 +66,7 @@ static void messages(dcf_tb_transport t)
     datagrams[1].data = m.bytes + 8;
     datagrams[1].len = 9;
     OVERLAPS(dcf_tb_send_batch(t, datagrams, 2, &m.counts[2]));
-    CHECK(m.counts[2] == 1); /* the first had left */
+    CHECK(m.counts[2] == 1); /* the first message was sent */
     dcf_tb_datagram named = {m.text + 8, buffer, 4};
     memcpy(m.text + 8, "::1%lo", 7);
     OVERLAPS(dcf_tb_send_batch(t, &named, 1, &m.counts[1]));
@@ -76,7 +76,7 @@ static void messages(dcf_tb_transport t)
 
 static void streams(dcf_tb_transport t)
 {
-    TOPIC("what a stream reads and writes, and the count");
+    TOPIC("the buffers of a stream, and the count");
     shared m;
     uint8_t buffer[64];
     stream_pair pair = connect_streams(t, t);
@@ -127,7 +127,7 @@ static void the_rest(dcf_tb_transport t)
     OVERLAPS(dcf_tb_discover_first(t, 1, m.peers, 2, &m.counts[21]));
     OK(dcf_tb_discover(t, 1, m.peers, 2, &m.counts[22]));
 
-    TOPIC("a handle that is none is said first, and NULL overlaps nothing");
+    TOPIC("an invalid handle is reported first, and NULL overlaps nothing");
     GIVES(DCF_TB_ERR_INVALID_HANDLE, dcf_tb_interface(0, m.text, 16, &m.counts[0]));
     GIVES(DCF_TB_ERR_NULL_POINTER, dcf_tb_interface(t, NULL, 16, NULL));
 }

@@ -1,4 +1,4 @@
-/* Peers that misbehave or are unlucky, on one host: the transport goes on, and keeps nothing. */
+/* Peers that misbehave or fail, on one host: the transport works on, and leaks nothing. */
 #include "process.h"
 #include "raw.h"
 
@@ -31,7 +31,7 @@ static void reset_and_close(int fd)
     close(fd);
 }
 
-/* Messages, round trips and streams work, from another transport. */
+/* Checks messages, round trips and streams from another transport. */
 static void works(dcf_tb_transport t)
 {
     dcf_tb_transport other = start_on_loopback();
@@ -73,7 +73,7 @@ enum { IDLE = 1000 };
 
 static void idle_connections(dcf_tb_transport t)
 {
-    TOPIC("1,000 idle connections hold nobody up, and end with their peers");
+    TOPIC("1,000 idle connections delay no other peer, and end with their peers");
     static int idle[IDLE];
     EVENTUALLY(stats_of(t).streams_open == 0);
     int descriptors = count_descriptors();
@@ -81,7 +81,7 @@ static void idle_connections(dcf_tb_transport t)
         idle[i] = raw_connect(t);
     EVENTUALLY(stats_of(t).streams_open == IDLE);
     CHECK(stats_of(t).rejected == 0);
-    CHECK(send(idle[7], "x", 1, 0) == 1); /* one speaks up, so that there is room for another */
+    CHECK(send(idle[7], "x", 1, 0) == 1); /* one sends data, so it is no longer silent and makes room for another */
     char byte = 0;
     CHECK(recv(idle[7], &byte, 1, 0) == 1 && byte == 'x');
     works(t);
@@ -103,11 +103,11 @@ static void stalled_reader(void)
     size_t count = 0, total = 0;
     CHECK(data != NULL && back != NULL);
     fill(data, SIZE, 1);
-    /* As much as the kernels take, then 2 seconds in which only windows are probed. */
+    /* Write what the kernels take, then wait for 2 seconds in which only windows are probed. */
     GIVES(DCF_TB_ERR_TIMEOUT, dcf_tb_stream_write(pair.near_end, data, SIZE, 2000, &count));
     CHECK(count > 0 && count < SIZE);
     total = count;
-    /* The same while nobody is in a call at all: together eight times as long as a dead peer has. */
+    /* The same without a call in progress. Together this is eight times stream_dead_after_ms. */
     struct timespec pause = {2, 0};
     nanosleep(&pause, NULL);
     OK(dcf_tb_stream_write(pair.near_end, NULL, 0, 0, &count));
@@ -125,7 +125,7 @@ static void stalled_reader(void)
 
 static void stalled_writer(dcf_tb_transport t)
 {
-    TOPIC("a peer that writes nothing, then a byte now and then: each comes, at its time");
+    TOPIC("a peer that writes nothing, then a byte now and then: each byte arrives when it is sent");
     dcf_tb_stream stream = 0;
     uint8_t byte = 0;
     size_t count = 0;
@@ -138,7 +138,7 @@ static void stalled_writer(dcf_tb_transport t)
         read_exactly(stream, &byte, 1);
         CHECK(byte == "abcde"[i]);
     }
-    TOPIC("a reset is told as one, with nothing more to read");
+    TOPIC("a reset is reported as a reset, without data");
     reset_and_close(fd);
     GIVES(DCF_TB_ERR_CONNECTION_RESET, dcf_tb_stream_read(stream, &byte, 1, GENEROUS_MS, &count));
     OK(dcf_tb_stream_close(stream));
@@ -148,7 +148,7 @@ static void stalled_writer(dcf_tb_transport t)
 static int stop_flood;
 static uint16_t flooded;
 
-/* Datagrams of every size and kind, as fast as they go; bounded in number. */
+/* Sends datagrams of every size and kind as fast as possible, up to a number. */
 static void *flood(void *unused)
 {
     static uint8_t data[65507];
@@ -157,7 +157,7 @@ static void *flood(void *unused)
     fill(data, sizeof data, 5);
     for (uint32_t i = 0; i < 2000000 && !value(&stop_flood); i++) {
         size_t length = i % 64 == 0 ? sizeof data : (i * 7919) % 1500;
-        if (i % 3 == 1) /* pings, pongs, and what is nearly one */
+        if (i % 3 == 1) /* pings, pongs, and almost valid ones */
             memcpy(data, i % 2 == 0 ? PING : PONG, 8), length = 14 + i % 4;
         (void)sendto(fd, data, length, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof to);
     }
@@ -173,7 +173,7 @@ static void floods(dcf_tb_transport t)
     flooded = control_port(t);
     uint64_t before = resident_kib(), rtt = 0;
     pthread_t thread = start_thread(flood, NULL);
-    /* Nobody takes messages, so the queue is full before long. */
+    /* No call receives messages, so the queue fills up. */
     EVENTUALLY(stats_of(t).messages_dropped > 10000);
     int answered = 0;
     for (int i = 0; i < 50; i++)
@@ -182,7 +182,7 @@ static void floods(dcf_tb_transport t)
     join(thread);
     printf("  %d of 50 round trips, %" PRIu64 " KiB more than before\n", answered,
            resident_kib() - before);
-    /* The kernel's buffer may be full when a ping comes; most get through. */
+    /* The kernel's buffer may be full when a ping comes, but most pings get through. */
     CHECK(answered >= 5);
     CHECK(resident_kib() < before + 128 * 1024);
     uint8_t *buffer = (uint8_t *)malloc(65507);
@@ -198,7 +198,7 @@ static void floods(dcf_tb_transport t)
     works(t);
 }
 
-/* Answers with floods: to each ping a thousand pongs, none of them right, from the pinged port. */
+/* Answers each ping with a thousand wrong pongs from the pinged port. */
 static void *answer_wrongly(void *socket)
 {
     int fd = *(int *)socket;
@@ -217,7 +217,7 @@ static void *answer_wrongly(void *socket)
 
 static void wrong_answers(dcf_tb_transport t)
 {
-    TOPIC("a peer that floods with wrong pongs: the round trip ends at its time");
+    TOPIC("a peer that floods with wrong pongs: the round trip times out as configured");
     int fd = raw_socket(SOCK_DGRAM, "::1", 0);
     char peer[64];
     uint64_t rtt = 77, start_time = milliseconds();

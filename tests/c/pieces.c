@@ -1,4 +1,4 @@
-/* Reading exactly, writing pieces, receiving batches of messages. */
+/* Exact reads, vectored writes, and messages received in batches. */
 #include "check.h"
 
 enum { LARGE = 3 << 20, PIECES = 3000, MESSAGES = 300 };
@@ -18,7 +18,7 @@ static void *write_in_parts(void *stream)
 
 static void read_exact(dcf_tb_transport a, dcf_tb_transport b)
 {
-    TOPIC("read_exact waits for all of it");
+    TOPIC("read_exact waits for all bytes");
     stream_pair pair = connect_streams(a, b);
     size_t count = 77;
     fill(out, LARGE, 1);
@@ -27,7 +27,7 @@ static void read_exact(dcf_tb_transport a, dcf_tb_transport b)
     CHECK(count == LARGE && memcmp(in, out, LARGE) == 0);
     join(writer);
 
-    TOPIC("what came before the time was over is counted, and is in the buffer");
+    TOPIC("bytes that came before the timeout are counted, and are in the buffer");
     OK(dcf_tb_stream_write(pair.near_end, out, 10, GENEROUS_MS, &count));
     GIVES(DCF_TB_ERR_TIMEOUT, dcf_tb_stream_read_exact(pair.far_end, in, 11, 200, &count));
     CHECK(count == 10 && memcmp(in, out, 10) == 0);
@@ -37,7 +37,7 @@ static void read_exact(dcf_tb_transport a, dcf_tb_transport b)
     OK(dcf_tb_stream_read_exact(pair.far_end, NULL, 0, 0, &count));
     CHECK(count == 0);
 
-    TOPIC("the end of the stream before all came is EOF, with the count in the text");
+    TOPIC("an end of stream before all bytes is EOF, with the count in the text");
     OK(dcf_tb_stream_write(pair.near_end, out, 10, GENEROUS_MS, &count));
     OK(dcf_tb_stream_finish(pair.near_end));
     GIVES(DCF_TB_EOF, dcf_tb_stream_read_exact(pair.far_end, in, 11, GENEROUS_MS, &count));
@@ -51,7 +51,7 @@ static void read_exact(dcf_tb_transport a, dcf_tb_transport b)
 
 static void pieces(dcf_tb_transport a, dcf_tb_transport b)
 {
-    TOPIC("more pieces than a system call takes, empty ones among them, arrive as one");
+    TOPIC("more pieces than one system call takes, some of them empty, arrive in order");
     static dcf_tb_slice slices[PIECES];
     stream_pair pair = connect_streams(a, b);
     size_t total = 0, count = 77;
@@ -66,13 +66,13 @@ static void pieces(dcf_tb_transport a, dcf_tb_transport b)
     OK(dcf_tb_stream_read_exact(pair.far_end, in, total, GENEROUS_MS, &count));
     CHECK(memcmp(in, out, total) == 0);
 
-    TOPIC("nothing, and only empty pieces, are written at once");
+    TOPIC("zero pieces, and only empty pieces, return at once");
     OK(dcf_tb_stream_writev(pair.near_end, NULL, 0, 0, &count));
     CHECK(count == 0);
     OK(dcf_tb_stream_writev(pair.near_end, slices, 1, 0, &count));
     CHECK(count == 0);
 
-    TOPIC("a bad piece is named, and nothing of those before it is written");
+    TOPIC("the error names an invalid piece, and no piece is written");
     slices[1].data = NULL;
     GIVES(DCF_TB_ERR_NULL_POINTER,
           dcf_tb_stream_writev(pair.near_end, slices, 3, GENEROUS_MS, &count));
@@ -84,7 +84,7 @@ static void pieces(dcf_tb_transport a, dcf_tb_transport b)
     CHECK(count == 0);
     GIVES(DCF_TB_WOULD_BLOCK, dcf_tb_stream_read(pair.far_end, in, 1, 0, &count));
 
-    TOPIC("what does not fit is counted over all pieces");
+    TOPIC("a write that times out counts the bytes over all pieces");
     uint64_t sent = 0;
     dcf_tb_status status;
     for (int i = 0; i < 3; i++) {
@@ -114,7 +114,7 @@ static void pieces(dcf_tb_transport a, dcf_tb_transport b)
 
 static void batches(dcf_tb_transport a, dcf_tb_transport b)
 {
-    TOPIC("messages come in order, whole, each with its sender");
+    TOPIC("messages arrive in order, whole, each with its sender");
     static dcf_tb_received got[MESSAGES];
     const peers_of from = peer_strings(a), to = peer_strings(b);
     size_t count = 77;
@@ -136,7 +136,7 @@ static void batches(dcf_tb_transport a, dcf_tb_transport b)
     GIVES(DCF_TB_ERR_TIMEOUT, dcf_tb_recv_batch(b, in, LARGE, got, MESSAGES, &count, 20));
     CHECK(count == 0);
 
-    TOPIC("at most as many as asked for; what does not fit stays for the next call");
+    TOPIC("at most as many as requested; those that do not fit stay for the next call");
     for (uint32_t i = 0; i < 5; i++) OK(dcf_tb_send(a, to.control, out + i, 100));
     EVENTUALLY(stats_of(b).messages_received == MESSAGES + 5);
     OK(dcf_tb_recv_batch(b, in, LARGE, got, 2, &count, GENEROUS_MS));

@@ -1,19 +1,19 @@
-/* What the tests of DCF's plugin contracts share: plugins on the loopback interface of a host of their
-   own, whose ports nobody else has. */
+/* Helpers of the tests of DCF's plugin contracts. The plugins are on the loopback interface of a host of
+   their own, where all ports are free. */
 #ifndef PLUGIN_H
 #define PLUGIN_H
 
 #include "check.h"
 #include "dcf_plugin.h"
 
-/* The contracts v1 and 1.1 say what went wrong in words only. */
+/* The contracts v1 and 1.1 report errors only as text. */
 #define FAILS(part, call) check_fails(__FILE__, __LINE__, #call, (part), (call))
 
 static inline void check_fails(const char *file, int line, const char *call, const char *part,
                                bool succeeded)
 {
     if (succeeded || !error_says(part)) {
-        printf("%s, and was to fail with \"%s\"\n", succeeded ? "succeeded" : "failed otherwise", part);
+        printf("%s, but should fail with \"%s\"\n", succeeded ? "succeeded" : "failed with another error", part);
         check_failed(file, line, call, NULL, DCF_TB_OK);
     }
 }
@@ -77,7 +77,7 @@ static inline bool is_message(const uint8_t *data, size_t length, size_t size, u
     return same;
 }
 
-/* The next message, for the caller to free, before long. */
+/* Waits for the next message. The caller frees it. */
 static inline uint8_t *v1_next(void *self, size_t *size)
 {
     uint64_t start = milliseconds();
@@ -87,7 +87,7 @@ static inline uint8_t *v1_next(void *self, size_t *size)
     return data;
 }
 
-/* The next message must be that one. */
+/* Checks that the next message is the one of `size` and `seed`. */
 static inline void v1_expect(void *self, size_t size, uint32_t seed)
 {
     size_t length = 12345;

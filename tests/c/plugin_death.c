@@ -1,4 +1,5 @@
-/* Peers and cables that go in the middle of a large message. Arguments: the other host's address, our own. */
+/* Peers that die and cables that are pulled in the middle of a large message. Arguments: the other host's
+   address, our own. */
 #include "plugin.h"
 
 enum { LARGE = 20000000 };
@@ -6,7 +7,7 @@ enum { LARGE = 20000000 };
 static const char *peer, *own;
 static ITransport *self;
 
-/* Sends until the other side takes no more, and tells with which number it failed in the end. */
+/* Sends until a send fails, and returns its status. */
 static void *send_until_it_fails(void *unused)
 {
     int status;
@@ -21,7 +22,7 @@ static uint64_t sent_bytes(void)
     return stats_of(native_v2(self)).stream_bytes_sent;
 }
 
-/* Until nothing goes any more. */
+/* Waits until the sender makes no progress. */
 static void wait_until_stuck(void)
 {
     uint64_t before, still_since = milliseconds();
@@ -41,7 +42,7 @@ static void comes_back(const char *who, size_t size, uint32_t seed)
     v2_expect(self, who, size, seed);
 }
 
-/* What happens to the other side in the middle of a message. Gives how the send fails. */
+/* Makes `what` happen to the other side in the middle of a message. Returns the status of the send. */
 static int in_the_middle(const char *what)
 {
     void *status;
@@ -55,17 +56,17 @@ static int in_the_middle(const char *what)
 
 static void receivers(void)
 {
-    TOPIC("the receiver dies in the middle: the send says so, and the next one finds its successor");
+    TOPIC("the receiver dies in the middle: the send fails, and the next one reaches the restarted receiver");
     int status = in_the_middle("kill");
     printf("  the send failed with 0x%04x\n", (unsigned)status);
-    /* A connection that broke is tried once more, and then nobody is there. */
+    /* A broken connection is retried once, and then nothing listens. */
     CHECK(status == DCF_TB_ERR_CONNECTION_RESET || status == DCF_TB_ERR_BROKEN_PIPE ||
           status == DCF_TB_ERR_CONNECTION_REFUSED);
     GIVES(DCF_TB_ERR_CONNECTION_REFUSED, v2_send(self, peer, LARGE, 1, GENEROUS_MS));
     request("start echo");
     comes_back(peer, LARGE, 2);
 
-    TOPIC("a successor is found without an error when nothing was under way");
+    TOPIC("without a message in flight, the next send reaches a restarted receiver without an error");
     request("kill");
     request("start echo");
     comes_back(peer, LARGE, 3);
@@ -75,7 +76,7 @@ static void receivers(void)
     GIVES(DCF_TB_ERR_LINK_DOWN, in_the_middle("unplug"));
     GIVES(DCF_TB_ERR_LINK_DOWN, v2_send(self, peer, LARGE, 1, GENEROUS_MS));
 
-    TOPIC("the same setup again is well, although its address is gone with the cable");
+    TOPIC("the same setup again succeeds, although its address disappeared with the cable");
     OK(self->setup(self, own, 5000));
     request("plug");
     request("kill");
@@ -86,11 +87,11 @@ static void receivers(void)
 
 static void senders(void)
 {
-    TOPIC("the sender dies in the middle: its message is dropped, all others are whole");
+    TOPIC("the sender dies in the middle: its message is dropped, and all others are whole");
     request("kill");
     dcf_tb_stats before = stats_of(native_v2(self));
     request("start flood");
-    /* Until it is stuck in the middle of one: our queue is full. */
+    /* Wait until the sender is stuck in the middle of a message because our queue is full. */
     uint64_t received = 0, still_since = milliseconds();
     while (received == 0 || milliseconds() - still_since < 300) {
         uint64_t now = stats_of(native_v2(self)).stream_bytes_received - before.stream_bytes_received;
@@ -127,7 +128,7 @@ static void *send_to_nobody(void *unused)
 
 static void others(void)
 {
-    TOPIC("a host that is not there holds up nobody else");
+    TOPIC("sends to an absent host do not delay other sends");
     pthread_t sender = start_thread(send_to_nobody, NULL);
     for (uint32_t i = 0; i < 3; i++) {
         OK(self->send(self, (const uint8_t *)"small", 5, "fe80::dead:1", 1000));
@@ -144,7 +145,7 @@ int main(int count, char **arguments)
     peer = arguments[1];
     own = arguments[2];
     self = v2_on(own, 5000);
-    OK(self->setup(self, NULL, 5000)); /* in other words */
+    OK(self->setup(self, NULL, 5000)); /* the same setup in another form */
     receivers();
     senders();
     others();

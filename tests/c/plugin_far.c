@@ -1,4 +1,4 @@
-/* A DCF node on the other host, until it is told to end. Arguments: what it does, and to whom. */
+/* A DCF node on the other host, until SIGTERM. Arguments: its role, and its peer. */
 #include "plugin.h"
 
 static ITransport *self;
@@ -12,7 +12,7 @@ static void *echo(void *unused)
         char *sender;
         if (self->receive(self, &data, &length, &sender, 100) != DCF_TB_OK)
             continue;
-        /* Whoever sent it may be gone by now. */
+        /* The sender may be gone by now. */
         (void)self->send(self, data, length, sender, GENEROUS_MS);
         free(data);
         free(sender);

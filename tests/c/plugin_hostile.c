@@ -1,4 +1,4 @@
-/* A peer that talks nonsense to a plugin's data port, by hand. */
+/* A peer on plain sockets that sends malformed data to a plugin's data port. */
 #include "plugin.h"
 #include "process.h"
 #include "raw.h"
@@ -27,7 +27,7 @@ static void say(int fd, const void *data, size_t length)
     CHECK(send(fd, data, length, MSG_NOSIGNAL) == (ssize_t)length);
 }
 
-/* The plugin has to reset the connection. */
+/* Checks that the plugin resets the connection. */
 static void is_reset(int fd)
 {
     uint8_t byte;
@@ -60,13 +60,13 @@ static uint64_t dropped(void)
 
 static void malformed(void)
 {
-    TOPIC("what does not begin as a message is reset, counted and logged");
+    TOPIC("a connection that does not begin with a message is reset, counted and logged");
     uint64_t before = rejected();
     for (size_t place = 0; place < 12; place++) {
         header bad = header_of(65508);
         bad.bytes[place] ^= 0x20;
         int fd = connection();
-        say(fd, bad.bytes, place + 1); /* no more than the wrong byte is needed */
+        say(fd, bad.bytes, place + 1); /* the wrong byte is enough */
         is_reset(fd);
         CHECK(rejected() == ++before);
     }
@@ -80,7 +80,7 @@ static void malformed(void)
     }
     CHECK(value(&logged) >= 1); /* one a second at most */
 
-    TOPIC("nonsense after good messages, in the same packet");
+    TOPIC("malformed data after valid messages, in the same packet");
     static uint8_t many[2 * (16 + 65508) + 16];
     for (uint32_t i = 0; i < 2; i++) {
         header good = header_of(65508);
@@ -112,7 +112,7 @@ static void cut(void)
         before++;
         EVENTUALLY(dropped() == before);
     }
-    TOPIC("or is reset");
+    TOPIC("the same for a connection that is reset within a message");
     struct linger now = {1, 0};
     header good = header_of(65508);
     int fd = connection();
@@ -125,7 +125,7 @@ static void cut(void)
     EVENTUALLY(dropped() == before);
     CHECK(rejected() == malformed_before);
 
-    TOPIC("half a header is no message, and a connection without anything is nothing at all");
+    TOPIC("half a header counts as malformed, and an empty connection is not counted");
     fd = connection();
     say(fd, good.bytes, 15);
     close(fd);
@@ -141,7 +141,7 @@ enum { LIARS = 50 };
 
 static void lies(void)
 {
-    TOPIC("headers that claim 64 MiB take no memory, and hold nobody up");
+    TOPIC("headers that claim 64 MiB use no memory, and delay no other sender");
     int liars[LIARS];
     header good = header_of(67108864);
     uint64_t data_before = status_value(0, "VmData", 10), resident_before = resident_kib();
@@ -154,7 +154,7 @@ static void lies(void)
     EVENTUALLY(stats_of(native(self)).connections_accepted == accepted + LIARS);
     CHECK(v1_send(self, "::1", 1 << 20, 1));
     v1_expect(self, 1 << 20, 1);
-    /* A thread has 2 MiB for its stack, of which it uses a little. 50 times 64 MiB were 3 GiB. */
+    /* A thread reserves 2 MiB for its stack and uses little of it. 50 times 64 MiB would be 3 GiB. */
     CHECK(status_value(0, "VmData", 10) - data_before < (LIARS * 8u) << 10);
     CHECK(resident_kib() - resident_before < 64 << 10);
     for (int i = 0; i < LIARS; i++)
@@ -164,7 +164,7 @@ static void lies(void)
 
 static void a_slow_one(void)
 {
-    TOPIC("a slow peer holds nobody up, and its message arrives");
+    TOPIC("a slow peer delays no other sender, and its message arrives");
     static uint8_t payload[65508];
     header good = header_of(65508);
     int fd = connection(), one = 1;
@@ -182,7 +182,7 @@ static void a_slow_one(void)
     say(fd, payload + sent, sizeof payload - sent);
     v1_expect(self, 65508, 7);
 
-    TOPIC("several messages in one piece");
+    TOPIC("several messages in one packet");
     static uint8_t two[2 * (16 + 65508)];
     memcpy(two, good.bytes, 16);
     memcpy(two + 16, payload, sizeof payload);
@@ -195,7 +195,7 @@ static void a_slow_one(void)
 
 static void silence(void)
 {
-    TOPIC("a connection on which nothing comes is ended, and so is a message that does not go on");
+    TOPIC("a connection without data is ended, and so is a message that stalls");
     uint64_t malformed_before = rejected(), dropped_before = dropped();
     header good = header_of(65508);
     int silent = connection(), stalled = connection();

@@ -1,4 +1,4 @@
-/* Messages that no datagram carries, between two plugins of one host. Argument: the scene. */
+/* Messages that are too large for a datagram, between two plugins of one host. Argument: the scene. */
 #include "plugin.h"
 #include "process.h"
 
@@ -13,7 +13,7 @@ static dcf_tb_stats stats(void *plugin)
 
 static void every_size(void)
 {
-    TOPIC("every size arrives whole, over one connection, however the peer is written");
+    TOPIC("every size arrives whole, over one connection, with every form of the peer string");
     const size_t sizes[] = {65508, 65509, 100000, 256 << 10, (256 << 10) + 1, MIB, MOST - 1, MOST};
     const char *peers[] = {"[::1%lo]:6000", "[::1]:6000", "[0::1%1]:6000"};
     for (uint32_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
@@ -23,11 +23,11 @@ static void every_size(void)
     CHECK(stats(a).connections_initiated == 1 && stats(b).connections_accepted == 1);
     CHECK(stats(b).messages_dropped == 0 && stats(b).rejected == 0);
 
-    TOPIC("a message goes to its own sender as well");
+    TOPIC("a plugin can send to itself");
     CHECK(v1_send(a, "::1", MIB, 1));
     v1_expect(a, MIB, 1);
 
-    TOPIC("small and large ones share the row of the receiver");
+    TOPIC("small and large messages share the receiver's queue");
     CHECK(v1_send(a, "[::1]:6000", 65507, 1));
     v1_expect(b, 65507, 1);
     CHECK(v1_send(a, "[::1]:6000", 65508, 2));
@@ -36,7 +36,7 @@ static void every_size(void)
 
 enum { SENDERS = 4, EACH = 40 };
 
-/* The first bytes say which message of which thread it is. */
+/* The first bytes of a message: its thread and its number. */
 typedef struct label {
     uint32_t thread, number;
 } label;
@@ -121,21 +121,21 @@ static void *send_next(void *argument)
 
 static void a_peer_that_does_not_receive(void)
 {
-    TOPIC("a peer that does not receive makes its own senders wait, and nobody else's");
+    TOPIC("a peer that does not receive blocks only sends to itself");
     ITransport *self = v2_on("lo", 7000);
     void *stuck = create_plugin();
     int sent = 0, status;
     CHECK(iface_v1_1.setup(stuck, "{\"interface\": \"lo\", \"control_port\": 8000,"
                                   " \"receive_queue_bytes\": 100000}", 0));
     while ((status = v2_send(self, "[::1]:8000", 4 * MIB, (uint32_t)sent, 300)) == DCF_TB_OK)
-        CHECK(++sent < 100); /* as many as the buffers of both kernels hold */
+        CHECK(++sent < 100); /* as many as the kernels' buffers hold */
     CHECK(status == DCF_TB_ERR_TIMEOUT);
     GIVES(DCF_TB_WOULD_BLOCK, v2_send(self, "[::1]:8000", MOST, 0, 0));
     OK(v2_send(self, "[::1]:6000", MIB, 1, GENEROUS_MS));
     v1_expect(b, MIB, 1);
-    OK(v2_send(self, "[::1]:8000", 100, 77, 1000)); /* datagrams have a place of their own */
+    OK(v2_send(self, "[::1]:8000", 100, 77, 1000)); /* datagrams have a budget of their own */
 
-    TOPIC("what was sent comes whole when it receives, what was not does not come at all; and in order");
+    TOPIC("when it receives, every sent message arrives whole and in order, and no failed one");
     int large = 0, small = 0;
     next_message next = {self, (uint32_t)sent};
     pthread_t sender = start_thread(send_next, &next);
@@ -149,7 +149,7 @@ static void a_peer_that_does_not_receive(void)
         free(data);
     }
     join(sender);
-    /* The one whose time was over, if the kernel had taken any of it. */
+    /* The message that timed out, if the kernel had accepted a part of it. */
     CHECK(stats(stuck).messages_dropped <= 1);
     OK(v2_send(self, "[::1]:8000", 4 * MIB, 99, GENEROUS_MS));
     v1_expect(stuck, 4 * MIB, 99);
@@ -169,7 +169,7 @@ static void *send_until_shutdown(void *self)
 
 static void shutdown_in_the_middle(void)
 {
-    TOPIC("a shutdown ends a send that waits, on either side");
+    TOPIC("a shutdown on either side ends a waiting send");
     for (int side = 0; side < 2; side++) {
         ITransport *self = v2_on("lo", 7000), *stuck = v2_on("lo", 8000);
         void *status = NULL;
@@ -190,7 +190,7 @@ static void shutdown_in_the_middle(void)
 
 static void idle(void)
 {
-    TOPIC("connections that nobody uses are closed, with their threads, and opened when needed");
+    TOPIC("idle connections are closed, with their threads, and opened again when needed");
     int descriptors = count_descriptors(), threads = count_threads();
     for (uint32_t round = 0; round < 2; round++) {
         CHECK(v1_send(a, "[::1]:6000", MIB, round));
@@ -198,12 +198,12 @@ static void idle(void)
         CHECK(stats(a).streams_open == 1 && stats(b).streams_open == 1);
         CHECK(stats(a).connections_initiated == round + 1);
         EVENTUALLY(stats(a).streams_open == 0 && stats(b).streams_open == 0);
-        /* Fewer: a transport that has just started asks about its interface once more. */
+        /* Possibly fewer: a transport that has just started queries its interface once more. */
         EVENTUALLY(count_descriptors() <= descriptors && count_threads() <= threads);
     }
     CHECK(stats(b).rejected == 0 && stats(b).messages_dropped == 0);
 
-    TOPIC("one that is used stays");
+    TOPIC("a connection in use stays open");
     uint64_t start = milliseconds();
     while (milliseconds() - start < 12000) {
         CHECK(v1_send(a, "[::1]:6000", 65508, 1));

@@ -1,5 +1,5 @@
-/* Strangers that send large messages slowly, by hand, while an honest host sends its own. Arguments: the scene, and
-   which crowd. */
+/* Strangers on plain sockets send large messages slowly, while an honest host sends its own. Arguments: the scene, and
+   the crowd. */
 #include "plugin.h"
 #include "process.h"
 #include "raw.h"
@@ -9,17 +9,17 @@
 
 enum { MIB = 1 << 20, MOST = DCF_TB_PLUGIN_MAX_MESSAGE_SIZE, CROWD = 40, MAX_CROWD = 400 };
 
-/* fe80::d:0 is the host's own; the runner adds those of the strangers. */
+/* The address of the plugin; the test adds those of the strangers. */
 #define HOST "fe80::d:0"
 
-/* How strangers send. */
+/* How the strangers send. */
 typedef struct habit {
     const char *name;
     int connections, sources;
-    bool as_honest;     /* from the address that the honest host has */
-    uint32_t burst;     /* bytes that they send at once, with the header */
-    int every_ms;       /* and then */
-    uint32_t bytes;     /* so many each time */
+    bool as_honest;     /* from the address of the honest host */
+    uint32_t burst;     /* bytes that they send at the beginning, with the header */
+    int every_ms;       /* interval of later writes */
+    uint32_t bytes;     /* bytes of each later write */
 } habit;
 
 typedef struct stranger {
@@ -61,7 +61,8 @@ static int connection(const char *from)
     return fd;
 }
 
-/* Sends the next `more` bytes of a message that claims to be the largest; false when the host has ended it. */
+/* Sends the next `more` bytes of a message that claims the maximum size; false when the host has reset the
+   connection. */
 static bool goes_on(stranger *one, uint32_t more)
 {
     while (more > 0) {
@@ -76,7 +77,7 @@ static bool goes_on(stranger *one, uint32_t more)
         }
         ssize_t count = send(one->fd, data, length, MSG_NOSIGNAL);
         if (count < 0)
-            return errno == EAGAIN; /* the host does not take it now */
+            return errno == EAGAIN; /* the host makes it wait */
         one->sent += (uint32_t)count;
         more -= (uint32_t)count;
     }
@@ -117,7 +118,7 @@ static void *send_slowly(void *unused)
 
 static bool have_all_sent(void)
 {
-    /* A host that makes them wait has taken less. */
+    /* A host that makes them wait has received less. */
     uint64_t most = (uint64_t)how.burst * (uint64_t)how.connections;
     return stats_of(native(host)).stream_bytes_received >= (most < 60 * MIB ? most : 60 * MIB);
 }
@@ -165,7 +166,7 @@ static const habit habits[] = {
     {"many that wait", 200, 200, false, 70000, 1000, 16},
 };
 
-/* The honest host's messages come through, whatever the strangers do. */
+/* Checks that the honest host's messages arrive, whatever the strangers do. */
 static void crowds(const char *which)
 {
     size_t number = (size_t)atoi(which);
@@ -183,13 +184,13 @@ static void crowds(const char *which)
     end_crowd(thread);
 }
 
-/* Nobody waits for memory, and slow ones end all the same: each is counted, and its sender is told. */
+/* Slow messages end even if no other message waits for memory. Each is counted, and its connection reset. */
 static void alone(const char *unused)
 {
     static const habit slow = {"", 3, 1, false, 100000, 100, 1};
     (void)unused;
     start_hosts("");
-    TOPIC("a message that does not get on is dropped and counted, and the connection is reset");
+    TOPIC("a message that is too slow is dropped and counted, and the connection is reset");
     pthread_t thread = start_crowd(&slow);
     EVENTUALLY(value(&ended) == 3);
     EVENTUALLY(stats_of(native(host)).dropped_slow == 3);
@@ -207,7 +208,7 @@ static void alone(const char *unused)
     end_crowd(thread);
 }
 
-/* Connections that take places give way. */
+/* Connections that use up all places are reset to make room. */
 static void places(const char *unused)
 {
     (void)unused;
@@ -223,11 +224,11 @@ static void places(const char *unused)
             one->fd = connection(source_of(i));
             one->sent = 0;
             CHECK(goes_on(one, 1000));
-            /* The threads that make room may lag behind the one that accepts. */
+            /* The threads that make room may lag behind the accepting thread. */
             EVENTUALLY(stats_of(native(host)).connections_accepted > taken &&
                        stats_of(native(host)).streams_open <= 49);
             if (i % 40 == 0) {
-                /* The honest host's connection is in use, and stays; else it is opened anew. */
+                /* The honest host's connection stays if it is in use, and is opened again otherwise. */
                 CHECK(v1_send(honest, "[::1]:5000", MIB, (uint32_t)i));
                 v1_expect(host, MIB, (uint32_t)i);
             }
@@ -240,7 +241,7 @@ static void places(const char *unused)
     }
 }
 
-/* A listener that takes what comes a byte at a time, and is not a plugin. */
+/* A listener with a small buffer, on a plain socket. */
 static int listener(uint16_t port)
 {
     int fd = raw_socket(SOCK_STREAM, "::1", port), small = 4096;
@@ -263,7 +264,7 @@ static void *send_to_reader(void *argument)
     return NULL;
 }
 
-/* Peers that read a byte now and then hold the sends to them, for as long as those may take, and nothing else. */
+/* Peers that read a byte now and then block only the sends to them, until these time out. */
 static void readers(const char *unused)
 {
     enum { READERS = 40 };
@@ -273,7 +274,7 @@ static void readers(const char *unused)
     for (int i = 0; i < READERS; i++)
         listeners[i] = listener((uint16_t)(7001 + 2 * i));
 
-    TOPIC("a peer that reads a byte now and then: other sends to it end in their time, others go on");
+    TOPIC("a peer that reads a byte now and then: other sends to it time out, and sends to others work");
     ITransport *self = v2_on("lo", 9000);
     waiting_send sends[] = {{self, "[::1]:7000", 3000, 0}, {self, "[::1]:7000", 1000, 0}};
     pthread_t threads[2];
@@ -292,9 +293,9 @@ static void readers(const char *unused)
         CHECK(sends[i].status == DCF_TB_ERR_TIMEOUT);
     }
 
-    TOPIC("what such peers hold of a host that answers them is bounded");
+    TOPIC("such peers hold a bounded number of connections of a host that answers them");
     ITransport *few = create_plugin_v2();
-    /* The object behind it takes parameters as well. */
+    /* The same object accepts JSON parameters. */
     CHECK(iface_v1_1.setup(few->ctx, "{\"interface\": \"lo\", \"control_port\": 9500, \"max_streams\": 64}", 0));
     for (int i = 1; i < READERS; i++) {
         char to[30];

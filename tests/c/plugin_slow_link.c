@@ -19,7 +19,7 @@ static void *send_large(void *unused)
     return (void *)(intptr_t)v2_send(self, peer, LARGE, 7, GENEROUS_MS);
 }
 
-/* A stranger's message that claims to be the largest, and stops when 1 MiB and a byte are there. */
+/* Begins a stranger's message that claims the maximum size, and stops after 1 MiB and a byte. */
 static int stranger(const char *address)
 {
     static uint8_t data[16 + MIB + 1] = "DCFTBMSG\1\0\0\0\4\0\0\0";
@@ -46,7 +46,7 @@ int main(int count, char **arguments)
     for (int i = 0; i < STRANGERS; i++)
         strangers[i] = stranger(peer);
 
-    OK(v2_send(self, peer, 70000, 6, GENEROUS_MS)); /* the connection is there, and is read */
+    OK(v2_send(self, peer, 70000, 6, GENEROUS_MS)); /* the connection is open, and is being read */
     v2_expect(self, peer, 70000, 6);
 
     TOPIC("10 Mb/s, and a pause in the middle: the message arrives");
@@ -55,14 +55,14 @@ int main(int count, char **arguments)
     EVENTUALLY(sent_bytes() > 2 * MIB);
     request("carrier off");
     uint64_t start = milliseconds();
-    while (milliseconds() - start < 4000) /* it is a pause that is tried */
+    while (milliseconds() - start < 4000) /* the pause is what this tests */
         pause_briefly();
     request("carrier on");
     CHECK(pthread_join(sender, &status) == 0);
     CHECK((intptr_t)status == DCF_TB_OK);
     v2_expect(self, peer, LARGE, 7);
 
-    TOPIC("and so does the next one");
+    TOPIC("the next message arrives too");
     OK(v2_send(self, peer, MIB, 8, GENEROUS_MS));
     v2_expect(self, peer, MIB, 8);
     for (int i = 0; i < STRANGERS; i++)

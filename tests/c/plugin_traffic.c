@@ -1,10 +1,10 @@
-/* What DCF's nodes send each other. Arguments: the scene, the address of a node that echoes, our own. */
+/* Traffic of DCF's nodes. Arguments: the scene, the address of an echoing node, our own. */
 #include "plugin.h"
 
 static const char *peer;
 static void *self;
 
-/* Everything comes back, in order, with so many under way at most. */
+/* Checks that every message comes back in order, with at most `window` in flight. */
 static void there_and_back(size_t size, uint32_t messages, uint32_t window)
 {
     uint32_t sent = 0, back = 0;
@@ -53,7 +53,7 @@ static void *send_large_ones(void *unused)
 
 static void audio(void)
 {
-    TOPIC("124 bytes of audio every 20 ms, in order, also beside large messages");
+    TOPIC("124 bytes of audio every 20 ms arrive in order, also beside large messages");
     for (int beside = 0; beside < 2; beside++) {
         pthread_t other = 0;
         set(&talking, 1);
@@ -101,13 +101,13 @@ static void ping_rounds(void)
         }
         took = milliseconds() - start;
         printf("  a round took %u ms\n", (unsigned)took);
-        missed += took > 1000; /* the machine may be busy, but not all the time */
+        missed += took > 1000; /* a busy machine may miss some */
         while (milliseconds() - start < 1000)
             pause_briefly();
     }
     CHECK(missed < ROUNDS);
 
-    TOPIC("and as frames: every peer gets each round's");
+    TOPIC("rounds of frames: every peer gets the frame of each round");
     for (uint32_t round = 0; round < ROUNDS; round++) {
         for (uint32_t i = 0; i < PEERS; i++) {
             char name[80];
@@ -123,7 +123,7 @@ static void ping_rounds(void)
     }
 }
 
-/* No answer, every time; and at least once in the time that is promised, on however busy a machine. */
+/* Every check fails, and at least one in the promised time, even on a busy machine. */
 static void is_dead_within_three_seconds(const char *who)
 {
     uint64_t best = GENEROUS_MS;
@@ -145,7 +145,7 @@ static void health(void)
     int rtt = 0;
     snprintf(there, sizeof there, "[%s]:5000", peer);
 
-    TOPIC("health checks of a peer that is there, one that never was, and one that died");
+    TOPIC("health checks of a live peer, an absent one, and one that died");
     CHECK(iface_v1_1.health_check(self, peer, &rtt) && rtt >= 1);
     is_dead_within_three_seconds("fe80::dead:1");
     OK(v2_send(v2, there, 17, 1, 1000));
@@ -154,17 +154,17 @@ static void health(void)
     request("kill");
     is_dead_within_three_seconds(peer);
 
-    TOPIC("it is no longer connected when it was not heard from for 10 s");
+    TOPIC("a peer that was silent for 10 s is no longer connected");
     EVENTUALLY(!v2->is_connected(v2, peer));
 
-    TOPIC("it comes back");
+    TOPIC("the peer comes back");
     request("start");
     EVENTUALLY(iface_v1_1.health_check(self, peer, &rtt));
     OK(v2_send(v2, there, 17, 2, 1000));
     v2_expect(v2, there, 17, 2);
     CHECK(v2->is_connected(v2, peer));
 
-    TOPIC("a cable that is pulled is known at once");
+    TOPIC("a pulled cable is reported at once");
     request("unplug");
     EVENTUALLY(stats_of(native(self)).link_up == 0);
     is_dead_within_three_seconds(peer);

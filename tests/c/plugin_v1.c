@@ -1,4 +1,4 @@
-/* The contract v1, and that of the old loader, which takes the object for the table. */
+/* The contract v1, and that of the old loader, which uses the object as the table. */
 #include "plugin.h"
 #include "process.h"
 #include "raw.h"
@@ -20,7 +20,7 @@ static void what_is_exported(void)
 
 static void before_setup(void)
 {
-    TOPIC("before the setup nothing works, and nothing waits");
+    TOPIC("before the setup every call fails at once");
     void *self = create_plugin();
     size_t size = 77;
     FAILS("call setup first", iface.send(self, NULL, 0, "::1"));
@@ -43,10 +43,10 @@ static void refused_setups(void)
                            "::1%lo ",   "a-name-of-sixteen"};
     for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++)
         FAILS(hosts[i][0] == '\xff' ? "UTF-8" : hosts[i], iface.setup(self, hosts[i], 5000));
-    FAILS("thunderbolt0", iface.setup(self, NULL, 5000)); /* the default is not there */
+    FAILS("thunderbolt0", iface.setup(self, NULL, 5000)); /* the default interface does not exist */
     CHECK(native(self) == 0);
 
-    TOPIC("a port that is taken is named, and after all that the plugin can be set up");
+    TOPIC("the error names a taken port, and the setup succeeds afterwards");
     void *other = v1_on("lo", 5000);
     FAILS("5000", iface.setup(self, "lo", 5000));
     int listener = raw_socket(SOCK_STREAM, "::1", 6001);
@@ -57,11 +57,11 @@ static void refused_setups(void)
     CHECK(native(self) != 0);
     iface.destroy(other);
 
-    TOPIC("the same setup again changes nothing, another one is refused");
+    TOPIC("the same setup again changes nothing, and another one is refused");
     char host[] = "::1%lo";
     dcf_tb_transport before = native(self);
     CHECK(iface.setup(self, host, 6000));
-    CHECK(iface.setup(self, "lo", 6000)); /* in other words */
+    CHECK(iface.setup(self, "lo", 6000)); /* the same setup in another form */
     memset(host, 'x', sizeof host - 1);
     FAILS("6000", iface.setup(self, "lo", 6002));
     FAILS("other settings", iface.setup(self, NULL, 6000));
@@ -77,14 +77,14 @@ static void refused_setups(void)
 
 static void messages(void)
 {
-    TOPIC("messages of all sizes of datagrams, whole and in order");
+    TOPIC("messages of all datagram sizes arrive whole and in order");
     void *a = v1_on("lo", 5000), *b = v1_on("lo", 6000);
     for (uint32_t i = 0; i < sizeof datagrams / sizeof datagrams[0]; i++)
         CHECK(v1_send(a, "[::1%lo]:6000", datagrams[i], i));
     for (uint32_t i = 0; i < sizeof datagrams / sizeof datagrams[0]; i++)
         v1_expect(b, datagrams[i], i);
 
-    TOPIC("every form of a target, and what is none");
+    TOPIC("every form of a target, and invalid ones");
     const char *targets[] = {"::1", "::1%lo", "::1%1", "[::1%lo]:5000", "[::1]:5000"};
     for (uint32_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
         CHECK(v1_send(a, targets[i], 5, i));
@@ -99,7 +99,7 @@ static void messages(void)
     }
     FAILS("none0", v1_send(a, "::1%none0", 5, 0));
     FAILS("none0", v1_send(a, "::1%none0", 70000, 0));
-    FAILS("65535", v1_send(a, "[::1%lo]:65535", 70000, 0)); /* there is no data port after it */
+    FAILS("65535", v1_send(a, "[::1%lo]:65535", 70000, 0)); /* no port follows it for data */
 
     TOPIC("NULL, and more than 64 MiB");
     size_t size = 77;
@@ -117,7 +117,7 @@ static void messages(void)
     iface.destroy(NULL);
     free(large);
 
-    TOPIC("a receive waits for a while, and then there is nothing");
+    TOPIC("a receive waits for a while, then returns NULL");
     uint64_t start = milliseconds();
     size = 77;
     CHECK(iface.receive(a, &size) == NULL && size == 0);
@@ -140,7 +140,7 @@ static void *send_numbers(void *self)
 
 static void both_at_once(void)
 {
-    TOPIC("send and receive from different threads at once");
+    TOPIC("sending and receiving from different threads at once");
     void *self = v1_on("lo", 5000);
     pthread_t sender = start_thread(send_numbers, self);
     for (uint32_t i = 0; i < CROSSING; i++) {
@@ -168,7 +168,7 @@ static void *receive_until_destroyed(void *self)
 
 static void destroyed_while_in_use(void)
 {
-    TOPIC("destroy waits for calls under way, and leaves neither threads nor descriptors");
+    TOPIC("destroy waits for running calls, and leaks neither threads nor descriptors");
     int threads = count_threads(), descriptors = count_descriptors();
     for (int i = 0; i < 20; i++) {
         void *self = v1_on("lo", 5000);

@@ -9,7 +9,7 @@ static bool set_up(void *self, const char *params)
 
 static void parameters(void)
 {
-    TOPIC("parameters that are broken or bad are refused, in words that say where");
+    TOPIC("malformed or invalid parameters are refused, and the error gives the place");
     void *self = create_plugin();
     static const struct {
         const char *params, *why;
@@ -34,22 +34,22 @@ static void parameters(void)
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         FAILS(bad[i].why, set_up(self, bad[i].params));
-    FAILS("thunderbolt0", set_up(self, NULL)); /* the defaults, whose interface is not there */
+    FAILS("thunderbolt0", set_up(self, NULL)); /* the default interface does not exist */
     FAILS("thunderbolt0", set_up(self, "{}"));
 
-    TOPIC("unknown keys are ignored, of whatever kind");
+    TOPIC("unknown keys are ignored, with any value");
     CHECK(set_up(self, "{\"interface\": \"lo\", \"of\": [1, {\"others\": 1e999}], \"timeout-ms\": 5}"));
     CHECK(control_port(native(self)) == 5000 && data_port(native(self)) == 5001);
 
-    TOPIC("the same again, by this contract or by v1, is well; others are not");
+    TOPIC("the same setup again succeeds, by this contract or by v1; another one is refused");
     CHECK(set_up(self, "{\"control_port\": 5000, \"interface\": \"lo\", \"tcp_nodelay\": true}"));
-    CHECK(iface_v1_1.setup(self, "{\"interface\": \"lo\"}", -1)); /* any timeout: it never waits */
+    CHECK(iface_v1_1.setup(self, "{\"interface\": \"lo\"}", -1)); /* the timeout does not matter, as setup never waits */
     CHECK(iface.setup(self, "lo", 5000));
     FAILS("other", set_up(self, "{\"interface\": \"lo\", \"control_port\": 6000}"));
     FAILS("other", set_up(self, "{\"interface\": \"lo\", \"buffer_size\": 1}"));
     iface_v1_1.destroy(self);
 
-    TOPIC("ports that are no neighbours, and a queue of one message");
+    TOPIC("ports that are not consecutive, and a queue of one message");
     self = create_plugin();
     CHECK(set_up(self, "{\"interface\": \"lo\", \"control_port\": 7000, \"data_port\": 7777,"
                        "\"receive_queue\": 1, \"receive_queue_bytes\": 1000000}"));
@@ -67,7 +67,7 @@ static void parameters(void)
 
 static void an_interface_that_comes_later(void)
 {
-    TOPIC("the interface may come later, if that is wanted");
+    TOPIC("with wait_for_interface, the interface may come later");
     void *self = create_plugin();
     CHECK(set_up(self, "{\"interface\": \"later0\", \"wait_for_interface\": true}"));
     FAILS("later0", v1_send(self, "fe80::1", 5, 0));
@@ -90,7 +90,7 @@ static void health(void)
     CHECK(iface_v1_1.health_check(self, "[::1%lo]:6000", &rtt) && rtt >= 1);
     CHECK(iface_v1_1.health_check(self, "::1", NULL));
 
-    TOPIC("nobody answers: false after three questions, and the figure stays");
+    TOPIC("no answer: false after three pings, and the output is unchanged");
     int silent = raw_socket(SOCK_DGRAM, "::1", 0);
     char peer[80];
     snprintf(peer, sizeof peer, "[::1%%lo]:%u", raw_port(silent));
@@ -101,12 +101,12 @@ static void health(void)
     CHECK(stats_of(native(self)).pings_sent == before + 3);
     close(silent);
 
-    TOPIC("nothing listens: false, whether the peer's kernel says so or is too busy");
+    TOPIC("nothing listens: false, with or without an ICMP error of the peer");
     iface.destroy(other);
     CHECK(!iface_v1_1.health_check(self, "[::1%lo]:6000", &rtt) && rtt == -1);
     CHECK(error_says("nothing listens on UDP port 6000") || error_says("no answer"));
 
-    TOPIC("what is no address has no health");
+    TOPIC("an invalid address is refused");
     FAILS("nonsense", iface_v1_1.health_check(self, "nonsense", &rtt));
     FAILS("NULL", iface_v1_1.health_check(self, NULL, &rtt));
     FAILS("NULL", iface_v1_1.health_check(NULL, "::1", &rtt));

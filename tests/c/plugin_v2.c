@@ -1,11 +1,11 @@
-/* The contract v2: numbers of errors, senders, time-outs, peers, the descriptor, shutdown. */
+/* The contract v2: error numbers, senders, timeouts, peers, the descriptor, shutdown. */
 #include "plugin.h"
 
 enum { ALREADY = DCF_TB_ERR_ALREADY_INITIALIZED };
 
 static void *const HERE = (void *)&iface;
 
-/* A receive that fails with `expected` leaves nothing to be freed. */
+/* Checks that a receive fails with `expected`, and returns no memory to free. */
 static void gives_nothing(ITransport *self, int expected, uint32_t timeout_ms)
 {
     uint8_t *data = (uint8_t *)HERE;
@@ -23,7 +23,7 @@ static bool is_ready(int fd)
 
 static void before_setup(void)
 {
-    TOPIC("before the setup: 0x0601, false, -1, and the name all the same");
+    TOPIC("before the setup: 0x0601, false, -1, but the name works");
     ITransport *self = create_plugin_v2();
     CHECK(self != NULL && self->ctx != NULL);
     GIVES(DCF_TB_ERR_NOT_INITIALIZED, self->send(self, NULL, 0, "::1", 1000));
@@ -35,7 +35,7 @@ static void before_setup(void)
     CHECK(strcmp(self->get_name(self), "thunderbolt") == 0);
     CHECK(strcmp(self->get_version(self), dcf_tb_version()) == 0);
 
-    TOPIC("setups: numbers for each way to fail");
+    TOPIC("setup: a number for each kind of failure");
     GIVES(DCF_TB_ERR_CONFIG_INVALID, self->setup(self, "lo", 0));
     GIVES(DCF_TB_ERR_CONFIG_INVALID, self->setup(self, "lo", 65535));
     GIVES(DCF_TB_ERR_CONFIG_INVALID, self->setup(self, "lo", -1));
@@ -58,7 +58,7 @@ static void before_setup(void)
 
 static void messages(void)
 {
-    TOPIC("messages with a sender that can be a recipient");
+    TOPIC("the sender of a message can be used as a recipient");
     ITransport *a = v2_on("lo", 5000), *b = v2_on("lo", 6000);
     const size_t sizes[] = {0, 17, 8192, 65507};
     for (uint32_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
@@ -75,7 +75,7 @@ static void messages(void)
         v2_expect(a, "[::1%lo]:6000", sizes[i], i);
     }
 
-    TOPIC("the sender may not be wanted; nothing else may be missing");
+    TOPIC("the sender pointer may be NULL, and no other one");
     uint8_t *data = NULL;
     size_t length = 0;
     OK(v2_send(a, "::1", 5, 1, 0));
@@ -88,13 +88,13 @@ static void messages(void)
     GIVES(DCF_TB_ERR_NULL_POINTER, a->receive(NULL, &data, &length, NULL, GENEROUS_MS));
     v2_expect(a, "::1%lo", 5, 2); /* it was not lost */
 
-    TOPIC("0 polls; a time that is over says so");
+    TOPIC("timeout 0 polls, and an expired timeout gives TIMEOUT");
     gives_nothing(a, DCF_TB_WOULD_BLOCK, 0);
     uint64_t start = milliseconds();
     gives_nothing(a, DCF_TB_ERR_TIMEOUT, 30);
     CHECK(milliseconds() - start >= 29);
 
-    TOPIC("what cannot be sent");
+    TOPIC("messages that cannot be sent");
     uint8_t *large = (uint8_t *)calloc(1, DCF_TB_PLUGIN_MAX_MESSAGE_SIZE + 1);
     CHECK(large != NULL);
     GIVES(DCF_TB_ERR_MESSAGE_TOO_LARGE,
@@ -120,7 +120,7 @@ static void messages(void)
 
 static void descriptor(void)
 {
-    TOPIC("the descriptor is readable exactly while a receive would return at once");
+    TOPIC("the descriptor is readable exactly while a receive would not block");
     ITransport *self = v2_on("lo", 5000);
     OK(v2_send(self, "::1", 5, 1, 1000));
     EVENTUALLY(stats_of(native_v2(self)).messages_received == 1);
@@ -145,7 +145,7 @@ static void descriptor(void)
 
 static void peers(void)
 {
-    TOPIC("a peer is connected when anything came from it: its pings, its answers, its messages");
+    TOPIC("a peer is connected once a ping, an answer or a message came from it");
     ITransport *self = v2_on("lo", 5000);
     void *other = v1_on("lo", 6000);
     CHECK(!self->is_connected(self, "::1"));
@@ -163,7 +163,7 @@ static void peers(void)
     v2_expect(self, "[::1%lo]:6000", 5, 1);
     CHECK(self->is_connected(self, "::1"));
 
-    TOPIC("disconnect closes what is open to a peer and from it, and it can be opened again");
+    TOPIC("disconnect closes the connections to a peer and from it; they can be opened again");
     OK(v2_send(self, "[::1]:6000", 70000, 2, GENEROUS_MS));
     v1_expect(other, 70000, 2);
     CHECK(v1_send(other, "[::1]:5000", 70000, 3));
@@ -177,7 +177,7 @@ static void peers(void)
     CHECK(v1_send(other, "[::1]:5000", 70000, 5));
     v2_expect(self, NULL, 70000, 5);
 
-    TOPIC("strangers and nonsense");
+    TOPIC("unknown peers and invalid strings");
     CHECK(!self->is_connected(self, "fe80::1"));
     CHECK(!self->is_connected(self, "nonsense"));
     CHECK(!self->is_connected(self, NULL));
@@ -199,7 +199,7 @@ static void *wait_for_ever(void *self)
 
 static void shutdowns(void)
 {
-    TOPIC("shutdown wakes who waits, and from then on everything gives 0x0604");
+    TOPIC("shutdown wakes waiting calls, and from then on every call gives 0x0604");
     ITransport *self = v2_on("lo", 5000);
     pthread_t threads[4];
     for (int i = 0; i < 4; i++)
@@ -217,12 +217,12 @@ static void shutdowns(void)
     GIVES(DCF_TB_ERR_SHUTDOWN, self->setup(self, "lo", 5000));
     CHECK(!self->is_connected(self, "::1"));
 
-    TOPIC("the ports are free at once, before the destroy");
+    TOPIC("the ports are free after the shutdown, before the destroy");
     ITransport *next = v2_on("lo", 5000);
     next->destroy(next);
     self->destroy(self);
 
-    TOPIC("a host that closes it by the native handle has shut it down");
+    TOPIC("closing the native handle shuts the plugin down");
     self = v2_on("lo", 5000);
     set(&waiting, 0);
     threads[0] = start_thread(wait_for_ever, self);
@@ -252,7 +252,7 @@ static void forks(void)
         CHECK(!iface_v1_1.health_check(self->ctx, "::1", &rtt));
         CHECK(create_plugin_v2() == NULL && create_plugin() == NULL);
         self->destroy(self);
-        CHECK(strcmp(self->get_name(self), "thunderbolt") == 0); /* it is still there */
+        CHECK(strcmp(self->get_name(self), "thunderbolt") == 0); /* the object is still valid */
         fflush(stdout);
         _exit(0);
     }

@@ -1,7 +1,7 @@
 /*
- * Local users who try to get at the ports of a transport: each moment in which the library lets
- * sockets of its own share a port must be closed to them. Attackers loop on bind() in processes of
- * another user, with every combination of SO_REUSEADDR and SO_REUSEPORT.
+  * Local users try to bind the ports of a transport. They must fail even while the library shares a
+  * port between sockets of its own. Attackers loop on bind() in processes of another user, with every
+  * combination of SO_REUSEADDR and SO_REUSEPORT.
  *
  * Linux compares user ids for SO_REUSEPORT only, so that option needs a second user id. Where a user
  * namespace maps a single one, the attackers have ours, and use SO_REUSEADDR alone.
@@ -14,9 +14,9 @@
 #include <sys/prctl.h>
 
 enum {
-    ATTEMPTS = 5000, /* of each attacker, while lanes are opened */
-    SINKS = 96,       /* more than there can be lanes, so that they are opened again and again */
-    SENDS = 600,      /* in a row to one of them: enough for a lane */
+    ATTEMPTS = 5000, /* of each attacker, while connected sockets are opened */
+    SINKS = 96,       /* more peers than connected sockets, so that these are opened again and again */
+    SENDS = 600,      /* in a row to one of them: enough for a connected socket */
     NOBODY = 65534
 };
 
@@ -33,7 +33,7 @@ typedef struct attacker {
 } attacker;
 
 typedef struct shared {
-    int turn; /* One attacker at a time, so that there is a processor for it beside ours; 0: nobody. */
+    int turn; /* The attacker whose turn it is: one at a time, so that each gets a processor; 0: none. */
     int ports[2];
     attacker attackers[32];
 } shared;
@@ -60,7 +60,7 @@ static void become_nobody(void)
     CHECK(setresuid(NOBODY, NOBODY, NOBODY) == 0);
 }
 
-/* One try; what it gets it keeps, and says so. */
+/* Tries once; keeps and reports a socket that it could bind. */
 static void try_once(attacker *own)
 {
     const int on = 1;
@@ -135,8 +135,8 @@ static void got_nothing(const attacker *one)
     CHECK(!"a stranger got our port");
 }
 
-/* Sends so much to each sink in turn that lanes are opened all the time. */
-static void open_lane(dcf_tb_transport t, const int *sinks)
+/* Sends so many messages to each sink in turn that connected sockets are opened all the time. */
+static void open_connected_sockets(dcf_tb_transport t, const int *sinks)
 {
     static int next;
     char peer[64];
@@ -154,7 +154,7 @@ int main(void)
     CHECK(common != MAP_FAILED);
     int other_user = has_other_users();
     if (!other_user)
-        printf("! one user id is mapped here: attackers of another user, who need a second one, are "
+        printf("! only one user id is mapped here, and attackers of another user need a second one: they are "
                "not tried; run this test as root\n");
     int count = make_attackers(other_user, pids);
 
@@ -166,13 +166,13 @@ int main(void)
         sinks[i] = raw_socket(SOCK_DGRAM, "::1", 0);
     int before = count_descriptors();
 
-    TOPIC("while lanes are opened, nobody else binds our ports");
+    TOPIC("no other user can bind our ports while connected sockets are opened");
     uint64_t begun = milliseconds();
     for (int i = 0; i < count; i++) {
         const attacker *one = &common->attackers[i];
         set(&common->turn, i + 1);
         do {
-            open_lane(t, sinks);
+            open_connected_sockets(t, sinks);
             got_nothing(one);
             CHECK(milliseconds() - begun < 3 * GENEROUS_MS);
         } while (value(&one->attempts) < ATTEMPTS);
@@ -180,7 +180,7 @@ int main(void)
     }
     set(&common->turn, 0);
 
-    TOPIC("a second transport of the same user does not get them either");
+    TOPIC("a second transport of the same user cannot bind them either");
     dcf_tb_transport second = 0;
     GIVES(DCF_TB_ERR_ADDRESS_IN_USE, dcf_tb_init(&config, &second));
     CHECK(error_says("UDP control"));
@@ -188,7 +188,7 @@ int main(void)
     GIVES(DCF_TB_ERR_ADDRESS_IN_USE, dcf_tb_init(&config, &second));
     CHECK(error_says("TCP data"));
 
-    TOPIC("what is sent to the ports arrives with us alone");
+    TOPIC("data sent to the ports arrives only here");
     struct sockaddr_in6 control = raw_address("::1", control_port(t));
     for (int i = 0; i < 1000; i++) {
         raw_send(sinks[0], "ours", 4, control);
@@ -200,10 +200,10 @@ int main(void)
     }
 
     if (other_user) {
-        TOPIC("a program that gives up its user id goes on, without new sockets on the port");
+        TOPIC("a program that changes its user id goes on, without new sockets on the port");
         become_nobody();
         for (int i = 0; i < SINKS; i++)
-            open_lane(t, sinks);
+            open_connected_sockets(t, sinks);
         raw_send(sinks[0], "still ours", 10, control);
         expect_text(t, "still ours");
         config.control_port = control_port(t);

@@ -1,10 +1,10 @@
 /*
- * Peers that appear and vanish, and when each was last heard from. The loopback address stands for one
- * peer here; its messages, pings and streams come from ports of their own.
+  * Peers that appear and vanish, and the times they were last heard from. The loopback address is the one
+  * peer here; its messages, pings and streams come from different ports.
  */
 #include "check.h"
 
-/* The callback writes down what it is told; another one counts its calls. */
+/* One callback counts what it is told; the second one counts its calls. */
 static int appearances, disappearances, of_the_second;
 
 static void on_peer(int32_t appeared, const char *peer, void *data)
@@ -34,7 +34,7 @@ static dcf_tb_transport tracking(uint32_t timeout_ms)
 
 static void by_time(dcf_tb_transport other)
 {
-    TOPIC("a peer appears with a message, a ping or a stream, and vanishes in silence");
+    TOPIC("a peer appears with a message, a ping or a stream, and vanishes after silence");
     dcf_tb_transport t = tracking(200);
     uint64_t ns = 0;
     GIVES(DCF_TB_WOULD_BLOCK, dcf_tb_last_heard(t, "::1", &ns));
@@ -56,7 +56,7 @@ static void by_time(dcf_tb_transport other)
 
 static void forgotten(dcf_tb_transport other)
 {
-    TOPIC("a peer that is forgotten appears again, and was not reported as gone");
+    TOPIC("a forgotten peer appears again, and is not reported as gone");
     dcf_tb_transport t = tracking(0);
     uint64_t ns = 0;
     for (int i = 1; i <= 3; i++) {
@@ -67,7 +67,7 @@ static void forgotten(dcf_tb_transport other)
         GIVES(DCF_TB_WOULD_BLOCK, dcf_tb_last_heard(t, "::1%lo", &ns));
     }
 
-    TOPIC("another callback is told what changes from now on; after none, everybody appears");
+    TOPIC("a replacing callback gets changes from now on; after a gap without a callback, all peers appear again");
     send_text(other, peer_strings(t).control, "hello");
     EVENTUALLY(value(&appearances) == 4);
     OK(dcf_tb_set_peer_callback(t, on_peer_too, &of_the_second));
@@ -86,7 +86,7 @@ static void forgotten(dcf_tb_transport other)
 
 static void remembered(dcf_tb_transport other)
 {
-    TOPIC("without a callback peers are remembered if remember_peers says so");
+    TOPIC("without a callback, peers are remembered if remember_peers is set");
     dcf_tb_config config = loopback_config();
     for (uint32_t remember = 0; remember < 2; remember++) {
         uint64_t ns = UINT64_MAX;
@@ -101,7 +101,7 @@ static void remembered(dcf_tb_transport other)
         OK(dcf_tb_close(t));
     }
 
-    TOPIC("what is no peer is refused, and quoted");
+    TOPIC("an invalid peer string is refused, and quoted");
     uint64_t ns = 7;
     GIVES(DCF_TB_ERR_INVALID_ADDRESS, dcf_tb_last_heard(other, "nobody", &ns));
     CHECK(error_says("nobody") && ns == 7);

@@ -1,4 +1,4 @@
-/* What this process holds, as the kernel tells it. */
+/* The resources of this process, from procfs. */
 #ifndef PROCESS_H
 #define PROCESS_H
 
@@ -17,7 +17,7 @@ static inline int count_entries(const char *path)
     return count;
 }
 
-/* The scan's own descriptor is counted every time alike. */
+/* Counts the descriptor of the scan too, every time. */
 static inline int count_descriptors(void)
 {
     return count_entries("/proc/self/fd");
@@ -47,7 +47,7 @@ static inline uint64_t status_value(int thread, const char *name, int base)
     return found;
 }
 
-/* Whether a thread sleeps in the kernel: where a waiting call ends up. `thread` 0 does not yet. */
+/* Whether a thread sleeps in the kernel, as in a waiting call. False for `thread` 0, which is not set yet. */
 static inline int asleep(int thread)
 {
     char path[64], line[512] = "";
@@ -70,7 +70,7 @@ static inline uint64_t resident_kib(void)
 
 typedef void (*thread_visitor)(int thread, const char *name, void *data);
 
-/* Calls `visit` for every thread whose name begins with "dcf-tb-"; gives their number. */
+/* Calls `visit` for every thread whose name begins with "dcf-tb-"; returns their number. */
 static inline int each_library_thread(thread_visitor visit, void *data)
 {
     int found = 0;

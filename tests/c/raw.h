@@ -1,4 +1,4 @@
-/* A peer that speaks the wire's language by hand, with plain sockets. */
+/* Plain sockets, for peers that speak the protocol without the library. */
 #ifndef RAW_H
 #define RAW_H
 
@@ -23,7 +23,7 @@ static inline struct sockaddr_in6 raw_address(const char *address, uint16_t port
     return result;
 }
 
-/* A socket of that type on that address; port 0 is any. */
+/* Opens a socket of a type on an address; port 0 takes any. */
 static inline int raw_socket(int type, const char *address, uint16_t port)
 {
     struct sockaddr_in6 own = raw_address(address, port);

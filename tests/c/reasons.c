@@ -1,4 +1,4 @@
-/* What is refused: each by its limit, counted under its reason, and logged at a bounded rate. */
+/* Refusals: each limit refuses, counts under its own reason, and logs at a bounded rate. */
 #include "raw.h"
 
 static int refusals_logged;
@@ -18,7 +18,7 @@ static int raw_connect(dcf_tb_transport t)
     return fd;
 }
 
-/* Whether the other end reset the connection, or goes on with it. Waits until it is certain. */
+/* Whether the other end reset the connection. Waits until it has reset or accepted it. */
 static int was_reset(int fd)
 {
     char byte;
@@ -36,7 +36,7 @@ static void sum(dcf_tb_transport t)
 
 static void silent_streams(void)
 {
-    TOPIC("connections on which nothing is said are bounded; the newcomer is refused");
+    TOPIC("silent connections are bounded, and a new one is refused");
     dcf_tb_config config = loopback_config();
     config.max_silent_streams = 3;
     config.silent_after_ms = 3600 * 1000;
@@ -53,12 +53,12 @@ static void silent_streams(void)
     CHECK(stats_of(t).rejected_silent == 1 && stats_of(t).rejected_max_streams == 0);
     sum(t);
 
-    TOPIC("what has been said, by either side, makes room");
+    TOPIC("data of either side makes room");
     CHECK(send(silent[0], "x", 1, 0) == 1);
     write_all(accepted[1], "y", 1);
     uint8_t byte;
     read_exactly(accepted[0], &byte, 1);
-    /* Newcomers are refused for a moment yet: looking at all of them is not done for each. */
+    /* New connections are refused for a moment more, because the library does not check all streams for each. */
     int newcomer = -1;
     dcf_tb_status status = DCF_TB_WOULD_BLOCK;
     EVENTUALLY((newcomer = raw_connect(t),
@@ -71,7 +71,7 @@ static void silent_streams(void)
     sum(t);
     OK(dcf_tb_close(t));
 
-    TOPIC("the oldest gives way when it has been silent for long");
+    TOPIC("the oldest is reset once it has been silent for silent_after_ms");
     config.silent_after_ms = 0;
     t = start(&config);
     for (int i = 0; i < 3; i++) {
@@ -108,7 +108,7 @@ static void silent_streams(void)
 
 static void all_streams(void)
 {
-    TOPIC("max_streams is another reason, and a flood of refusals is not a flood of records");
+    TOPIC("max_streams has its own reason, and a flood of refusals does not flood the log");
     dcf_tb_config config = loopback_config();
     config.max_streams = 2;
     config.on_log = on_log;
@@ -141,10 +141,10 @@ static void queue(void)
     static uint8_t data[600], buffer[1000];
     size_t length = 0;
     OK(dcf_tb_send(t, self.control, data, 600));
-    OK(dcf_tb_send(t, self.control, data, 401)); /* too much by one */
+    OK(dcf_tb_send(t, self.control, data, 401)); /* one byte too many */
     OK(dcf_tb_send(t, self.control, data, 400));
     OK(dcf_tb_send(t, self.control, data, 0));
-    OK(dcf_tb_send(t, self.control, data, 0)); /* the fourth */
+    OK(dcf_tb_send(t, self.control, data, 0)); /* the fourth message */
     EVENTUALLY(stats_of(t).messages_received == 5 && stats_of(t).messages_dropped == 2);
     CHECK(stats_of(t).dropped_memory == 1);
     const size_t kept[] = {600, 400, 0};
@@ -152,7 +152,7 @@ static void queue(void)
         OK(dcf_tb_recv(t, buffer, sizeof buffer, &length, NULL, 0, GENEROUS_MS));
         CHECK(length == kept[i]);
     }
-    TOPIC("and has room again when they were taken");
+    TOPIC("the queue has room again after the messages were received");
     OK(dcf_tb_send(t, self.control, data, 600));
     OK(dcf_tb_recv(t, buffer, sizeof buffer, &length, NULL, 0, GENEROUS_MS));
     CHECK(length == 600 && stats_of(t).messages_dropped == 2);
@@ -161,7 +161,7 @@ static void queue(void)
 
 static void pongs(void)
 {
-    TOPIC("pongs that nobody waits for are counted, and surface nowhere");
+    TOPIC("unexpected pongs are counted, and not delivered as messages");
     dcf_tb_transport t = start_on_loopback();
     int raw = raw_socket(SOCK_DGRAM, "::1", 0);
     uint8_t pong[16], buffer[64];

@@ -1,6 +1,6 @@
 /*
- * Any function may be called from inside any callback. This program runs where it may have its
- * loopback interface switched off and on.
+  * Any function may be called from inside any callback. The test that started this program switches
+  * the loopback interface off and on when asked.
  */
 #include "every_call.h"
 
@@ -8,10 +8,10 @@ static dcf_tb_transport t, other;
 static int messages, streams, logs, links, found, closes, active;
 static callbacks_kept kept;
 
-/* While this is set, callbacks stay, but not those of the main thread's own calls. */
+/* While set, callbacks block, except those of the main thread's own calls. */
 static int hold, held;
 
-/* Each kind of callback calls everything once per visit, but never inside itself. */
+/* Each kind of callback calls every function once for each call, but not recursively. */
 static __thread int inside;
 
 static void everything(int *counter, int with_callbacks)
@@ -57,7 +57,7 @@ static void on_log(int32_t level, const char *message, void *data)
 static void on_link(int32_t up, const char *name, void *data)
 {
     (void)name, (void)data;
-    if (up) /* while it is down most calls say so */
+    if (up) /* while the link is down most calls give LINK_DOWN */
         everything(&links, 1);
 }
 
@@ -70,7 +70,7 @@ static void on_peer(int32_t appeared, const char *peer, void *data)
         everything(&found, 1);
 }
 
-/* Has `other` appear. A ping calls no other callback. */
+/* Makes `other` appear as a peer. A ping calls no other callback. */
 static void appear(void)
 {
     uint64_t rtt;
@@ -88,8 +88,8 @@ static void on_closed(void *data)
 }
 
 /*
- * Switches the interface off or on, and waits until both transports know. One that has not looked
- * before the interface is as it was sees no change, and calls nobody.
+  * Switches the interface off or on, and waits until both transports know. Otherwise a transport could
+  * miss a change that is undone before it looks, and call no callback.
  */
 static void change_link(const char *what, uint8_t up)
 {
@@ -97,10 +97,10 @@ static void change_link(const char *what, uint8_t up)
     EVENTUALLY(stats_of(t).link_up == up && stats_of(other).link_up == up);
 }
 
-/* Calls everything while one callback stays where it is. */
+/* Calls every function while one callback blocks. */
 static void with_one_held(const char *name)
 {
-    printf("- every function while the %s callback is held: it has no lock\n", name);
+    printf("- every function while the %s callback blocks: the library holds no lock\n", name);
     EVENTUALLY(value(&held) == 1);
     inside = 1;
     every_call(t, other, NULL);
@@ -142,7 +142,7 @@ int main(void)
         OK(dcf_tb_stream_close(stream));
     }
 
-    TOPIC("from inside the log callback: an accepted stream is worth a record");
+    TOPIC("from inside the log callback, for the record of an accepted stream");
     dcf_tb_stream stream = 0;
     set(&log_now, 1);
     OK(dcf_tb_open_stream(other, peer_strings(t).data, GENEROUS_MS, &stream));

@@ -1,12 +1,12 @@
 /*
- * A peer on which no program runs, and an address that no host has: what the kernels tell, round trips
- * say. Messages are sent all the same.
+  * A peer on which no program runs, and an address that no host has. Round trips report the kernels'
+  * ICMP errors, and messages are sent anyway.
  */
 #include "process.h"
 
 static const char *peer;
 
-/* Kernels send few ICMP errors a second, and drop some when they are busy, so one round trip may get none. */
+/* Kernels limit ICMP errors, and drop some when they are busy, so a single round trip may get none. */
 static int refuses(dcf_tb_transport t, const char *to)
 {
     uint64_t rtt = 77;
@@ -47,7 +47,7 @@ int main(int count, char **arguments)
     CHECK(error_says(peer) && error_says("nothing listens on UDP port 5000"));
     CHECK(stats_of(t).pings_undelivered == 1);
 
-    TOPIC("and a series, whose summary is written all the same");
+    TOPIC("so does a series, and its summary is written");
     dcf_tb_rtt summary;
     memset(&summary, 0xAA, sizeof summary);
     summary.struct_size = sizeof summary;
@@ -55,7 +55,7 @@ int main(int count, char **arguments)
     CHECK(summary.sent > 0 && summary.sent < 1000 && summary.received == 0 && summary.max_ns == 0);
     CHECK(error_says(peer));
 
-    TOPIC("messages leave, whatever comes back");
+    TOPIC("messages are sent despite the errors");
     send_much(t, peer);
     EVENTUALLY(refuses(t, peer));
     char other[100];

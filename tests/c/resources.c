@@ -1,4 +1,4 @@
-/* What the library adds to a process: named threads, and descriptors that no child inherits. */
+/* Threads that the library adds to a process have names, and its descriptors are not inherited. */
 #include "process.h"
 
 static int handlers, let_go;
@@ -36,7 +36,7 @@ static void all_close_on_exec(void)
 
 int main(void)
 {
-    CHECK(close_range(3, ~0u, 0) == 0); /* whatever was inherited */
+    CHECK(close_range(3, ~0u, 0) == 0); /* inherited descriptors */
 
     TOPIC("every thread that the library adds is named dcf-tb-...");
     int before = count_threads();
@@ -51,7 +51,7 @@ int main(void)
     dcf_tb_peer found;
     OK(dcf_tb_measure_rtt(a, peer_strings(b).control, GENEROUS_MS, &rtt));
     OK(dcf_tb_discover(a, 1, &found, 1, &count));
-    /* A new one gets its name at its start. */
+    /* A thread sets its name when it begins to run. */
     EVENTUALLY(count_threads() == before + each_library_thread(NULL, NULL));
     CHECK(each_library_thread(say_name, NULL) >= 5);
 
@@ -60,7 +60,7 @@ int main(void)
     OK(dcf_tb_event_fd(a, &fd));
     all_close_on_exec();
 
-    TOPIC("after close nothing is left");
+    TOPIC("close leaves no threads and no descriptors");
     int descriptors = count_descriptors();
     set(&let_go, 1);
     OK(dcf_tb_close(b));

@@ -1,4 +1,4 @@
-/* Round trips: one, a series, many at once, from inside a callback, and none. */
+/* Round trips: one, a series, many at once, from inside a callback, and without an answer. */
 #include "check.h"
 
 #include <arpa/inet.h>
@@ -36,13 +36,13 @@ static void series(dcf_tb_transport a, const char *peer)
     OK(dcf_tb_ping(a, peer, 1, 0, GENEROUS_MS, &s));
     CHECK(s.sent == 1 && s.received == 1 && s.min_ns == s.max_ns && s.mean_ns == s.min_ns);
 
-    TOPIC("a series of none is out of range");
+    TOPIC("a series of 0 pings is out of range");
     GIVES(DCF_TB_ERR_OUT_OF_RANGE, dcf_tb_ping(a, peer, 0, 0, GENEROUS_MS, &s));
 }
 
 static void no_answer(dcf_tb_transport a)
 {
-    TOPIC("no answer is a time-out, and the summary is written all the same");
+    TOPIC("without an answer the call times out, and the summary is written");
     struct sockaddr_in6 address;
     socklen_t length = sizeof address;
     char peer[80];

@@ -1,6 +1,6 @@
 /*
- * While there is no memory: what needs some is refused and said, what needs none goes on, peers
- * are answered or reset, and nothing else happens. Afterwards everything works.
+  * While there is no memory, calls that need some give OUT_OF_MEMORY, calls that need none work, and
+  * peers are answered or reset. Afterwards everything works.
  */
 #include "memory.h"
 #include "process.h"
@@ -34,7 +34,7 @@ static void everything_works(void)
     char text[16];
     size_t length = 0;
     send_text(t, to_other.control, "works");
-    do /* what was sent meanwhile may or may not have been dropped */
+    do /* messages sent meanwhile may have been dropped */
         OK(dcf_tb_recv(other, (uint8_t *)text, sizeof text, &length, NULL, 0, GENEROUS_MS));
     while (memcmp(text, "works", 5) != 0);
     OK(dcf_tb_measure_rtt(t, to_other.control, GENEROUS_MS, &rtt));
@@ -53,7 +53,7 @@ static void no_memory_said(dcf_tb_status status)
     CHECK(error_says("out of memory"));
 }
 
-/* What every thread finds while there is nothing left. */
+/* Checks calls of a thread while there is no memory. */
 static void refused_or_done(void)
 {
     dcf_tb_transport none = 77;
@@ -66,7 +66,7 @@ static void refused_or_done(void)
     dcf_tb_config config = loopback_config();
     summary.struct_size = sizeof summary;
 
-    GIVES(DCF_TB_ERR_INVALID_HANDLE, dcf_tb_close(12345)); /* its text needs memory: now it shows */
+    GIVES(DCF_TB_ERR_INVALID_HANDLE, dcf_tb_close(12345)); /* its error text needs memory */
     no_memory_said(dcf_tb_init(&config, &none));
     no_memory_said(dcf_tb_open_stream(t, to_other.data, GENEROUS_MS, &stream));
     no_memory_said(dcf_tb_measure_rtt(t, "[::1%lo]:9", 1, &rtt));
@@ -82,7 +82,7 @@ static void refused_or_done(void)
 
 static void calls(void)
 {
-    TOPIC("what needs memory is refused and said, what needs none goes on");
+    TOPIC("calls that need memory give OUT_OF_MEMORY, and calls that need none work");
     set(&no_memory_anywhere, 1);
     refused_or_done();
     set(&no_memory_anywhere, 0);
@@ -101,7 +101,7 @@ static void *first_call(void *unused)
 
 static void first_calls(void)
 {
-    TOPIC("a thread that never called anything before");
+    TOPIC("a thread that never called the library before");
     pthread_t threads[3];
     for (int i = 0; i < 3; i++)
         threads[i] = start_thread(first_call, NULL);
@@ -120,12 +120,12 @@ static void flood(int udp)
     uint8_t message[100] = {0};
     for (int i = 1; i <= FLOOD; i++) {
         raw_send(udp, message, sizeof message, address);
-        if (i % 100 == 0) /* the kernel is to drop none */
+        if (i % 100 == 0) /* so that the kernel drops none */
             EVENTUALLY(stats_of(t).messages_received % FLOOD == (uint64_t)i % FLOOD);
     }
 }
 
-/* A peer's connection is reset, and it learns of that at once. */
+/* Checks that a peer's connection is reset at once. */
 static void connection_is_reset(int tcp)
 {
     struct sockaddr_in6 address = raw_address("::1", data_port(t));
@@ -137,7 +137,7 @@ static void connection_is_reset(int tcp)
 
 static void peers(void)
 {
-    TOPIC("no memory for the library's threads: peers' messages are dropped, streams reset, counted");
+    TOPIC("no memory for the library's threads: messages of peers are dropped, streams are reset, both are counted");
     int udp = raw_socket(SOCK_DGRAM, "::1", 0), tcp[20];
     struct sockaddr_in6 address = raw_address("::1", control_port(t)), from;
     uint8_t ping[16] = {0}, pong[16];
@@ -173,7 +173,7 @@ static void peers(void)
     everything_works();
 }
 
-/* Takes all memory that this process may have, in smaller and smaller pieces. */
+/* Allocates all memory that this process may have, in smaller and smaller pieces. */
 static void *take_everything(void)
 {
     void *taken = NULL;
@@ -189,7 +189,7 @@ static void *take_everything(void)
 
 static void address_space(void)
 {
-    TOPIC("the process may have no more memory (RLIMIT_AS)");
+    TOPIC("the process has reached its memory limit (RLIMIT_AS)");
     struct rlimit normal, low;
     CHECK(getrlimit(RLIMIT_AS, &normal) == 0);
     low = normal;

@@ -1,6 +1,6 @@
 /*
- * Blocking calls on threads of their own, and a storm of signals into all of them: without SA_RESTART,
- * so that each system call that waits ends with EINTR again and again.
+  * Blocking calls on threads of their own, and a storm of signals into all of them. Without SA_RESTART,
+  * each waiting system call ends with EINTR again and again.
  */
 #ifndef SIGNAL_STORM_H
 #define SIGNAL_STORM_H
@@ -11,7 +11,7 @@
 
 enum { CALLS = 20, TIMEOUT_MS = 300, ENOUGH = 100 };
 
-/* A call on a thread of its own, in the storm. */
+/* A blocking call on a thread of its own. */
 typedef struct waiting {
     const char *name;
     dcf_tb_status (*call)(uint32_t timeout_ms);
@@ -76,7 +76,7 @@ static void *run_call(void *argument)
     return NULL;
 }
 
-/* Begins calls, with a limit of time or without. */
+/* Starts calls, with or without a timeout. */
 static inline void begin_calls(waiting *calls, int count, int limited)
 {
     CHECK(count <= CALLS);
@@ -91,7 +91,7 @@ static inline void begin_calls(waiting *calls, int count, int limited)
     }
 }
 
-/* Each call has been interrupted many times, and waits still. */
+/* Waits until each call was interrupted many times, and checks that all still wait. */
 static inline void all_interrupted(waiting *calls, int count)
 {
     for (int i = 0; i < count; i++) {

@@ -1,4 +1,4 @@
-/* Signals: no SIGPIPE, no changed dispositions, masks of the library's threads, interruptions. */
+/* Signals: no SIGPIPE, unchanged dispositions, masks of the library's threads, interruptions. */
 #include "process.h"
 
 #include <sys/mman.h>
@@ -13,7 +13,7 @@ static void save_dispositions(struct sigaction *actions)
 
 static void no_sigpipe(void)
 {
-    TOPIC("writing to a peer that is gone is an error, and no SIGPIPE, not even a pending one");
+    TOPIC("writing to a closed peer is an error without a SIGPIPE, not even a pending one");
     dcf_tb_config config = loopback_config();
     dcf_tb_transport a = start_on_loopback(), b = start_on_own_ports(&config);
     uint8_t data[4096] = {0};
@@ -47,7 +47,7 @@ static void no_sigpipe(void)
     close(file);
 }
 
-/* Whether a mask blocks every asynchronous signal, and not one synchronous. */
+/* Whether a mask blocks every asynchronous signal, and no synchronous one. */
 static int good_mask(uint64_t mask)
 {
     static const int open_ones[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS};
@@ -67,7 +67,7 @@ static void check_mask(int thread, const char *name, void *unused)
 {
     (void)unused;
     printf("  %s blocks %016" PRIx64 "\n", name, status_value(thread, "SigBlk", 16));
-    /* While a thread starts another, the C library blocks everything for a moment. */
+    /* The C library blocks all signals for a moment while a thread starts another. */
     EVENTUALLY(good_mask(status_value(thread, "SigBlk", 16)));
 }
 
@@ -83,7 +83,7 @@ static void stay(dcf_tb_stream stream, const char *peer, void *unused)
 
 static void masks(void)
 {
-    TOPIC("library threads block asynchronous signals only, whatever their starter blocks");
+    TOPIC("library threads block exactly the asynchronous signals, whatever the starting thread blocks");
     for (int all_blocked = 0; all_blocked < 2; all_blocked++) {
         sigset_t mask, before, after;
         if (all_blocked)
@@ -98,12 +98,12 @@ static void masks(void)
         dcf_tb_stream stream = 0;
         OK(dcf_tb_open_stream(t, "::1%lo", GENEROUS_MS, &stream));
         EVENTUALLY(value(&inside_handler) == 1);
-        EVENTUALLY(each_library_thread(NULL, NULL) == 3); /* a new one gets its name at its start */
+        EVENTUALLY(each_library_thread(NULL, NULL) == 3); /* a thread sets its name when it begins to run */
         each_library_thread(check_mask, NULL);
         set(&let_go, 1);
         OK(dcf_tb_close(t));
         CHECK(pthread_sigmask(SIG_SETMASK, &before, &after) == 0);
-        CHECK(sigismember(&after, SIGTERM) == all_blocked); /* nothing changed the caller's mask */
+        CHECK(sigismember(&after, SIGTERM) == all_blocked); /* the caller's mask is unchanged */
     }
 }
 
@@ -125,7 +125,7 @@ static void *interrupted_reader(void *stream)
 
 static void interruptions(void)
 {
-    TOPIC("blocking calls go on after interruptions, with the time that is left");
+    TOPIC("blocking calls continue after interruptions, with the remaining time");
     static uint8_t data[1 << 20];
     struct sigaction action;
     struct itimerval often = {{0, 1000}, {0, 1000}}, never = {{0, 0}, {0, 0}};
@@ -179,7 +179,7 @@ static uint8_t sent_content[FILE_SIZE];
 static pthread_t receiver;
 static int received_all;
 
-/* In little pieces, each of which is another call into the kernel on the other side. */
+/* Writes small pieces, so that the other side makes many system calls. */
 static void *write_pieces(void *stream)
 {
     for (size_t done = 0; done < FILE_SIZE; done += 256)
@@ -196,7 +196,7 @@ static void *interrupt_receiver(void *unused)
 
 static void interrupted_files(void)
 {
-    TOPIC("and so do transfers into files, of which interruptions lose nothing");
+    TOPIC("transfers into files continue too, and lose no bytes");
     static uint8_t back[FILE_SIZE];
     uint64_t received = 0;
     struct sigaction action;
@@ -238,7 +238,7 @@ int main(void)
     CHECK(sigpending(&pending) == 0 && !sigismember(&pending, SIGPIPE));
     CHECK(pthread_sigmask(SIG_UNBLOCK, &pipe_only, NULL) == 0);
     masks();
-    TOPIC("the process's signal dispositions are what they were");
+    TOPIC("the process's signal dispositions are unchanged");
     save_dispositions(after);
     for (int i = 1; i < NSIG; i++)
         CHECK(before[i].sa_handler == after[i].sa_handler && before[i].sa_flags == after[i].sa_flags);

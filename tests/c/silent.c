@@ -1,4 +1,4 @@
-/* The library writes nothing to the standard outputs, with or without a log callback. */
+/* The library does not write to the standard outputs, with or without a log callback. */
 #include "every_call.h"
 
 int main(void)

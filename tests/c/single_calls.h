@@ -1,4 +1,4 @@
-/* One call of each kind, to be made where something is missing, and what it needs before and after. */
+/* One call of each kind, for processes that lack a resource, with its preparation and its checks. */
 #ifndef SINGLE_CALLS_H
 #define SINGLE_CALLS_H
 
@@ -21,14 +21,14 @@ static void on_message(const uint8_t *message, size_t length, const char *sender
     (void)message, (void)length, (void)sender, (void)unused;
 }
 
-/* Whose streams nobody will ever accept. */
+/* A transport whose streams are never accepted. */
 static void end_stream(dcf_tb_stream accepted, const char *peer, void *unused)
 {
     (void)peer, (void)unused;
     OK(dcf_tb_stream_close(accepted));
 }
 
-/* A peer that this thread has not heard of. */
+/* A peer string that this thread has not used before. */
 static const char *new_peer(void)
 {
     static char peer[64];
@@ -155,7 +155,7 @@ static dcf_tb_status in_receive_to_append(void) { return receive_into(appending)
 
 static dcf_tb_status in_receive_to_device(void) { return receive_into(null_device); }
 
-/* What a file could not take is there still, or the stream has ended: never is something left out. */
+/* The bytes that a file refused are still in the stream, or the stream has ended. No byte is skipped. */
 static void nothing_lost(dcf_tb_status status)
 {
     if (status == DCF_TB_OK)
@@ -265,17 +265,17 @@ static const struct scene {
     dcf_tb_status (*call)(void);
     void (*after)(dcf_tb_status);
     dcf_tb_status usual;
-    dcf_tb_status by_peer; /* what comes of a lack of the peer's, which is in this process */
+    dcf_tb_status by_peer; /* the status when the peer, which is in this process, lacks the resource */
 } scenes[] = {
     {"init", NULL, in_init, close_extra, DCF_TB_OK, DCF_TB_OK},
     {"close", with_extra, in_close, NULL, DCF_TB_OK, DCF_TB_OK},
     {"send", NULL, in_send, NULL, DCF_TB_OK, DCF_TB_OK},
     {"send to new peers", NULL, in_send_new, NULL, DCF_TB_OK, DCF_TB_OK},
-    {"send to nobody", NULL, in_send_bad, NULL,
+    {"send to an invalid peer", NULL, in_send_bad, NULL,
      DCF_TB_ERR_INVALID_ADDRESS, DCF_TB_ERR_INVALID_ADDRESS},
     {"send_batch", NULL, in_send_batch, NULL, DCF_TB_OK, DCF_TB_OK},
     {"recv", with_message, in_recv, NULL, DCF_TB_OK, DCF_TB_OK},
-    {"recv, in vain", NULL, in_recv_nothing, NULL, DCF_TB_ERR_TIMEOUT, DCF_TB_ERR_TIMEOUT},
+    {"recv, without a message", NULL, in_recv_nothing, NULL, DCF_TB_ERR_TIMEOUT, DCF_TB_ERR_TIMEOUT},
     {"open_stream", NULL, in_open_stream, close_stream, DCF_TB_OK, DCF_TB_ERR_CONNECTION_RESET},
     {"open_stream, refused", NULL, in_open_refused, NULL,
      DCF_TB_ERR_CONNECTION_REFUSED, DCF_TB_ERR_CONNECTION_REFUSED},
@@ -289,16 +289,16 @@ static const struct scene {
     {"receive_file, to a device", with_bytes, in_receive_to_device, nothing_lost,
      DCF_TB_OK, DCF_TB_OK},
     {"measure_rtt", NULL, in_measure_rtt, NULL, DCF_TB_OK, DCF_TB_OK},
-    /* The kernel says that nobody listens about once a second. */
-    {"measure_rtt, in vain", NULL, in_measure_rtt_new, NULL,
+    /* The kernel sends an ICMP error about once a second. */
+    {"measure_rtt, without an answer", NULL, in_measure_rtt_new, NULL,
      DCF_TB_ERR_CONNECTION_REFUSED, DCF_TB_ERR_TIMEOUT},
     {"ping", NULL, in_ping, NULL, DCF_TB_OK, DCF_TB_OK},
     {"discover", NULL, in_discover, NULL, DCF_TB_OK, DCF_TB_OK},
-    {"everything that only tells", NULL, in_facts, NULL, DCF_TB_OK, DCF_TB_OK},
+    {"all calls that only report", NULL, in_facts, NULL, DCF_TB_OK, DCF_TB_OK},
     {"set callbacks", NULL, in_set_callbacks, NULL, DCF_TB_OK, DCF_TB_OK},
     {"stream_close", with_stream, in_finish_and_close, NULL, DCF_TB_OK, DCF_TB_OK},
     {"stream_detach", with_stream, in_detach, close_kept, DCF_TB_OK, DCF_TB_OK},
-    {"a handle that is none", NULL, in_bad_handle, NULL,
+    {"an invalid handle", NULL, in_bad_handle, NULL,
      DCF_TB_ERR_INVALID_HANDLE, DCF_TB_ERR_INVALID_HANDLE},
 };
 

@@ -1,7 +1,7 @@
 /*
- * A caller with structs of other sizes than the header of today has them. It does not include that: a
- * program that was compiled long ago, or one of the future, does not know it. Who includes this defines
- * LATER_CONFIG and LATER_STATS, members that follow the first ones, or nothing.
+  * A caller with structs of other sizes than today's header. It does not include that header, like a
+  * program that was compiled with an earlier or a later one. A test that includes this file may define
+  * LATER_CONFIG and LATER_STATS, the members behind the first ones.
  */
 #ifndef SIZED_CALLER_H
 #define SIZED_CALLER_H
@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-/* As they were first. */
+/* The structs of the first header. */
 typedef struct config {
     uint32_t struct_size;
     uint16_t control_port, data_port;
@@ -75,7 +75,7 @@ static inline void failed(int line, const char *condition)
     exit(1);
 }
 
-/* Memory that nobody may touch, behind a struct. */
+/* Whether the memory behind a struct is unchanged. */
 static inline int untouched(const uint8_t *bytes, size_t count)
 {
     size_t i;
@@ -86,7 +86,7 @@ static inline int untouched(const uint8_t *bytes, size_t count)
     return 1;
 }
 
-/* A life with these structs: defaults, a message to itself, statistics. Gives the latter. */
+/* Runs a transport with these structs: defaults, a message to itself, statistics. Returns the statistics. */
 static inline stats live(config *settings)
 {
     struct {
@@ -119,7 +119,7 @@ static inline stats live(config *settings)
     return counted.now;
 }
 
-/* The defaults, as far as this struct goes and no further. */
+/* Reads the defaults, and checks that nothing is written behind the struct. */
 static inline config defaults(void)
 {
     struct {

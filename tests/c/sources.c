@@ -1,6 +1,6 @@
 /*
- * Who is served: link-local and loopback sources only, unless told otherwise; and whose pong
- * counts. The loopback interface has the addresses fe80::5 and fd00::5 here as well.
+  * Which sources are served: only link-local and loopback ones, unless allow_any_source is set; and
+  * which pongs count. The loopback interface has the addresses fe80::5 and fd00::5 here as well.
  */
 #include "raw.h"
 
@@ -18,13 +18,13 @@ static void refused(dcf_tb_transport t)
     CHECK(recv(outside, ping, sizeof ping, MSG_DONTWAIT) == -1);
     close(outside);
 
-    TOPIC("a link-local one is served");
+    TOPIC("a link-local source is served");
     int inside = raw_socket(SOCK_DGRAM, "fe80::5", 0);
     raw_send(inside, "from fe80", 9, control);
     expect_text(t, "from fe80");
     close(inside);
 
-    TOPIC("so it is with streams");
+    TOPIC("the same for streams");
     struct sockaddr_in6 data = raw_address("::1", data_port(t));
     dcf_tb_stream stream = 0;
     char byte;
@@ -75,7 +75,7 @@ static void allowed(void)
 
 static void changed(void)
 {
-    TOPIC("allow_any_source changes while the transport runs; a stream that is open stays");
+    TOPIC("allow_any_source changes while the transport runs; open streams stay");
     dcf_tb_transport t = start_on_loopback();
     struct sockaddr_in6 control = raw_address("::1", control_port(t));
     struct sockaddr_in6 data = raw_address("::1", data_port(t));
@@ -101,7 +101,7 @@ static void changed(void)
     close(outside);
 }
 
-/* Answers one ping, from another address first if told so. */
+/* Answers one ping, first from another address if `other` is set. */
 typedef struct answerer {
     int asked, other;
 } answerer;

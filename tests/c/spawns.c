@@ -1,4 +1,4 @@
-/* Programs started beside transports: vfork, posix_spawn, system, popen. They inherit nothing of ours. */
+/* Programs started beside transports by vfork, posix_spawn, system and popen inherit no descriptors. */
 #include "process.h"
 
 #include <spawn.h>
@@ -9,7 +9,7 @@ static dcf_tb_transport t, other;
 static stream_pair pair;
 static int stop;
 
-/* Lists its descriptors; the one of the listing itself is gone when they are looked at. */
+/* Lists its descriptors. The descriptor of the listing is closed before they are checked. */
 #define SCRIPT                                                                           \
     "for fd in /proc/self/fd/*; do case $fd in */0|*/1|*/2) ;; *) [ -e $fd ] && exit 1 ;; " \
     "esac; done; exit 0"
@@ -71,7 +71,7 @@ static void *traffic(void *unused)
     while (!value(&stop)) {
         uint64_t rtt = 0;
         OK(dcf_tb_measure_rtt(t, "::1%lo", GENEROUS_MS, &rtt));
-        OK(dcf_tb_close(start_on_loopback())); /* whose descriptors come and go */
+        OK(dcf_tb_close(start_on_loopback())); /* opens and closes descriptors */
     }
     return unused;
 }
@@ -80,7 +80,7 @@ int main(void)
 {
     void (*const ways[])(void) = {by_vfork, by_posix_spawn, by_system, by_popen};
     const char *const names[] = {"vfork", "posix_spawn", "system", "popen"};
-    CHECK(close_range(3, ~0u, 0) == 0); /* whatever was inherited */
+    CHECK(close_range(3, ~0u, 0) == 0); /* inherited descriptors */
     t = start_on_loopback();
     other = start_on_loopback();
     pair = connect_streams(t, other);

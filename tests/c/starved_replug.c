@@ -1,6 +1,6 @@
 /*
- * A cable that is pulled and plugged in again while there are no descriptors left. The test that
- * started this program pulls it, and plugs it in, when asked. Argument: the other host's address.
+  * A cable that is pulled and plugged in again while there are no descriptors. The test that started
+  * this program does that when asked. Argument: the other host's address.
  */
 #include "descriptors.h"
 
@@ -21,7 +21,7 @@ static void on_log(int32_t level, const char *message, void *unused)
         add(&retries, 1);
 }
 
-/* A message to the other host and back: lost ones are sent again, as after a replug. */
+/* Sends a message to the other host until it comes back: messages can be lost after a replug. */
 static void works(void)
 {
     uint8_t text[8];
@@ -42,7 +42,7 @@ static void stream_works(void)
     OK(dcf_tb_stream_close(stream));
 }
 
-/* Takes every descriptor that becomes free. */
+/* Uses up every free descriptor. */
 static int taken[4096], taken_count;
 
 static void take_all(void)
@@ -73,7 +73,7 @@ int main(int count, char **arguments)
     stream_works();
     int descriptors = count_descriptors();
 
-    TOPIC("pulled without descriptors: it is noticed all the same, and streams end");
+    TOPIC("pulled without descriptors: it is noticed, and streams end");
     dcf_tb_stream stream = 0;
     size_t length = 0;
     uint8_t byte;
@@ -84,13 +84,13 @@ int main(int count, char **arguments)
     CHECK(dcf_tb_stream_read(stream, &byte, 1, GENEROUS_MS, &length) == DCF_TB_ERR_LINK_DOWN);
     CHECK(value(&retries) == 0);
 
-    TOPIC("plugged in: what the pulled one gave back is enough");
+    TOPIC("plugged in: the descriptors that the library released are enough");
     request("plug");
     EVENTUALLY(value(&up) == 1 && stats_of(t).link_up == 1);
     works();
     CHECK(value(&retries) == 0);
 
-    TOPIC("pulled, and others take what it gave back");
+    TOPIC("pulled, and other code takes the released descriptors");
     request("unplug");
     EVENTUALLY(value(&down) == 2 && stats_of(t).link_up == 0);
     OK(dcf_tb_stream_close(stream));
@@ -98,14 +98,14 @@ int main(int count, char **arguments)
     uint64_t begin = milliseconds();
     request("plug");
 
-    TOPIC("plugged in: it tries again once a second, and says why the link is down");
+    TOPIC("plugged in: the library retries once a second, and reports why the link is down");
     EVENTUALLY(value(&retries) >= 3);
-    take_all(); /* those of its attempts */
+    take_all(); /* those that its attempts released */
     CHECK(value(&retries) <= (int)((milliseconds() - begin) / 1000) + 2);
     GIVES(DCF_TB_ERR_LINK_DOWN, dcf_tb_send(t, peer, &byte, 1));
     CHECK(value(&up) == 1);
 
-    TOPIC("with descriptors again the link is up again, by itself");
+    TOPIC("with descriptors again, the link comes up");
     give_back();
     EVENTUALLY(value(&up) == 2 && stats_of(t).link_up == 1);
     have_descriptors();

@@ -1,4 +1,4 @@
-/* A plugin of some application, linked with the static library: what the application sees of it. */
+/* The plugin of an application, linked with the static library. */
 #include "dcf_thunderbolt.h"
 
 #include <stdio.h>
@@ -11,7 +11,7 @@ static void on_message(const uint8_t *message, size_t length, const char *sender
     __atomic_add_fetch(&received, 1, __ATOMIC_SEQ_CST);
 }
 
-/* Starts a transport; 0 when that fails. */
+/* Starts a transport; 0 on failure. */
 dcf_tb_transport plugin_start(void)
 {
     dcf_tb_config config;
@@ -24,7 +24,7 @@ dcf_tb_transport plugin_start(void)
     return dcf_tb_init(&config, &transport) == DCF_TB_OK ? transport : 0;
 }
 
-/* Sends to itself; how much has come so far, or -1. */
+/* Sends a message to itself. Returns the number received so far, or -1. */
 int plugin_send(dcf_tb_transport transport)
 {
     uint16_t control = 0, data = 0;

@@ -1,4 +1,4 @@
-/* Each counter moves as documented, and reset puts them back. */
+/* Each counter counts as documented, and a reset sets them to 0. */
 #include "check.h"
 
 static uint8_t large[65508];
@@ -19,7 +19,7 @@ static void messages(dcf_tb_transport a, dcf_tb_transport b)
     CHECK(stats_of(a).messages_received == 0 && stats_of(b).messages_sent == 0);
     CHECK(stats_of(b).messages_dropped == 0 && stats_of(b).rejected == 0);
 
-    TOPIC("failed sends are errors; time-outs are not");
+    TOPIC("failed sends are errors; timeouts are not");
     uint8_t byte;
     size_t length;
     GIVES(DCF_TB_ERR_MESSAGE_TOO_LARGE, dcf_tb_send(a, "::1%lo", large, sizeof large));
@@ -51,7 +51,7 @@ static void streams(dcf_tb_transport a, dcf_tb_transport b)
     CHECK(stats_of(b).stream_bytes_sent == 4000 && stats_of(a).stream_bytes_received == 4000);
     close(fd);
 
-    TOPIC("time-outs and the end of a stream are no errors");
+    TOPIC("timeouts and the end of a stream are no errors");
     GIVES(DCF_TB_WOULD_BLOCK, dcf_tb_stream_read(pair.near_end, buffer, 1, 0, &count));
     GIVES(DCF_TB_ERR_TIMEOUT, dcf_tb_stream_read(pair.near_end, buffer, 1, 1, &count));
     OK(dcf_tb_stream_close(pair.far_end));
@@ -96,7 +96,7 @@ static void hold(const uint8_t *message, size_t length, const char *sender, void
 
 static void kernel_drops(void)
 {
-    TOPIC("what the kernel drops because nobody takes it is counted, to the last message");
+    TOPIC("every message that the kernel drops because of a full buffer is counted");
     dcf_tb_config config = loopback_config();
     config.on_message = hold;
     config.buffer_size = 1 << 18;
@@ -104,16 +104,16 @@ static void kernel_drops(void)
     const peers_of to = peer_strings(t);
     uint64_t sent = 0;
     set(&held, 1);
-    /* More than the socket's buffer and a receiver's batch hold together. */
+    /* More than the socket's buffer and one batch of the receiver hold. */
     uint64_t enough = 2 * stats_of(t).udp_receive_buffer + (16 << 20);
-    /* Another thread of the library takes messages beside a callback that is held for long; so
-       more than once, should it have kept up. */
+    /* While a callback blocks for long, another thread of the library reads messages. Repeat in case it
+       kept up. */
     do {
         for (uint64_t bytes = 0; bytes < enough; bytes += 60000, sent++)
             OK(dcf_tb_send(from, to.control, large, 60000));
     } while (stats_of(t).kernel_drops == 0 && sent < 100000);
     set(&held, 0);
-    /* The count comes with the next message that is taken. */
+    /* The kernel reports the count with the next message. */
     do {
         OK(dcf_tb_send(from, to.control, large, 1));
         sent++;
@@ -127,7 +127,7 @@ static void kernel_drops(void)
 
 static void reset(dcf_tb_transport t)
 {
-    TOPIC("time goes on, and reset starts again");
+    TOPIC("the uptime grows, and a reset sets it to 0");
     uint64_t first = stats_of(t).uptime_ns;
     CHECK(first > 0);
     EVENTUALLY(stats_of(t).uptime_ns > first + 20000000);
@@ -143,7 +143,7 @@ static void reset(dcf_tb_transport t)
     CHECK(after.pings_sent == 0 && after.pongs_received == 0 && after.pings_answered == 0);
     CHECK(after.callback_failures == 0);
 
-    TOPIC("what is a state and not a count stays");
+    TOPIC("a reset keeps members that are a state and not a count");
     CHECK(after.link_up == 1);
     CHECK(after.udp_send_buffer == before.udp_send_buffer);
     CHECK(after.udp_receive_buffer == before.udp_receive_buffer);

@@ -27,7 +27,7 @@ static void texts(void)
             CHECK(strcmp(text, dcf_tb_status_string(all[j])) != 0);
     }
 
-    TOPIC("a number that is no status has a text too");
+    TOPIC("an unknown status has a text too");
     const dcf_tb_status others[] = {1, 0x0101, -1, INT32_MAX, INT32_MIN, 0x10000};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         CHECK(dcf_tb_status_string(others[i])[0] != '\0');
@@ -57,11 +57,11 @@ static void last_error(void)
     CHECK(error_says("not-an-address"));
     CHECK(dcf_tb_last_errno() == 0);
 
-    TOPIC("it belongs to its thread, and a success elsewhere does not change it");
+    TOPIC("the last error belongs to its thread, and a success does not change it");
     join(start_thread(on_another_thread, NULL));
     CHECK(error_says("not-an-address"));
 
-    TOPIC("it comes in parts of any size, always terminated, with its full length");
+    TOPIC("a buffer of any size gets a terminated part of it, and the full length is returned");
     char whole[512], part[512];
     size_t length = dcf_tb_last_error(whole, sizeof whole);
     CHECK(length == strlen(whole) && length > 20);
@@ -75,11 +75,11 @@ static void last_error(void)
         CHECK(part[kept + 1] == 'x');
     }
 
-    TOPIC("a value that is not UTF-8 is refused, and the error can still be read");
+    TOPIC("a value that is not UTF-8 is refused, and the error is readable");
     GIVES(DCF_TB_ERR_INVALID_ADDRESS, dcf_tb_send(transport, "\xFF\xC0%lo", NULL, 0));
     CHECK(dcf_tb_last_error(whole, sizeof whole) > 0);
 
-    TOPIC("the operating system's error is there, in words and as a number");
+    TOPIC("the operating system's error is included as text and number");
     dcf_tb_stream stream = 0;
     uint16_t closed_port = data_port(transport);
     char peer[80];
@@ -92,10 +92,10 @@ static void last_error(void)
     OK(dcf_tb_close(other));
 }
 
-/* What a call waited for, and how long, is said by the thread that made it. */
+/* The last error of a timeout. */
 static void time_outs(void)
 {
-    TOPIC("a time-out says what was waited for and how long");
+    TOPIC("a timeout reports what the call waited for, and how long");
     dcf_tb_transport t = start_on_loopback();
     stream_pair pair = connect_streams(t, t);
     uint8_t in[64];
@@ -108,7 +108,7 @@ static void time_outs(void)
     GIVES(DCF_TB_ERR_TIMEOUT, dcf_tb_stream_read(pair.near_end, in, sizeof in, 23, &length));
     CHECK(error_says("no data came from [::1%lo]:") && error_says("within 23 ms"));
 
-    TOPIC("a socket that never answers is named by the time-out");
+    TOPIC("a timeout names the peer that did not answer");
     int silent = raw_socket(SOCK_DGRAM, "::1", 0);
     char peer[80];
     snprintf(peer, sizeof peer, "[::1%%lo]:%u", raw_port(silent));
@@ -117,7 +117,7 @@ static void time_outs(void)
     CHECK(error_says(peer) && error_says("to a ping within 24 ms"));
     close(silent);
 
-    TOPIC("other failures in between do not lend a time-out their words");
+    TOPIC("a timeout does not repeat the text of an earlier failure");
     GIVES(DCF_TB_ERR_TIMEOUT, dcf_tb_recv(t, in, sizeof in, &length, NULL, 0, 25));
     GIVES(DCF_TB_ERR_INVALID_ADDRESS, dcf_tb_send(t, "elsewhere", NULL, 0));
     CHECK(error_says("elsewhere") && !error_says("within"));

@@ -1,4 +1,4 @@
-/* Any function from any thread at any time: threads use what others close under their hands. */
+/* Any function from any thread at any time: threads use handles while others close them. */
 #include "check.h"
 
 enum { THREADS = 6, ROUNDS = 25 };
@@ -28,7 +28,7 @@ static void on_message(const uint8_t *message, size_t length, const char *sender
     TOLERATE(dcf_tb_send(target, sender, NULL, 0));
 }
 
-/* Puts a stream where others find it, and closes the one that was there. */
+/* Stores a stream in the shared slot, and closes the one that was there. */
 static void share(dcf_tb_stream *place, dcf_tb_stream stream)
 {
     TOLERATE(dcf_tb_stream_close(__atomic_exchange_n(place, stream, __ATOMIC_SEQ_CST)));
@@ -99,7 +99,7 @@ static void drop_message(const uint8_t *message, size_t length, const char *send
 
 int main(void)
 {
-    TOPIC("transports closed under the hands of threads that use all of them");
+    TOPIC("transports are closed while other threads use them");
     pthread_t threads[THREADS];
     dcf_tb_config config = loopback_config();
     config.on_message = drop_message;

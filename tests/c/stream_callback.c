@@ -1,4 +1,4 @@
-/* A callback per stream, in a thread of its own. */
+/* A callback for each stream, on a thread of its own. */
 #include "process.h"
 
 typedef struct handler_state {
@@ -6,7 +6,7 @@ typedef struct handler_state {
     dcf_tb_stream kept;
 } handler_state;
 
-/* Echoes until the peer ends; one whose first byte is '!' waits until it is let go. */
+/* Echoes until the peer ends the stream. A stream that begins with '!' blocks until it is released. */
 static void echo(dcf_tb_stream stream, const char *peer, void *data)
 {
     handler_state *state = (handler_state *)data;
@@ -76,7 +76,7 @@ int main(void)
         others[i] = open_to(client, server);
     for (int round = 0; round < 3; round++)
         for (int i = 0; i < 20; i++)
-            echoes(others[i], "to and fro");
+            echoes(others[i], "there and back");
     send_text(client, peer_strings(server).control, "message");
     expect_text(server, "message");
     CHECK(value(&state.started) == 21 && value(&state.finished) == 0);
@@ -89,7 +89,7 @@ int main(void)
     }
     EVENTUALLY(value(&state.finished) == 20);
 
-    TOPIC("unregistering waits for the handlers that run");
+    TOPIC("removing the callback waits for running handlers");
     int thread = 0;
     void *argument[] = {&server, &state, &thread};
     pthread_t waiter = start_thread(unregister, argument);
@@ -102,7 +102,7 @@ int main(void)
     join(waiter);
     CHECK(value(&state.finished) == 21);
 
-    TOPIC("without a callback streams wait for accept");
+    TOPIC("without a callback, streams wait for accept");
     stream_pair pair = connect_streams(client, server);
     OK(dcf_tb_stream_close(pair.near_end));
     OK(dcf_tb_stream_close(pair.far_end));
@@ -118,7 +118,7 @@ int main(void)
     OK(dcf_tb_stream_close(early));
     EVENTUALLY(value(&state.finished) == 22);
 
-    TOPIC("a handle may be kept after the callback");
+    TOPIC("a handle can be used after the callback has returned");
     handler_state keeper;
     memset(&keeper, 0, sizeof keeper);
     OK(dcf_tb_set_stream_callback(server, keep, &keeper));

@@ -36,7 +36,7 @@ static void options(void)
 static void waiting_to_accept(dcf_tb_transport t)
 {
     dcf_tb_stream stream = 0;
-    TOPIC("accept with nothing there: time-out 0 would block, a finite one expires");
+    TOPIC("accept without a stream: timeout 0 gives WOULD_BLOCK, a finite one expires");
     GIVES(DCF_TB_WOULD_BLOCK, dcf_tb_accept(t, 0, &stream));
     uint64_t start = milliseconds();
     GIVES(DCF_TB_ERR_TIMEOUT, dcf_tb_accept(t, 50, &stream));
@@ -58,7 +58,7 @@ static void limit(void)
           dcf_tb_open_stream(small, peer_strings(peer).data, GENEROUS_MS, &stream));
     CHECK(error_says("2"));
 
-    TOPIC("a connection over the limit is reset, and counted as rejected");
+    TOPIC("a connection beyond the limit is reset, and counted as rejected");
     uint64_t rejected = stats_of(small).rejected;
     dcf_tb_status status =
         dcf_tb_open_stream(peer, peer_strings(small).data, GENEROUS_MS, &stream);
@@ -86,7 +86,7 @@ static void limit(void)
 
 static void reset_by_peer(dcf_tb_transport a, dcf_tb_transport b)
 {
-    TOPIC("a peer that closes with bytes unread resets the stream");
+    TOPIC("a peer that closes with unread bytes resets the stream");
     stream_pair pair = connect_streams(a, b);
     uint8_t buffer[16];
     size_t count = 0;
@@ -122,7 +122,7 @@ static void polling(dcf_tb_transport a, dcf_tb_transport b)
 
 static void detaching(dcf_tb_transport a, dcf_tb_transport b)
 {
-    TOPIC("a detached stream is the caller's: a blocking descriptor, and no handle any more");
+    TOPIC("a detached stream is a blocking descriptor of the caller, and its handle is invalid");
     stream_pair pair = connect_streams(a, b);
     int32_t fds[2] = {-1, -1};
     char text[5];
@@ -138,7 +138,7 @@ static void detaching(dcf_tb_transport a, dcf_tb_transport b)
     }
     CHECK(recv(fds[1], text, 5, MSG_WAITALL) == 5 && memcmp(text, "early", 5) == 0);
 
-    TOPIC("it outlives its transports");
+    TOPIC("a detached stream outlives its transports");
     OK(dcf_tb_close(a));
     OK(dcf_tb_close(b));
     CHECK(write(fds[1], "later", 5) == 5);
@@ -157,7 +157,7 @@ int main(void)
     reset_by_peer(a, b);
     polling(a, b);
 
-    TOPIC("time-out 0 of open_stream is the configured one");
+    TOPIC("timeout 0 of open_stream means connect_timeout_ms");
     dcf_tb_stream stream = 0;
     OK(dcf_tb_open_stream(a, peer_strings(b).data, 0, &stream));
     OK(dcf_tb_stream_close(stream));

@@ -1,4 +1,4 @@
-/* Statistics of one stream: what it counted, and what the kernel tells of its connection. */
+/* Statistics of one stream: its counters, and the kernel's figures of its connection. */
 #include "check.h"
 
 enum { BLOCK = 1 << 16, MS = 1000000 };
@@ -17,8 +17,8 @@ static dcf_tb_stream_stats figures(dcf_tb_stream stream)
     return stats;
 }
 
-/* What was sent and the peer's kernel does not have yet. */
-static uint64_t on_the_way(dcf_tb_stream stream)
+/* Bytes in flight: sent, but not acknowledged by the peer's kernel. */
+static uint64_t in_flight(dcf_tb_stream stream)
 {
     dcf_tb_stream_stats stats = figures(stream);
     return stats.bytes_unsent + stats.bytes_unacknowledged;
@@ -37,7 +37,7 @@ static void fill_up(dcf_tb_stream stream)
 
 static void counts(dcf_tb_transport a, dcf_tb_transport b)
 {
-    TOPIC("a stream on which nothing was sent");
+    TOPIC("a new stream");
     stream_pair pair = connect_streams(a, b);
     dcf_tb_stream_stats near = figures(pair.near_end), far = figures(pair.far_end);
     CHECK(near.connected == 1 && far.connected == 1);
@@ -46,7 +46,7 @@ static void counts(dcf_tb_transport a, dcf_tb_transport b)
     CHECK(near.retransmits == 0 && near.stalled == 0 && near.stalled_ns == 0);
     CHECK(near.age_ns > 0 && far.age_ns > 0 && near.peer_window > 0);
 
-    TOPIC("each direction is counted, on both ends, and on no other stream");
+    TOPIC("each direction is counted on both ends, and on no other stream");
     stream_pair other = connect_streams(a, b);
     uint8_t text[64];
     write_all(pair.near_end, "one", 3);
@@ -60,17 +60,17 @@ static void counts(dcf_tb_transport a, dcf_tb_transport b)
     CHECK(near.bytes_sent == 11 && near.writes == 3 && near.bytes_received == 4 && near.reads == 1);
     CHECK(far.bytes_sent == 4 && far.writes == 1 && far.bytes_received == 11);
     CHECK(far.reads >= 1 && far.reads <= 3);
-    EVENTUALLY(on_the_way(pair.near_end) == 0);
+    EVENTUALLY(in_flight(pair.near_end) == 0);
     EVENTUALLY(figures(pair.near_end).delivery_rate > 0);
     CHECK(figures(other.near_end).bytes_sent == 0 && figures(other.far_end).bytes_received == 0);
 
-    TOPIC("what did not come, or could not be read, counts nothing");
+    TOPIC("failed reads count nothing");
     size_t count;
     GIVES(DCF_TB_WOULD_BLOCK, dcf_tb_stream_read(pair.near_end, text, 1, 0, &count));
     OK(dcf_tb_stream_write(pair.near_end, NULL, 0, 0, &count));
     CHECK(figures(pair.near_end).reads == 1 && figures(pair.near_end).writes == 3);
 
-    TOPIC("files are counted too");
+    TOPIC("bytes of files are counted too");
     uint64_t moved;
     int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -81,14 +81,14 @@ static void counts(dcf_tb_transport a, dcf_tb_transport b)
     CHECK(figures(pair.near_end).bytes_sent == 5011 && figures(pair.far_end).bytes_received == 5011);
     CHECK(figures(pair.near_end).writes > 3);
 
-    TOPIC("a reset of the transport's statistics leaves them");
+    TOPIC("a reset of the transport's statistics keeps those of its streams");
     OK(dcf_tb_reset_stats(a));
     CHECK(figures(pair.near_end).bytes_sent == 5011);
 
-    TOPIC("the end that we send is no byte; what came before it stays counted");
+    TOPIC("sending the end counts no byte, and earlier bytes stay counted");
     OK(dcf_tb_stream_finish(pair.near_end));
     GIVES(DCF_TB_EOF, dcf_tb_stream_read(pair.far_end, text, 1, GENEROUS_MS, &count));
-    EVENTUALLY(on_the_way(pair.near_end) == 0);
+    EVENTUALLY(in_flight(pair.near_end) == 0);
     CHECK(figures(pair.near_end).connected == 1 && figures(pair.near_end).bytes_sent == 5011);
     OK(dcf_tb_stream_finish(pair.far_end));
     EVENTUALLY(figures(pair.near_end).connected == 0 && figures(pair.far_end).connected == 0);
@@ -105,7 +105,7 @@ static void counts(dcf_tb_transport a, dcf_tb_transport b)
 
 static void times(dcf_tb_transport a, dcf_tb_transport b)
 {
-    TOPIC("the times since something was sent or came");
+    TOPIC("the times since data was last sent and received");
     stream_pair pair = connect_streams(a, b);
     EVENTUALLY(figures(pair.near_end).since_sent_ns > 200 * MS);
     EVENTUALLY(figures(pair.near_end).since_received_ns > 200 * MS);
@@ -113,7 +113,7 @@ static void times(dcf_tb_transport a, dcf_tb_transport b)
     uint8_t byte;
     write_all(pair.near_end, "x", 1);
     read_exactly(pair.far_end, &byte, 1);
-    /* However slow this test is: it began 200 ms after the stream did. */
+    /* The stream is at least 200 ms old, however slow this test is. */
     dcf_tb_stream_stats near = figures(pair.near_end), far = figures(pair.far_end);
     CHECK(near.age_ns > near.since_sent_ns + 100 * MS);
     CHECK(near.since_received_ns > 200 * MS && near.idle_ns == near.since_sent_ns);
@@ -125,7 +125,7 @@ static void times(dcf_tb_transport a, dcf_tb_transport b)
 
 static void a_peer_that_does_not_read(dcf_tb_transport a, dcf_tb_transport b)
 {
-    TOPIC("a closed window is seen, and for how long it has been");
+    TOPIC("a closed window is reported, with its duration");
     stream_pair pair = connect_streams(a, b);
     fill_up(pair.near_end);
     EVENTUALLY(figures(pair.near_end).stalled == 1);
@@ -133,20 +133,20 @@ static void a_peer_that_does_not_read(dcf_tb_transport a, dcf_tb_transport b)
     CHECK(near.bytes_unsent > 0 && near.peer_window < near.bytes_unsent);
     EVENTUALLY(figures(pair.near_end).stalled_ns > near.stalled_ns);
 
-    TOPIC("the end that waits behind the bytes is no byte either");
+    TOPIC("an end that waits behind unsent bytes counts no byte");
     EVENTUALLY(figures(pair.near_end).bytes_unacknowledged == 0);
-    uint64_t before = on_the_way(pair.near_end);
+    uint64_t before = in_flight(pair.near_end);
     OK(dcf_tb_stream_finish(pair.near_end));
-    CHECK(on_the_way(pair.near_end) == before);
+    CHECK(in_flight(pair.near_end) == before);
 
-    TOPIC("it opens again, and everything leaves");
+    TOPIC("the window opens again, and all bytes are sent");
     uint64_t left = figures(pair.near_end).bytes_sent;
     while (left > 0) {
         size_t count = 0;
         OK(dcf_tb_stream_read(pair.far_end, block, sizeof block, GENEROUS_MS, &count));
         left -= count;
     }
-    EVENTUALLY(on_the_way(pair.near_end) == 0 && figures(pair.near_end).stalled == 0);
+    EVENTUALLY(in_flight(pair.near_end) == 0 && figures(pair.near_end).stalled == 0);
     CHECK(figures(pair.far_end).bytes_received == figures(pair.near_end).bytes_sent);
     OK(dcf_tb_stream_close(pair.near_end));
     OK(dcf_tb_stream_close(pair.far_end));
@@ -154,11 +154,11 @@ static void a_peer_that_does_not_read(dcf_tb_transport a, dcf_tb_transport b)
 
 static void broken(dcf_tb_transport a, dcf_tb_transport b)
 {
-    TOPIC("a connection that broke: the counts stay, and what the peer never got is told");
+    TOPIC("a broken connection keeps its counts, and reports the bytes that the peer did not get");
     stream_pair pair = connect_streams(a, b);
     fill_up(pair.near_end);
     dcf_tb_stream_stats before = figures(pair.near_end);
-    OK(dcf_tb_stream_close(pair.far_end)); /* with bytes unread: a reset */
+    OK(dcf_tb_stream_close(pair.far_end)); /* with unread bytes, so this is a reset */
     EVENTUALLY(figures(pair.near_end).connected == 0);
     dcf_tb_stream_stats after = figures(pair.near_end);
     CHECK(after.bytes_sent == before.bytes_sent && after.writes == before.writes);
@@ -172,7 +172,7 @@ static void broken(dcf_tb_transport a, dcf_tb_transport b)
 
 static void other_sizes(dcf_tb_transport a, dcf_tb_transport b)
 {
-    TOPIC("older and newer structs are written as far as both know them");
+    TOPIC("older and newer structs get the members that both sides know");
     struct {
         dcf_tb_stream_stats now;
         uint8_t later[64];

@@ -1,4 +1,4 @@
-/* Data streams: bytes, ends, time-outs, both directions at once, options, detaching. */
+/* Data streams: bytes, ends, timeouts, both directions at once, closing. */
 #include "process.h"
 
 
@@ -7,7 +7,7 @@ static uint8_t out[BLOCK], in[BLOCK];
 
 static void bytes_and_ends(dcf_tb_transport a, dcf_tb_transport b)
 {
-    TOPIC("bytes arrive as written; finish is the peer's end of stream, and we may still read");
+    TOPIC("bytes arrive as written; finish is the end of stream for the peer, and reading still works");
     stream_pair pair = connect_streams(a, b);
     size_t count = 77;
     for (size_t length = 1; length < 70000; length = length * 3 + 1) {
@@ -54,7 +54,7 @@ static void names(dcf_tb_transport a, dcf_tb_transport b)
 
 static void time_outs(dcf_tb_transport a, dcf_tb_transport b)
 {
-    TOPIC("a read with nothing there: time-out 0 would block, a finite one expires");
+    TOPIC("a read without data: timeout 0 gives WOULD_BLOCK, a finite one expires");
     stream_pair pair = connect_streams(a, b);
     size_t count = 77;
     GIVES(DCF_TB_WOULD_BLOCK, dcf_tb_stream_read(pair.near_end, in, 10, 0, &count));
@@ -62,7 +62,7 @@ static void time_outs(dcf_tb_transport a, dcf_tb_transport b)
     GIVES(DCF_TB_ERR_TIMEOUT, dcf_tb_stream_read(pair.near_end, in, 10, 50, &count));
     CHECK(milliseconds() - start >= 49);
 
-    TOPIC("a write that does not fit: *written counts what did");
+    TOPIC("a write that times out: *written counts the accepted bytes");
     uint64_t sent = 0, received = 0;
     dcf_tb_status status;
     fill(out, BLOCK, 7);
@@ -91,7 +91,7 @@ static void time_outs(dcf_tb_transport a, dcf_tb_transport b)
     OK(dcf_tb_stream_close(pair.far_end));
 }
 
-/* One direction of a stream in a thread of its own. */
+/* One direction of a stream, on a thread of its own. */
 typedef struct direction {
     dcf_tb_stream stream;
     uint32_t seed;
@@ -189,9 +189,9 @@ int main(void)
     names(a, b);
     time_outs(a, b);
     both_ways(a, b);
-    TOPIC("closing a stream wakes its reader and its writer");
+    TOPIC("closing a stream wakes its waiting reader and writer");
     close_wakes(a, b, 0);
-    TOPIC("closing the transport does so too");
+    TOPIC("closing the transport wakes them too");
     close_wakes(a, b, 1);
     OK(dcf_tb_close(b));
     return 0;

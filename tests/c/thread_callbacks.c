@@ -1,4 +1,4 @@
-/* Callbacks and calls from several threads, all of whose data is protected; with "race", not all. */
+/* Callbacks and calls from several threads, with all data protected. The argument "race" leaves out a lock. */
 #include "check.h"
 
 enum { SENDERS = 3, EACH = 200 };

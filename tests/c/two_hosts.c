@@ -1,4 +1,4 @@
-/* Two hosts on one cable, with every setting at its default. Argument: the other's address. */
+/* Two hosts on one cable, with every setting at its default. Argument: the other host's address. */
 #include "process.h"
 
 static const char *peer;
@@ -6,7 +6,7 @@ static uint8_t out[8 << 20], in[8 << 20];
 
 static void defaults(dcf_tb_transport t)
 {
-    TOPIC("a NULL config is the defaults");
+    TOPIC("a NULL config means the defaults");
     char name[16];
     size_t length = 0;
     OK(dcf_tb_interface(t, name, sizeof name, &length));
@@ -68,7 +68,7 @@ static void *send_all(void *stream)
 
 static void streams(dcf_tb_transport t)
 {
-    TOPIC("a stream to the other host and back, to its end");
+    TOPIC("a stream to the other host and back, up to its end");
     dcf_tb_stream stream = 0;
     size_t count = 0;
     char name[80];
@@ -83,7 +83,7 @@ static void streams(dcf_tb_transport t)
     join(writer);
     OK(dcf_tb_stream_close(stream));
 
-    TOPIC("a port where nobody listens refuses");
+    TOPIC("a port without a listener refuses the connection");
     char closed[100];
     snprintf(closed, sizeof closed, "[%s]:7777", peer);
     GIVES(DCF_TB_ERR_CONNECTION_REFUSED, dcf_tb_open_stream(t, closed, GENEROUS_MS, &stream));
@@ -97,7 +97,7 @@ static void streams(dcf_tb_transport t)
 
 static void discovery(dcf_tb_transport t)
 {
-    TOPIC("discovery finds the other host, not ourselves, and waits the whole time");
+    TOPIC("discovery finds the other host and not this one, and waits the whole time");
     dcf_tb_peer peers[4];
     size_t count = 0;
     memset(peers, 0xAA, sizeof peers);
@@ -110,7 +110,7 @@ static void discovery(dcf_tb_transport t)
     send_text(t, peers[0].address, "found");
     expect_text(t, "found");
 
-    TOPIC("the first answer is enough where one host is wanted, and is the last round trip");
+    TOPIC("discover_first returns at the first answer, which counts as the last round trip");
     memset(peers, 0xAA, sizeof peers);
     OK(dcf_tb_reset_stats(t));
     OK(dcf_tb_discover_first(t, DCF_TB_WAIT_FOREVER, peers, 1, &count));
@@ -120,7 +120,7 @@ static void discovery(dcf_tb_transport t)
     OK(dcf_tb_discover_first(t, 200, peers, 2, &count));
     CHECK(count == 1 && milliseconds() - start >= 199);
 
-    TOPIC("more hosts than room: those that fit, and the total");
+    TOPIC("more hosts than room: as many as fit, and the total");
     count = 0;
     GIVES(DCF_TB_ERR_BUFFER_TOO_SMALL, dcf_tb_discover(t, 200, peers, 0, &count));
     CHECK(count == 1);
@@ -130,7 +130,7 @@ static void discovery(dcf_tb_transport t)
 
 static int opening_thread;
 
-static void *open_to_nobody(void *transport)
+static void *open_to_absent_host(void *transport)
 {
     dcf_tb_stream stream = 0;
     set(&opening_thread, gettid());
@@ -152,7 +152,7 @@ int main(int count, char **arguments)
     discovery(t);
 
     TOPIC("close wakes a call that waits for a connection");
-    pthread_t opening = start_thread(open_to_nobody, &t);
+    pthread_t opening = start_thread(open_to_absent_host, &t);
     EVENTUALLY(asleep(value(&opening_thread)));
     OK(dcf_tb_close(t));
     join(opening);

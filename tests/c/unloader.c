@@ -1,7 +1,7 @@
 /*
- * An application that unloads a plugin which is linked with the static library. Arguments: the plugin, and
- * what is done: "open" leaves its transport open and expects the plugin to stay, "closed" closes it
- * before and expects that the plugin goes.
+  * An application that unloads a plugin with the static library. Arguments: the plugin, and the mode:
+  * "open" leaves its transport open and expects the plugin to stay loaded, "closed" closes it first and
+  * expects the plugin to be unloaded.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -54,7 +54,7 @@ static void exchange(uint64_t transport)
     CHECK(now >= before + 10);
 }
 
-/* Whether the plugin is in memory. */
+/* Whether the plugin is mapped. */
 static int is_mapped(const char *plugin)
 {
     char line[4096];
@@ -69,8 +69,8 @@ static int is_mapped(const char *plugin)
 
 static int leave_open;
 
-/* On a thread that ends: the C library keeps a library for the threads that have something to clean up in
-   it, and the first thread does not end. */
+/* Runs on a thread that ends. The C library keeps a shared object loaded while a thread has destructors of
+   it to run, and the main thread does not end. */
 static void *work(void *transport)
 {
     uint64_t started = start();
@@ -107,7 +107,7 @@ int main(int count, char **arguments)
         on_a_thread(work, &transport);
         CHECK(dlclose(library) == 0);
         CHECK(is_mapped(arguments[1]) == leave_open);
-        /* Nothing that the plugin has registered is called. */
+        /* No handler that the plugin has registered is called. */
         pid_t child = fork();
         CHECK(child >= 0);
         if (child == 0)

@@ -1,6 +1,6 @@
 /*
- * An address that no route leads to, on a link that is up, and on one that is down: the test that
- * started this program takes the carrier away.
+  * An address without a route, on a link that is up, and on one that is down. The test that started
+  * this program takes the carrier away.
  */
 #include "process.h"
 
@@ -39,13 +39,13 @@ int main(void)
         config.allow_any_source = (uint8_t)any;
         dcf_tb_transport t = start(&config);
 
-        TOPIC("the link is up, and says so");
+        TOPIC("the link is up: calls report the missing route");
         all_calls(t, DCF_TB_ERR_HOST_UNREACHABLE, "thunderbolt0 is up");
         CHECK(dcf_tb_last_errno() == ENETUNREACH);
         CHECK(error_says("5001") || error_says("6000"));
         CHECK(stats_of(t).link_up == 1 && stats_of(t).link_changes == 0);
 
-        TOPIC("the link is down, and says so");
+        TOPIC("the link is down: calls give LINK_DOWN");
         request("carrier off");
         EVENTUALLY(stats_of(t).link_up == 0);
         all_calls(t, DCF_TB_ERR_LINK_DOWN, "is down: no carrier");

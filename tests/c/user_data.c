@@ -1,4 +1,4 @@
-/* A pointer of the program's own with each stream: kept, never looked at, and safe among threads. */
+/* The user pointer of a stream: kept, never dereferenced, and safe between threads. */
 #include "check.h"
 
 static void *kept(dcf_tb_stream stream)
@@ -16,13 +16,13 @@ static void one_thread(dcf_tb_transport a, dcf_tb_transport b)
     CHECK(kept(pair.near_end) == NULL && kept(pair.far_end) == NULL);
     OK(dcf_tb_stream_set_user_data(pair.near_end, &own));
     CHECK(kept(pair.near_end) == &own && kept(pair.far_end) == NULL);
-    /* It is never looked at, so it need not lead anywhere. */
+    /* It is never dereferenced, so it need not be valid. */
     OK(dcf_tb_stream_set_user_data(pair.near_end, (void *)(uintptr_t)1));
     CHECK(kept(pair.near_end) == (void *)(uintptr_t)1);
     OK(dcf_tb_stream_set_user_data(pair.near_end, NULL));
     CHECK(kept(pair.near_end) == NULL);
 
-    TOPIC("it is there while the handle is, whatever became of the connection");
+    TOPIC("it stays as long as the handle, even if the connection breaks");
     OK(dcf_tb_stream_set_user_data(pair.near_end, &own));
     OK(dcf_tb_stream_finish(pair.near_end));
     OK(dcf_tb_stream_close(pair.far_end));
@@ -36,7 +36,7 @@ static void one_thread(dcf_tb_transport a, dcf_tb_transport b)
     GIVES(DCF_TB_ERR_INVALID_HANDLE, dcf_tb_stream_set_user_data(pair.near_end, &own));
     CHECK(data == &byte && own == 1);
 
-    TOPIC("the next stream, which may have the same place, begins with NULL again");
+    TOPIC("the next stream, which may reuse the slot, begins with NULL");
     for (int i = 0; i < 10; i++) {
         stream_pair next = connect_streams(a, b);
         CHECK(kept(next.near_end) == NULL && kept(next.far_end) == NULL);
@@ -47,7 +47,7 @@ static void one_thread(dcf_tb_transport a, dcf_tb_transport b)
     }
 }
 
-/* What was written before the pointer was set is seen by who gets it. */
+/* A thread that reads the pointer sees everything that was written before it was set. */
 typedef struct session {
     int first, second;
 } session;
@@ -71,7 +71,7 @@ static void *look(void *unused)
 
 static void several_threads(dcf_tb_transport a, dcf_tb_transport b)
 {
-    TOPIC("threads that get it see what was written before it was set");
+    TOPIC("threads that read it see all writes from before it was set");
     stream_pair pair = connect_streams(a, b);
     shared = pair.near_end;
     pthread_t threads[3];
@@ -105,7 +105,7 @@ int main(void)
     one_thread(a, b);
     several_threads(a, b);
 
-    TOPIC("a stream callback has a new stream; what it sets stays until the transport closes");
+    TOPIC("a stream callback gets a new stream, and its pointer stays until the transport closes");
     OK(dcf_tb_set_stream_callback(b, on_stream, NULL));
     dcf_tb_stream stream;
     OK(dcf_tb_open_stream(a, peer_strings(b).data, GENEROUS_MS, &stream));

@@ -1,11 +1,11 @@
-/* What goes over the cable, seen by a peer that knows only the protocol's description. */
+/* The bytes on the wire, checked by a peer on plain sockets. */
 #include "raw.h"
 
 static uint8_t large[65507];
 
 static void payload_is_all(dcf_tb_transport t, int raw, const char *peer)
 {
-    TOPIC("a datagram is the payload and nothing else, sent from the control port");
+    TOPIC("a datagram is exactly the payload, sent from the control port");
     struct sockaddr_in6 from;
     uint8_t data[16], received[32];
     for (size_t length = 0; length < sizeof data; length++) {
@@ -19,7 +19,7 @@ static void payload_is_all(dcf_tb_transport t, int raw, const char *peer)
 
 static void batches_are_single_datagrams(dcf_tb_transport t, int raw, const char *peer)
 {
-    TOPIC("a batch is single datagrams on the wire");
+    TOPIC("the messages of a batch are single datagrams on the wire");
     enum { COUNT = 150 };
     static dcf_tb_datagram batch[COUNT];
     static uint8_t data[COUNT][100];
@@ -43,7 +43,7 @@ static void batches_are_single_datagrams(dcf_tb_transport t, int raw, const char
 
 static void pings_are_answered(dcf_tb_transport t, int raw, struct sockaddr_in6 to)
 {
-    TOPIC("a ping is answered with the same eight bytes, to where it came from");
+    TOPIC("a ping is answered with the same eight bytes, to its source");
     for (uint32_t i = 0; i < 100; i++) {
         uint8_t ping[16], pong[32];
         struct sockaddr_in6 from;
@@ -61,7 +61,7 @@ static void pings_are_answered(dcf_tb_transport t, int raw, struct sockaddr_in6 
 
 static void what_is_a_message(dcf_tb_transport t, int raw, struct sockaddr_in6 to)
 {
-    TOPIC("pings and pongs are exactly 16 bytes: all else is an ordinary message");
+    TOPIC("pings and pongs are exactly 16 bytes: everything else is an ordinary message");
     uint8_t data[64], received[64];
     size_t length = 0;
     for (int kind = 0; kind < 2; kind++) {
@@ -76,7 +76,7 @@ static void what_is_a_message(dcf_tb_transport t, int raw, struct sockaddr_in6 t
         }
     }
     struct sockaddr_in6 from;
-    CHECK(raw_receive(raw, received, sizeof received, &from) == 16); /* the ping's answer */
+    CHECK(raw_receive(raw, received, sizeof received, &from) == 16); /* the answer to the ping */
     for (int bit = 0; bit < 64; bit++) {
         memcpy(data, PING, 8);
         data[bit / 8] = (uint8_t)(data[bit / 8] ^ 1 << bit % 8);
@@ -85,7 +85,7 @@ static void what_is_a_message(dcf_tb_transport t, int raw, struct sockaddr_in6 t
         CHECK(length == 16 && memcmp(received, data, 16) == 0);
     }
 
-    TOPIC("the largest message comes as it was sent");
+    TOPIC("the largest message arrives unchanged");
     static uint8_t whole[65507];
     fill(large, sizeof large, 3);
     raw_send(raw, large, sizeof large, to);
@@ -93,7 +93,7 @@ static void what_is_a_message(dcf_tb_transport t, int raw, struct sockaddr_in6 t
     CHECK(length == sizeof large && memcmp(whole, large, sizeof large) == 0);
 }
 
-/* Answers the pings of one series in a way of its own. */
+/* Answers the pings of one series, in one of two ways. */
 typedef struct answerer {
     int raw, to_control_port, count;
     struct sockaddr_in6 control;
@@ -113,7 +113,7 @@ static void *answer(void *argument)
             CHECK(memcmp(seen[i], seen[j], 8) != 0);
         memcpy(ping, PONG, 8);
         raw_send(a->raw, ping, 16, a->to_control_port ? a->control : from);
-        if (i % 7 == 0) /* once more: a pong that nobody waits for any more */
+        if (i % 7 == 0) /* once more: an unexpected pong */
             raw_send(a->raw, ping, 16, a->to_control_port ? a->control : from);
     }
     return NULL;
@@ -122,8 +122,8 @@ static void *answer(void *argument)
 static void our_pings(dcf_tb_transport t, int raw, const char *peer, struct sockaddr_in6 control)
 {
     for (int to_control_port = 0; to_control_port < 2; to_control_port++) {
-        TOPIC(to_control_port ? "an answer to the control port counts, as older peers give it"
-                              : "an answer to where the ping came from counts");
+        TOPIC(to_control_port ? "an answer to the control port counts, as older peers send it"
+                              : "an answer to the source of the ping counts");
         answerer a = {raw, to_control_port, 50, control};
         dcf_tb_rtt summary;
         summary.struct_size = sizeof summary;
@@ -134,7 +134,7 @@ static void our_pings(dcf_tb_transport t, int raw, const char *peer, struct sock
         CHECK(summary.sent == 50 && summary.received == 50);
         CHECK(stats_of(t).pongs_received == before.pongs_received + 50);
 
-        TOPIC("neither it nor a second answer surfaces");
+        TOPIC("neither this answer nor a second one is delivered as a message");
         raw_send(raw, "after", 5, control);
         expect_text(t, "after");
     }
@@ -142,7 +142,7 @@ static void our_pings(dcf_tb_transport t, int raw, const char *peer, struct sock
 
 static void streams_are_raw(dcf_tb_transport t)
 {
-    TOPIC("a stream is the bytes that were written, and half-close is its end: inward");
+    TOPIC("a stream is the written bytes, and a half-close is its end: incoming");
     struct sockaddr_in6 to = raw_address("::1", data_port(t));
     char text[16];
     size_t count = 0;

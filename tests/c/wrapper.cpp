@@ -1,4 +1,4 @@
-/* dcf_thunderbolt.hpp: errors, ownership, outcomes, handlers, and exceptions that stay where they are. */
+/* dcf_thunderbolt.hpp: errors, ownership, outcomes, handlers, and exceptions that do not cross into C. */
 #include "check.h"
 
 #include <dcf_thunderbolt.hpp>
@@ -12,7 +12,7 @@
 
 using ms = std::chrono::milliseconds;
 
-/* Allocations of this thread by operator new. Not inlined: GCC would see malloc meet operator delete. */
+/* Allocations of this thread by operator new. Not inlined, because GCC would warn about malloc with operator delete. */
 static thread_local std::size_t allocations = 0;
 
 __attribute__((noinline)) void *operator new(std::size_t size)
@@ -31,7 +31,7 @@ static_assert(std::is_nothrow_move_assignable_v<dcf_tb::transport>);
 static_assert(std::is_nothrow_move_constructible_v<dcf_tb::stream>);
 static_assert(std::is_nothrow_move_assignable_v<dcf_tb::stream>);
 static_assert(std::is_base_of_v<std::runtime_error, dcf_tb::error>);
-/* Thin: a handle and nothing else. */
+/* The wrapper holds exactly a handle. */
 static_assert(sizeof(dcf_tb::transport) == sizeof(dcf_tb_transport));
 static_assert(sizeof(dcf_tb::stream) == sizeof(dcf_tb_stream));
 
@@ -68,7 +68,7 @@ dcf_tb::error fails(dcf_tb_status expected, Call call)
     abort();
 }
 
-/* A busy kernel drops some ICMP errors, so one call may not hear that nothing listens. */
+/* A busy kernel drops some ICMP errors, so a single call may not get one. */
 template <typename Call>
 void refused_at_last(Call call)
 {
@@ -84,7 +84,7 @@ void refused_at_last(Call call)
 
 void errors()
 {
-    TOPIC("an error has the status, the words and the errno");
+    TOPIC("an error has the status, the text and the errno");
     auto error = fails(DCF_TB_ERR_INTERFACE_NOT_FOUND, [] {
         auto config = loopback();
         config.interface_name = "no-such-if0";
@@ -103,7 +103,7 @@ void errors()
 
 void ownership()
 {
-    TOPIC("a transport is closed when it goes away, and when another one takes its place");
+    TOPIC("a transport is closed by its destructor, and by assignment");
     dcf_tb::config config = loopback();
     dcf_tb_transport handle = 0;
     uint8_t running = 0;
@@ -118,14 +118,14 @@ void ownership()
     first = dcf_tb::transport(config);
     GIVES(DCF_TB_ERR_INVALID_HANDLE, dcf_tb_is_running(handle, &running));
 
-    TOPIC("moving leaves nothing behind, and closes nothing");
+    TOPIC("moving leaves an empty object, and closes nothing");
     handle = first.get();
     dcf_tb::transport second(std::move(first));
     CHECK(!first && second && second.get() == handle && second.is_running());
     fails(DCF_TB_ERR_INVALID_HANDLE, [&] { first.is_running(); });
     fails(DCF_TB_ERR_INVALID_HANDLE, [&] { first.close(); });
 
-    TOPIC("a handle goes out of a wrapper and comes back as the C API's");
+    TOPIC("a handle can be released to the C API and wrapped again");
     handle = second.release();
     OK(dcf_tb_is_running(handle, &running));
     OK(dcf_tb_close(handle));
@@ -137,7 +137,7 @@ void ownership()
 
 void messages()
 {
-    TOPIC("messages of every size come, and none is an outcome");
+    TOPIC("messages of every size arrive, and \"no message\" is an outcome");
     dcf_tb::transport transport(loopback());
     auto peer = peer_of(transport);
     CHECK(!transport.recv(ms(0)));
@@ -154,7 +154,7 @@ void messages()
     fails(DCF_TB_ERR_MESSAGE_TOO_LARGE,
           [&] { transport.send(peer, std::string(DCF_TB_MAX_MESSAGE_SIZE + 1, 'm')); });
 
-    TOPIC("a send allocates nothing, whatever the peer string is");
+    TOPIC("a send allocates nothing, with any kind of peer string");
     dcf_tb_peer found{};
     peer.copy(found.address, sizeof found.address - 1);
     std::size_t before = allocations;
@@ -164,7 +164,7 @@ void messages()
     CHECK(allocations == before);
     for (const char *text : {"from a string", "from C", "found by discovery"})
         CHECK(transport.recv(generous)->text() == text);
-    CHECK(allocations > before); /* they are counted */
+    CHECK(allocations > before); /* allocations are counted */
 
     TOPIC("a batch");
     dcf_tb_datagram batch[2] = {{peer.c_str(), dcf_tb::detail::bytes("one"), 3},
@@ -174,7 +174,7 @@ void messages()
     CHECK(transport.recv(generous)->text() == "two");
     CHECK(transport.event_fd() >= 0);
 
-    TOPIC("messages received as a batch");
+    TOPIC("messages are received as a batch");
     dcf_tb_received received[4];
     char room[64];
     CHECK(transport.recv_batch(room, sizeof room, received, 4, ms(0)) == 0);
@@ -185,7 +185,7 @@ void messages()
     transport.send(received[1].sender, "back");
     CHECK(transport.recv(generous)->text() == "back");
 
-    TOPIC("nobody on the loopback interface");
+    TOPIC("no peers on the loopback interface");
     CHECK(transport.discover_first(2, ms(20)).empty());
     fails(DCF_TB_ERR_OUT_OF_RANGE, [&] { (void)transport.discover_first(0, ms(20)); });
 
@@ -234,7 +234,7 @@ void round_trips()
     CHECK(summary.sent == 3 && summary.received == 3);
     CHECK(transport.discover(ms(1)).empty());
     CHECK(transport.wait_link(true) && !transport.wait_link(false, ms(1)));
-    /* A socket that is bound, and answers nothing. */
+    /* A bound socket that does not answer. */
     int mute = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     sockaddr_in6 address{};
     socklen_t length = sizeof address;
@@ -246,7 +246,7 @@ void round_trips()
     CHECK(!transport.measure_rtt(peer, ms(20)));
     fails(DCF_TB_ERR_TIMEOUT, [&] { transport.ping(peer, 1, std::chrono::microseconds(0), ms(20)); });
     close(mute);
-    /* Nobody has the port any more. */
+    /* The port is free now. */
     refused_at_last([&] { transport.measure_rtt(peer, ms(300)); });
     refused_at_last([&] { transport.ping(peer, 2, std::chrono::microseconds(0), ms(300)); });
 }
@@ -271,12 +271,12 @@ void streams()
     near.read_all(text, sizeof text);
     CHECK(std::string_view(text, sizeof text) == "world");
 
-    TOPIC("how much was written before it failed");
+    TOPIC("a failed write reports the number of written bytes");
     std::vector<char> much(64 << 20, 'x');
     auto error = fails(DCF_TB_ERR_TIMEOUT, [&] { far.write(much.data(), much.size(), ms(100)); });
     CHECK(error.done() > 0 && error.done() < much.size());
 
-    TOPIC("a stream is closed when it goes away");
+    TOPIC("a stream is closed by its destructor");
     near.reset();
     far = dcf_tb::stream();
     EVENTUALLY(transport.stats().streams_open == 0);
@@ -297,7 +297,7 @@ void streams()
     CHECK(file >= 0 && unlink(path) == 0 && write(file, "content", 7) == 7);
     near = transport.open_stream(peer_of(transport, true));
     far = *transport.accept(generous);
-    TOPIC("slices are written as one, and read exactly");
+    TOPIC("several slices are written with one call, and read exactly");
     const dcf_tb_slice slices[] = {{dcf_tb::detail::bytes("he"), 2}, {nullptr, 0}, {dcf_tb::detail::bytes("llo"), 3}};
     near.writev(slices, 3, generous);
     char exact[5];
@@ -306,7 +306,7 @@ void streams()
     near.writev(slices, 1, generous);
     CHECK(fails(DCF_TB_ERR_TIMEOUT, [&] { far.read_exact(exact, 3, ms(100)); }).done() == 2);
 
-    TOPIC("a pointer of the program's own stays with the handle");
+    TOPIC("the user pointer stays with the handle");
     struct session {
         int number;
     } mine{7};
@@ -362,7 +362,7 @@ void called_back()
 
 void exceptions_stay()
 {
-    TOPIC("an exception leaves no handler, and the next call comes");
+    TOPIC("an exception does not leave a handler, and the next call still comes");
     std::atomic<int> calls{0}, told{0};
     dcf_tb::handlers handlers;
     handlers.on_message = [&](dcf_tb::transport_ref, std::string_view data, const char *) {
@@ -374,16 +374,16 @@ void exceptions_stay()
     handlers.on_log = [](std::int32_t, const char *) { throw std::logic_error("log"); };
     handlers.on_exception = [&](std::exception_ptr thrown) {
         told++;
-        std::rethrow_exception(thrown); /* even this one */
+        std::rethrow_exception(thrown); /* even from the error handler */
     };
     dcf_tb::transport transport(loopback(), std::move(handlers));
-    CHECK(told > 0); /* of the log */
+    CHECK(told > 0); /* by the log handler */
     int before = told;
     for (auto text : {"one", "int", "two"}) transport.send(peer_of(transport), text);
     EVENTUALLY(calls == 3);
     auto stream = transport.open_stream(peer_of(transport, true));
     char none;
-    CHECK(stream.read(&none, 1, generous) == 0); /* the other end went with the handler */
+    CHECK(stream.read(&none, 1, generous) == 0); /* the handler closed the other end */
     EVENTUALLY(told >= before + 4);
     CHECK(transport.is_running());
 }
@@ -403,7 +403,7 @@ void life_of_handlers()
     }
     CHECK(alive.use_count() == 1);
 
-    TOPIC("handlers are destroyed when the transport could not begin");
+    TOPIC("handlers are destroyed when the transport could not start");
     fails(DCF_TB_ERR_INTERFACE_NOT_FOUND, [&] {
         auto config = loopback();
         config.interface_name = "no-such-if0";
@@ -411,14 +411,14 @@ void life_of_handlers()
     });
     CHECK(alive.use_count() == 1);
 
-    TOPIC("a transport may go away inside its own handler, which runs to its end");
+    TOPIC("a transport may be destroyed inside its own handler, which still runs to its end");
     std::mutex guard;
     dcf_tb::transport transport;
     std::atomic<bool> ended{false};
     dcf_tb::handlers handlers;
     handlers.on_message = [&, alive](dcf_tb::transport_ref, std::string_view, const char *) {
         { std::lock_guard lock(guard); transport = dcf_tb::transport(); }
-        CHECK(*alive == 0); /* what it holds is still there */
+        CHECK(*alive == 0); /* its captures are still alive */
         ended = true;
     };
     std::string peer;

@@ -1,4 +1,4 @@
-//! Lisps as test programs.
+//! Lisp implementations as test programs.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use testkit::{library_directory, package_root, Host, Running};
 
-/// Longer than any suite takes on a busy machine, with garbage being collected all the time.
+/// Longer than any suite takes on a busy machine with constant garbage collection.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// A Lisp, and how it runs a file.
+/// A Lisp implementation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lisp {
     Sbcl,
@@ -25,7 +25,7 @@ impl Lisp {
         }
     }
 
-    /// `lisp/<script>` with arguments on a host, and the library that this test was built with.
+    /// Runs `lisp/<script>` with arguments on a host, with the library of this test's build.
     fn command(self, host: &Host, script: &str, arguments: &[&str]) -> Command {
         let mut command = host.command("env");
         command
@@ -42,10 +42,10 @@ impl Lisp {
         command
     }
 
-    /// Compiles the systems and those that they need, once, so that no suite waits for it or finds
-    /// half a file.
+    /// Compiles the systems and their dependencies once, so that no suite waits for it or finds an
+    /// incomplete file.
     pub fn compile(self, host: &Host) {
-        // One for each, so that neither waits for the other.
+        // One lock for each implementation, so that neither waits for the other.
         static COMPILED: [Mutex<bool>; 2] = [Mutex::new(false), Mutex::new(false)];
         let mut compiled = COMPILED[self as usize]
             .lock()
@@ -86,7 +86,7 @@ impl Lisp {
         self.start(host, "tests/run.lisp", &arguments)
     }
 
-    /// Runs suites on a host of their own to their end, which has to be a good one.
+    /// Runs suites on a host of their own until they end with success.
     #[track_caller]
     pub fn run(self, names: &[&str]) {
         let printed = self.suites(&Host::alone(), names).finish();
@@ -100,7 +100,7 @@ impl Lisp {
     }
 }
 
-/// Where Lisps keep what they compiled.
+/// The directory for compiled files.
 fn cache() -> PathBuf {
     let directory = library_directory()
         .parent()

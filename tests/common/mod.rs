@@ -1,4 +1,4 @@
-//! What the tests with two hosts share.
+//! Helpers of the tests with two hosts.
 
 use testkit::{CProgram, Dialect, Host, Running};
 
@@ -12,7 +12,7 @@ impl FarHost {
         Self(running)
     }
 
-    /// It ends well, whatever happened to the cable.
+    /// Stops it. It must end with success, whatever happened to the cable.
     pub fn stop(mut self) {
         self.0.answer("end");
         self.0.finish();

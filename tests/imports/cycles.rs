@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::files::Imports;
 
-/// The files that import each other in a circle, directly or through others: the strongly connected components of
-/// more than one file, the largest first.
+/// The groups of files that import each other in a circle, directly or indirectly: the strongly connected components
+/// of more than one file, the largest first.
 pub fn cycles(imports: &Imports) -> Vec<BTreeSet<String>> {
     let reached: BTreeMap<&String, BTreeSet<&String>> = imports
         .keys()
@@ -26,7 +26,7 @@ pub fn cycles(imports: &Imports) -> Vec<BTreeSet<String>> {
     cycles
 }
 
-/// All files that a file imports from, directly or through others.
+/// All files that a file imports from, directly or indirectly.
 fn reachable<'a>(from: &str, imports: &'a Imports) -> BTreeSet<&'a String> {
     let mut found = BTreeSet::new();
     let mut left: Vec<&String> = imports[from].iter().collect();
@@ -38,7 +38,7 @@ fn reachable<'a>(from: &str, imports: &'a Imports) -> BTreeSet<&'a String> {
     found
 }
 
-/// A cycle, with who imports from whom within it.
+/// Describes a cycle: its files, and the imports between them.
 pub fn described(cycle: &BTreeSet<String>, imports: &Imports) -> String {
     let line = |file: &String| {
         let within: Vec<&str> = imports[file]

@@ -1,4 +1,4 @@
-//! Which files of a crate import from which others.
+//! The imports between the files of a crate.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -9,21 +9,21 @@ use super::tokens::{of_product, Token};
 /// A module's path from the root of its crate.
 type Module = Vec<String>;
 
-/// What one file declares and names.
+/// The declarations and paths of one file.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct File {
-    /// The modules that it declares with `mod name;`, where tests are not built.
+    /// The modules that it declares with `mod name;`, without test modules.
     children: BTreeSet<Module>,
     /// The paths that it names, from the root of the crate.
     named: Vec<Module>,
-    /// What its `use` declarations call something, and what that is.
+    /// The names that its `use` declarations bind, and the path of each.
     bound: HashMap<Module, Module>,
 }
 
 /// The imports of a crate: the name of each file, and the names of those that it imports from.
 pub type Imports = BTreeMap<String, BTreeSet<String>>;
 
-/// Reads the crate whose root, `lib.rs` or `main.rs`, is in a folder.
+/// Reads the crate whose root, `lib.rs` or `main.rs`, is in `folder`.
 pub fn imports(folder: &Path) -> Imports {
     let root = ["lib.rs", "main.rs"]
         .iter()
@@ -60,7 +60,7 @@ fn between(names: &BTreeMap<Module, String>, files: &BTreeMap<Module, File>) -> 
     files.iter().map(of).collect()
 }
 
-/// The file that a path leads to. A name that another file only passes on (`pub use`) is looked for where it is from.
+/// The file that defines the item of a path. Follows re-exports (`pub use`) to the definition.
 fn origin(path: &[String], files: &BTreeMap<Module, File>) -> Module {
     let mut path = path.to_vec();
     let mut passed = BTreeSet::new();
@@ -83,7 +83,7 @@ fn origin(path: &[String], files: &BTreeMap<Module, File>) -> Module {
     }
 }
 
-/// Reads a file that is `module`.
+/// Reads the file of `module`.
 fn parse(source: &str, module: &Module) -> File {
     let tokens = of_product(source);
     let mut file = File {
@@ -91,7 +91,7 @@ fn parse(source: &str, module: &Module) -> File {
         ..File::default()
     };
     let mut here = module.clone();
-    // How deep in braces each inline module begins.
+    // The brace depth at which each inline module begins.
     let mut inline = Vec::new();
     let mut depth = 0;
     let mut at = 0;
@@ -144,7 +144,7 @@ fn children(tokens: &[Token], module: &Module) -> BTreeSet<Module> {
     tokens.windows(3).filter_map(child).collect()
 }
 
-/// The words of the path that begins here.
+/// The words of the path at the beginning of `tokens`.
 fn path(tokens: &[Token]) -> Vec<String> {
     let mut words = Vec::new();
     for pair in tokens.chunks(2) {
@@ -158,8 +158,8 @@ fn path(tokens: &[Token]) -> Vec<String> {
 }
 
 impl File {
-    /// A path as it is written in module `here`, from the root of the crate. `None`: it leads to another crate, or
-    /// is the path of an item.
+    /// Resolves a path that is written in module `here` to one from the root of the crate. `None` if it leads to another
+    /// crate, or is the path of an item.
     fn resolve(&self, words: &[String], here: &Module) -> Option<Module> {
         let (first, rest) = words.split_first()?;
         match first.as_str() {
@@ -177,7 +177,7 @@ impl File {
         }
     }
 
-    /// Reads what is behind `use`, up to its semicolon. Returns how many tokens that is.
+    /// Reads a `use` declaration up to its semicolon. Returns its number of tokens.
     fn read_use(&mut self, tokens: &[Token], here: &Module) -> usize {
         let end = tokens.iter().position(|token| token.is_mark(';'));
         let end = end.unwrap_or(tokens.len());
@@ -185,7 +185,7 @@ impl File {
         end
     }
 
-    /// Reads a use tree behind `prefix`. Returns how many tokens it has.
+    /// Reads a use tree behind `prefix`. Returns its number of tokens.
     fn read_tree(&mut self, tokens: &[Token], prefix: &[String], here: &Module) -> usize {
         let mut words = prefix.to_vec();
         let mut at = 0;
@@ -309,13 +309,13 @@ mod tests {
         assert_eq!(
             of("a/deep"),
             ["a", "b"],
-            "through the root to where it is from"
+            "through the root to the definition"
         );
         assert_eq!(of("b"), ["a/deep"]);
     }
 
     #[test]
-    fn names_that_are_passed_on_in_a_circle_end_somewhere() {
+    fn circular_re_exports_do_not_loop_forever() {
         let imports = crate_of(&[
             ("", "mod a; mod b;"),
             ("a", "pub use crate::b::X;"),

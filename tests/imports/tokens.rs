@@ -1,4 +1,4 @@
-//! A source file as words and marks, without comments, literals and test code.
+//! The tokens of a source file, without comments, literals and test code.
 
 /// A token, as far as paths need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,7 @@ impl Token {
     }
 }
 
-/// The tokens of a file that a build without tests and without loom compiles.
+/// The tokens that a build without tests and without loom compiles.
 pub fn of_product(source: &str) -> Vec<Token> {
     let all = all(source);
     let mut kept = Vec::new();
@@ -38,7 +38,7 @@ pub fn of_product(source: &str) -> Vec<Token> {
     kept
 }
 
-/// All tokens of a file. Literals are left out: no path is in them.
+/// All tokens of a file, without literals, which contain no paths.
 fn all(source: &str) -> Vec<Token> {
     let letters: Vec<char> = source.chars().collect();
     let mut tokens = Vec::new();
@@ -115,7 +115,7 @@ fn end_of_string(letters: &[char], from: usize) -> usize {
     letters.len()
 }
 
-/// Behind `r`: the end of `#"…"#`, or `None` for a raw identifier or a word that is called so.
+/// After `r`: the end of `#"…"#`, or `None` for a raw identifier or a word that begins with `r`.
 fn end_of_raw_string(letters: &[char], from: usize) -> Option<usize> {
     let hashes = letters[from..].iter().take_while(|letter| **letter == '#');
     let hashes = hashes.count();
@@ -130,7 +130,7 @@ fn end_of_raw_string(letters: &[char], from: usize) -> Option<usize> {
     }))
 }
 
-/// The end of a character literal, or the place behind the quote of a lifetime.
+/// The end of a character literal, or the position after the quote of a lifetime.
 fn end_of_character(letters: &[char], from: usize) -> usize {
     match letters.get(from + 1) {
         Some('\\') => {
@@ -144,14 +144,14 @@ fn end_of_character(letters: &[char], from: usize) -> usize {
     }
 }
 
-/// The length of the attribute that begins here, if it leaves its item to tests or to loom.
+/// The length of the attribute at the beginning, if it limits its item to tests or to loom.
 fn test_attribute(tokens: &[Token]) -> Option<usize> {
     if !tokens.first()?.is_mark('#') || !tokens.get(1)?.is_mark('[') || !tokens.get(2)?.is("cfg") {
         return None;
     }
     let length = 1 + group_length(&tokens[1..]);
     let inside = &tokens[2..length];
-    // `not(test)` and `any(test, …)` are built without tests, too.
+    // `not(test)` and `any(test, …)` are compiled without tests, too.
     let is_built = inside
         .iter()
         .any(|token| token.is("not") || token.is("any"));
@@ -161,7 +161,7 @@ fn test_attribute(tokens: &[Token]) -> Option<usize> {
     (is_test && !is_built).then_some(length)
 }
 
-/// The length of a group in brackets, with them.
+/// The length of a group with its brackets.
 fn group_length(tokens: &[Token]) -> usize {
     let mut depth = 0;
     for (at, token) in tokens.iter().enumerate() {
@@ -177,7 +177,7 @@ fn group_length(tokens: &[Token]) -> usize {
     tokens.len()
 }
 
-/// The length of the item, the statement or the field that begins here, with its attributes.
+/// The length of the item, statement or field at the beginning, with its attributes.
 fn item_length(tokens: &[Token]) -> usize {
     const ITEMS: [&str; 14] = [
         "async",
@@ -208,7 +208,7 @@ fn item_length(tokens: &[Token]) -> usize {
             Token::Mark(',') if !is_item => return at + 1,
             Token::Mark('{') => return at + group_length(&tokens[at..]),
             Token::Mark('(' | '[') => at += group_length(&tokens[at..]),
-            // The end of what the item is in.
+            // The end of the enclosing group.
             Token::Mark(')' | ']' | '}') => return at,
             _ => at += 1,
         }

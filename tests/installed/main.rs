@@ -1,5 +1,5 @@
-//! The library as those have it who install it: every example built against an installed tree by pkg-config, by
-//! CMake and statically, and run on two hosts.
+//! The installed library: every example is built against an installed tree by pkg-config, by CMake and statically,
+//! and run on two hosts.
 
 mod play;
 mod programs;
@@ -33,7 +33,7 @@ fn the_tree_has_what_a_c_library_has() {
         assert!(tree.path("include").join(header).is_file(), "{header}");
     }
     assert_eq!(tree.pkg_config(&["--modversion"]), [version]);
-    // What is said of places is below the prefix, and none is this machine's.
+    // All paths are below the prefix, and no path of the build is in the file.
     let pc =
         fs::read_to_string(libraries.join("pkgconfig/dcf_thunderbolt.pc")).expect("it is there");
     assert!(
@@ -57,7 +57,7 @@ fn every_function_has_a_page() {
     }
 }
 
-/// The suppressions say themselves how they are used, with the path that `make install` gives them.
+/// The suppressions contain instructions with the path at which `make install` puts them.
 #[test]
 fn the_suppressions_of_thread_sanitizer_are_there() {
     let tree = Tree::multiarch();
@@ -89,7 +89,7 @@ fn the_tool_is_there() {
     }
 }
 
-/// ASDF finds the systems in the tree, and they find the library there.
+/// ASDF finds the systems in the tree, and the systems find the library there.
 #[test]
 fn the_lisp_systems_load() {
     let tree = Tree::multiarch();
@@ -128,7 +128,7 @@ fn the_lisp_systems_load() {
 }
 
 #[test]
-fn uninstall_takes_away_what_install_put_there_and_no_more() {
+fn uninstall_removes_the_installed_files_and_no_others() {
     let tree = Tree::multiarch();
     let installed = tree.files();
     assert!(installed.len() > 50, "{installed:?}");
@@ -180,9 +180,9 @@ fn a_tree_that_was_moved_serves_cmake() {
     programs::cpp_by_cmake(&tree);
 }
 
-/// CMake knows what this version serves: the same major version, and nothing newer.
+/// CMake accepts requests for the same major version, up to this version.
 #[test]
-fn cmake_refuses_versions_that_this_is_not() {
+fn cmake_refuses_other_major_and_newer_versions() {
     let tree = Tree::multiarch();
     let finds = |version: &str| {
         let project = tree::fresh_directory("find");
@@ -206,7 +206,7 @@ fn cmake_refuses_versions_that_this_is_not() {
     assert!(!finds("0.9") && !finds("1.99") && !finds("2.0"));
 }
 
-/// The barrier of the gradient exchange lives on messages that may be lost.
+/// The barrier of the gradient exchange uses messages, which may be lost.
 #[test]
 fn gradients_are_exchanged_over_a_cable_that_loses_packets() {
     let tree = Tree::multiarch();

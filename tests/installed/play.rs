@@ -1,4 +1,4 @@
-//! The examples as they are meant to be used: one on each of two hosts.
+//! Runs the examples as intended: one on each of two hosts.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use testkit::{Cable, Host, Temporary};
 use crate::programs::Programs;
 use crate::tree::{examples, Tree};
 
-/// Runs every example that was built. One that is new has to be added here.
+/// Runs every example that was built. A new example must be added here.
 pub fn all(programs: &Programs, tree: &Tree) {
     let cable = Cable::new();
     for name in examples().iter().filter(|name| programs.has(name)) {
@@ -18,8 +18,8 @@ pub fn all(programs: &Programs, tree: &Tree) {
             "stream_file_send" => file(programs, &cable),
             "gradient_exchange" => gradients(programs, cable.a(), cable.b(), "20000", "12"),
             "dlopen_host" | "dcf_plugin_host" => loading(programs, tree, name),
-            "message_echo" | "stream_file_receive" => {} // with the one that sends
-            other => panic!("nobody said how {other} is used"),
+            "message_echo" | "stream_file_receive" => {} // run with the sender
+            other => panic!("add {other} to this list"),
         }
     }
 }
@@ -32,7 +32,7 @@ fn against_echo(programs: &Programs, cable: &Cable, name: &str) {
             "echoed   500 messages, 0 wrong, 0 missing",
         ),
         "ping" => (&[peer, "50", "0"], "50 answered"),
-        // On a busy machine an answer may take its time.
+        // An answer may be late on a busy machine.
         "discover" => (&["3000"], peer),
         _ => (&[peer], "pongs_received"),
     };
@@ -79,7 +79,7 @@ fn file(programs: &Programs, cable: &Cable) {
     assert!(fs::read(&arrived.0).expect("it is there") == content);
 }
 
-/// Both workers come to the same parameters; that those are right they find out themselves.
+/// Checks that both workers compute the same parameters. The workers check that those are right.
 pub fn gradients(programs: &Programs, a: &Host, b: &Host, parameters: &str, steps: &str) {
     let work = |host: &Host, worker: &str, peer: &Host| {
         let arguments = [worker, peer.address(), parameters, steps];

@@ -1,4 +1,4 @@
-//! The C examples, built against an installed tree in the ways that there are.
+//! The C examples, built against an installed tree in every supported way.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::tree::{examples, fresh_directory, output_of, Tree};
 /// Longer than any example takes on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// A directory with a program for each example, and where they find the library.
+/// A directory with the built examples, and the directory where they find the library.
 pub struct Programs {
     directory: PathBuf,
     libraries: Option<PathBuf>,
@@ -20,7 +20,7 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// With the shared library, by what pkg-config says.
+    /// Builds with the shared library, by pkg-config.
     pub fn by_pkg_config(tree: &Tree) -> Self {
         let build = fresh_directory("pkg-config");
         let flags = tree.pkg_config(&["--cflags", "--libs"]);
@@ -34,8 +34,8 @@ impl Programs {
         }
     }
 
-    /// Without any shared library, by what pkg-config says. Those that load the library when they run
-    /// cannot be had so; all others are there.
+    /// Builds without any shared library, by pkg-config. Leaves out the examples that load the library at
+    /// run time.
     pub fn wholly_static(tree: &Tree) -> Self {
         let build = fresh_directory("static");
         let flags = tree.pkg_config(&["--static", "--cflags", "--libs"]);
@@ -52,7 +52,7 @@ impl Programs {
         }
     }
 
-    /// By CMake, with the target `shared` and with the target `static`.
+    /// Builds by CMake, with the target `shared` and with the target `static`.
     pub fn by_cmake(tree: &Tree) -> [Self; 2] {
         let build = fresh_directory("cmake");
         cmake(tree, &build, "all");
@@ -69,7 +69,7 @@ impl Programs {
         let program = self.directory.join(name);
         let mut command = host.command(program.to_str().expect("paths here are UTF-8"));
         command.args(arguments);
-        // A library that was installed where programs look for it would make these tests say nothing.
+        // Otherwise the programs could find another library than that of the tree.
         command.env_remove("LD_LIBRARY_PATH");
         if let Some(libraries) = &self.libraries {
             command.env("LD_LIBRARY_PATH", libraries);
@@ -127,13 +127,13 @@ fn compile(directory: &Path, name: &str, before: &[&str], flags: &[String]) {
         .arg(directory.join(name))
         .arg(source)
         .args(flags);
-    // The linker may have a word on the C library in static programs; the compiler's warnings are errors.
+    // The linker may warn about the C library in static programs; the compiler's warnings are errors.
     let output = compiler.output().expect("a C compiler");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{compiler:?}:\n{said}");
 }
 
-/// Whether an example is a program of the kind that opens the library itself.
+/// Whether an example loads the library with `dlopen`.
 fn loads_the_library(name: &str) -> bool {
     let source = package_root().join("c_examples").join(format!("{name}.c"));
     let source = fs::read_to_string(source).expect("our own file");

@@ -1,4 +1,4 @@
-//! An installed tree, as `make install` makes it.
+//! A tree installed by `make install`.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use testkit::{library_directory, package_root};
 
-/// The library installed below a directory of its own. All of it goes away with the value.
+/// The library installed below a directory of its own, which is deleted with this value.
 pub struct Tree {
     root: PathBuf,
     prefix: &'static str,
@@ -26,7 +26,7 @@ impl Tree {
             prefix,
             library_directory: library_directory.to_owned(),
         };
-        // These belong to all trees, and are made once.
+        // All trees share these, so they are built once.
         static BUILT: OnceLock<()> = OnceLock::new();
         BUILT.get_or_init(|| {
             tree.make("man");
@@ -36,7 +36,7 @@ impl Tree {
         tree
     }
 
-    /// As a Debian system has it.
+    /// Installs into Debian's directories.
     pub fn multiarch() -> Self {
         let output = output_of(Command::new("cc").arg("-print-multiarch"));
         let triplet = output.trim();
@@ -44,7 +44,7 @@ impl Tree {
         Self::install("/usr", &format!("lib/{triplet}"))
     }
 
-    /// Makes a target with the places of this tree.
+    /// Runs `make` with the directories of this tree.
     pub fn make(&self, target: &str) {
         let built = profile();
         let mut make = Command::new("make");
@@ -53,13 +53,13 @@ impl Tree {
             .arg(format!("PREFIX={}", self.prefix))
             .arg(format!("LIBDIR={}/{}", self.prefix, self.library_directory))
             .arg(format!("RELEASE={}", built.display()))
-            // What the test runner set for itself is not meant for this one.
+            // Drop the flags of the make that runs the tests.
             .env_remove("MAKEFLAGS")
             .current_dir(package_root());
         output_of(&mut make);
     }
 
-    /// The place of a file below the prefix.
+    /// The path of a file below the prefix.
     pub fn path(&self, below_prefix: &str) -> PathBuf {
         self.root.join(&self.prefix[1..]).join(below_prefix)
     }
@@ -69,7 +69,7 @@ impl Tree {
         self.path(&self.library_directory)
     }
 
-    /// The pkg-config of this tree.
+    /// The output of pkg-config for this tree.
     pub fn pkg_config(&self, arguments: &[&str]) -> Vec<String> {
         let mut command = Command::new("pkg-config");
         command
@@ -81,7 +81,7 @@ impl Tree {
         flags.split_whitespace().map(str::to_owned).collect()
     }
 
-    /// Everything that is no directory, as paths below the root.
+    /// All files that are not directories, as paths below the root.
     pub fn files(&self) -> BTreeSet<String> {
         let mut files = BTreeSet::new();
         let mut directories = vec![self.root.clone()];
@@ -100,7 +100,7 @@ impl Tree {
         files
     }
 
-    /// Moves all of it to another place.
+    /// Moves the tree to another directory.
     pub fn relocate(&mut self) {
         let place = fresh_directory("moved");
         fs::rename(&self.root, &place).expect("an empty directory of ours");
@@ -114,7 +114,7 @@ impl Drop for Tree {
     }
 }
 
-/// Where cargo builds for these tests.
+/// The directory of cargo's build profile.
 fn profile() -> PathBuf {
     let library = library_directory().join("libdcf_thunderbolt.so");
     let library = fs::canonicalize(library).expect("the library was built");
@@ -147,7 +147,7 @@ fn build_tool() {
     output_of(&mut cargo);
 }
 
-/// A directory that nobody else has. Who makes it removes it.
+/// Creates a new directory. The caller removes it.
 pub fn fresh_directory(purpose: &str) -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -157,7 +157,7 @@ pub fn fresh_directory(purpose: &str) -> PathBuf {
     path
 }
 
-/// What a command prints; it must succeed, and say nothing about trouble.
+/// The output of a command, which must succeed and print no warning.
 #[track_caller]
 pub fn output_of(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| {
@@ -171,7 +171,7 @@ pub fn output_of(command: &mut Command) -> String {
     said
 }
 
-/// The directory that a path is in.
+/// The directory of a path.
 pub fn parent(path: &Path) -> &Path {
     path.parent().expect("it is in a directory")
 }

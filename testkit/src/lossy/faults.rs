@@ -1,40 +1,40 @@
-//! What a link does to packets, by a schedule that a seed decides.
+//! The faults of a link, by a schedule that follows from a seed.
 
 use std::time::Duration;
 
 use super::packet::Kind;
 
-/// A reordered packet is overtaken by up to so many of those behind it.
+/// A reordered packet is overtaken by up to this many of the packets behind it.
 const OVERTAKERS: u64 = 3;
-/// A delayed packet comes up to so much later.
+/// The longest delay of a delayed packet.
 const LATE: Duration = Duration::from_millis(10);
 
-/// What a link does to the packets of one direction. Each share is between 0 (none) and 1 (all), and
-/// each packet may meet with several faults; one that is dropped has no others.
+/// The faults of one direction of a link. Each share is between 0 (no packet) and 1 (all packets). A
+/// packet may have several faults, except that a dropped one has no others.
 ///
-/// The same seed gives the same schedule: which packets are met with depends on the seed, on the
-/// packet's number in this direction, and on whether it is UDP, TCP or other, whose packets are
-/// numbered apart. Switching one fault on does not change which packets another one meets.
+/// The same seed gives the same schedule. The faults of a packet depend on the seed, on its number in
+/// this direction, and on its kind: UDP, TCP and other packets are numbered separately. Changing one
+/// share does not change which packets have the other faults.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Faults {
-    /// Share that disappears.
+    /// Share of packets that are dropped.
     pub drop: f64,
-    /// Share in which one bit behind the IPv6 header is flipped. A checksum tells, so the
-    /// receiving kernel drops them.
+    /// Share of packets in which one bit behind the IPv6 header is flipped. The receiving kernel drops
+    /// them because of the checksum.
     pub corrupt: f64,
-    /// Share that comes twice.
+    /// Share of packets that arrive twice.
     pub duplicate: f64,
-    /// Share that is overtaken by one to three of the packets behind it; by fewer when they do not
-    /// come within 5 ms.
+    /// Share of packets that are overtaken by one to three of the packets behind them, or by fewer if
+    /// those do not come within 5 ms.
     pub reorder: f64,
-    /// Share that comes up to 10 ms late. What is behind it waits, as on a wire.
+    /// Share of packets that arrive up to 10 ms late. Packets behind them wait, as on a wire.
     pub delay: f64,
-    /// Decides which packets, and how.
+    /// Selects the packets and the details of their faults.
     pub seed: u64,
 }
 
 impl Faults {
-    /// A link that loses this share of the packets and is otherwise perfect.
+    /// A link that drops this share of the packets, without other faults.
     pub fn dropping(share: f64, seed: u64) -> Self {
         Self {
             drop: share,
@@ -44,14 +44,14 @@ impl Faults {
     }
 }
 
-/// What happens to one packet.
+/// The faults of one packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Fate {
     pub dropped: bool,
-    /// Which bit is flipped: this number, modulo the packet's bits.
+    /// The bit to flip: this number, modulo the packet's bits.
     pub flipped: Option<u64>,
     pub duplicated: bool,
-    /// Packets by which it is overtaken.
+    /// The number of packets that overtake it.
     pub overtakers: u64,
     pub late: Duration,
 }
@@ -75,7 +75,7 @@ impl Schedule {
     /// The fate of the next packet of this kind.
     pub fn next(&mut self, kind: Kind) -> Fate {
         let generator = &mut self.generators[kind as usize];
-        // As many draws for every packet, so that no fault shifts the others.
+        // Draw the same number of values for every packet, so that no fault shifts the others.
         let mut meets = |share| {
             let (met, how) = (generator.chance(share), generator.next());
             met.then_some(how)
@@ -103,8 +103,8 @@ impl Schedule {
     }
 }
 
-/// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators). Written out,
-/// because a schedule that a test relies on must not change with a version of a crate.
+/// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators). Written here,
+/// because tests rely on the schedule, and a new version of a crate could change it.
 #[derive(Debug)]
 struct Generator(u64);
 
@@ -118,7 +118,7 @@ impl Generator {
 
     /// True with this probability.
     fn chance(&mut self, share: f64) -> bool {
-        // 53 bits are what a double holds exactly.
+        // A double holds 53 bits exactly.
         ((self.next() >> 11) as f64) < share * (1u64 << 53) as f64
     }
 }
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_are_what_they_say() {
+    fn each_share_is_met() {
         let faults = Faults {
             drop: 0.5,
             corrupt: 0.1,
@@ -181,7 +181,7 @@ mod tests {
         };
         let near = |share: f64, expected: f64| (share - expected).abs() < 0.01;
         assert!(near(share(|fate| fate.dropped), 0.5));
-        // Of those that were not dropped.
+        // Shares of the packets that were not dropped.
         assert!(near(share(|fate| fate.flipped.is_some()), 0.05));
         assert!(near(share(|fate| fate.duplicated), 0.005));
         assert!(near(share(|fate| fate.overtakers > 0), 0.5));

@@ -1,15 +1,15 @@
-//! A cable with a link in between that does what links should not do.
+//! A cable whose link has faults.
 //!
-//! Both ends are TAP devices; one thread for each direction carries their packets from one to the
-//! other, by a schedule. A TAP device without offloads has the kernel fill in every checksum when a
-//! packet leaves, cut every segment to the MTU, and verify the checksums of all that come in.
+//! Both ends are TAP devices. One thread for each direction forwards their packets by a schedule. With
+//! a TAP device without offloads, the kernel fills in every checksum when a packet leaves, cuts
+//! segments to the MTU, and verifies the checksum of every packet that arrives.
 
+mod delay_queue;
+mod direction;
 mod faults;
-mod line;
 mod packet;
 #[cfg(test)]
 mod tests;
-mod way;
 
 use std::io::{self, PipeWriter};
 use std::sync::Arc;
@@ -20,21 +20,21 @@ use tun_rs::{DeviceBuilder, Layer, SyncDevice};
 use crate::cable::{Cable, HARDWARE, INTERFACE, MTU};
 use crate::host::Host;
 
+pub use direction::{Direction, Record, Tally};
 pub use faults::Faults;
-pub use way::{Record, Tally, Way};
 
-/// Packets that wait for a thread of ours to carry them. A device drops what is more, without a
+/// Packets that wait in a device for the forwarding thread. The device drops further ones without a
 /// record.
 const QUEUE: &str = "10000";
 
-/// Two hosts joined by a cable like [`Cable`]'s, whose faults can be chosen at any time: none at
-/// first. All of it goes away with this value.
+/// Two hosts joined by a cable like [`Cable`]'s, whose faults can be set at any time. It begins without
+/// faults. Dropping the value removes hosts and cable.
 #[derive(Debug)]
 pub struct LossyCable {
-    /// Its hosts; nothing is plugged in between them but what is here.
+    /// The hosts. Their own cable stays unplugged.
     cable: Cable,
-    ways: [Arc<Way>; 2],
-    carriers: Vec<JoinHandle<()>>,
+    directions: [Arc<Direction>; 2],
+    forwarders: Vec<JoinHandle<()>>,
     stop: Option<PipeWriter>,
 }
 
@@ -52,25 +52,28 @@ impl LossyCable {
             let end = ["address", hardware, "mtu", MTU, "txqueuelen", QUEUE, "up"];
             host.ip(&[&set[..], &end].concat());
         }
-        let ways = [(); 2].map(|()| Arc::new(Way::new()));
+        let directions = [(); 2].map(|()| Arc::new(Direction::new()));
         let (stopped, stop) = io::pipe().expect("a pipe");
-        let carriers = [("relay a to b", [0, 1]), ("relay b to a", [1, 0])]
+        let forwarders = [("relay a to b", [0, 1]), ("relay b to a", [1, 0])]
             .into_iter()
-            .zip(&ways)
-            .map(|((name, [from, to]), way)| {
+            .zip(&directions)
+            .map(|((name, [from, to]), direction)| {
                 let (from, to) = (Arc::clone(&ends[from]), Arc::clone(&ends[to]));
-                let (way, stopped) = (Arc::clone(way), stopped.try_clone().expect("a descriptor"));
+                let (direction, stopped) = (
+                    Arc::clone(direction),
+                    stopped.try_clone().expect("a descriptor"),
+                );
                 thread::Builder::new()
                     .name(name.to_owned())
-                    .spawn(move || way.carry(&from, &to, &stopped))
+                    .spawn(move || direction.forward(&from, &to, &stopped))
                     .expect("a thread")
             })
             .collect();
         cable.wait_for_addresses();
         Self {
             cable,
-            ways,
-            carriers,
+            directions,
+            forwarders,
             stop: Some(stop),
         }
     }
@@ -86,17 +89,17 @@ impl LossyCable {
     }
 
     /// The direction from host a to host b.
-    pub fn a_to_b(&self) -> &Way {
-        &self.ways[0]
+    pub fn a_to_b(&self) -> &Direction {
+        &self.directions[0]
     }
 
     /// The direction from host b to host a.
-    pub fn b_to_a(&self) -> &Way {
-        &self.ways[1]
+    pub fn b_to_a(&self) -> &Direction {
+        &self.directions[1]
     }
 
-    /// Changes the faults of both directions; the schedule of the second has a seed of its own,
-    /// which the given one decides.
+    /// Changes the faults of both directions. The second direction has a seed of its own, derived from
+    /// the given one.
     pub fn set_faults(&self, faults: Faults) {
         self.a_to_b().set_faults(faults);
         self.b_to_a().set_faults(Faults {
@@ -105,20 +108,22 @@ impl LossyCable {
         });
     }
 
-    /// From now on nothing arrives any more, on either side, and nobody is told: to each host the
-    /// other one has fallen silent.
+    /// From now on no packet arrives on either side, and both keep their carrier: each host sees the
+    /// other as silent.
     pub fn cut(&self) {
-        self.ways.iter().for_each(|way| way.cut());
+        self.directions.iter().for_each(|direction| direction.cut());
     }
 
     /// Undoes [`cut`](Self::cut).
     pub fn mend(&self) {
-        self.ways.iter().for_each(|way| way.mend());
+        self.directions
+            .iter()
+            .for_each(|direction| direction.mend());
     }
 
-    /// Tells each host the other's hardware address for good: neighbour discovery has nothing to
-    /// ask, and so nothing to lose.
-    pub fn introduce(&self) {
+    /// Gives each host a permanent neighbour entry for the other, so that no neighbour discovery
+    /// packets are sent that could be lost.
+    pub fn set_neighbours(&self) {
         let [a, b] = [self.a(), self.b()];
         for (host, other, hardware) in [(a, b, HARDWARE[1]), (b, a, HARDWARE[0])] {
             let (address, _) = other.address().split_once('%').expect("it has a scope");
@@ -146,14 +151,14 @@ impl Default for LossyCable {
 impl Drop for LossyCable {
     fn drop(&mut self) {
         self.stop = None;
-        for carrier in self.carriers.drain(..) {
-            // A panic of a carrier was printed, and the test has failed for lack of packets.
-            let _ = carrier.join();
+        for forwarder in self.forwarders.drain(..) {
+            // A panic of a forwarding thread was printed, and the test fails for lack of packets.
+            let _ = forwarder.join();
         }
     }
 }
 
-/// Makes the interface of the host that this thread is on.
+/// Creates the TAP device on the host that this thread is on.
 fn open() -> SyncDevice {
     DeviceBuilder::new()
         .name(INTERFACE)

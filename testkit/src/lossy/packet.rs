@@ -1,9 +1,9 @@
-//! As much of an Ethernet frame as a link with faults looks at.
+//! The parts of an Ethernet frame that the lossy link looks at.
 
-/// Destination, source, type.
+/// Length of the Ethernet header: destination, source, type.
 const ETHERNET: usize = 14;
 const IPV6: usize = 40;
-/// Of the Ethernet header.
+/// Place of the type in the Ethernet header.
 const TYPE: std::ops::Range<usize> = 12..14;
 const TYPE_IPV6: [u8; 2] = [0x86, 0xDD];
 const NEXT_HEADER: usize = ETHERNET + 6;
@@ -11,7 +11,7 @@ const FRAGMENT: u8 = 44;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 
-/// What a frame carries. A fragment is of the kind that it is a piece of.
+/// What a frame carries. A fragment has the kind of its whole packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Udp,
@@ -39,7 +39,7 @@ impl Kind {
     }
 }
 
-/// Flips one bit behind the IPv6 header: that one, modulo the number of bits there. False when
+/// Flips one bit behind the IPv6 header: number `bit`, modulo the number of bits there. False when
 /// there are none.
 pub(super) fn flip(frame: &mut [u8], bit: u64) -> bool {
     let Some(payload) = frame.get_mut(ETHERNET + IPV6..).filter(|p| !p.is_empty()) else {
@@ -64,7 +64,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn kinds_are_told_apart() {
+    fn kinds_are_distinguished() {
         assert_eq!(Kind::of(&frame(UDP, b"ping")), Kind::Udp);
         assert_eq!(Kind::of(&frame(TCP, b"")), Kind::Tcp);
         assert_eq!(Kind::of(&frame(58, b"neighbour")), Kind::Other);

@@ -1,4 +1,4 @@
-//! The link does what its record says, and the kernel finds what it spoilt.
+//! The link does what its record says, and the kernel detects corrupted packets.
 
 use std::io::{Read, Write};
 use std::net::{Ipv6Addr, SocketAddrV6, TcpListener, TcpStream, UdpSocket};
@@ -29,19 +29,19 @@ fn at(here: &Host, there: &Host) -> SocketAddrV6 {
     SocketAddrV6::new(address, PORT, 0, index.expect("an index"))
 }
 
-/// Sends so many datagrams from a to b, each with its number; gives those that arrive.
+/// Sends `count` numbered datagrams from a to b, and returns the numbers that arrive.
 fn exchange(cable: &LossyCable, count: u32) -> Vec<u32> {
     let (receiver, sender, to) = datagrams(cable);
     let before = cable.a_to_b().record().udp;
     let mut arrived = Vec::new();
-    // Not more at a time than wait in the receiver's buffer.
+    // Not more at once than the receiver's buffer holds.
     for first in (0..count).step_by(AT_ONCE) {
         let numbers = first..count.min(first + AT_ONCE as u32);
         for number in numbers.clone() {
             let sent = sender.send_to(&number.to_be_bytes(), to);
             sent.expect("the link is up");
         }
-        wait_until("all datagrams are through", GENEROUS, || {
+        wait_until("the link has forwarded all datagrams", GENEROUS, || {
             let mut buf = [0; 8];
             while let Ok(size) = receiver.recv(&mut buf) {
                 let number: [u8; 4] = buf[..size].try_into().expect("whole");
@@ -55,7 +55,7 @@ fn exchange(cable: &LossyCable, count: u32) -> Vec<u32> {
     arrived
 }
 
-/// `Udp6InCsumErrors` and the like.
+/// A counter of the kernel, such as `Udp6InCsumErrors`.
 fn counter(host: &Host, name: &str) -> u64 {
     let counters = host.run(|| std::fs::read_to_string("/proc/thread-self/net/snmp6"));
     let counters = counters.expect("procfs");
@@ -67,8 +67,8 @@ fn counter(host: &Host, name: &str) -> u64 {
 #[test]
 fn a_perfect_link_carries_everything_in_order() {
     let cable = LossyCable::new();
-    // Else the first of them fill the queue that waits for neighbour discovery.
-    cable.introduce();
+    // Otherwise the first packets fill the queue that waits for neighbour discovery.
+    cable.set_neighbours();
     let all: Vec<u32> = (0..500).collect();
     assert_eq!(exchange(&cable, 500), all);
     let udp = cable.a_to_b().record().udp;
@@ -76,10 +76,10 @@ fn a_perfect_link_carries_everything_in_order() {
 }
 
 #[test]
-fn what_arrives_is_what_the_seed_lets_through() {
+fn the_packets_that_the_seed_lets_through_arrive() {
     let both = [1, 1, 2].map(|seed| {
         let cable = LossyCable::new();
-        cable.introduce();
+        cable.set_neighbours();
         cable.set_faults(Faults::dropping(0.5, seed));
         exchange(&cable, 200)
     });
@@ -91,7 +91,7 @@ fn what_arrives_is_what_the_seed_lets_through() {
 #[test]
 fn packets_come_twice_and_out_of_order() {
     let cable = LossyCable::new();
-    cable.introduce();
+    cable.set_neighbours();
     cable.set_faults(Faults {
         duplicate: 0.2,
         reorder: 0.2,
@@ -116,7 +116,7 @@ fn packets_come_twice_and_out_of_order() {
 #[test]
 fn a_flipped_bit_is_seen_by_the_checksums() {
     let cable = LossyCable::new();
-    cable.introduce();
+    cable.set_neighbours();
     let faults = Faults {
         corrupt: 0.3,
         seed: 6,
@@ -126,12 +126,16 @@ fn a_flipped_bit_is_seen_by_the_checksums() {
     let arrived = exchange(&cable, 300);
     let udp = cable.a_to_b().record().udp;
     assert!(udp.corrupted > 50, "{udp:?}");
-    // Not altered, and not a copy: each is one that was sent.
+    // Every datagram is one that was sent, without changes or duplicates.
     assert!(arrived.is_sorted_by(|a, b| a < b) && arrived.iter().all(|n| *n < 300));
-    wait_until("every one of them is found", GENEROUS, || {
-        // A flipped bit of the length does not get as far as the checksum.
-        counter(cable.b(), "Udp6InErrors") == udp.corrupted
-    });
+    wait_until(
+        "the kernel detects every corrupted datagram",
+        GENEROUS,
+        || {
+            // A flipped bit in the length is found before the checksum is verified.
+            counter(cable.b(), "Udp6InErrors") == udp.corrupted
+        },
+    );
     assert!(counter(cable.b(), "Udp6InCsumErrors") > udp.corrupted / 2);
 }
 
@@ -152,7 +156,7 @@ fn a_tcp_stream_gets_through() {
     let to = at(cable.a(), cable.b());
     let sender = cable.a().spawn(move || {
         let mut stream = TcpStream::connect(to).expect("the link is up");
-        // Little by little, so that there are many packets.
+        // Write small pieces, so that there are many packets.
         for number in 0..2000_u32 {
             stream
                 .write_all(&number.to_be_bytes().repeat(256))
@@ -172,7 +176,7 @@ fn a_tcp_stream_gets_through() {
 #[test]
 fn a_cut_link_is_silent_and_keeps_its_carrier() {
     let cable = LossyCable::new();
-    cable.introduce();
+    cable.set_neighbours();
     cable.cut();
     assert_eq!(exchange(&cable, 20), []);
     let udp = cable.a_to_b().record().udp;
@@ -196,7 +200,7 @@ fn both_ends_are_as_a_cable_has_them() {
 }
 
 #[test]
-fn nothing_is_left_when_it_is_gone() {
+fn dropping_the_cable_removes_the_interfaces() {
     let cable = LossyCable::new();
     let left = cable.a().spawn(|| {
         let gone = || {

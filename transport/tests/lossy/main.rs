@@ -33,7 +33,7 @@ impl Link {
     /// crosses the cable is the transports' own.
     fn with(settings: impl Fn(ThunderboltTransportBuilder) -> ThunderboltTransportBuilder) -> Self {
         let cable = LossyCable::new();
-        cable.introduce();
+        cable.set_neighbours();
         Self::over(cable, settings)
     }
 

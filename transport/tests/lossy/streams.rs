@@ -28,7 +28,7 @@ fn everything(loss: f64, seed: u64) -> Faults {
 /// streams that are given up after `dead_after`.
 fn link(dead_after: Duration) -> Link {
     let cable = LossyCable::new();
-    cable.introduce();
+    cable.set_neighbours();
     for host in [cable.a(), cable.b()] {
         host.ip(&["link", "set", "thunderbolt0", "mtu", "1500"]);
     }

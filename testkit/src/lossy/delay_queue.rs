@@ -1,4 +1,4 @@
-//! The packets that are on their way in one direction.
+//! The packets in flight in one direction.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -8,9 +8,9 @@ use super::faults::Fate;
 /// How long a reordered packet waits for others to overtake it.
 const WAIT: Duration = Duration::from_millis(5);
 
-/// A queue of packets, each with the time at which it arrives, and those that are being overtaken.
+/// A queue of packets with their times of arrival, and the packets that are being overtaken.
 #[derive(Debug, Default)]
-pub(super) struct Line {
+pub(super) struct DelayQueue {
     queue: VecDeque<(Instant, Vec<u8>)>,
     held: Vec<Held>,
 }
@@ -22,13 +22,13 @@ struct Held {
     until: Instant,
 }
 
-impl Line {
-    /// A packet enters. Dropping and corrupting it is done before.
-    pub fn enter(&mut self, packet: Vec<u8>, fate: &Fate, now: Instant) {
+impl DelayQueue {
+    /// Adds a packet. The caller has applied dropping and corruption.
+    pub fn push(&mut self, packet: Vec<u8>, fate: &Fate, now: Instant) {
         if fate.overtakers > 0 {
-            // Of a packet that comes twice, one is overtaken.
+            // Of a duplicated packet, only one copy is overtaken.
             if fate.duplicated {
-                self.follow(packet.clone(), now + fate.late);
+                self.append(packet.clone(), now + fate.late);
             }
             self.held.push(Held {
                 packet,
@@ -38,18 +38,18 @@ impl Line {
             return;
         }
         if fate.duplicated {
-            self.follow(packet.clone(), now + fate.late);
+            self.append(packet.clone(), now + fate.late);
         }
-        self.follow(packet, now + fate.late);
+        self.append(packet, now + fate.late);
         for held in &mut self.held {
             held.overtakers -= 1;
         }
-        self.let_go(now, |held| held.overtakers == 0);
+        self.release(now, |held| held.overtakers == 0);
     }
 
-    /// Takes out the next packet that has arrived.
-    pub fn arrived(&mut self, now: Instant) -> Option<Vec<u8>> {
-        self.let_go(now, |held| now >= held.until);
+    /// Removes the next packet that is due.
+    pub fn pop_due(&mut self, now: Instant) -> Option<Vec<u8>> {
+        self.release(now, |held| now >= held.until);
         let (due, _) = self.queue.front()?;
         match *due <= now {
             true => self.queue.pop_front().map(|(_, packet)| packet),
@@ -57,30 +57,30 @@ impl Line {
         }
     }
 
-    /// When to look again, if anything is on its way.
-    pub fn next(&self) -> Option<Instant> {
+    /// When the next packet is due.
+    pub fn next_due(&self) -> Option<Instant> {
         let queued = self.queue.front().map(|(due, _)| *due);
         let held = self.held.iter().map(|held| held.until).min();
         queued.into_iter().chain(held).min()
     }
 
-    /// What is on its way is lost.
+    /// Drops all packets in flight.
     pub fn clear(&mut self) {
         self.queue.clear();
         self.held.clear();
     }
 
-    /// Behind all others, and not before `due`.
-    fn follow(&mut self, packet: Vec<u8>, due: Instant) {
+    /// Appends a packet that arrives behind all others, and not before `due`.
+    fn append(&mut self, packet: Vec<u8>, due: Instant) {
         let last = self.queue.back().map_or(due, |(last, _)| due.max(*last));
         self.queue.push_back((last, packet));
     }
 
-    /// Packets that are held no longer.
-    fn let_go(&mut self, now: Instant, mut which: impl FnMut(&Held) -> bool) {
+    /// Moves the held packets selected by `which` to the queue.
+    fn release(&mut self, now: Instant, mut which: impl FnMut(&Held) -> bool) {
         while let Some(place) = self.held.iter().position(&mut which) {
             let held = self.held.remove(place);
-            self.follow(held.packet, now);
+            self.append(held.packet, now);
         }
     }
 }
@@ -89,17 +89,17 @@ impl Line {
 mod tests {
     use super::*;
 
-    /// Sends packets 0, 1, 2 … with these fates at once; gives them as they arrive in time.
+    /// Pushes packets 0, 1, 2 … with these fates at once, and returns them in their order of arrival.
     fn arrivals(fates: &[Fate]) -> Vec<u8> {
-        let (mut line, now) = (Line::default(), Instant::now());
+        let (mut queue, now) = (DelayQueue::default(), Instant::now());
         for (number, fate) in (0..).zip(fates) {
-            line.enter(vec![number], fate, now);
+            queue.push(vec![number], fate, now);
         }
         let mut arrived = Vec::new();
         let mut at = Some(now);
         while let Some(time) = at {
-            arrived.extend(std::iter::from_fn(|| line.arrived(time)).flatten());
-            at = line.next();
+            arrived.extend(std::iter::from_fn(|| queue.pop_due(time)).flatten());
+            at = queue.next_due();
             assert!(at.is_none_or(|next| next > time), "time goes on");
         }
         arrived
@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(order, [1, 0, 2, 3]);
         let order = arrivals(&[overtaken(3), overtaken(1), AS_SENT, AS_SENT, AS_SENT]);
         assert_eq!(order, [2, 1, 3, 4, 0]);
-        // Nobody comes behind it.
+        // No packet follows to overtake it.
         assert_eq!(arrivals(&[AS_SENT, overtaken(2)]), [0, 1]);
         let both = Fate {
             duplicated: true,
@@ -147,33 +147,33 @@ mod tests {
     }
 
     #[test]
-    fn what_is_behind_a_late_packet_waits_for_it() {
+    fn packets_behind_a_late_packet_wait_for_it() {
         let late = Fate {
             late: Duration::from_millis(3),
             ..AS_SENT
         };
-        let (mut line, now) = (Line::default(), Instant::now());
+        let (mut queue, now) = (DelayQueue::default(), Instant::now());
         for (number, fate) in [(0, AS_SENT), (1, late), (2, AS_SENT)] {
-            line.enter(vec![number], &fate, now);
+            queue.push(vec![number], &fate, now);
         }
-        assert_eq!(line.arrived(now), Some(vec![0]));
-        assert_eq!(line.arrived(now), None);
-        assert_eq!(line.next(), Some(now + late.late));
-        assert_eq!(line.arrived(now + late.late), Some(vec![1]));
-        assert_eq!(line.arrived(now + late.late), Some(vec![2]));
-        assert_eq!(line.next(), None);
+        assert_eq!(queue.pop_due(now), Some(vec![0]));
+        assert_eq!(queue.pop_due(now), None);
+        assert_eq!(queue.next_due(), Some(now + late.late));
+        assert_eq!(queue.pop_due(now + late.late), Some(vec![1]));
+        assert_eq!(queue.pop_due(now + late.late), Some(vec![2]));
+        assert_eq!(queue.next_due(), None);
     }
 
     #[test]
-    fn what_is_on_its_way_can_be_lost() {
-        let (mut line, now) = (Line::default(), Instant::now());
+    fn clearing_drops_the_packets_in_flight() {
+        let (mut queue, now) = (DelayQueue::default(), Instant::now());
         let held = Fate {
             overtakers: 2,
             ..AS_SENT
         };
-        line.enter(vec![0], &held, now);
-        line.enter(vec![1], &AS_SENT, now);
-        line.clear();
-        assert_eq!((line.arrived(now + WAIT), line.next()), (None, None));
+        queue.push(vec![0], &held, now);
+        queue.push(vec![1], &AS_SENT, now);
+        queue.clear();
+        assert_eq!((queue.pop_due(now + WAIT), queue.next_due()), (None, None));
     }
 }

@@ -1,4 +1,4 @@
-//! One direction of a lossy cable: its faults, what they did, and the thread that carries packets.
+//! One direction of a lossy cable: its faults, their record, and the forwarding thread.
 
 use std::io::PipeReader;
 use std::os::fd::AsFd;
@@ -10,14 +10,14 @@ use nix::poll::{ppoll, PollFd, PollFlags};
 use nix::sys::time::TimeSpec;
 use tun_rs::SyncDevice;
 
+use super::delay_queue::DelayQueue;
 use super::faults::{Fate, Faults, Schedule};
-use super::line::Line;
 use super::packet::{flip, Kind};
 
 /// An MTU of 65520 and an Ethernet header fit.
 const FRAME: usize = 65_536;
 
-/// What the link did to packets of one kind.
+/// Counts for packets of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
     /// Packets that were sent.
@@ -34,7 +34,8 @@ pub struct Tally {
     pub reordered: u64,
     /// Carried late.
     pub delayed: u64,
-    /// What the other end got, or will get in a moment, as it was sent: duplicates are two.
+    /// Packets that reach the other end unaltered, those in flight included. A duplicated one counts
+    /// twice.
     pub delivered: u64,
 }
 
@@ -51,20 +52,20 @@ impl Tally {
     }
 }
 
-/// What the link did in one direction since it was made.
+/// Counts of one direction since the link was created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Record {
-    /// To control messages and pings.
+    /// Control messages and pings.
     pub udp: Tally,
-    /// To data streams.
+    /// Data streams.
     pub tcp: Tally,
-    /// To neighbour discovery and the like.
+    /// Neighbour discovery and the like.
     pub other: Tally,
 }
 
 /// One direction of a [`LossyCable`](super::LossyCable).
 #[derive(Debug)]
-pub struct Way {
+pub struct Direction {
     state: Mutex<State>,
 }
 
@@ -72,41 +73,41 @@ pub struct Way {
 struct State {
     schedule: Schedule,
     cut: bool,
-    line: Line,
+    queue: DelayQueue,
     record: Record,
 }
 
-impl Way {
+impl Direction {
     pub(super) fn new() -> Self {
         Self {
             state: Mutex::new(State {
                 schedule: Schedule::new(Faults::default()),
                 cut: false,
-                line: Line::default(),
+                queue: DelayQueue::default(),
                 record: Record::default(),
             }),
         }
     }
 
-    /// Changes the faults, from the next packet on: it is the first one of their schedule.
+    /// Changes the faults. The next packet is the first one of the new schedule.
     pub fn set_faults(&self, faults: Faults) {
         self.state().schedule = Schedule::new(faults);
     }
 
-    /// From now on nothing arrives any more, and nobody is told: the carrier stays.
+    /// From now on no packet arrives, while the carrier stays.
     pub fn cut(&self) {
         let mut state = self.state();
         state.cut = true;
-        state.line.clear();
+        state.queue.clear();
     }
 
-    /// Undoes [`cut`](Self::cut). The faults are those from before. What the sending host still has
-    /// in a queue gets through.
+    /// Undoes [`cut`](Self::cut), with the faults from before. Packets that the sending host still has
+    /// queued are forwarded.
     pub fn mend(&self) {
         self.state().cut = false;
     }
 
-    /// What was done so far.
+    /// The counts so far.
     pub fn record(&self) -> Record {
         self.state().record
     }
@@ -115,8 +116,8 @@ impl Way {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Carries packets until `stop` ends or an interface is gone.
-    pub(super) fn carry(&self, from: &SyncDevice, to: &SyncDevice, stop: &PipeReader) {
+    /// Forwards packets until `stop` is closed or an interface is gone.
+    pub(super) fn forward(&self, from: &SyncDevice, to: &SyncDevice, stop: &PipeReader) {
         let mut frame = vec![0; FRAME];
         let mut next = None;
         loop {
@@ -134,7 +135,7 @@ impl Way {
                 Some(Err(_)) => return,
             };
             next = self.state().step(received, |packet| {
-                // It fails while the interface is switched off: then nobody is there.
+                // This fails while the interface is switched off; the packet is lost then.
                 let _ = to.send(packet);
             });
         }
@@ -142,18 +143,18 @@ impl Way {
 }
 
 impl State {
-    /// Takes a packet, delivers those that have arrived, and tells when to look again.
+    /// Takes a packet, delivers all that are due, and returns when the next one is due.
     ///
-    /// Delivering under the lock means that nothing arrives after `cut` has returned.
+    /// Delivers under the lock, so that no packet arrives after `cut` has returned.
     fn step(&mut self, received: Option<&[u8]>, deliver: impl Fn(&[u8])) -> Option<Instant> {
         let now = Instant::now();
         if let Some(packet) = received {
             self.take(packet, now);
         }
-        while let Some(packet) = self.line.arrived(now) {
+        while let Some(packet) = self.queue.pop_due(now) {
             deliver(&packet);
         }
-        self.line.next()
+        self.queue.next_due()
     }
 
     fn take(&mut self, packet: &[u8], now: Instant) {
@@ -173,12 +174,12 @@ impl State {
         fate.flipped = fate.flipped.filter(|bit| flip(&mut packet, *bit));
         tally.count(&fate);
         if !fate.dropped {
-            self.line.enter(packet, &fate, now);
+            self.queue.push(packet, &fate, now);
         }
     }
 }
 
-/// Waits until there is a packet (first result), `stop` ends (second), or `next` has come.
+/// Waits until there is a packet (first result), `stop` is closed (second), or the time `next`.
 fn wait(
     from: &SyncDevice,
     stop: &PipeReader,
