@@ -1,9 +1,9 @@
-/* What the programs of the benchmark share: a clock, arguments, results, payloads.
+/* Helpers of the benchmark's programs: a clock, arguments, results, payloads.
  *
- * Each program is a pair of roles. `far` runs on host B: it prints "ready" when it can be talked
- * to, works until its standard input ends, and prints what it counted. `near` runs on host A: it
- * does its work against the peer, prints what it measured, and ends. A result is a line:
- * a name and one or more numbers. */
+  * Each program has two roles. `far` runs on host B: it prints "ready" when it accepts connections,
+  * works until its standard input ends, and prints its counts. `near` runs on host A: it does its
+  * work with the peer, prints its measurements, and ends. A result is a line: a name and one or more
+  * numbers. */
 #ifndef BENCH_H
 #define BENCH_H
 
@@ -37,7 +37,7 @@ __attribute__((noreturn, format(printf, 1, 2))) static inline void fail(const ch
     exit(1);
 }
 
-/* Ends the program with the operating system's word when a call failed. */
+/* Ends the program with the operating system's error text if a call failed. */
 static inline long must(long result, const char *what)
 {
     if (result < 0)
@@ -77,7 +77,7 @@ static inline uint64_t cpu_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* Time that the processors of this machine were busy, all together, in ns; in ticks of 10 ms. */
+/* Busy time of all processors of this machine together, in ns, with a resolution of 10 ms. */
 static inline uint64_t machine_busy_ns(void)
 {
     FILE *file = fopen("/proc/stat", "r");
@@ -119,7 +119,7 @@ static inline bool is_far(int argc, char **argv)
     return strcmp(argv[1], "far") == 0;
 }
 
-/* The peer of the near role: an address without its scope, as the orchestrator hands it in. */
+/* The peer of the near role: an address without its scope, as the runner passes it. */
 static inline const char *peer_argument(char **argv)
 {
     const char *peer = text_argument(argv, "peer", NULL);
@@ -147,7 +147,7 @@ static inline void say_ready(void)
     fflush(stdout);
 }
 
-/* Returns when whoever started us closes our standard input. */
+/* Waits until the runner closes standard input. */
 static inline void wait_for_end(void)
 {
     char ignored[256];
@@ -155,8 +155,8 @@ static inline void wait_for_end(void)
         continue;
 }
 
-/* Messages: a sequence number, then bytes that depend on their place. Both contestants check each
- * message with the same code. */
+/* Messages: a sequence number, then bytes that depend on their position. Both contestants check
+ * each message with the same code. */
 static inline void fill_message(uint8_t *message, size_t size)
 {
     for (size_t i = 0; i < size; i++)
@@ -170,7 +170,7 @@ static inline void number_message(uint8_t *message, uint64_t number)
 
 struct arrivals {
     uint64_t count, bytes, bad, first_ns, last_ns;
-    uint64_t next; /* the number that must not be undercut */
+    uint64_t next; /* the lowest number that may come next */
     size_t size;
     uint8_t *expected;
 };
@@ -197,7 +197,7 @@ static inline void arrived(struct arrivals *arrivals, const uint8_t *message, si
         arrivals->next = number + 1;
     else
         arrivals->bad++;
-    /* A clock read a message would be half of what is measured. */
+    /* Reading the clock for each message would take half of the measured time. */
     if ((arrivals->count & 15) == 0) {
         arrivals->last_ns = now_ns();
         if (arrivals->first_ns == 0)
@@ -214,8 +214,8 @@ static inline void arrivals_say(const struct arrivals *arrivals)
     say("elapsed_ns", arrivals->last_ns - arrivals->first_ns);
 }
 
-/* Streams: 8-byte words that number themselves. Checking all of it would cost more than moving it,
- * so timed runs check one word a page, and a run of its own checks every byte. */
+/* Streams: numbered 8-byte words. Checking all of them would cost more than moving them, so timed
+ * runs check one word per page, and a separate run checks every byte. */
 #define PAGE 4096
 
 static inline void fill_stream(uint8_t *data, size_t size, uint64_t position)
@@ -226,8 +226,8 @@ static inline void fill_stream(uint8_t *data, size_t size, uint64_t position)
     }
 }
 
-/* Number of bytes of `data`, read at `position`, that are wrong; looks at every word or, in
- * steps of a page, at some. */
+/* The number of wrong bytes of `data`, which was read at `position`. Checks every word, or one word
+ * per `step` bytes. */
 static inline uint64_t check_stream(const uint8_t *data, size_t size, uint64_t position,
                                     uint64_t period, size_t step)
 {

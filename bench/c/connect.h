@@ -7,7 +7,7 @@
 #define ECHO 64
 #define THREADS 50
 
-/* Connects, has 64 bytes echoed, and leaves the connection in *connection. */
+/* Connects, exchanges 64 bytes, and stores the connection in *connection. */
 typedef void connect_and_echo(void *peer, uint64_t *connection);
 typedef void disconnect(uint64_t connection);
 
@@ -32,7 +32,7 @@ static inline void *burst_part(void *argument)
     return NULL;
 }
 
-/* `count` connections from 50 threads that begin at once; they stay open until all are there. */
+/* Opens `count` connections from 50 threads that start at once. They stay open until all are open. */
 static inline void connect_burst(connect_and_echo *open, disconnect *close_it, void *peer,
                                  size_t count)
 {

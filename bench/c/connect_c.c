@@ -1,7 +1,7 @@
-/* The yardstick of connecting: connect, accept, an echo of 64 bytes, by one thread a side.
+/* The yardstick of connecting: connect, accept, an echo of 64 bytes, with one thread per side.
  *
- *   count=N   how often
- *   burst=1   that many at once, and all stay open */
+  *   count=N   number of connections
+  *   burst=1   opens all of them at once, and keeps them open */
 #include "connect.h"
 #include "stream_c.h"
 

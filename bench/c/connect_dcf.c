@@ -1,7 +1,7 @@
 /* Connecting with the library: dcf_tb_open_stream, dcf_tb_accept, an echo of 64 bytes.
  *
- *   callback=1   the far side serves in a stream callback instead
- *   others as in connect_c.c */
+  *   callback=1   the far side serves in a stream callback
+  *   other arguments as in connect_c.c */
 #include "connect.h"
 #include "dcf.h"
 

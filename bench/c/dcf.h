@@ -14,7 +14,7 @@ static inline void dcf_must(dcf_tb_status status, const char *what)
     fail("%s: %s", what, text);
 }
 
-/* Defaults, but for `busy_poll_us=N` among the arguments. */
+/* The default settings, with `busy_poll_us=N` from the arguments. */
 static inline dcf_tb_config dcf_config(char **argv)
 {
     dcf_tb_config config;

@@ -1,4 +1,4 @@
-/* An idle transport: what it does in a second. */
+/* The cost of an idle transport in a second. */
 #include "dcf.h"
 #include "process.h"
 

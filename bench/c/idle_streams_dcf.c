@@ -1,4 +1,4 @@
-/* Many open streams that carry nothing: memory of each, and what they do in a second.
+/* Many idle streams: the memory of each, and their cost in a second.
  *
  *   streams=N */
 #include "dcf.h"
@@ -39,6 +39,6 @@ int main(int argc, char **argv)
     if (far)
         wait_for_end();
     else
-        usleep(1000000); /* the far side still looks */
+        usleep(1000000); /* the far side still measures */
     return 0;
 }

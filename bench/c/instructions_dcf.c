@@ -1,5 +1,5 @@
-/* Work to be counted by callgrind, on one host and in one process: the runner tells it in which
- * function to count.
+/* Work whose instructions callgrind counts, in one process. The runner tells callgrind in which function
+ * to count.
  *
  *   what=send|batch|receive|write count=N */
 #include "dcf.h"
@@ -30,7 +30,7 @@ static void *drain(void *argument)
     return NULL;
 }
 
-/* A socket of ours that the library sends to. */
+/* A plain socket that the library sends to. */
 static int bound(int type, char *peer, size_t size)
 {
     int fd = (int)must(socket(AF_INET6, type | SOCK_CLOEXEC, 0), "socket");
@@ -60,7 +60,7 @@ static void send_batches(dcf_tb_transport transport, const char *peer, uint64_t 
         dcf_must(dcf_tb_send_batch(transport, datagrams, BATCH, &sent), "dcf_tb_send_batch");
 }
 
-/* One at a time, so that each is received alone. */
+/* Send single messages, so that each is received alone. */
 static void let_receive(dcf_tb_transport transport, uint64_t count)
 {
     uint16_t port, data_port;
@@ -84,7 +84,7 @@ static void write_stream(dcf_tb_transport transport, const char *peer, uint64_t 
     size_t written;
     dcf_must(dcf_tb_open_stream(transport, peer, 0, &stream), "dcf_tb_open_stream");
     for (uint64_t i = 0; i < count; i++) {
-        /* With room in the buffer: what is counted is the write, not the wait. */
+        /* Leave room in the buffer, so that the write is counted and not a wait. */
         usleep(200);
         dcf_must(dcf_tb_stream_write(stream, piece, WRITE, DCF_TB_WAIT_FOREVER, &written),
                  "dcf_tb_stream_write");

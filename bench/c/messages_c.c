@@ -1,9 +1,9 @@
-/* The yardstick of messages: as many as possible, or at a rate, from one sender to one receiver.
+/* The yardstick of messages: from one sender to one receiver, as fast as possible or at a rate.
  *
  *   far:   mode=block   recvmmsg sleeps
  *          mode=spin    recvmmsg(MSG_DONTWAIT) up to 50 us before it sleeps
- *          mode=gro     the same with UDP_GRO, taken apart here
- *   near:  mode=send    one send a message on a connected socket
+  *          mode=gro     the same with UDP_GRO, split here
+  *   near:  mode=send    one send per message on a connected socket
  *          mode=mmsg    sendmmsg of 32
  *          mode=gso     UDP_SEGMENT, as many as one send takes
  *          rate=N duration_ms=N
@@ -120,7 +120,7 @@ int main(int argc, char **argv)
     if (far) {
         int fd = raw_bound(SOCK_DGRAM, CONTROL_PORT);
         int buffer = 64 << 20, one = 1;
-        /* As the library does: past the limit where that is allowed, else up to it. */
+        /* Like the library: beyond the limit if permitted, else up to it. */
         if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof buffer) != 0)
             must(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer), "SO_RCVBUF");
         spin = strcmp(mode, "block") != 0;

@@ -1,6 +1,6 @@
-/* Messages of the library, through a message callback.
+/* Messages of the library, received by a message callback.
  *
- *   batch=1       one dcf_tb_send a message
+  *   batch=1       one dcf_tb_send per message
  *   batch=N       dcf_tb_send_batch of N
  *   size=N rate=N duration_ms=N */
 #include "dcf.h"

@@ -1,4 +1,4 @@
-/* Sending messages for a time, as fast as they go or at a rate. */
+/* Sending messages for a time, as fast as possible or at a rate. */
 #ifndef PACE_H
 #define PACE_H
 
@@ -16,7 +16,7 @@ static inline struct pace pace_begin(char **argv)
     return pace;
 }
 
-/* Whether there is time for `more` messages; with a rate, returns when they are due. */
+/* Whether there is time for `more` messages. With a rate, waits until they are due. */
 static inline bool pace_next(struct pace *pace, uint64_t more)
 {
     pace->sent += more;

@@ -1,5 +1,5 @@
-/* Large messages of a DCF plugin, by the contract v2: what carries them is a stream of the library. The
- * work is that of transfer.h, `piece` the size of a message. */
+/* Large messages of a DCF plugin by the contract v2, which sends them over a stream of the library. The
+ * work is that of transfer.h, with `piece` as the size of a message. */
 #include "dcf.h"
 #include "transfer.h"
 #include <dcf_plugin.h>

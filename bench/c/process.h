@@ -1,4 +1,4 @@
-/* What the kernel knows of this process. */
+/* Resources of this process, from procfs. */
 #ifndef PROCESS_H
 #define PROCESS_H
 
@@ -16,7 +16,7 @@ static inline uint64_t resident_bytes(void)
     return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* How often the threads of the library have gone to sleep, and so were woken. */
+/* How often the threads of the library went to sleep, which is how often they were woken. */
 static inline uint64_t library_wakeups(void)
 {
     uint64_t sum = 0;
@@ -44,10 +44,10 @@ static inline uint64_t library_wakeups(void)
     return sum;
 }
 
-/* Does nothing for a second, and says what that cost. */
+/* Waits for a second, and prints what the process used meanwhile. */
 static inline void say_idleness(void)
 {
-    /* What follows the last call, such as the end of a thread, takes a moment. */
+    /* Effects of the last call, such as the end of a thread, take a moment. */
     usleep(300000);
     uint64_t wakeups = library_wakeups(), cpu = cpu_ns(), start = now_ns();
     usleep(1000000);

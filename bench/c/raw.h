@@ -1,4 +1,4 @@
-/* Sockets of the yardsticks: bound to the interface as the library's are. */
+/* Sockets of the yardsticks, bound to the interface like the library's. */
 #ifndef RAW_H
 #define RAW_H
 

@@ -1,8 +1,8 @@
-/* The yardstick of round trips: 16 bytes there and back, by one thread a side.
+/* The yardstick of round trips: 16 bytes there and back, with one thread per side.
  *
  *   mode=block    recvfrom sleeps
- *   mode=spin     recv(MSG_DONTWAIT) again and again
- *   connected=1   the answerer connects to its first peer, and can serve no other
+  *   mode=spin     recv(MSG_DONTWAIT) in a loop
+  *   connected=1   the answering side connects its socket to the first peer, and can serve no other
  *   load=1        a stream saturates the link meanwhile */
 #include "raw.h"
 #include "stream_c.h"
@@ -53,7 +53,7 @@ static void measure(char **argv)
         ssize_t size;
         do {
             size = recv(fd, pong, sizeof pong, flags);
-            /* Reading the clock in each turn would slow the yardstick down. */
+            /* Reading the clock in each iteration would slow the yardstick down. */
             if (size < 0 && (!flags || ++turns % 65536 == 0))
                 late = now_ns() - ping[1] > 1000000000u;
         } while (!late && (size != sizeof ping || pong[1] != ping[1]));

@@ -1,6 +1,6 @@
-/* Round trips of the library: dcf_tb_measure_rtt, timed from outside.
+/* Round trips of the library: dcf_tb_measure_rtt, timed by the caller.
  *
- *   busy_poll_us=N   else the default
+  *   busy_poll_us=N   instead of the default
  *   load=1           a stream saturates the link meanwhile */
 #include "stream_dcf.h"
 

@@ -1,5 +1,5 @@
-/* A mesh: heartbeats to and from many peers, each once a second, spread over the second. The peers
- * are plain sockets on ports of their own; what is measured is the library on the near side.
+/* A mesh: heartbeats to and from many peers, once a second each, spread over the second. The peers are
+ * plain sockets on ports of their own. The library on the near side is measured.
  *
  *   peers=N seconds=N */
 #include "dcf.h"
@@ -13,7 +13,7 @@
 
 static _Atomic uint64_t received;
 
-/* One thread plays all peers: sends a heartbeat from each once a second, and reads theirs. */
+/* Plays all peers on one thread: sends a heartbeat from each once a second, and reads the library's. */
 static void *play_peers(void *argument)
 {
     size_t count = *(size_t *)argument;

@@ -1,5 +1,5 @@
-/* The yardstick of streams: blocking write and read of pieces, or sendfile and splice. Arguments are
- * those of transfer.h. */
+/* The yardstick of streams: blocking write and read of pieces, or sendfile and splice. Arguments as in
+ * transfer.h. */
 #include "stream_c.h"
 
 static void *write_one(void *peer)

@@ -1,4 +1,4 @@
-/* Streams of the yardsticks: a listener with a blocking thread a connection, and writers. */
+/* Streams of the yardsticks: a listener with a blocking thread per connection, and writers. */
 #ifndef STREAM_C_H
 #define STREAM_C_H
 
@@ -10,7 +10,7 @@ static inline void stream_tune(int fd)
 {
     int one = 1;
     must(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one), "TCP_NODELAY");
-    /* BBR, the default of some systems, paces; the library does not use it either. */
+    /* BBR, the default of some systems, paces. The library does not use it either. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5);
 }
 
@@ -59,8 +59,8 @@ static inline uint64_t sink_to_file(int fd)
     return position;
 }
 
-/* Reads a connection to its end and answers with the number of bytes, so that the writer knows
- * that all has arrived. */
+/* Reads a connection to its end and answers with the number of bytes, so that the writer knows that
+ * all bytes have arrived. */
 static inline void *stream_sink(void *argument)
 {
     int fd = (int)(intptr_t)argument;
@@ -89,7 +89,7 @@ static inline void stream_sink_start(void)
     must_start(stream_accept, (void *)(intptr_t)fd);
 }
 
-/* A writer that goes on until the program ends. */
+/* A writer that runs until the program ends. */
 static inline void *stream_load(void *peer)
 {
     int fd = stream_connect(peer);

@@ -1,5 +1,5 @@
 /* Streams of the library: dcf_tb_stream_write and _read of pieces, or _send_file and
- * _receive_file. Arguments are those of transfer.h. */
+  * _receive_file. Arguments as in transfer.h. */
 #include "stream_dcf.h"
 
 static dcf_tb_transport transport;

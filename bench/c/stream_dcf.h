@@ -1,5 +1,5 @@
-/* Streams of the library: a stream callback that reads to the end, and writers. The work is that
- * of stream_c.h. */
+/* Streams of the library: a stream callback that reads to the end, and writers. The work is the same as
+ * in stream_c.h. */
 #ifndef STREAM_DCF_H
 #define STREAM_DCF_H
 
@@ -20,14 +20,13 @@ static inline uint64_t sink_to_memory(dcf_tb_stream stream, uint64_t *bad)
     return position;
 }
 
-/* The same, with each piece whole in memory of its own that is given back after it: what a host has
- * that gets messages. */
+/* The same, with newly allocated memory for each piece, like a host that receives messages. */
 static inline uint64_t sink_to_messages(dcf_tb_stream stream, uint64_t *bad)
 {
     uint64_t position = 0;
     size_t got;
     do {
-        uint8_t *message = malloc(transfer.piece); /* and not touched before it is read into */
+        uint8_t *message = malloc(transfer.piece); /* not touched before the read */
         size_t size;
         if (!message)
             fail("no memory for %zu bytes", transfer.piece);
@@ -61,7 +60,7 @@ static inline void stream_sink(dcf_tb_stream stream, const char *peer, void *ign
     sink_count(position, bad);
 }
 
-/* A writer that goes on until the program ends. */
+/* A writer that runs until the program ends. */
 static inline void *stream_load(void *argument)
 {
     dcf_tb_stream stream = *(dcf_tb_stream *)argument;

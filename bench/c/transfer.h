@@ -1,4 +1,4 @@
-/* What the streams of both contestants have in common: arguments, files, counts, a load. */
+/* Helpers of the streams of both contestants: arguments, files, counts, a load. */
 #ifndef TRANSFER_H
 #define TRANSFER_H
 
@@ -6,27 +6,27 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
-/* Bytes that are written and read at a time, unless told otherwise. */
+/* The default number of bytes per call. */
 #define PIECE (256u << 10)
 #define MOST_STREAMS 1000
 
 /* The work of each stream. */
 static struct {
     size_t streams;
-    uint64_t share;     /* bytes of each */
-    size_t piece, step; /* bytes a call; bytes from one checked word to the next */
-    int file;           /* from where or to where, else -1 */
+    uint64_t share;     /* bytes per stream */
+    size_t piece, step; /* bytes per call; bytes between two checked words */
+    int file;           /* the source or target, else -1 */
     bool messages;      /* each piece is read into memory of its own */
 } transfer = {.streams = 1, .piece = PIECE, .step = PAGE, .file = -1};
 
-/* What was read, and from how many connections more is to come. */
+/* The bytes read, and the number of connections that are still open. */
 static struct {
     _Atomic uint64_t bytes, bad;
     _Atomic int busy;
 } sink;
 
-/* A file of `bytes` bytes, all of them in memory already: zeros or, with a period, words that number
- * themselves. A page that is touched for the first time costs more than moving it. */
+/* A file of `bytes` bytes whose pages are all in memory: zeros or, with a period, numbered words. Touching
+ * a page for the first time costs more than moving it. */
 static inline int memory_file(uint64_t bytes, uint64_t period)
 {
     int fd = (int)must(memfd_create("bench", MFD_CLOEXEC), "memfd_create");
@@ -40,7 +40,7 @@ static inline int memory_file(uint64_t bytes, uint64_t period)
     return fd;
 }
 
-/* The number of bytes of a file that are not what `memory_file` wrote. */
+/* The number of bytes of a file that differ from those that `memory_file` wrote. */
 static inline uint64_t check_file(int fd, uint64_t bytes, uint64_t period)
 {
     uint8_t *piece = must_allocate(period);
@@ -53,8 +53,8 @@ static inline uint64_t check_file(int fd, uint64_t bytes, uint64_t period)
     return bad;
 }
 
-/*   streams=N bytes=N   so many streams at once, and bytes of all of them
- *   piece=N             bytes a call
+/*   streams=N bytes=N   number of streams at once, and the bytes of all of them together
+ *   piece=N             bytes per call
  *   file=1              from a file to a file
  *   messages=1          each piece is read into memory of its own
  *   verify=1            every byte is checked */
@@ -71,7 +71,7 @@ static inline void transfer_arguments(char **argv, bool far)
         transfer.file = memory_file(transfer.share, far ? 0 : PIECE);
 }
 
-/* A connection's reader has come to its end. */
+/* The reader of a connection has ended. */
 static inline void sink_count(uint64_t bytes, uint64_t bad)
 {
     if (transfer.file >= 0)
@@ -89,7 +89,7 @@ static inline void sink_say(void)
     say("bad", atomic_load(&sink.bad));
 }
 
-/* Runs a writer for each stream, and says how long all took. */
+/* Runs a writer for each stream, and prints the time of all of them. */
 static inline void transfer_run(void *(*write_one)(void *), void *peer)
 {
     pthread_t threads[MOST_STREAMS];
@@ -103,7 +103,7 @@ static inline void transfer_run(void *(*write_one)(void *), void *peer)
     say("bytes", transfer.share * transfer.streams);
 }
 
-/* A writer that goes on until the program ends counts here. */
+/* Counts the bytes of a writer that runs until the program ends. */
 static _Atomic uint64_t load_bytes, load_since;
 
 static inline void load_begin(void *(*write_on)(void *), void *argument)

@@ -1,4 +1,4 @@
-/* nng: REQ and REP for round trips, PAIR for what flows one way. See peer.h. */
+/* nng: REQ and REP for round trips, PAIR for one-way data. See peer.h. */
 #include "peer.h"
 #include <nng/nng.h>
 #include <nng/protocol/pair0/pair.h>
@@ -13,7 +13,7 @@ static void nng_must(int error, const char *what)
         fail("%s: %s", what, nng_strerror(error));
 }
 
-/* A socket that listens at a port, or, with a peer, connects to it. */
+/* A socket that listens on a port or, with a peer, connects to it. */
 static nng_socket open_socket(int (*protocol)(nng_socket *), const char *peer, unsigned port)
 {
     char url[192];
@@ -61,7 +61,7 @@ static void *sink(void *argument)
     return NULL;
 }
 
-/* Sends for the time asked for on the connection of that number, and waits for the answer. */
+/* Sends on one connection for the requested time, and waits for the answer. */
 static void *source(void *argument)
 {
     unsigned port = DATA_PORT + (unsigned)(uintptr_t)argument;

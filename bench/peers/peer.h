@@ -1,12 +1,12 @@
-/* What the programs for message libraries share: what is asked of them, and the checks.
+/* Helpers of the programs for message libraries: their arguments, and the checks.
  *
  *   work=rtt       count round trips of 16 bytes, request and reply
  *   work=connect   count times: a new socket, 64 bytes there and back, the socket closed
- *   work=messages  messages of size bytes for duration_ms, one send each
- *   work=stream    messages of 256 KiB for duration_ms, on streams connections, a thread each
+  *   work=messages  messages of `size` bytes for duration_ms, one send each
+  *   work=stream    messages of 256 KiB for duration_ms, on `streams` connections with a thread each
  *
- * Both roles want the same arguments. The last two end with an empty message a connection, and the
- * receiver answers it with one when all before it has arrived. */
+  * Both roles take the same arguments. The last two end with an empty message on each connection, which
+  * the receiver answers after everything before it has arrived. */
 #ifndef PEER_H
 #define PEER_H
 
@@ -24,7 +24,7 @@ struct task {
     char peer[128];
 };
 
-/* What all connections sent or received. */
+/* Totals of all connections. */
 static _Atomic uint64_t task_sent, task_messages, task_bytes, task_bad, task_elapsed_ns;
 
 static inline struct task task_of(bool far, char **argv)
@@ -44,7 +44,7 @@ static inline struct task task_of(bool far, char **argv)
                                        : number_argument(argv, "size", 64);
     if (task.size < 8 || task.streams < 1 || task.streams > 64)
         fail("size is at least 8, streams 1 to 64");
-    if (!far) { /* a link-local address means nothing without its interface */
+    if (!far) { /* a link-local address needs its interface */
         const char *peer = peer_argument(argv);
         snprintf(task.peer, sizeof task.peer, "%s%s", peer,
                  strchr(peer, '%') ? "" : "%" INTERFACE);
@@ -52,7 +52,7 @@ static inline struct task task_of(bool far, char **argv)
     return task;
 }
 
-/* What is sent in this task: 16 numbered bytes, say, or a piece of a stream. */
+/* The message of this task: for example 16 numbered bytes, or a piece of a stream. */
 static inline uint8_t *task_message(const struct task *task)
 {
     uint8_t *message = must_allocate(task->size);
@@ -63,7 +63,7 @@ static inline uint8_t *task_message(const struct task *task)
     return message;
 }
 
-/* A connection's receiver takes a message; true when that was the last. */
+/* Counts a received message; true if it was the last one. */
 static inline bool task_arrived(const struct task *task, struct arrivals *arrivals,
                                 const uint8_t *message, size_t size)
 {
@@ -103,7 +103,7 @@ static inline void task_say_near(const struct task *task, uint64_t elapsed_ns)
     }
 }
 
-/* Runs a sender a connection, and says what came of it. */
+/* Runs a sender for each connection, and prints the results. */
 static inline void task_flow(const struct task *task, void *(*source)(void *))
 {
     pthread_t threads[64];

@@ -1,4 +1,4 @@
-/* ZeroMQ: REQ and REP for round trips, DEALER to DEALER for what flows one way. See peer.h. */
+/* ZeroMQ: REQ and REP for round trips, DEALER to DEALER for one-way data. See peer.h. */
 #include "peer.h"
 #include <zmq.h>
 
@@ -17,7 +17,7 @@ static void set(void *socket, int option, int value)
     zmq_must(zmq_setsockopt(socket, option, &value, sizeof value), "zmq_setsockopt");
 }
 
-/* A socket that listens at a port, or, with a peer, connects to it. */
+/* A socket that listens on a port or, with a peer, connects to it. */
 static void *open_socket(int type, const char *peer, unsigned port)
 {
     char url[192];
@@ -26,7 +26,7 @@ static void *open_socket(int type, const char *peer, unsigned port)
         zmq_must(-1, "zmq_socket");
     set(socket, ZMQ_IPV6, 1);
     set(socket, ZMQ_LINGER, 0);
-    if (task.work == STREAM) { /* 1,000 messages may wait by default, and leave the caches */
+    if (task.work == STREAM) { /* by default 1,000 messages queue up, which exceeds the caches */
         set(socket, ZMQ_SNDHWM, 16);
         set(socket, ZMQ_RCVHWM, 16);
     }
@@ -74,7 +74,7 @@ static void keep(void *data, void *ignored)
     (void)ignored;
 }
 
-/* Sends for the time asked for on the connection of that number, and waits for the answer. */
+/* Sends on one connection for the requested time, and waits for the answer. */
 static void *source(void *argument)
 {
     unsigned port = DATA_PORT + (unsigned)(uintptr_t)argument;
@@ -82,7 +82,7 @@ static void *source(void *argument)
     uint8_t *data = task_message(&task);
     uint64_t end = now_ns() + task.duration_ns, number = 0;
     for (; number % 64 != 0 || now_ns() < end; number++) {
-        if (task.work == STREAM) { /* the pieces are all alike, so none needs to be copied */
+        if (task.work == STREAM) { /* all pieces are equal, so no copy is needed */
             zmq_msg_t message;
             zmq_msg_init_data(&message, data, task.size, keep, NULL);
             zmq_must(zmq_msg_send(&message, socket, 0), "zmq_msg_send");

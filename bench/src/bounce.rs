@@ -1,9 +1,9 @@
-//! How near the two hosts' processors are to each other at the moment.
+//! Measures how near the two hosts' processors are to each other at the moment.
 //!
-//! The host of a virtual machine moves its processors about. Two of them may share a cache now
-//! and lie on different sockets a minute later, and every figure that has to do with both changes
-//! by a factor of 1.5 to 3. The time that one cache line takes from one to the other tells, so it
-//! is measured before and after each sample.
+//! The host of a virtual machine moves its virtual processors around. Two of them may share a cache now
+//! and be on different sockets a minute later, and every figure that depends on both changes by a
+//! factor of 1.5 to 3. The time that a cache line takes from one to the other shows this, so it is
+//! measured before and after each sample.
 
 use std::hint;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -16,20 +16,20 @@ use nix::unistd::Pid;
 use crate::processors::Halves;
 use crate::statistics::median;
 
-/// How long one measurement goes on.
+/// The duration of one measurement.
 const LENGTH: Duration = Duration::from_millis(3);
-/// What it may take on a busy machine, where the two rarely run at once.
+/// Its time limit on a busy machine, where the two threads rarely run at once.
 const LIMIT: Duration = Duration::from_millis(100);
-/// Round trips between two looks at the clock.
+/// Round trips between two readings of the clock.
 const BATCH: u32 = 32;
-/// Fewer batches tell nothing: some were interrupted.
+/// Fewer batches are not enough, because some were interrupted.
 const FEWEST: usize = 10;
-/// Both threads write it in turn; nothing else lies near it.
+/// Both threads write it in turn. It has a cache line of its own.
 #[repr(align(256))]
 struct Line(AtomicU32);
 
-/// Nanoseconds that the line takes there and back, the median of many; nothing when the two
-/// processors hardly ran at the same time, or cannot be had.
+/// The time for the line there and back in nanoseconds, as the median of many. `None` if the two
+/// processors hardly ran at the same time, or cannot be used.
 pub fn measure(halves: &Halves) -> Option<f64> {
     let line = Line(AtomicU32::new(0));
     let over = AtomicBool::new(false);

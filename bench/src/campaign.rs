@@ -1,25 +1,24 @@
-//! Rounds: every contestant in turn, again and again.
+//! Rounds, in each of which every contestant runs once.
 //!
-//! The machine drifts while a benchmark runs. So contestants are never measured one after the
-//! other in blocks, but once each in every round, in an order that changes with the round, and
-//! what is compared are the two samples of one round. Where the machine changed between them, the
-//! pair says nothing, and another round stands in for it, up to a bound.
+//! The machine changes while a benchmark runs. So contestants do not run in blocks, but once in every
+//! round, in an order that changes with the round, and the two samples of one round are compared. If the
+//! machine changed between them, the pair is dropped and replaced by another round, up to a limit.
 
 use crate::contestant::Kind;
 use crate::probe;
 use crate::sample::{Sample, Stage};
 use crate::work::{Goal, Work};
 
-/// Everything that was measured of one work.
+/// All measurements of one work.
 #[derive(Debug)]
 pub struct Measured {
     /// The work.
     pub work: Work,
     /// For each round, each contestant's sample.
     pub rounds: Vec<Vec<Option<Sample>>>,
-    /// For each contestant, why it was taken out.
+    /// For each contestant, the reason why it no longer runs.
     pub failures: Vec<Option<String>>,
-    /// How many rounds without noise were wanted.
+    /// The requested number of rounds without noise.
     pub wanted: usize,
 }
 
@@ -27,9 +26,9 @@ pub struct Measured {
 const LIBRARY: usize = 0;
 
 impl Measured {
-    /// Nothing yet.
+    /// No measurements yet.
     pub fn new(work: Work, wanted: usize) -> Self {
-        // What is held against nothing is judged by limits, from which it is far away.
+        // A work without a yardstick is judged by limits, which are far from its figures.
         let mut contestants = work.contestants.iter();
         let compared = contestants.any(|contestant| contestant.kind == Kind::Yardstick);
         let wanted = if compared { wanted } else { wanted.div_ceil(3) };
@@ -41,7 +40,7 @@ impl Measured {
         }
     }
 
-    /// How many steady pairs a verdict needs at least.
+    /// The least number of steady pairs for a verdict.
     pub fn needed(&self) -> usize {
         self.wanted / 2 + 1
     }
@@ -60,15 +59,15 @@ impl Measured {
             .filter_map(move |round| Some((round[LIBRARY].as_ref()?, round[contestant].as_ref()?)))
     }
 
-    /// How many pairs with a contestant are without noise.
+    /// The number of pairs with a contestant without noise.
     fn steady_pairs(&self, contestant: usize) -> usize {
         self.pairs(contestant)
             .filter(|(library, other)| are_steady(library, other))
             .count()
     }
 
-    /// How many steady pairs with a contestant are wanted. Those that are only shown get fewer: it
-    /// is the verdicts that time is for.
+    /// The requested number of steady pairs with a contestant. Contestants without a verdict get fewer,
+    /// to save time.
     fn wanted_of(&self, contestant: usize) -> usize {
         let contestant = &self.work.contestants[contestant];
         let judged = self.work.rows.iter().any(|row| match row.goal {
@@ -87,7 +86,7 @@ impl Measured {
             && self.steady_pairs(contestant) < self.wanted_of(contestant)
     }
 
-    /// Without the library or its yardstick there is nothing to find out.
+    /// Whether the work must stop because the library or its yardstick failed.
     fn is_lost(&self) -> bool {
         let contestants = self.work.contestants.iter().zip(&self.failures);
         contestants
@@ -95,7 +94,7 @@ impl Measured {
             .any(|(contestant, failure)| contestant.kind != Kind::Other && failure.is_some())
     }
 
-    /// Who runs in the next round, in its order; nobody when all is measured.
+    /// The contestants of the next round, in order; none if everything is measured.
     fn next(&self) -> Vec<usize> {
         let number = self.rounds.len();
         if self.is_lost() || number >= 2 * self.wanted {
@@ -103,7 +102,7 @@ impl Measured {
         }
         let mut order: Vec<usize> = (0..self.failures.len()).collect();
         let lacking: Vec<bool> = order.iter().map(|&index| self.lacks(index)).collect();
-        // The library is one half of every pair.
+        // The library is in every pair.
         let any = lacking.contains(&true);
         order.retain(|&index| lacking[index] || any && index == LIBRARY);
         let turn = number % order.len().max(1);
@@ -119,12 +118,12 @@ impl Measured {
     }
 }
 
-/// Whether the machine was the same in two samples, and all through them.
+/// Whether the machine did not change during and between two samples.
 pub fn are_steady(one: &Sample, other: &Sample) -> bool {
     probe::are_steady(one.probes.iter().chain(&other.probes))
 }
 
-/// Measures a work; `progress` is told what comes next.
+/// Measures a work; calls `progress` with the next step.
 pub fn measure(
     stage: &Stage,
     work: Work,

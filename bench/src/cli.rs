@@ -10,47 +10,47 @@ use crate::work::Work;
 /// Measures dcf_thunderbolt against C and against other tools, on two hosts that are network
 /// namespaces of this machine.
 ///
-/// Ends with status 1 when something that has to be reached was missed, or a program failed.
+/// Exits with status 1 if a required ratio was missed, or a program failed.
 #[derive(Debug, Parser)]
 #[command(name = "dcf-bench", version)]
 pub struct Options {
     /// Fewer rounds and shorter samples, of the same rows
     #[arg(long)]
     pub quick: bool,
-    /// One quick round, only to see that everything works: what is missed does not count
+    /// One quick round, only to check that everything works: missed ratios do not count
     #[arg(long, conflicts_with = "rounds")]
     pub check: bool,
-    /// Only the rows whose ids begin with one of these
+    /// Measure only the rows whose ids begin with one of these
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     pub rows: Vec<String>,
-    /// Lists the rows, and measures nothing
+    /// List the rows without measuring
     #[arg(long)]
     pub list: bool,
-    /// How often each contestant runs [default: 7, or 3 with --quick]
+    /// Number of runs of each contestant [default: 7, or 3 with --quick]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub rounds: Option<u16>,
-    /// The processors of host a and of host b, as in 0-3:4-7 [default: two halves]
+    /// Processors of host a and of host b, as in 0-3:4-7 [default: two halves]
     #[arg(long, value_name = "A:B", conflicts_with = "no_pin")]
     pub cpus: Option<Halves>,
-    /// Binds the hosts to no processors; nothing then tells a steady machine from another
+    /// Do not bind the hosts to processors; changes of the machine are then not detected
     #[arg(long)]
     pub no_pin: bool,
-    /// Where the programs are that compete
+    /// Directory of the contestants' programs
     #[arg(long, value_name = "DIRECTORY", default_value = "target/bench")]
     pub programs: PathBuf,
-    /// Writes the report as JSON
+    /// Write the report as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Writes the report as Markdown
+    /// Write the report as Markdown
     #[arg(long, value_name = "FILE")]
     pub markdown: Option<PathBuf>,
-    /// Writes the report as a web page with charts
+    /// Write the report as a web page with charts
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
 }
 
 impl Options {
-    /// How many rounds without noise each row is to have.
+    /// The requested number of rounds without noise.
     pub fn wanted(&self) -> usize {
         match self.rounds {
             Some(rounds) => rounds.into(),
@@ -65,7 +65,7 @@ impl Options {
         self.quick || self.check
     }
 
-    /// The processors of the hosts; nothing when they are bound to none.
+    /// The processors of the hosts; `None` if they are not bound.
     pub fn halves(&self) -> Result<Option<Halves>, String> {
         match &self.cpus {
             _ if self.no_pin => Ok(None),
@@ -74,7 +74,7 @@ impl Options {
         }
     }
 
-    /// The works that have chosen rows, with only these.
+    /// The works that have chosen rows, with only those rows.
     pub fn choose(&self, mut works: Vec<Work>) -> Result<Vec<Work>, String> {
         if self.rows.is_empty() {
             return Ok(works);

@@ -1,4 +1,4 @@
-//! Who competes: the library, the C yardstick, and other tools and libraries.
+//! The contestants: the library, the C yardstick, and other tools and libraries.
 
 use std::path::Path;
 
@@ -9,26 +9,26 @@ use crate::peers::Peer;
 /// Stands for the address of host b in a command.
 const PEER: &str = "{peer}";
 
-/// What a contestant is in the comparison.
+/// The role of a contestant in the comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// The library, through its C ABI.
     Library,
-    /// What the library is held against.
+    /// The program that the library is compared with.
     Yardstick,
-    /// Shown beside them.
+    /// Only shown beside them.
     Other,
 }
 
-/// Programs that do one work, and what they are called.
+/// The programs for one work, and their name.
 #[derive(Debug, Clone)]
 pub struct Contestant {
-    /// As tables and charts call it.
+    /// Its name in tables and charts.
     pub name: String,
-    /// Its part.
+    /// Its role.
     pub kind: Kind,
-    /// What one has to know to read its figures; may be empty.
+    /// A note for readers of its figures; may be empty.
     pub note: &'static str,
     /// Host b's command; empty when it needs no other host.
     pub far: Vec<String>,
@@ -37,8 +37,8 @@ pub struct Contestant {
 }
 
 impl Contestant {
-    /// Our own program `program` in `directory` in its two roles; arguments are NAME=VALUE with
-    /// blanks between them.
+    /// The benchmark's own `program` in `directory`, in its two roles. Arguments are NAME=VALUE, separated
+    /// by spaces.
     pub fn pair(
         (kind, name): (Kind, &str),
         directory: &Path,
@@ -56,7 +56,7 @@ impl Contestant {
         }
     }
 
-    /// Our own program that needs no other host.
+    /// A program of the benchmark that needs no other host.
     pub fn alone((kind, name): (Kind, &str), directory: &Path, program: &str, with: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -78,7 +78,7 @@ impl Contestant {
         }
     }
 
-    /// The same with one more argument in both roles.
+    /// The same contestant with one more argument in both roles.
     #[must_use]
     pub fn with(mut self, argument: &str) -> Self {
         self.near.push(argument.to_owned());

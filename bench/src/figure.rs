@@ -1,11 +1,11 @@
-//! Figures: the quantities that rows compare, and how a run's results give them.
+//! Figures: the quantities that rows compare, and their computation from the results of a run.
 
 use serde::Serialize;
 
 use crate::results::Results;
 use crate::statistics::{percentile, sorted};
 
-/// What both roles of one run printed.
+/// The output of both roles of one run.
 #[derive(Debug, Clone, Default)]
 pub struct Output {
     /// Host a's program, which did the work.
@@ -15,7 +15,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// Reads what both printed.
+    /// Parses the output of both.
     pub fn parse(near: &str, far: &str) -> Result<Self, String> {
         Ok(Self {
             near: Results::parse(near).map_err(|error| format!("host a: {error}"))?,
@@ -23,8 +23,8 @@ impl Output {
         })
     }
 
-    /// Why this run counts as a failure although both programs ended well: data came through
-    /// altered, or did not come through where nothing may be lost.
+    /// Why this run counts as a failure although both programs succeeded: data was altered, or lost where
+    /// no loss is permitted.
     pub fn complaint(&self) -> Option<String> {
         for (host, results) in [("a", &self.near), ("b", &self.far)] {
             for (name, what) in [
@@ -40,20 +40,20 @@ impl Output {
         if let Some((sent, arrived)) = both("bytes", "bytes").filter(|(one, two)| one != two) {
             return Some(format!("{arrived} of {sent} bytes arrived"));
         }
-        // Where messages go both ways, the two do not count the same.
+        // If messages go both ways, the two counts differ.
         let one_way = self.near.number("messages").is_none();
         let (sent, arrived) = both("sent", "messages").filter(|(one, two)| one_way && two > one)?;
         Some(format!("{sent} messages were sent, and {arrived} arrived"))
     }
 }
 
-/// Which of two figures is the better one.
+/// Whether lower or higher figures are better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Better {
-    /// The smaller one.
+    /// Lower is better.
     Lower,
-    /// The larger one.
+    /// Higher is better.
     Higher,
 }
 
@@ -76,15 +76,15 @@ pub enum Figure {
     Burst,
     /// The slowest connection of a burst.
     Slowest,
-    /// Memory that one open stream takes, on the host where it takes more.
+    /// Memory of one open stream, on the host where it is more.
     MemoryPerStream,
-    /// Processor time of a process while it is looked at, on the host where it takes more.
+    /// Processor time of an observed process, on the host where it uses more.
     Cpu,
-    /// How often a process that has nothing to do is woken, on the host where it is more.
+    /// Wake-ups of an idle process, on the host where there are more.
     Wakeups,
-    /// Processor time of host a's process for each message that it sends or gets.
+    /// Processor time of host a's process for each message that it sends or receives.
     MessageCost,
-    /// Processor time of host b's process for each message that it gets.
+    /// Processor time of host b's process for each message that it receives.
     ReceiveCost,
     /// Memory of a transport, or of a process that has one.
     Memory,
@@ -92,7 +92,7 @@ pub enum Figure {
     Instructions,
 }
 
-/// How long a process was looked at, where it does not say.
+/// How long a process was observed, if its output does not say.
 const ONE_SECOND_NS: f64 = 1e9;
 
 impl Figure {
@@ -114,7 +114,7 @@ impl Figure {
         }
     }
 
-    /// Which direction is the good one.
+    /// Whether lower or higher is better.
     pub fn better(self) -> Better {
         match self {
             Self::MessageRate | Self::StreamRate => Better::Higher,
@@ -122,7 +122,7 @@ impl Figure {
         }
     }
 
-    /// Whether it is counted rather than timed, so that it is the same on a machine that changes.
+    /// Whether it is counted rather than timed, and so does not depend on changes of the machine.
     pub fn is_count(self) -> bool {
         matches!(
             self,
@@ -130,7 +130,7 @@ impl Figure {
         )
     }
 
-    /// The line whose many numbers it is a percentile of.
+    /// The name of the line whose numbers it is a percentile of.
     pub fn distribution(self) -> Option<&'static str> {
         match self {
             Self::RoundTrip(_) => Some("rtt_ns"),
@@ -139,7 +139,7 @@ impl Figure {
         }
     }
 
-    /// Its value in its unit; nothing when the run printed too little for it.
+    /// Its value in its unit; `None` if the run printed too little for it.
     pub fn of(self, output: &Output) -> Option<f64> {
         let Output { near, far } = output;
         let worse = |figure: fn(&Results) -> Option<f64>| {
@@ -152,7 +152,7 @@ impl Figure {
                 let time = percentile(&sorted(times), percent);
                 time.or_else(|| told(near, percent))? / 1e3
             }
-            // Some tools let the receiver tell the sender, and print all on host a.
+            // With some tools the receiver reports to the sender, which prints everything on host a.
             Self::MessageRate => {
                 let receiver = if far.number("messages").is_some() {
                     far
@@ -187,7 +187,7 @@ impl Figure {
     }
 }
 
-/// A percentile that a tool tells by itself; a mean stands in for the middle one.
+/// A percentile that a tool printed; its mean is used for the median.
 fn told(near: &Results, percent: f64) -> Option<f64> {
     let mean = || near.number("mean_ns").filter(|_| percent == 50.0);
     near.number(&format!("p{percent}_ns")).or_else(mean)

@@ -1,7 +1,7 @@
-//! How many instructions a call takes.
+//! The number of instructions of a call.
 //!
-//! Instructions are counted by callgrind and not timed: no second host and no steady machine is
-//! needed, and a change of a few instructions shows. Those of the kernel are not counted.
+//! Callgrind counts instructions, so this needs no second host and no steady machine, and shows a change
+//! of a few instructions. Instructions of the kernel are not counted.
 
 use std::path::{Path, PathBuf};
 
@@ -9,16 +9,16 @@ use crate::contestant::{Contestant, Kind};
 use crate::figure::Figure;
 use crate::work::{limit, work, Goal, Row, Work, LIBRARY};
 
-/// Runs a program under callgrind and counts in a function of it.
+/// The script that runs a program under callgrind and counts in one of its functions.
 const COUNTER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/instructions");
 
-/// What is counted in a run of `instructions_dcf`.
+/// One count of a run of `instructions_dcf`.
 struct Count {
     id: &'static str,
     title: &'static str,
     /// The function; `*` stands for what the compiler adds to a name.
     function: &'static str,
-    /// What the program is to do.
+    /// The program's argument `what`.
     what: &'static str,
 }
 
@@ -61,7 +61,7 @@ pub fn works(programs: &Path) -> Vec<Work> {
     counted.chain([abi(programs)]).collect()
 }
 
-/// What the C ABI adds to the Rust call.
+/// The instructions that the C ABI adds to the Rust call.
 fn abi(programs: &Path) -> Work {
     let rust = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("dcf-bench"));
     let rust = rust.with_file_name("rust-send");

@@ -1,12 +1,12 @@
-//! Ctrl-C and its like leave nothing behind.
+//! Ends all programs on Ctrl-C and similar signals.
 
 use std::process;
 use std::thread;
 
 use crate::{program, signals};
 
-/// From now on a signal that asks us to end kills every program under way first. Called before
-/// there are other threads: all of them then leave these signals to the one that waits for them.
+/// Makes a terminating signal kill every running program first. Must be called before other threads
+/// start, so that they inherit the mask, and only the waiting thread gets these signals.
 pub fn clean_up_on_signals() -> Result<(), String> {
     let signals = signals::that_end();
     signals

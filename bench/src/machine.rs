@@ -1,4 +1,4 @@
-//! The machine: what one has to know about it to read absolute figures.
+//! Facts about the machine that matter for absolute figures.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::processors::Halves;
 pub struct Machine(pub Vec<(&'static str, String)>);
 
 impl Machine {
-    /// Looks at the machine, the hosts and the project.
+    /// Collects facts of the machine, the hosts and the project.
     pub fn look(cable: &Cable, halves: Option<&Halves>, project: &Path) -> Self {
         let pinning = match halves {
             Some(Halves { a, b }) => format!("host a: {a}; host b: {b}"),
@@ -50,7 +50,7 @@ fn read(path: &str) -> Option<String> {
     Some(fs::read_to_string(path).ok()?.trim().to_owned())
 }
 
-/// /sys shows the network namespace that it was mounted in, so this asks `ip`.
+/// Asks `ip`, because /sys shows the network namespace in which it was mounted.
 fn mtu_shown(link: &str) -> Option<String> {
     let mut words = link.split_whitespace();
     words.find(|&word| word == "mtu")?;
@@ -87,13 +87,13 @@ fn kernel() -> Option<String> {
     Some(format!("Linux {}", read("/proc/sys/kernel/osrelease")?))
 }
 
-/// Of the last one, five and fifteen minutes.
+/// The load averages of one, five and fifteen minutes.
 pub fn load_average() -> Option<String> {
     let text = read("/proc/loadavg")?;
     Some(text.split(' ').take(3).collect::<Vec<_>>().join(" "))
 }
 
-/// Its version, and the commit of the tree.
+/// The version of the library, and the commit of the tree.
 fn library(project: &Path) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let git = |arguments: &[&str]| {
@@ -123,7 +123,7 @@ pub struct ProcessorTime {
 }
 
 impl ProcessorTime {
-    /// Now; zeros when the system does not say.
+    /// The current values; zeros if they cannot be read.
     pub fn now() -> Self {
         read("/proc/stat")
             .and_then(|text| Self::parse(&text))

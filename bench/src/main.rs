@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether everything that has to be reached was.
+/// Runs the benchmark; whether all required ratios were reached.
 fn run(options: &Options) -> Result<bool, String> {
     let works = options.choose(rows::works(&options.programs, options.is_quick()))?;
     if options.list {
@@ -64,7 +64,7 @@ fn run(options: &Options) -> Result<bool, String> {
     let halves = options.halves()?;
     interruption::clean_up_on_signals()?;
     check_namespaces()?;
-    // Now, and not after twenty minutes.
+    // Check this now, and not after twenty minutes.
     let json = create(options.json.as_ref())?;
     let markdown = create(options.markdown.as_ref())?;
     let html = create(options.html.as_ref())?;
@@ -76,7 +76,7 @@ fn run(options: &Options) -> Result<bool, String> {
     let mut terminal = Terminal::new(works.len());
     for work in works {
         terminal.work(&work);
-        // A fresh link: no work finds connections or routes that another one left.
+        // A fresh link, without connections and routes of the previous work.
         let cable = Cable::new();
         let stage = Stage {
             cable: &cable,
@@ -110,7 +110,7 @@ fn list(works: &[Work]) {
 }
 
 fn check_namespaces() -> Result<(), String> {
-    // On a thread of its own: this one stays where it is.
+    // On a thread of its own, because this one must stay in its namespace.
     thread::spawn(|| unshare(CloneFlags::CLONE_NEWNET))
         .join()
         .expect("it does not panic")

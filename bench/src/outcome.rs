@@ -1,4 +1,4 @@
-//! What the samples of a work say about its rows.
+//! The results of rows, from the samples of a work.
 
 use serde::Serialize;
 
@@ -10,26 +10,26 @@ use crate::statistics::Spread;
 use crate::verdict::{judge, Verdict};
 use crate::work::{Goal, Row};
 
-/// A contestant beside the library.
+/// The results of a contestant other than the library.
 #[derive(Debug, Clone, Serialize)]
 pub struct Compared {
     /// Its name.
     pub name: String,
-    /// What one has to know to read its figures; may be empty.
+    /// A note for readers of its figures; may be empty.
     pub note: &'static str,
     /// Its figures, in the row's unit.
     pub figure: Option<Spread>,
     /// The library's figure divided by its, one for each steady round.
     pub ratios: Vec<f64>,
-    /// What they say together.
+    /// Their statistics.
     pub ratio: Option<Spread>,
     /// Rounds in which the machine changed.
     pub dropped: usize,
-    /// Why it was taken out.
+    /// Why it no longer ran.
     pub failure: Option<String>,
 }
 
-/// What came out for a row.
+/// The result of a row.
 #[derive(Debug, Clone, Serialize)]
 pub struct Outcome {
     /// The row's id.
@@ -38,26 +38,26 @@ pub struct Outcome {
     pub title: &'static str,
     /// The unit of its figures.
     pub unit: &'static str,
-    /// Which direction is the good one.
+    /// Whether lower or higher is better.
     pub better: Better,
     /// The library's figures.
     pub library: Option<Spread>,
-    /// What the library is held against.
+    /// The yardstick.
     pub yardstick: Option<Compared>,
-    /// Others who did the same.
+    /// Other contestants.
     pub others: Vec<Compared>,
-    /// Whether the numbers below are ratios to the yardstick.
+    /// Whether the goals below are ratios to the yardstick.
     pub relative: bool,
-    /// What has to be reached.
+    /// The required value.
     pub must: Option<f64>,
-    /// What would be good to reach.
+    /// The desired value.
     pub aim: Option<f64>,
-    /// Whether it was.
+    /// Whether they were reached.
     pub verdict: Verdict,
 }
 
 impl Outcome {
-    /// Reads it out of the samples.
+    /// Computes it from the samples.
     pub fn of(measured: &Measured, row: &Row) -> Self {
         let yardstick = yardstick(measured, row.goal);
         let figures = |samples: &mut dyn Iterator<Item = &Sample>| -> Vec<f64> {
@@ -78,7 +78,7 @@ impl Outcome {
         };
         let verdict = failure(measured, row, yardstick, all.is_empty())
             .unwrap_or_else(|| judge(row.goal, row.figure.better(), values, measured.needed()));
-        // Beside a second yardstick, others would stand there twice.
+        // Other contestants would appear twice with a second yardstick.
         let beside = yardstick.is_none_or(|index| kind(measured, index) == Kind::Yardstick);
         let others = (0..measured.failures.len())
             .filter(|&index| beside && kind(measured, index) == Kind::Other)
@@ -109,7 +109,7 @@ fn kind(measured: &Measured, index: usize) -> Kind {
     measured.work.contestants[index].kind
 }
 
-/// Which contestant the library is held against.
+/// The contestant that the library is compared with.
 fn yardstick(measured: &Measured, goal: Goal) -> Option<usize> {
     let mut contestants = measured.work.contestants.iter();
     match goal {
@@ -118,7 +118,7 @@ fn yardstick(measured: &Measured, goal: Goal) -> Option<usize> {
     }
 }
 
-/// The verdict, where no figure can give one.
+/// The verdict, if it does not depend on figures.
 fn failure(
     measured: &Measured,
     row: &Row,
@@ -139,7 +139,7 @@ fn failure(
             return Some(Verdict::Absent { reason });
         };
         if let Some(reason) = reason(index) {
-            // Other people's tools never fail a run.
+            // A failure of another tool does not fail the run.
             return Some(match kind(measured, index) {
                 Kind::Other => Verdict::Absent { reason },
                 Kind::Library | Kind::Yardstick => Verdict::Failed { reason },

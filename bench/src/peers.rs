@@ -1,4 +1,4 @@
-//! Other tools and libraries that do the same work: see `bench/peers`.
+//! Other tools and libraries for the same work: see `bench/peers`.
 
 use std::env;
 use std::path::Path;
@@ -8,22 +8,22 @@ use std::path::Path;
 pub struct Peer {
     /// Its name.
     pub name: &'static str,
-    /// The work that it does.
+    /// Its work.
     pub row: &'static str,
     /// Host b's command.
     pub far: Vec<String>,
     /// Host a's command; `{peer}` stands for host b's address.
     pub near: Vec<String>,
-    /// What one has to know to read its figures.
+    /// A note for readers of its figures.
     pub note: &'static str,
 }
 
-/// Translates the benchmark's protocol for command line tools.
+/// The adaptor that runs command line tools by the benchmark's protocol.
 const ADAPTOR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/peer");
 
-/// The work of a peer: program, name, row, arguments, note. A program is a command of the system
-/// that the adaptor runs, or, with `/`, one of ours for somebody's library, which is built where
-/// that is installed. The row `messages` stands for one a size.
+/// The works of peers: program, name, row, arguments, note. A program is a command of the system, run by
+/// the adaptor, or, with `/`, a program of the benchmark for another library, built where that library is
+/// installed. The row `messages` stands for one row per size.
 type Work = [&'static str; 5];
 
 #[rustfmt::skip] // a table
@@ -71,7 +71,7 @@ const MESSAGES: [(&str, &str); 3] = [
     ("messages-8k", "size=8192"),
 ];
 
-/// Those whose programs exist: ours are looked for in `bench_dir`.
+/// The peers whose programs exist. Programs of the benchmark are in `bench_dir`.
 pub fn installed(bench_dir: &Path) -> Vec<Peer> {
     let present = |[program, ..]: &&Work| match program.strip_prefix('/') {
         Some(ours) => bench_dir.join(ours).is_file(),

@@ -1,8 +1,8 @@
-//! Whether the machine stays the same.
+//! Detects changes of the machine.
 //!
-//! A benchmark on a machine that changes lies. Two things are measured before and after each
-//! sample, which figures depend on: how near the two hosts' processors are to each
-//! other, and how long one takes to wake the other.
+//! Figures are not comparable if the machine changes meanwhile. So two quantities that figures depend on
+//! are measured before and after each sample: how near the two hosts' processors are to each other, and
+//! how long one takes to wake the other.
 
 use serde::Serialize;
 
@@ -10,22 +10,22 @@ use crate::bounce;
 use crate::processors::Halves;
 use crate::wakeup;
 
-/// The machine at a moment. What could not be measured is nothing.
+/// The machine at a moment. `None` could not be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Probe {
     /// A cache line from one processor to the other and back, in ns.
     pub bounce_ns: Option<f64>,
-    /// Waking a sleeping thread there and being woken here, in ns.
+    /// Waking a sleeping thread on the other processor and being woken by it, in ns.
     pub wakeup_ns: Option<f64>,
 }
 
-/// By how much bounces may differ while the machine counts as unchanged.
+/// The factor by which bounces may differ on an unchanged machine.
 const STEADY_BOUNCE: f64 = 1.3;
-/// By how much wake-ups may: they scatter, and what has to be noticed is a factor of ten.
+/// The same for wake-ups. They scatter, and a relevant change is a factor of ten.
 const STEADY_WAKEUP: f64 = 2.5;
 
 impl Probe {
-    /// Measures it, in some 7 ms.
+    /// Measures both, in some 7 ms.
     pub fn measure(halves: &Halves) -> Self {
         Self {
             bounce_ns: bounce::measure(halves),
@@ -34,7 +34,7 @@ impl Probe {
     }
 }
 
-/// Whether probes around some samples say that the machine was the same all the time.
+/// Whether the machine did not change, by the probes around some samples.
 pub fn are_steady<'a>(probes: impl IntoIterator<Item = &'a Probe> + Clone) -> bool {
     let bounces = probes.clone().into_iter().map(|probe| probe.bounce_ns);
     let wakeups = probes.into_iter().map(|probe| probe.wakeup_ns);

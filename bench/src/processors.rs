@@ -1,4 +1,4 @@
-//! Which processors each host has: that is what makes two machines of one.
+//! The processors of each host. Binding the hosts to different ones makes two machines of one.
 
 use std::fmt;
 use std::str::FromStr;
@@ -66,7 +66,7 @@ pub struct Halves {
 }
 
 impl Halves {
-    /// The two halves of what this process may run on; nothing when that is one processor.
+    /// The two halves of the processors that this process may use; `None` if there is only one.
     pub fn of_allowed() -> Result<Option<Self>, String> {
         Ok(Self::split(&allowed()?))
     }
@@ -79,7 +79,7 @@ impl Halves {
         })
     }
 
-    /// Fails when one of them may not be used here.
+    /// Fails if one of them may not be used here.
     pub fn check(&self) -> Result<(), String> {
         let allowed = allowed()?;
         let mut wanted = self.a.0.iter().chain(&self.b.0);

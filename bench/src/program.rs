@@ -1,4 +1,4 @@
-//! A program of a contestant under way: its output, its end, and its death with ours.
+//! A running program of a contestant: its output, its end, and its termination with the benchmark.
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
@@ -15,17 +15,17 @@ use testkit::Host;
 use crate::processors::Processors;
 use crate::signals;
 
-/// The process groups of all programs under way.
+/// The process groups of all running programs.
 static GROUPS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
-/// Kills every program under way, with what it started.
+/// Kills every running program with its children.
 pub fn kill_all() {
     for group in locked(&GROUPS).drain(..) {
         let _ = killpg(group, Signal::SIGKILL);
     }
 }
 
-/// A running program with its own process group, killed at the latest when this value goes away.
+/// A running program with its own process group. Dropping this value kills it.
 pub struct Program {
     name: String,
     child: Child,
@@ -45,7 +45,7 @@ impl Program {
         limit: Duration,
     ) -> Result<Self, String> {
         let name = words[0].rsplit('/').next().unwrap_or(&words[0]).to_owned();
-        // Should we be killed, and so unable to kill it, the kernel does.
+        // If the benchmark is killed, the kernel kills the program.
         let on_our_death = ["setpriv", "--pdeathsig", "KILL", "--"];
         let mut command = match processors {
             Some(processors) => {
@@ -110,7 +110,7 @@ impl Program {
         })
     }
 
-    /// Waits for a line of its output that is `line`.
+    /// Waits for a line of its output that equals `line`.
     pub fn wait_for(&mut self, line: &str) -> Result<(), String> {
         while let Some(printed) = self.line()? {
             if printed.trim() == line {
@@ -121,7 +121,7 @@ impl Program {
         Err(self.failure(&format!("ended ({status}) before it was {line}")))
     }
 
-    /// Closes its input, waits for a good end, and gives the rest of its output.
+    /// Closes its input, waits until it ends with success, and returns the rest of its output.
     pub fn finish(mut self) -> Result<String, String> {
         self.input = None;
         let mut printed = String::new();
@@ -157,9 +157,9 @@ impl Program {
         Err(self.failure("closed its output, took too long and was killed"))
     }
 
-    /// What happened, and the end of what the program said about it.
+    /// An error with the end of the program's error output.
     fn failure(&self, what: &str) -> String {
-        /// What was written last may still be on its way through the pipe.
+        /// The last output may still be in the pipe.
         const PATIENCE: Duration = Duration::from_millis(20);
         thread::sleep(PATIENCE);
         let complaints = locked(&self.complaints);
@@ -172,7 +172,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It may have started others, and may be gone itself.
+        // It may have started other processes, and may have ended itself.
         let _ = killpg(self.group, Signal::SIGKILL);
         let _ = self.child.wait();
         locked(&GROUPS).retain(|group| *group != self.group);

@@ -1,4 +1,4 @@
-//! What a program printed: lines of a name and numbers.
+//! The output of a program: lines of a name and numbers.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 pub struct Results(BTreeMap<String, Vec<f64>>);
 
 impl Results {
-    /// Reads them. A line that is no result is an error that quotes it: a program that prints
-    /// something else is not understood, and what it measured means nothing.
+    /// Parses the lines. A line that is not a result is an error that quotes it, because the other results
+    /// of such a program cannot be trusted.
     pub fn parse(output: &str) -> Result<Self, String> {
         output
             .lines()
@@ -18,12 +18,12 @@ impl Results {
             .map(Self)
     }
 
-    /// All numbers of a line; none when there is no such line.
+    /// All numbers of a line; none if there is no such line.
     pub fn numbers(&self, name: &str) -> &[f64] {
         self.0.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// The number of a line that has one.
+    /// The number of a line with one number.
     pub fn number(&self, name: &str) -> Option<f64> {
         match self.numbers(name) {
             [number] => Some(*number),

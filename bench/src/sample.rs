@@ -1,4 +1,4 @@
-//! One sample: a contestant does its work once, and how the machine was meanwhile.
+//! One sample: a contestant does its work once, while the machine is observed.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,38 +12,38 @@ use crate::probe::Probe;
 use crate::processors::Halves;
 use crate::program::Program;
 
-/// What host a's program may take.
+/// The time limit of host a's program.
 const LIMIT: Duration = Duration::from_secs(60);
-/// What host b's may take more: it begins before and ends after.
+/// The additional time of host b's program, which starts earlier and ends later.
 const MARGIN: Duration = Duration::from_secs(20);
-/// How long a receiver may need to empty its buffer.
+/// The time for a receiver to empty its buffer.
 const SETTLING: Duration = Duration::from_millis(150);
 
-/// What a contestant's programs printed, and how the machine was.
+/// The output of a contestant's programs, and the state of the machine.
 #[derive(Debug, Clone)]
 pub struct Sample {
-    /// What they printed.
+    /// Their output.
     pub output: Output,
     /// Seconds since the start of the benchmark.
     pub at: f64,
-    /// The machine before and after; empty when the hosts are bound to no processors.
+    /// The machine before and after; empty if the hosts are not bound to processors.
     pub probes: Vec<Probe>,
-    /// Percent of the processors' time that the host of this virtual machine gave to others.
+    /// Percent of the processors' time that the host of this virtual machine took (steal).
     pub steal: f64,
 }
 
-/// Where samples are taken.
+/// The environment of samples.
 pub struct Stage<'a> {
     /// The two hosts.
     pub cable: &'a Cable,
-    /// Their processors; none when they are not bound to any.
+    /// Their processors; `None` if they are not bound.
     pub halves: Option<&'a Halves>,
     /// When the benchmark began.
     pub began: Instant,
 }
 
 impl Stage<'_> {
-    /// Lets a contestant do its work once. A run that damaged or lost something is an error too.
+    /// Runs a contestant once. Damaged or lost data is an error too.
     pub fn sample(&self, contestant: &Contestant, settles: bool) -> Result<Sample, String> {
         let at = self.began.elapsed().as_secs_f64();
         let before = self.halves.map(Probe::measure);
@@ -80,7 +80,7 @@ impl Stage<'_> {
         if settles {
             thread::sleep(SETTLING);
         }
-        // A failure of the far program is often what made the near one fail.
+        // A failure of the far program often causes one of the near program.
         let far = far.map(Program::finish).transpose();
         match (near, far) {
             (Ok(near), Ok(far)) => Output::parse(&near, far.as_deref().unwrap_or_default()),

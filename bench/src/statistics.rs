@@ -1,16 +1,15 @@
-//! Order statistics: nothing here assumes that noise is symmetric or normal.
+//! Order statistics, which do not assume that noise is symmetric or normal.
 
 use serde::Serialize;
 
-/// The value below which `percent` of the sorted values lie, by the nearest rank: it is one that
-/// was measured.
+/// The percentile of sorted values by the nearest rank, which is one of the values.
 pub fn percentile(sorted: &[f64], percent: f64) -> Option<f64> {
     let rank = (percent / 100.0 * sorted.len() as f64).ceil() as usize;
     sorted.get(rank.max(1) - 1).copied()
 }
 
-/// The value at `share` (0 to 1) of the sorted values, between neighbours where it falls there:
-/// for few values, where the nearest rank jumps.
+/// The value at `share` (0 to 1) of the sorted values, interpolated between neighbours: for few values,
+/// where the nearest rank jumps.
 fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
     let at = share * sorted.len().checked_sub(1)? as f64;
     let (low, high) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
@@ -29,7 +28,7 @@ pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     quantile(&sorted(values), 0.5)
 }
 
-/// What several rounds said about one quantity.
+/// Statistics of one quantity over several rounds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Spread {
     /// The smallest value.
@@ -45,7 +44,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Nothing when there are no values.
+    /// `None` without values.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let values = sorted(values);
         Some(Self {

@@ -1,4 +1,4 @@
-//! What is shown while the benchmark runs.
+//! The output while the benchmark runs.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -6,7 +6,7 @@ use crate::outcome::Outcome;
 use crate::report::text::summary;
 use crate::work::Work;
 
-/// Rows as they complete on standard output, and on a terminal what is being done.
+/// Prints completed rows on standard output and, on a terminal, the current step.
 pub struct Terminal {
     shows_progress: bool,
     works: usize,
@@ -15,7 +15,7 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// For so many works.
+    /// Creates it for a number of works.
     pub fn new(works: usize) -> Self {
         Self {
             shows_progress: io::stderr().is_terminal(),
@@ -31,7 +31,7 @@ impl Terminal {
         self.work = work.id;
     }
 
-    /// Something of it begins.
+    /// A step of the work begins.
     pub fn progress(&self, what: &str) {
         self.show(&format!(
             "[{}/{}] {}: {what}",
@@ -39,17 +39,17 @@ impl Terminal {
         ));
     }
 
-    /// Its rows are there.
+    /// The rows of the work are complete.
     pub fn rows(&self, outcomes: &[Outcome]) {
         self.show("");
         for outcome in outcomes {
             println!("{}", summary(outcome));
         }
-        // Who reads a pipe wants them as they come.
+        // Flush, so that the reader of a pipe gets them at once.
         let _ = io::stdout().flush();
     }
 
-    /// All is measured.
+    /// The benchmark has ended.
     pub fn end(&self) {
         self.show("");
         println!();

@@ -12,24 +12,24 @@ use crate::work::Goal;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "verdict")]
 pub enum Verdict {
-    /// What would be good to reach.
+    /// The desired value was reached.
     Aim,
-    /// What has to be reached.
+    /// The required value was reached.
     Must,
-    /// The value misses what has to be reached, but the rounds do not agree on it.
+    /// The value misses the required one, but the rounds do not agree.
     Unclear,
-    /// What has to be reached was missed.
+    /// The required value was missed.
     Missed,
-    /// Too few rounds in which the machine stayed the same.
+    /// The machine changed in too many rounds.
     TooNoisy,
-    /// A contestant crashed, hung, or damaged or lost something.
+    /// A contestant crashed, hung, or damaged or lost data.
     Failed {
-        /// Who, and what it said.
+        /// The contestant, and its error.
         reason: String,
     },
-    /// Another tool is not there or does not work.
+    /// Another tool is not installed or does not work.
     Absent {
-        /// Which, and what it said.
+        /// The tool, and its error.
         reason: String,
     },
     /// There is no goal.
@@ -37,12 +37,12 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Whether the benchmark as a whole has failed by it.
+    /// Whether it fails the whole benchmark.
     pub fn is_failure(&self) -> bool {
         matches!(self, Self::Missed | Self::Failed { .. })
     }
 
-    /// Its words, where it has some.
+    /// Its note, if it has one.
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Failed { reason } | Self::Absent { reason } => Some(reason),
@@ -50,7 +50,7 @@ impl Verdict {
         }
     }
 
-    /// A word to tell verdicts apart by in a style sheet.
+    /// Its class in the style sheet.
     pub fn class(&self) -> &'static str {
         match self {
             Self::Aim => "aim",
@@ -76,9 +76,9 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Judges the values of a row's steady rounds, of which there have to be `needed`: ratios by
-/// their median, limits by the worst one. A miss is clear when three quarters of the ratios miss,
-/// or half of the figures.
+/// Judges the values of a row's steady rounds, of which `needed` are required: ratios by their median,
+/// limits by the worst value. A miss is clear if three quarters of the ratios miss, or half of the
+/// figures.
 pub fn judge(goal: Goal, better: Better, values: &[f64], needed: usize) -> Verdict {
     let (must, aim, is_limit) = match goal {
         Goal::Ratio { must, aim, .. } => (must, aim, false),

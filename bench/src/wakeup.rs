@@ -1,8 +1,8 @@
-//! How long it takes to wake a thread on the other host's processors at the moment.
+//! Measures how long it takes to wake a thread on the other host's processors at the moment.
 //!
-//! A processor that has nothing to do sleeps, and a virtual one gives itself back to its host. How
-//! long it then takes to come back depends on that host and its other guests: 3 µs now, 40 a
-//! minute later. Whoever sleeps until a message comes waits for that as well.
+//! An idle processor sleeps, and an idle virtual processor is given back to its host. The time until it
+//! runs again depends on that host and its other guests: 3 µs now, 40 µs a minute later. Every thread
+//! that sleeps until a message comes waits for that as well.
 
 use std::io::{self, pipe, PipeReader, PipeWriter, Read, Write};
 use std::thread;
@@ -12,18 +12,18 @@ use crate::bounce::pin;
 use crate::processors::Halves;
 use crate::statistics::median;
 
-/// How long one measurement goes on.
+/// The duration of one measurement.
 const LENGTH: Duration = Duration::from_millis(4);
-/// Fewer say nothing, however long they take.
+/// The least number of wake-ups, however long they take.
 const FEWEST: usize = 20;
 
-/// Nanoseconds until a sleeping thread was woken and has woken the first one, the median of many;
-/// nothing when the processors cannot be had.
+/// The time in nanoseconds until a sleeping thread was woken and has woken the first one, as the median
+/// of many. `None` if the processors cannot be used.
 pub fn measure(halves: &Halves) -> Option<f64> {
     let (asked, ask) = pipe().ok()?;
     let (answered, answer) = pipe().ok()?;
     thread::scope(|scope| {
-        // Each thread owns its ends: when one is gone, the other's next call fails.
+        // Each thread owns its ends, so when one thread ends, the other's next call fails.
         scope.spawn(move || pin(halves.b.first()) && echo(asked, answer).is_ok());
         let asking = scope.spawn(move || {
             let times = pin(halves.a.first()).then(|| times(ask, answered))?;

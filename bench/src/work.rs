@@ -1,6 +1,6 @@
-//! Works and rows: what is done, who does it, what of it is compared, and what is to be reached.
+//! Works and rows: tasks, their contestants, the compared figures, and the goals.
 //!
-//! A work is done by several contestants; one run of it may give the figures of several rows.
+//! Several contestants do a work. One run may give the figures of several rows.
 
 use std::path::Path;
 
@@ -10,72 +10,73 @@ use crate::figure::Figure;
 /// The library's name in tables and charts.
 pub const LIBRARY: &str = "dcf_thunderbolt";
 
-/// What a row's value has to be.
+/// The goal of a row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Goal {
-    /// The library's figure divided by that of the first contestant whose name begins so.
+    /// A bound for the library's figure divided by that of the first contestant whose name begins with
+    /// the given text.
     Ratio {
         to: &'static str,
         must: f64,
         aim: f64,
     },
-    /// The library's figure itself.
+    /// A bound for the library's figure itself.
     Limit { must: f64, aim: f64 },
-    /// Nothing: it is shown for information.
+    /// No goal: the row is shown for information.
     Shown,
 }
 
-/// One line of the table.
+/// One row of the table.
 #[derive(Debug, Clone)]
 pub struct Row {
-    /// Its work's id, or that and a suffix.
+    /// The id of its work, possibly with a suffix.
     pub id: String,
-    /// At most 29 characters.
+    /// Its title, of at most 29 characters.
     pub title: &'static str,
-    /// What is compared.
+    /// The compared figure.
     pub figure: Figure,
-    /// What is to be reached.
+    /// Its goal.
     pub goal: Goal,
 }
 
-/// How long a sample is: an argument of our programs, in a full run and in a quick one.
+/// The length of a sample: an argument of the programs, with its values in full and quick runs.
 #[derive(Debug, Clone, Copy)]
 pub struct Size {
-    /// The argument.
+    /// The argument's name.
     pub name: &'static str,
-    /// In a full run.
+    /// Its value in a full run.
     pub full: u64,
-    /// In a quick one.
+    /// Its value in a quick run.
     pub quick: u64,
 }
 
-/// Something to do, who does it, and what of it is compared.
+/// A task, its contestants, and the rows that compare them.
 #[derive(Debug, Clone)]
 pub struct Work {
-    /// What the rows' ids and those of other tools begin with.
+    /// Its id, with which the ids of its rows begin.
     pub id: &'static str,
-    /// What is done, in a line.
+    /// A description of one line.
     pub title: String,
     /// The library, then the yardstick, then others.
     pub contestants: Vec<Contestant>,
     /// Its rows.
     pub rows: Vec<Row>,
-    /// The receiver counts, and needs a moment to empty its buffer after the sender's end.
+    /// Whether the receiver counts, and needs a moment to empty its buffer after the sender's end.
     pub settles: bool,
-    /// The argument that says how long a sample is, for other tools too.
+    /// The length of a sample, for other tools too.
     pub length: Option<String>,
-    /// Untimed runs that check each byte, of library and yardstick, before the timed ones.
+    /// Untimed runs of library and yardstick that check each byte, before the timed ones.
     pub checks: Vec<Contestant>,
 }
 
 impl Work {
-    /// Whether a goal is set by this contestant.
+    /// Whether a goal is relative to this contestant.
     pub fn names(&self, contestant: &str) -> bool {
         let mut goals = self.rows.iter().map(|row| row.goal);
         goals.any(|goal| matches!(goal, Goal::Ratio { to, .. } if contestant.starts_with(to)))
     }
 
-    /// The same with samples of a length.
+    /// Sets the length of its samples.
     #[must_use]
     pub fn lasting(mut self, length: String) -> Self {
         let long = |contestant: Contestant| contestant.with(&length);
@@ -85,26 +86,26 @@ impl Work {
     }
 }
 
-/// Makes works for a full run or a quick one.
+/// Creates works for a full or a quick run.
 pub struct Builder<'a> {
-    /// Where our programs are.
+    /// The directory of the benchmark's programs.
     pub programs: &'a Path,
-    /// Shorter samples.
+    /// Whether samples are shorter.
     pub quick: bool,
 }
 
 impl Builder<'_> {
-    /// A pair of our own programs.
+    /// A contestant with a program of the benchmark.
     pub fn ours(&self, kind: Kind, name: &str, program: &str, far: &str, near: &str) -> Contestant {
         Contestant::pair((kind, name), self.programs, program, far, near)
     }
 
-    /// The library's side.
+    /// The library's contestant.
     pub fn library(&self, program: &str, far: &str, near: &str) -> Contestant {
         self.ours(Kind::Library, LIBRARY, program, far, near)
     }
 
-    /// What it is held against.
+    /// Its yardstick.
     pub fn yardstick(&self, name: &str, program: &str, far: &str, near: &str) -> Contestant {
         self.ours(Kind::Yardstick, name, program, far, near)
     }
@@ -121,7 +122,7 @@ pub fn size(name: &'static str, full: u64, quick: u64) -> Size {
     Size { name, full, quick }
 }
 
-/// A work that neither settles nor is checked.
+/// A work without settling time and without checked runs.
 pub fn work(
     id: &'static str,
     title: impl Into<String>,

@@ -1,8 +1,8 @@
-//! Large messages of the plugin, as they come over a connection: what is read of any bytes, in whatever
-//! pieces they come, is what docs/WIRE.md says of them.
+//! Large messages of the plugin over a connection: any bytes, in pieces of any size, are read as
+//! docs/WIRE.md defines.
 #![no_main]
 
-// It stands by itself; the target needs a part.
+// The target uses a part of the module.
 #[allow(dead_code)]
 #[path = "../../src/plugin/large/format.rs"]
 mod format;
@@ -19,18 +19,18 @@ const START: &[u8] = b"DCFTBMSG\x01\0\0\0";
 const LEAST: usize = 65_508;
 const MOST: usize = 64 << 20;
 
-/// What the peer sends next: an input of a fuzzer is too short for a whole message.
+/// A part of the peer's data. Fuzzer inputs are too short for whole messages.
 #[derive(Debug, Arbitrary)]
 enum Piece {
     Bytes(Vec<u8>),
-    /// One that is next to what is allowed.
+    /// A header with a length close to the limit.
     Header {
         largest: bool,
         more: i8,
     },
-    /// One with a wrong bit before the length.
+    /// A header with a wrong bit before the length.
     Wrong(u8),
-    /// A header that fits what follows, a few bytes more or less.
+    /// A header and a message, whose length may be a few bytes off.
     Message(u16, i8),
     Filling(u8, u16),
 }
@@ -38,9 +38,9 @@ enum Piece {
 #[derive(Debug, Arbitrary)]
 struct Input {
     pieces: Vec<Piece>,
-    /// Bytes that come at once.
+    /// Bytes that one read returns.
     step: u16,
-    /// Bytes for which there is memory.
+    /// The memory limit.
     limit: u32,
 }
 
@@ -79,7 +79,7 @@ impl Input {
     }
 }
 
-/// Gives `step` bytes at most.
+/// Returns at most `step` bytes for each read.
 struct Dribble<'a> {
     bytes: &'a [u8],
     step: usize,
@@ -120,7 +120,7 @@ impl Store for Kept {
     }
 }
 
-/// The length that the next header tells, if there is a good one.
+/// The length in the next header, if it is valid.
 fn claimed(bytes: &[u8]) -> Option<usize> {
     let length = bytes.strip_prefix(START)?.first_chunk()?;
     let length = u32::from_be_bytes(*length) as usize;
@@ -144,7 +144,7 @@ fuzz_target!(|input: Input| {
             match read {
                 Ok(None) => assert!(rest.is_empty()),
                 Err(ReadError::Malformed(_)) => assert!(!rest.is_empty()),
-                _ => panic!("{} bytes that are no message were one", rest.len()),
+                _ => panic!("{} invalid bytes were read as a message", rest.len()),
             }
             return;
         };
@@ -160,7 +160,7 @@ fuzz_target!(|input: Input| {
                 return;
             }
             Err(ReadError::Refused(Full)) => return assert!(limit < length),
-            _ => panic!("a message of {length} bytes was none"),
+            _ => panic!("a valid message of {length} bytes was refused"),
         }
     }
 });

@@ -1,5 +1,5 @@
-//! What the kernel tells about interfaces and addresses: any bytes are survived, and cost no more
-//! than they are.
+//! Netlink messages about interfaces and addresses: any bytes are parsed without a panic, at a cost
+//! bounded by their length.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,8 +1,8 @@
-//! The JSON parameters of the plugin: whatever a parser of everything finds in the text is what the
-//! settings are, and what is refused has a setting that is out of its range.
+//! The JSON parameters of the plugin: accepted settings are those that serde_json finds, and a refused
+//! text has a setting that is out of its range.
 #![no_main]
 
-// All of it stands by itself; the target needs a part.
+// The target uses a part of the module.
 #[allow(dead_code)]
 #[path = "../../src/plugin/params.rs"]
 mod params;
@@ -16,7 +16,7 @@ use serde_json::Value;
 const WORD: RangeInclusive<u64> = 0..=u32::MAX as u64;
 const BYTES: RangeInclusive<u64> = 0..=i64::MAX as u64;
 
-/// The ranges that the documentation gives, written down once more.
+/// The documented ranges.
 const NUMBERS: [(&str, RangeInclusive<u64>); 10] = [
     ("buffer_size", BYTES),
     ("busy_poll_us", WORD),
@@ -38,7 +38,8 @@ const YES_OR_NO: [&str; 4] = [
 
 fuzz_target!(|text: &str| {
     let settings = Settings::from_json(text);
-    // It reads floating-point numbers too, and fails where they have no value; we do not.
+    // serde_json also parses floating-point numbers, and fails on those out of range; the plugin does
+    // not parse them.
     let Ok(value) = serde_json::from_str::<Value>(text) else {
         return;
     };
@@ -55,7 +56,7 @@ fuzz_target!(|text: &str| {
     for (key, value) in expected.options {
         assert_eq!(settings.option(key), value, "{key}");
     }
-    // It has all of them, in a form that a transport takes.
+    // A transport accepts the settings.
     let _ = settings.builder();
 });
 

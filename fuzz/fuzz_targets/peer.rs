@@ -1,12 +1,12 @@
-//! Peer strings: what is read can be written and read again; what is refused is quoted.
+//! Peer strings: an accepted string can be formatted and parsed again; an error quotes a refused one.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use thunderbolt_transport::fuzzing::peer;
 use thunderbolt_transport::{TransportError, MAX_PEER_TEXT};
 
-/// Interfaces that a transport may be bound to: present, absent, and of names that look like a
-/// part of an address.
+/// Interfaces that a transport may be bound to: present, absent, and with names that look like a part of
+/// an address.
 const INTERFACES: [(&str, Option<u32>); 5] = [
     ("lo", Some(1)),
     ("thunderbolt0", Some(70_000)),

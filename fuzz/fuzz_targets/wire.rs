@@ -1,4 +1,4 @@
-//! Pings, pongs and messages: told apart by exactly 16 bytes and the magic, and by nothing else.
+//! Pings, pongs and messages: distinguished only by the length of 16 bytes and the magic.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -22,7 +22,7 @@ fuzz_target!(|datagram: &[u8]| {
     if let Some(token) = pong {
         assert_eq!(wire::pong(token), datagram);
     }
-    // Whatever a token is, it comes back from a ping and from its pong.
+    // Every token is read back from its ping and its pong.
     if let Some(&bytes) = datagram.last_chunk() {
         let token = u64::from_le_bytes(bytes);
         let (ping, pong) = (wire::ping(token), wire::pong(token));

@@ -1,11 +1,11 @@
-//! What `instructions_dcf what=send` does, through the Rust API: how many instructions the C ABI
-//! adds is the difference. `--toggle-collect='*send_one*'` counts one call.
+//! Does the work of `instructions_dcf what=send` through the Rust API. The difference is the number of
+//! instructions that the C ABI adds. `--toggle-collect='*send_one*'` counts one call.
 
 use std::net::UdpSocket;
 
 use thunderbolt_transport::{ThunderboltTransport, ThunderboltTransportBuilder};
 
-/// As many as the C program sends.
+/// As many messages as the C program sends.
 const COUNT: u32 = 2048;
 
 #[inline(never)]

@@ -1,16 +1,16 @@
-//! What a report says, whatever it is written as.
+//! The contents of a report, independent of its format.
 
 use super::number::{bound, dash, median, ratio};
 use super::Report;
 use crate::outcome::{Compared, Outcome};
 
-/// A heading, a table, and what there is to say about it.
+/// A heading, a table, and notes.
 pub struct Section {
     /// The heading.
     pub title: &'static str,
     /// Columns.
     pub head: &'static [Column],
-    /// Lines of as many cells.
+    /// Lines with a cell for each column.
     pub lines: Vec<Line>,
     /// Below the table.
     pub notes: Vec<String>,
@@ -23,7 +23,7 @@ pub struct Column(pub &'static str, pub bool);
 pub struct Line {
     /// Its cells.
     pub cells: Vec<String>,
-    /// How its verdict is marked, where marks are possible.
+    /// The mark of its verdict, in formats that have marks.
     pub class: &'static str,
 }
 
@@ -56,7 +56,7 @@ const LEGEND: &str =
     "aim, must: reached. unclear: missed, but the rounds do not agree. too noisy: \
                       the machine changed in too many rounds to say.";
 
-/// The table that a row stands in.
+/// The table of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Judged,
@@ -66,8 +66,8 @@ enum Place {
 }
 
 impl Place {
-    /// Many peers and instructions have no yardstick, so what has no goal of them has tables of its
-    /// own.
+    /// The rows of many peers and of instructions have no yardstick, so those without a goal get tables
+    /// of their own.
     fn of(outcome: &Outcome) -> Self {
         if outcome.must.is_some() {
             return Self::Judged;
@@ -81,7 +81,7 @@ impl Place {
 }
 
 impl Report {
-    /// What this is, in a sentence or two.
+    /// An introduction of one or two sentences.
     pub(super) fn introduction(&self) -> String {
         let minutes = (self.took.as_secs_f64() / 60.0).ceil();
         let kind = if self.quick { " Quick run:" } else { "" };
@@ -95,7 +95,7 @@ impl Report {
         )
     }
 
-    /// The tables in their order; empty ones are left out.
+    /// The tables in their order, without empty ones.
     pub(super) fn sections(&self) -> Vec<Section> {
         let section = |place, title, head, line: fn(&Outcome) -> Line| {
             let here: Vec<_> = self
@@ -220,7 +220,7 @@ fn other_line(title: &str, outcome: &Outcome, other: &Compared) -> Line {
     }
 }
 
-/// The words that go with verdicts, and what noise took away.
+/// Notes on verdicts and on dropped rounds.
 fn notes(outcomes: &[&Outcome]) -> Vec<String> {
     let mut notes: Vec<String> = Vec::new();
     for outcome in outcomes {
@@ -231,7 +231,7 @@ fn notes(outcomes: &[&Outcome]) -> Vec<String> {
             (None, Some((name, failure))) => format!("{name}: {failure}"),
             (None, None) => continue,
         };
-        // The rows of one work fail for one reason.
+        // All rows of a work fail for the same reason.
         if !notes.iter().any(|known| known.ends_with(&note)) {
             notes.push(format!("{}: {note}", outcome.id));
         }

@@ -1,5 +1,5 @@
-//! The report as one web page: no scripts, nothing from elsewhere, light or dark as the reader
-//! likes it.
+//! The report as one web page without scripts and external resources, in the reader's light or dark
+//! style.
 
 use super::chart::{cumulative, lanes, scatter, style_sheet, tail, Curve, Lane, Mark, Paint};
 use super::content::{Column, Section};
@@ -12,7 +12,7 @@ use crate::sample::Sample;
 use crate::statistics::{percentile, sorted};
 use crate::work::Row;
 
-/// The page's own style; colours come before it.
+/// The style sheet of the page; the colours precede it.
 const STYLE: &str = include_str!("page.css");
 
 /// A contestant of a work with its samples.
@@ -23,7 +23,7 @@ struct Entrant<'a> {
 }
 
 impl Report {
-    /// As a page.
+    /// Writes the page.
     pub fn html(&self) -> String {
         let tables: String = self.sections().iter().map(table).collect();
         let names = self.others_named();
@@ -49,7 +49,7 @@ impl Report {
         )
     }
 
-    /// The names of all that are neither the library nor its yardstick, each once.
+    /// The names of all other contestants, each once.
     fn others_named(&self) -> Vec<&str> {
         let mut names = Vec::new();
         for contestant in self
@@ -155,7 +155,7 @@ fn charts(work: &WorkReport, names: &[&str]) -> String {
     let single = rows.iter().zip(&work.outcomes);
     let mut done = Vec::new();
     for (row, outcome) in single {
-        // Several rows may judge one figure.
+        // Several rows may use the same figure.
         if row.figure.distribution().is_none() && !done.contains(&row.figure) {
             drawn.extend(samples(&entrants, row, outcome));
             done.push(row.figure);
@@ -186,7 +186,7 @@ fn paint_of(name: &str, kind: Kind, names: &[&str]) -> Paint {
     })
 }
 
-/// Those of a work that have samples: the steady ones, or all where there are no others.
+/// The contestants of a work that have samples: the steady samples, or all if none is steady.
 fn entrants<'a>(work: &'a WorkReport, names: &[&str]) -> Vec<Entrant<'a>> {
     let measured = &work.measured;
     let entrant = |(index, contestant): (usize, &'a crate::contestant::Contestant)| {
@@ -255,7 +255,7 @@ fn distributions(entrants: &[Entrant], line: &str) -> (Vec<(String, String)>, St
     (charts, format!("<ul class=\"legend\">\n{entries}</ul>\n"))
 }
 
-/// The samples of a row that is one figure a sample.
+/// The samples of a row with one figure per sample.
 fn samples(entrants: &[Entrant], row: &Row, outcome: &Outcome) -> Option<(String, String)> {
     let lane = |entrant: &Entrant| {
         let samples = entrant.samples.iter();
@@ -287,7 +287,7 @@ fn samples(entrants: &[Entrant], row: &Row, outcome: &Outcome) -> Option<(String
     Some((title, lanes(outcome.unit, &all, &[0.0])))
 }
 
-/// The ratios of all rows that have some.
+/// The ratios of all rows that have ratios.
 fn ratios(work: &WorkReport, names: &[&str]) -> Option<(String, String)> {
     let mut all = Vec::new();
     for outcome in work

@@ -1,4 +1,4 @@
-//! The report for programs.
+//! The report as JSON.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -11,7 +11,7 @@ use crate::probe::Probe;
 use crate::sample::Sample;
 use crate::statistics::{percentile, sorted};
 
-/// Percentiles that are kept of a distribution.
+/// The percentiles of a distribution in the report.
 const PERCENTILES: [f64; 8] = [0.0, 25.0, 50.0, 75.0, 90.0, 99.0, 99.9, 100.0];
 
 #[derive(Serialize)]
@@ -43,13 +43,13 @@ struct Entry<'a> {
     steal_percent: f64,
     /// The work's figures, by row.
     figures: serde_json::Map<String, Value>,
-    /// Of its round trips or connects, in ns.
+    /// Percentiles of its round trips or connects, in ns.
     #[serde(skip_serializing_if = "Option::is_none")]
     percentiles_ns: Option<serde_json::Map<String, Value>>,
 }
 
 impl Report {
-    /// As JSON.
+    /// Converts the report to JSON.
     pub fn json(&self) -> String {
         let facts = self.machine.0.iter();
         let document = Document {

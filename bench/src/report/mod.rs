@@ -18,32 +18,32 @@ use crate::sample::Sample;
 use crate::statistics::Spread;
 use crate::verdict::Verdict;
 
-/// Everything that a report tells.
+/// The data of a report.
 pub struct Report {
     /// The day, as in 2026-01-31.
     pub date: String,
     /// Whether samples were short.
     pub quick: bool,
-    /// How many steady rounds were wanted.
+    /// The requested number of steady rounds.
     pub wanted: usize,
-    /// The machine before it began.
+    /// The machine before the benchmark.
     pub machine: Machine,
-    /// How long it took.
+    /// The duration of the benchmark.
     pub took: Duration,
-    /// What was measured.
+    /// The measured works.
     pub works: Vec<WorkReport>,
 }
 
-/// A work's samples and what came out of them.
+/// The samples of a work, and their outcomes.
 pub struct WorkReport {
     /// The samples.
     pub measured: Measured,
-    /// For each row.
+    /// The outcome of each row.
     pub outcomes: Vec<Outcome>,
 }
 
 impl WorkReport {
-    /// Makes the outcomes.
+    /// Computes the outcomes.
     pub fn new(measured: Measured) -> Self {
         let rows = measured.work.rows.iter();
         Self {
@@ -66,7 +66,7 @@ impl Report {
         }
     }
 
-    /// Adds what is known at the end.
+    /// Adds facts that are known at the end.
     pub fn finish(&mut self, took: Duration, load_average: Option<String>) {
         self.took = took;
         let more = [
@@ -79,12 +79,12 @@ impl Report {
         self.machine.0.extend(more.into_iter().filter_map(known));
     }
 
-    /// Whether something that has to be reached was missed, or a program failed.
+    /// Whether a required value was missed, or a program failed.
     pub fn has_missed(&self) -> bool {
         self.outcomes().any(|outcome| outcome.verdict.is_failure())
     }
 
-    /// Whether no program failed, fast or not.
+    /// Whether no program failed, whatever the figures.
     pub fn works_at_all(&self) -> bool {
         let failed = |outcome: &Outcome| matches!(outcome.verdict, Verdict::Failed { .. });
         !self.outcomes().any(failed)
@@ -99,7 +99,7 @@ impl Report {
         rounds.flatten().flatten()
     }
 
-    /// When, in seconds, and what a probe told in ns.
+    /// The times of probes in seconds, with their values in ns.
     fn probed(&self, what: impl Fn(&Probe) -> Option<f64>) -> Vec<(f64, f64)> {
         let mut points = Vec::new();
         for sample in self.samples() {

@@ -1,4 +1,4 @@
-//! Numbers as people read them.
+//! Numbers in a readable form.
 
 use crate::figure::Better;
 use crate::outcome::Outcome;
@@ -49,12 +49,12 @@ pub fn median(spread: Option<&Spread>, unit: &str) -> String {
     spread.map_or_else(dash, |spread| with_unit(spread.median, unit))
 }
 
-/// What stands where nothing was measured.
+/// Stands for a missing measurement.
 pub fn dash() -> String {
     "–".to_owned()
 }
 
-/// The median of ratios, with the quartiles when there are some.
+/// The median of ratios, with the quartiles if there are several.
 pub fn ratio(spread: Option<&Spread>) -> String {
     let Some(spread) = spread else {
         return dash();
@@ -75,7 +75,7 @@ fn quotient(value: f64) -> String {
     }
 }
 
-/// What a row's value has to be.
+/// The goal of a row.
 pub fn bound(outcome: &Outcome, bound: Option<f64>) -> String {
     let Some(bound) = bound else {
         return dash();

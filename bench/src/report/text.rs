@@ -5,10 +5,10 @@ use super::number::{bound, dash, median, ratio};
 use super::Report;
 use crate::outcome::Outcome;
 
-/// Fits every terminal that tables are read on.
+/// The line width, which fits every terminal.
 const WIDTH: usize = 100;
 
-/// A row in one line, for while the benchmark runs.
+/// A row in one line, printed while the benchmark runs.
 pub fn summary(outcome: &Outcome) -> String {
     let yardstick = outcome.yardstick.as_ref();
     let figure = yardstick.and_then(|one| one.figure.as_ref());
@@ -34,7 +34,7 @@ pub fn summary(outcome: &Outcome) -> String {
 }
 
 impl Report {
-    /// As text.
+    /// The report as text.
     pub fn text(&self) -> String {
         let mut text = wrapped(&self.introduction());
         for section in self.sections() {
@@ -50,7 +50,7 @@ impl Report {
         text
     }
 
-    /// As a Markdown page.
+    /// The report as a Markdown page.
     pub fn markdown(&self) -> String {
         let mut text = format!("# Benchmark\n\n{}", wrapped(&self.introduction()));
         for section in self.sections() {
@@ -84,7 +84,7 @@ fn wrapped(text: &str) -> String {
     lines
 }
 
-/// Columns as wide as their widest cell, two blanks between them.
+/// Columns as wide as their widest cell, with two spaces between them.
 fn aligned(section: &Section) -> String {
     let cells = |line: &Line, index: usize| line.cells[index].chars().count();
     let widths: Vec<usize> = section
@@ -133,7 +133,7 @@ fn piped(section: &Section) -> String {
     text
 }
 
-/// What would be markup and is none.
+/// Escapes text that Markdown would take for markup.
 fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     for letter in text.chars() {

@@ -1,4 +1,4 @@
-//! What costs little or nothing: idleness, and many peers that say little.
+//! Rows with little load: idle transports, and many peers with few messages.
 
 use crate::contestant::{Contestant, Kind};
 use crate::figure::Figure;
@@ -14,7 +14,7 @@ pub fn works(b: &Builder) -> Vec<Work> {
 fn idleness(b: &Builder) -> Vec<Work> {
     let cpu = Figure::Cpu;
     let idle = Contestant::alone((Kind::Library, LIBRARY), b.programs, "idle_dcf", "");
-    // What is less are the program's own looks at the clock and at its threads.
+    // Lower values are those of the program's own readings of the clock and of its threads.
     let no_cpu = limit(0.02, 0.02);
     vec![
         work(

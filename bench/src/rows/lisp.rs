@@ -1,5 +1,5 @@
-//! Common Lisp: the binding against the same calls in C, each with C at the other end. Left out where
-//! there is no SBCL.
+//! Common Lisp: the binding compared with the same calls in C, each with C at the other end. Left out
+//! without SBCL.
 
 use crate::contestant::Contestant;
 use crate::figure::Figure;
@@ -7,10 +7,10 @@ use crate::work::{ratio, row, size, work, Builder, Work};
 
 /// The program that `bench/lisp` builds.
 const PROGRAM: &str = "lisp";
-/// The contestant that it is held against.
+/// The contestant that it is compared with.
 const C: &str = "C, the same calls";
 
-/// Messages and streams, sent and received, as far as the program was built.
+/// Messages and streams, sent and received, if the program was built.
 pub fn works(b: &Builder) -> Vec<Work> {
     if b.programs.join(PROGRAM).is_file() {
         all(b)
@@ -19,7 +19,7 @@ pub fn works(b: &Builder) -> Vec<Work> {
     }
 }
 
-/// Which end is in Lisp.
+/// The end that is in Lisp.
 #[derive(Clone, Copy)]
 enum End {
     Near,

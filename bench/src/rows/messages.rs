@@ -1,4 +1,4 @@
-//! Control messages: how many arrive in a second, and whether any is lost.
+//! Control messages: their rate, and their loss.
 
 use crate::contestant::Kind;
 use crate::figure::Figure;

@@ -1,4 +1,4 @@
-//! The table of what is measured, and what is to be reached.
+//! The table of rows, with their goals.
 
 mod idle;
 mod lisp;
@@ -13,7 +13,7 @@ use crate::instructions;
 use crate::peers;
 use crate::work::{Builder, Work};
 
-/// All works, with the other tools that are installed.
+/// All works, with those of the other tools that are installed.
 pub fn works(programs: &Path, quick: bool) -> Vec<Work> {
     let builder = Builder { programs, quick };
     let mut works = round_trips::works(&builder);
@@ -23,7 +23,7 @@ pub fn works(programs: &Path, quick: bool) -> Vec<Work> {
     works.extend(idle::works(&builder));
     works.extend(instructions::works(programs));
     for peer in peers::installed(programs) {
-        // A quick run has time for those only that a goal names.
+        // A quick run has only time for contestants that a goal names.
         if quick && !works.iter().any(|work| work.names(peer.name)) {
             continue;
         }

@@ -42,7 +42,7 @@ pub fn works(b: &Builder) -> Vec<Work> {
     let spinning = vec![
         b.library("rtt_dcf", "busy_poll_us=1000", "busy_poll_us=1000"),
         b.yardstick("C, spinning", "rtt_c", "mode=spin", "mode=spin"),
-        // It answers one peer only, so no library can do it.
+        // It answers only one peer, which no library can do.
         b.ours(
             Kind::Other,
             "C, spinning, answerer connected",

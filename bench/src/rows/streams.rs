@@ -1,4 +1,4 @@
-//! Data streams: moving bytes, files, and opening them.
+//! Data streams: bytes, files, and connecting.
 
 use crate::figure::Figure;
 use crate::work::{limit, ratio, row, size, work, Builder, Goal, Size, Work};
@@ -11,7 +11,7 @@ pub fn works(b: &Builder) -> Vec<Work> {
     works
 }
 
-/// What the checked run moves: every byte is looked at, so it is slow.
+/// The bytes of the run that checks every byte, which is slow.
 const CHECKED: Size = Size {
     name: "bytes",
     full: 1 << 30,
@@ -104,8 +104,8 @@ fn transfers(b: &Builder) -> Vec<Work> {
     ]
 }
 
-/// Large messages of a DCF plugin, against the stream that could have carried them: its reader too takes
-/// memory for each, since the host of a plugin frees what it got.
+/// Large messages of a DCF plugin, compared with a stream of the same bytes. The stream's reader also
+/// allocates memory for each message, because a plugin's host frees every message it receives.
 fn plugins(b: &Builder) -> Vec<Work> {
     const STREAM: &str = "a stream, read whole";
     let messages = |id, title: &str, bytes: u32, name| {
@@ -178,7 +178,7 @@ fn connections(b: &Builder) -> Vec<Work> {
             "1,000 connects begun at once, until each has echoed 64 bytes",
             both("burst=1 count=1000"),
             vec![
-                // A SYN that was lost is sent again after a second.
+                // A lost SYN is sent again after a second.
                 row(
                     "connect-burst",
                     "1,000 connects, slowest",

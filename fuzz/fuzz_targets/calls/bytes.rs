@@ -1,4 +1,4 @@
-//! The bytes of streams: they arrive in order, once, and as far as they were counted.
+//! The bytes of streams: all counted bytes arrive in order, once.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -13,7 +13,7 @@ use crate::streams::Place;
 use crate::surroundings::{memory_file, wait_until, BLOCK_FILE, BLOCK_SIZE, GENEROUS_MS};
 use crate::world::{expired, timeout, Part, World};
 
-/// Bytes that the kernel takes whether they are read or not.
+/// Bytes that the kernel buffers even if they are not read.
 const LITTLE: usize = 16 << 10;
 
 impl World {
@@ -56,14 +56,14 @@ impl World {
         }
     }
 
-    /// Notes what was written; whether there is nobody any more to whom.
+    /// Records written bytes. Returns whether the other end is closed.
     fn sent_bytes(&mut self, index: usize, side: usize, part: Part) -> bool {
         let connection = &mut self.connections[index];
         let counted = &mut self.transports[connection.ends[side].owner].counted;
         counted.stream_bytes_sent += part.length as u64;
         let gone = connection.is_closed(1 - side);
         if gone && part.length > 0 {
-            // The other end resets what it does not know any more.
+            // The other end answers data on a closed connection with a reset.
             connection.pipes[1 - side].torn = true;
         } else if part.length > 0 {
             connection.pipes[side].parts.push_back(part);
@@ -74,7 +74,7 @@ impl World {
     pub fn send_file(&mut self, to: Handle, offset: u64, count: u64, beyond: u8, wait: Wait) {
         let (number, live) = self.stream(to);
         let offset = offset % (BLOCK_SIZE as u64 + 4096);
-        // More than there is, and more than a file can have.
+        // An offset beyond the file's end, and one beyond the largest file.
         let (offset, count) = match beyond {
             0 => (offset, u64::MAX),
             1 => (u64::MAX - offset, count),
@@ -129,7 +129,7 @@ impl World {
         self.expect_end(index, side, outcome, timeout_ms, expected > 0);
     }
 
-    /// Whether bytes are under way to that end, or the end of the stream is.
+    /// Whether bytes or the end of the stream are in flight to that end.
     fn something_comes(&self, index: usize, side: usize) -> bool {
         let connection = &self.connections[index];
         let incoming = &connection.pipes[1 - side];
@@ -144,7 +144,7 @@ impl World {
         counted.stream_bytes_received += bytes.len() as u64;
     }
 
-    /// What a call that receives may say, when bytes were under way to it, and when not.
+    /// Checks the status of a receiving call, with or without bytes in flight to it.
     fn expect_end(
         &self,
         index: usize,
@@ -173,7 +173,7 @@ impl World {
     pub fn receive_file(&mut self, from: Handle, into: Sink, offset: u64, count: u64, wait: Wait) {
         let (number, live) = self.stream(from);
         let timeout_ms = timeout(wait, false);
-        // What has no position takes none.
+        // Descriptors without a position accept no offset.
         let offset = match into {
             Sink::Pipe | Sink::Full if offset % 8 != 0 => 0,
             _ => offset,
@@ -227,7 +227,7 @@ impl World {
         }
     }
 
-    /// Everything that was written arrives, and then the end, if there is one.
+    /// Checks that all written bytes arrive, and then the end of the stream if it was sent.
     pub fn drain(&mut self) {
         for index in 0..self.connections.len() {
             for side in [0, 1] {
@@ -285,8 +285,8 @@ impl World {
     }
 }
 
-/// The descriptor to receive into, and the files that have to be open meanwhile: of a pipe, the end
-/// to read from is the second.
+/// The descriptor to receive into, and the files that must stay open meanwhile. For a pipe, the second
+/// one is the end to read from.
 fn open_sink(into: Sink) -> (RawFd, Vec<File>) {
     let files = match into {
         Sink::Memory => vec![memory_file()],

@@ -1,5 +1,5 @@
-//! What the header promises of every function: the statuses that it may return. Read from the
-//! header itself, so that what a caller reads is what is checked.
+//! The statuses that each function may return, parsed from the header, so that the documentation itself
+//! is checked.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::c_char;
@@ -11,7 +11,7 @@ const HEADER: &str = include_str!("../../../include/dcf_thunderbolt.h");
 
 static STATUSES: LazyLock<HashMap<&str, HashSet<i32>>> = LazyLock::new(read_header);
 
-/// What a call came to.
+/// The outcome of a call.
 #[must_use = "say what it should be"]
 #[derive(Debug, Clone, Copy)]
 pub struct Outcome {
@@ -19,7 +19,7 @@ pub struct Outcome {
     pub status: i32,
 }
 
-/// Calls a function of the C ABI, and checks what holds of every call.
+/// Calls a function of the C ABI, and checks that the header lists the status.
 macro_rules! call {
     ($function:ident($($argument:expr),* $(,)?)) => {
         $crate::contract::Outcome::new(
@@ -57,13 +57,13 @@ impl Outcome {
         self.status == DCF_TB_OK
     }
 
-    /// It must be `expected`.
+    /// The status must be `expected`.
     #[track_caller]
     pub fn gives(self, expected: i32) {
         self.gives_one_of(&[expected]);
     }
 
-    /// It must be one of these.
+    /// The status must be one of these.
     #[track_caller]
     pub fn gives_one_of(self, expected: &[i32]) {
         assert!(
@@ -80,7 +80,7 @@ impl Outcome {
     }
 }
 
-/// This thread's last failure, in words.
+/// The text of this thread's last error.
 pub fn last_error() -> String {
     let mut text = vec![0_u8; 4096];
     // SAFETY: as many bytes as we say.

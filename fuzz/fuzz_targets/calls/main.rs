@@ -1,9 +1,8 @@
-//! Any sequence of calls of the C ABI, against a model of what has to come of it.
+//! Runs any sequence of calls of the C ABI, and compares the results with a model.
 //!
-//! One run starts transports on the loopback interface of a network of its own, calls functions with
-//! live, stale and made-up handles, and compares every status, every byte and every counter with
-//! the model (`world`). At its end everything that was sent has arrived, and nothing is left: no
-//! thread, no descriptor.
+//! A run starts transports on the loopback interface of a network namespace, calls functions with live,
+//! stale and made-up handles, and compares every status, every byte and every counter with the model
+//! (`world`). At the end, all sent data must have arrived, and no thread and no descriptor may be left.
 #![no_main]
 
 mod bytes;

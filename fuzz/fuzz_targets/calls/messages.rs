@@ -1,4 +1,4 @@
-//! Control messages: what was sent arrives once, whole and in order, where there is room.
+//! Control messages: each arrives once, whole and in order, as long as there is room.
 
 use std::ffi::CString;
 
@@ -11,23 +11,23 @@ use crate::world::{expired, timeout, Part, Target, World};
 use thunderbolt_transport::fuzzing::wire;
 use thunderbolt_transport::MAX_MESSAGE_SIZE;
 
-/// A message under way.
+/// A message in flight.
 #[derive(Debug, Clone)]
 pub struct Sent {
     pub part: Part,
-    /// The sender as the receiver is told it.
+    /// The sender string that the receiver gets.
     pub sender: String,
 }
 
-/// Messages of a batch, and bytes in them.
+/// The most messages of a batch, and the most bytes in one.
 const MOST: usize = 300;
 const MOST_BYTES: usize = 1 << 20;
 
-/// The bytes of a message.
+/// The content of a datagram.
 enum Content {
-    /// An application's.
+    /// A message of an application.
     Part(Part),
-    /// The library's: no application gets it.
+    /// A ping of the library, which is never delivered to an application.
     RoundTrip([u8; 16]),
 }
 
@@ -56,7 +56,7 @@ impl World {
         Content::Part(self.part(length))
     }
 
-    /// What a transport knows the sender of a message by.
+    /// The sender string of a message for a transport.
     fn sender(&self, from: usize, to: usize) -> String {
         let port = self.transports[from].control;
         match port == self.transports[to].control {
@@ -81,7 +81,7 @@ impl World {
         let text = self.text(from, to, false);
         let target = self.target(from, &text, false);
         let times = match (&target, &content) {
-            // The next one might find it closed already, or not yet.
+            // Whether the next message finds the transport closed is a race.
             (Target::Live(to), _) if self.transports[*to].on_message == OnMessage::Close => 1,
             (Target::Live(_), Content::Part(part)) if part.length < 64 => 1 + times % 300,
             (Target::Everybody, _) => return,
@@ -107,7 +107,7 @@ impl World {
         }
     }
 
-    /// With what status a message is refused, before the kernel is asked.
+    /// The status with which the library refuses a message before it calls the kernel.
     fn refuses(&self, from: usize, text: &CString, target: &Target, size: usize) -> Option<i32> {
         if text.to_str().is_err() {
             return Some(DCF_TB_ERR_INVALID_ADDRESS);
@@ -141,7 +141,7 @@ impl World {
         }
     }
 
-    /// Where a message goes that has arrived.
+    /// Delivers a message that has arrived.
     pub fn deliver(&mut self, to: usize, sent: Sent) {
         let transport = &mut self.transports[to];
         if !transport.live {
@@ -200,7 +200,7 @@ impl World {
             &mut count
         ));
 
-        // It ends at the first that is refused.
+        // The batch ends at the first refused message.
         let mut refusals = batch
             .iter()
             .map(|(text, target, content)| self.refuses(from, text, target, content.bytes().len()));
@@ -256,7 +256,7 @@ impl World {
             assert!(untouched(&buffer) && untouched(&sender));
             return outcome.gives(expired(timeout_ms));
         };
-        // It has been counted; it may not be in the queue yet.
+        // The message was counted, but may not be in the queue yet.
         if timeout_ms != GENEROUS_MS && outcome.status == expired(timeout_ms) {
             return;
         }

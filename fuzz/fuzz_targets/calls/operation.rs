@@ -1,14 +1,14 @@
-//! What the fuzzer may do: calls of the C ABI with arguments, decoded from its bytes.
+//! The operations of a run: calls of the C ABI with arguments, decoded from the fuzzer's bytes.
 
 use arbitrary::{Arbitrary, Unstructured};
 
-/// Operations of one run at most.
+/// The most operations of one run.
 const MOST: usize = 64;
 
 /// One run.
 #[derive(Debug)]
 pub struct Script {
-    /// Transports that are there at the beginning.
+    /// Transports at the beginning.
     pub transports: u8,
     /// Streams from the first to the last of them.
     pub streams: u8,
@@ -16,7 +16,7 @@ pub struct Script {
 }
 
 impl<'a> Arbitrary<'a> for Script {
-    /// As many operations as there are bytes for: so a longer input is a longer run.
+    /// Decodes operations until the bytes are used up, so that a longer input is a longer run.
     fn arbitrary(bytes: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
         let mut script = Self {
             transports: u8::arbitrary(bytes)? % 4,
@@ -30,7 +30,7 @@ impl<'a> Arbitrary<'a> for Script {
     }
 }
 
-/// One call, or a few that belong together.
+/// One call, or a few related ones.
 #[derive(Debug, Arbitrary)]
 pub enum Operation {
     Init(Settings),
@@ -140,8 +140,8 @@ pub enum Operation {
     },
 }
 
-/// A handle: of what was made at `index`, live or closed, or, for a few of the values of `twist`,
-/// something else.
+/// A handle: that of object number `index`, live or closed, or for a few values of `twist` an invalid
+/// one.
 #[derive(Debug, Clone, Copy, Arbitrary)]
 pub struct Handle {
     pub index: u8,
@@ -157,15 +157,15 @@ impl Handle {
     }
 }
 
-/// Whom a call is about.
+/// The peer of a call.
 #[derive(Debug, Arbitrary)]
 pub enum Peer {
-    /// A transport that was made, live or closed, in one of the forms that name it.
+    /// A transport, live or closed, in one of the forms of its peer string.
     Transport {
         index: u8,
         form: u8,
     },
-    /// Our own port.
+    /// The loopback address without a port, which means the transport's own port.
     Bare(bool),
     Bytes(Vec<u8>),
 }
@@ -187,11 +187,11 @@ pub enum Wait {
     No,
     /// A millisecond or two.
     Brief,
-    /// As long as it takes, where it is sure to come; else as `Brief`.
+    /// Long enough if the result is certain to come; otherwise like `Brief`.
     Long,
 }
 
-/// How many bytes: few, or for some values of `chunks` more than a stream takes without a reader.
+/// A number of bytes: few, or for some values of `chunks` more than a stream buffers without a reader.
 #[derive(Debug, Clone, Copy, Arbitrary)]
 pub struct Bytes {
     few: u16,
@@ -209,7 +209,7 @@ impl Bytes {
 pub enum Sink {
     Memory,
     Pipe,
-    /// `/dev/full`, which takes nothing.
+    /// `/dev/full`, which accepts no bytes.
     Full,
     NotOpen,
     Negative,
@@ -218,12 +218,12 @@ pub enum Sink {
 /// What the message callback does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Arbitrary)]
 pub enum OnMessage {
-    /// There is none.
+    /// No callback.
     None,
     Keep,
-    /// Keeps one, and removes itself.
+    /// Keeps one message, and removes itself.
     KeepOne,
-    /// Keeps one, and closes its transport.
+    /// Keeps one message, and closes its transport.
     Close,
 }
 
@@ -248,15 +248,15 @@ pub struct Settings {
     pub on_link: bool,
 }
 
-/// How much of the configuration the caller's header knows.
+/// The size of the caller's configuration.
 #[derive(Debug, Clone, Copy, Arbitrary)]
 pub enum Size {
     Ours,
     Null,
     Smaller(u8),
-    /// With so many more bytes, which are zero.
+    /// With additional bytes, which are zero.
     Larger(u8),
-    /// With so many more bytes, of which one is not zero.
+    /// With additional bytes, of which one is not zero.
     Unknown(u8, u8),
     Nonsense(u32),
 }

@@ -1,4 +1,4 @@
-//! The callbacks of a transport, and what they were called with.
+//! Callbacks that record their arguments.
 
 use std::ffi::{c_char, c_void, CStr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -25,12 +25,12 @@ impl Recorder {
         Arc::as_ptr(self).cast_mut().cast()
     }
 
-    /// Messages that callbacks got, with their senders, in the order of the calls.
+    /// Messages that callbacks received, with their senders, in the order of the calls.
     pub fn messages(&self) -> MutexGuard<'_, Vec<(Vec<u8>, String)>> {
         self.messages.lock().unwrap()
     }
 
-    /// Streams that callbacks got, with their peers.
+    /// Streams that callbacks received, with their peers.
     pub fn streams(&self) -> MutexGuard<'_, Vec<(dcf_tb_stream, String)>> {
         self.streams.lock().unwrap()
     }
@@ -59,7 +59,7 @@ unsafe fn of<'a>(user_data: *mut c_void) -> &'a Recorder {
     unsafe { &*user_data.cast() }
 }
 
-/// The function that does so.
+/// The callback for this behaviour.
 pub fn on_message(what: OnMessage) -> dcf_tb_message_callback {
     match what {
         OnMessage::None => None,

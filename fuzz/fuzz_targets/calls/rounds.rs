@@ -1,4 +1,4 @@
-//! Round trips, discovery, statistics, and NULL where a pointer is needed.
+//! Round trips, discovery, statistics, and NULL for required pointers.
 
 use std::ptr::{null, null_mut};
 
@@ -10,7 +10,7 @@ use crate::transports::Counted;
 use crate::world::{expired, timeout, Target, World};
 
 impl World {
-    /// The statuses that a round trip may have; none says that it is not to be tried.
+    /// The statuses that a round trip may have; empty if it must not be tried.
     fn round_trip(&self, from: usize, target: &Target, timeout_ms: u32, sure: bool) -> Vec<i32> {
         let late = expired(timeout_ms);
         match *target {
@@ -90,7 +90,7 @@ impl World {
         if !allowed.is_empty() {
             outcome.gives_one_of(&allowed);
         }
-        // What fits is written, and no more.
+        // Only the members that fit are written.
         let bytes: Vec<u8> = memory.iter().flat_map(|word| word.to_ne_bytes()).collect();
         assert_eq!(bytes[..4], (size as u32).to_ne_bytes());
         let end = size.min(size_of::<dcf_tb_rtt>());
@@ -124,7 +124,7 @@ impl World {
             Some(from) if !self.transports[from].up => {
                 outcome.gives_one_of(&[DCF_TB_ERR_LINK_DOWN]);
             }
-            // The loopback interface has no multicast, so there is nobody.
+            // The loopback interface has no multicast, so discovery finds no peer.
             Some(_) => {
                 outcome.gives_one_of(&[DCF_TB_OK, expired(timeout_ms)]);
             }
@@ -153,7 +153,7 @@ impl World {
         self.expect_counted(of);
     }
 
-    /// Every counter is what the model counted.
+    /// Compares every counter with the model.
     pub fn expect_counted(&self, of: usize) {
         let transport = &self.transports[of];
         let (stats, counted) = (transport.stats(), &transport.counted);
@@ -187,7 +187,7 @@ impl World {
         }
     }
 
-    /// Every function with every pointer NULL that it needs, on handles that may be live.
+    /// Calls every function with each required pointer as NULL, on handles that may be live.
     pub fn nulls(&mut self, transport: Handle, stream: Handle) {
         let ((t, on_transport), (s, on_stream)) = (self.transport(transport), self.stream(stream));
         let (mut byte, mut size, mut port) = (0_u8, 0_usize, 0_u16);

@@ -14,11 +14,11 @@ use crate::recorder::{self, Recorder};
 use crate::transports::{Counted, Transport};
 use crate::world::World;
 
-/// Live transports at a time.
+/// The most live transports.
 const MOST: usize = 4;
 const SIZE: usize = size_of::<dcf_tb_config>();
 
-/// Where each member begins and ends.
+/// The range of bytes of each member.
 macro_rules! members {
     ($($name:ident)*) => {
         [$({
@@ -39,7 +39,7 @@ const MEMBERS: [(usize, usize); 26] = members!(
     receive_queue_bytes max_silent_streams silent_after_ms on_peer peer_timeout_ms remember_peers
 );
 
-/// A struct as a caller has it whose header knows so many bytes of it.
+/// The struct of a caller whose header has another size for it.
 struct Memory(Vec<u64>);
 
 impl Memory {
@@ -74,11 +74,11 @@ impl Settings {
         let mut config = defaults();
         (config.control_port, config.data_port) = match self.ports {
             Ports::Free => (0, 0),
-            // Outside of what the kernel gives out by itself.
+            // Outside of the ephemeral port range.
             Ports::Own(which) => (20_000 + u16::from(which % 4), 20_100 + u16::from(which % 4)),
         };
         config.interface_name = interface.map_or(std::ptr::null(), CStr::as_ptr);
-        // With a small buffer the kernel may drop messages, which a model cannot know.
+        // With a small buffer the kernel could drop messages, which the model cannot predict.
         config.buffer_size = self.buffer_size | 8 << 20;
         [
             config.tcp_nodelay,
@@ -90,7 +90,7 @@ impl Settings {
         config.receive_queue = self.receive_queue.into();
         config.max_streams = self.max_streams.into();
         config.connect_timeout_ms = self.connect_timeout_ms;
-        // With a short one streams may end before their bytes are read.
+        // With a short time, streams could end before their bytes are read.
         config.stream_dead_after_ms = match self.stream_dead_after_ms {
             ..30_000 => 0,
             long => long,
@@ -156,7 +156,7 @@ impl World {
                 }
             }
         };
-        // Memory for that many bytes, of which the first have the members that are known.
+        // Memory of that size; its first bytes have the known members.
         let mut memory = Memory::new(if size_is_one { size } else { SIZE });
         let known = size.min(SIZE).min(memory.bytes().len());
         memory.bytes()[..known].copy_from_slice(&bytes_of(&config)[..known]);
@@ -261,7 +261,7 @@ impl World {
         });
     }
 
-    /// It fills as much as there is, and no more.
+    /// Checks that config_init writes exactly the size of the caller's struct.
     pub fn config_init(&mut self, size: usize) {
         const ROOM: usize = 16;
         let mut memory = vec![0x5A_5A_5A_5A_5A_5A_5A_5A_u64; size / 8 + ROOM];
@@ -284,8 +284,8 @@ impl World {
     }
 }
 
-/// What the library makes of a configuration of that size: members that are not wholly inside have
-/// their defaults.
+/// How the library reads a configuration of that size: members that are not wholly inside have their
+/// defaults.
 fn as_read(config: &dcf_tb_config, size: usize) -> dcf_tb_config {
     let mut read = defaults();
     let from = std::ptr::from_ref(config).cast::<u8>();

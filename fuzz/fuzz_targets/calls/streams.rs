@@ -1,4 +1,4 @@
-//! Streams: who is connected with whom, and how they open and end.
+//! Streams: their connections, and how they open and end.
 
 use std::collections::VecDeque;
 use std::net::{SocketAddr, TcpStream};
@@ -15,21 +15,21 @@ use crate::surroundings::{wait_until, GENEROUS_MS};
 use crate::transports::{expect_text, read_forever};
 use crate::world::{expired, timeout, Part, Target, World};
 
-/// A connection: side 0 opened it, side 1 was opened.
+/// A connection: side 0 opened it, side 1 accepted it.
 pub struct Connection {
     pub ends: [End; 2],
-    /// What each side has written and the other one not yet read.
+    /// The bytes that each side has written and the other has not read.
     pub pipes: [Pipe; 2],
-    /// Of side 0, by which side 1 can be told from others.
+    /// The port of side 0, which identifies the accepted connection.
     port: u16,
 }
 
 pub struct End {
     pub owner: usize,
     pub place: Place,
-    /// Nothing more is written.
+    /// The direction has ended.
     pub finished: bool,
-    /// A file could not take what was received.
+    /// A file refused received bytes.
     pub leftover: bool,
 }
 
@@ -37,7 +37,7 @@ pub enum Place {
     /// Waits for `dcf_tb_accept`.
     Pending,
     Open(dcf_tb_stream),
-    /// No stream of the library any more.
+    /// Detached from the library.
     Detached(TcpStream),
     Closed,
 }
@@ -46,7 +46,7 @@ pub enum Place {
 #[derive(Default)]
 pub struct Pipe {
     pub parts: VecDeque<Part>,
-    /// The connection may be reset under it: not all of it need arrive, nor an orderly end.
+    /// The connection may be reset: not all bytes need arrive, nor an orderly end.
     pub torn: bool,
 }
 
@@ -55,10 +55,13 @@ impl Pipe {
         self.parts.iter().map(|part| part.length).sum()
     }
 
-    /// Takes out what has arrived, which must be the next bytes.
+    /// Removes received bytes, which must be the next ones.
     pub fn arrived(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let part = self.parts.front_mut().expect("no more than was written");
+            let part = self
+                .parts
+                .front_mut()
+                .expect("more bytes than were written");
             let length = part.length.min(bytes.len());
             let next = Part {
                 start: part.start,
@@ -76,13 +79,13 @@ impl Pipe {
 }
 
 impl Connection {
-    /// What is so when an end was closed.
+    /// Records that an end was closed.
     pub fn close_end(&mut self, side: usize) {
         if matches!(self.ends[side].place, Place::Closed) {
             return;
         }
         self.ends[side].place = Place::Closed;
-        // Who closes a socket with unread bytes resets the connection.
+        // Closing a socket with unread bytes resets the connection.
         self.pipes[side].torn |= self.pipes[1 - side].len() > 0;
         self.pipes[1 - side].parts.clear();
     }
@@ -103,7 +106,7 @@ impl World {
         let text = self.text(from, to, true);
         let target = self.target(from, &text, true);
         let opener = &self.transports[from];
-        // 0 is the configured limit.
+        // 0 means the configured limit.
         let wait = match (&target, wait) {
             (Target::Live(_) | Target::Nobody, Wait::No) if opener.connect_timeout_ms > 5000 => 0,
             (Target::Elsewhere, _) => 1,
@@ -128,7 +131,7 @@ impl World {
             self.transports[to].open += 1;
             self.transports[to].counted.connections_accepted += 1;
         } else {
-            // It depends on which is first: our look, or their reset.
+            // The status depends on whether the reset has arrived.
             outcome.gives_one_of(&[DCF_TB_OK, DCF_TB_ERR_CONNECTION_RESET]);
             self.transports[to].counted.rejected += 1;
         }
@@ -174,15 +177,14 @@ impl World {
         }
     }
 
-    /// The stream that a peer opened has its handle.
+    /// Records the handle of a stream that a peer opened.
     fn taken(&mut self, index: usize, stream: dcf_tb_stream) {
         assert_ne!(stream, 0);
         self.connections[index].ends[1].place = Place::Open(stream);
         self.streams.push((stream, index, 1));
     }
 
-    /// Waits until those that waited have been given to the stream callback, which may be called for
-    /// several of them at once.
+    /// Waits until the stream callback has received all pending streams. It may run for several at once.
     pub fn streams_called(&mut self, at: usize) {
         let recorder = Arc::clone(&self.transports[at].recorder);
         let expected = self.transports[at].streams_called + self.transports[at].pending.len();
@@ -198,11 +200,11 @@ impl World {
             let connections = &self.connections;
             let place = pending.iter().position(|&index| match port {
                 Some(port) => connections[index].port == port,
-                // It is reset, so that there is no peer any more.
+                // The connection was reset, so it has no peer.
                 None => connections[index].is_closed(0),
             });
             let index = pending
-                .remove(place.expect("somebody opened it"))
+                .remove(place.expect("a stream that was not opened"))
                 .expect("found");
             self.taken(index, *stream);
         }
@@ -220,7 +222,7 @@ impl World {
         };
         match next {
             None => outcome.gives(expired(timeout_ms)),
-            // It has been counted; it may not be in the queue yet.
+            // The stream was counted, but may not be in the queue yet.
             Some(_) if timeout_ms != GENEROUS_MS && outcome.status == expired(timeout_ms) => {}
             Some(index) => {
                 outcome.gives(DCF_TB_OK);
@@ -229,7 +231,7 @@ impl World {
                     assert_eq!(
                         peer.port(),
                         self.connections[index].port,
-                        "the oldest first"
+                        "streams are accepted in order"
                     );
                 }
                 self.taken(index, stream);
@@ -279,13 +281,13 @@ impl World {
             let reader = scope.spawn(move || read_forever(number));
             call!(dcf_tb_stream_close(number)).gives(DCF_TB_OK);
             let outcome = reader.join().expect("no panic");
-            // The latter if it began too late.
+            // INVALID_HANDLE if the call began too late.
             outcome.gives_one_of(&[DCF_TB_CANCELLED, DCF_TB_ERR_INVALID_HANDLE]);
         });
         self.stream_closed(index, side);
     }
 
-    /// Whether a read would wait until somebody does something.
+    /// Whether a read would wait.
     fn is_quiet(&self, index: usize, side: usize) -> bool {
         let connection = &self.connections[index];
         let (far, incoming) = (&connection.ends[1 - side], &connection.pipes[1 - side]);
@@ -357,7 +359,7 @@ impl World {
     }
 }
 
-/// Of the socket of a stream: its own, and the other end's.
+/// The own and the peer's address of the socket of a stream.
 fn addresses(stream: dcf_tb_stream) -> (Option<SocketAddr>, Option<SocketAddr>) {
     let mut fd = -1;
     call!(dcf_tb_stream_fd(stream, &mut fd)).gives(DCF_TB_OK);

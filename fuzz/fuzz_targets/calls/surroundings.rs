@@ -1,5 +1,5 @@
-//! What is around the library: a network of its own, a block of bytes to send, and the threads and
-//! descriptors of this process.
+//! The environment: a network namespace, a block of bytes to send, and the threads and descriptors of
+//! this process.
 
 use std::fs;
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -8,11 +8,11 @@ use std::sync::LazyLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long anything may take before it counts as hanging.
+/// The time after which a condition counts as hanging.
 pub const GENEROUS: Duration = Duration::from_secs(30);
 pub const GENEROUS_MS: u32 = 30_000;
 
-/// Bytes to send: any part of them is unlike any other.
+/// Bytes to send. No two parts of them are equal.
 pub static BLOCK: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut state = 1_u64;
     let next = || {
@@ -25,7 +25,7 @@ pub static BLOCK: LazyLock<Vec<u8>> = LazyLock::new(|| {
 });
 pub const BLOCK_SIZE: usize = 8 << 20;
 
-/// The same as a file.
+/// The same bytes as a file.
 pub static BLOCK_FILE: LazyLock<fs::File> = LazyLock::new(|| {
     let mut file = memory_file();
     std::io::Write::write_all(&mut file, &BLOCK).expect("memory");
@@ -42,7 +42,7 @@ pub fn memory_file() -> fs::File {
     file.into()
 }
 
-/// Moves this process into a network of its own, so that nobody else has a port there.
+/// Moves this process into a network namespace of its own, where all ports are free.
 pub fn isolate() {
     // SAFETY: changes nothing but the namespace of this thread, the only one yet.
     let moved = unsafe { libc::unshare(libc::CLONE_NEWNET) } == 0;
@@ -63,7 +63,10 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     let mut looks = 0_u32;
     while !condition() {
-        assert!(start.elapsed() < GENEROUS, "waited in vain: {what}");
+        assert!(
+            start.elapsed() < GENEROUS,
+            "not within {GENEROUS:?}: {what}"
+        );
         looks += 1;
         match looks {
             0..100 => thread::yield_now(),
@@ -72,7 +75,7 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// How many descriptors this process has.
+/// The number of descriptors of this process.
 pub fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").expect("procfs").count()
 }

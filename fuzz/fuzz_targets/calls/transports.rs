@@ -1,4 +1,4 @@
-//! Transports: start, close, what they say of themselves, callbacks.
+//! Transports: start, close, state, callbacks.
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
@@ -20,7 +20,7 @@ pub struct Transport {
     pub handle: dcf_tb_transport,
     /// Not closed.
     pub live: bool,
-    /// It has its interface.
+    /// Its interface is up.
     pub up: bool,
     pub interface: String,
     pub control: u16,
@@ -29,7 +29,7 @@ pub struct Transport {
     pub max_streams: usize,
     pub connect_timeout_ms: u32,
     pub recorder: Arc<Recorder>,
-    /// It has an `on_closed`.
+    /// It has an `on_closed` callback.
     pub tells_closed: bool,
     pub on_message: OnMessage,
     pub on_stream: bool,
@@ -38,7 +38,7 @@ pub struct Transport {
     pub queue: VecDeque<Sent>,
     /// Messages that callbacks have been called with.
     pub called: Vec<Sent>,
-    /// How many of them were compared.
+    /// How many of these messages were compared.
     pub compared: usize,
     /// Connections that wait for `dcf_tb_accept`.
     pub pending: VecDeque<usize>,
@@ -49,7 +49,7 @@ pub struct Transport {
     pub counted: Counted,
 }
 
-/// What its statistics have to say.
+/// The expected statistics.
 #[derive(Default)]
 pub struct Counted {
     pub messages_sent: u64,
@@ -93,7 +93,7 @@ impl World {
         call!(dcf_tb_close(number)).gives(DCF_TB_ERR_INVALID_HANDLE);
     }
 
-    /// The same while others wait in calls on it.
+    /// Closes a transport while other threads wait in calls on it.
     pub fn close_under_waiters(&mut self, at: Handle) {
         let (number, Some(at)) = self.transport(at) else {
             return self.close(at);
@@ -131,8 +131,8 @@ impl World {
             call!(dcf_tb_close(number)).gives(DCF_TB_OK);
             for waiter in waiters {
                 let outcome = waiter.join().expect("no panic");
-                // Invalid if it began too late.
-                // If both ends of the stream are this transport's, the other one may have ended first.
+                // INVALID_HANDLE if the call began too late.
+                // EOF if both ends of the stream belong to this transport, and the other end closed first.
                 outcome.gives_one_of(&[DCF_TB_CANCELLED, DCF_TB_ERR_INVALID_HANDLE, DCF_TB_EOF]);
             }
         });
@@ -140,7 +140,7 @@ impl World {
         self.transports[at].expect_closed();
     }
 
-    /// What is so when a transport has been closed.
+    /// Records that a transport was closed.
     pub fn closed(&mut self, at: usize) {
         for connection in &mut self.connections {
             for side in [0, 1] {
@@ -209,7 +209,7 @@ impl World {
         };
         outcome.gives(DCF_TB_OK);
         self.transports[at].on_message = what;
-        // What waits in the queue goes to the new one.
+        // Queued messages go to the new callback.
         for sent in std::mem::take(&mut self.transports[at].queue) {
             self.deliver(at, sent);
         }
@@ -257,7 +257,7 @@ impl World {
         });
     }
 
-    /// Waits until what was sent to a transport is where it belongs, and compares it.
+    /// Waits until everything sent to a transport is delivered, and compares it.
     pub fn settle(&mut self, at: usize) {
         let transport = &mut self.transports[at];
         let recorder = Arc::clone(&transport.recorder);
@@ -286,7 +286,7 @@ impl World {
     }
 }
 
-/// A text that was copied out, or did not fit.
+/// Checks a text that was copied, or did not fit.
 pub fn expect_text(outcome: crate::contract::Outcome, buffer: &[u8], length: usize, text: &str) {
     let with_nul = [text.as_bytes(), &[0]].concat();
     match buffer.get(..with_nul.len()) {

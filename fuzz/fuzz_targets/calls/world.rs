@@ -1,4 +1,4 @@
-//! The model: what was made, what is live, and what has to be where.
+//! The model: all objects, which of them are live, and the data in flight.
 
 use std::ffi::{CStr, CString};
 
@@ -14,26 +14,26 @@ use crate::transports::Transport;
 
 #[derive(Default)]
 pub struct World {
-    /// All that were started, in order.
+    /// All transports, in the order of their start.
     pub transports: Vec<Transport>,
     pub connections: Vec<Connection>,
-    /// All stream handles that there were, and which end of which connection each was.
+    /// All stream handles, with their connection and side.
     pub streams: Vec<(dcf_tb_stream, usize, usize)>,
-    /// How often bytes were taken from the block.
+    /// How often a part of the block was used.
     taken: usize,
 }
 
-/// Where a peer string leads.
+/// The target of a peer string.
 pub enum Target {
-    /// To this transport.
+    /// This transport.
     Live(usize),
-    /// To this host, where nobody has that port.
+    /// This host, on a free port.
     Nobody,
-    /// To an address that this host does not have.
+    /// An address that this host does not have.
     Elsewhere,
-    /// Nowhere; the call has this status.
+    /// The call is refused with this status.
     Refused(i32),
-    /// To all transports of a port.
+    /// All transports with this port.
     Everybody,
 }
 
@@ -51,7 +51,7 @@ impl Part {
 }
 
 impl World {
-    /// Plain transports, and streams from the first to the last of them.
+    /// Starts plain transports, and opens streams from the first to the last.
     pub fn new(transports: u8, streams: u8) -> Self {
         let mut world = Self::default();
         for _ in 0..transports {
@@ -158,7 +158,7 @@ impl World {
         }
     }
 
-    /// Everything that is under way arrives, and everything can be closed.
+    /// Checks that all data in flight arrives, and closes everything.
     pub fn end(mut self) {
         self.drain();
         for at in 0..self.transports.len() {
@@ -174,7 +174,7 @@ impl World {
         }
     }
 
-    /// The number that stands for a transport's handle in the next call, and which live one it is.
+    /// The handle to pass to the next call, and the live transport that it belongs to.
     pub fn transport(&self, handle: Handle) -> (dcf_tb_transport, Option<usize>) {
         let of_transports = |index: usize| self.transports.get(index).map(|one| one.handle);
         let of_streams = |index: usize| self.streams.get(index).map(|one| one.0);
@@ -187,7 +187,7 @@ impl World {
         (number, self.transports.iter().position(live))
     }
 
-    /// The same for a stream's handle: which end of which connection.
+    /// The same for a stream's handle: its connection and side.
     pub fn stream(&self, handle: Handle) -> (dcf_tb_stream, Option<(usize, usize)>) {
         let of_transports = |index: usize| self.transports.get(index).map(|one| one.handle);
         let of_streams = |index: usize| self.streams.get(index).map(|one| one.0);
@@ -232,7 +232,7 @@ impl World {
         CString::new(text).expect("no NUL")
     }
 
-    /// Where it leads.
+    /// The target of a peer string.
     pub fn target(&self, from: usize, text: &CStr, of_streams: bool) -> Target {
         let from = &self.transports[from];
         let Ok(text) = text.to_str() else {
@@ -261,7 +261,7 @@ impl World {
         found.map_or(Target::Nobody, Target::Live)
     }
 
-    /// Bytes that nobody expects elsewhere.
+    /// A part of the block that was not used before.
     pub fn part(&mut self, length: usize) -> Part {
         self.taken += 1;
         let start = self.taken * 7919 % (BLOCK_SIZE - length + 1);
@@ -278,7 +278,7 @@ pub fn timeout(wait: Wait, sure: bool) -> u32 {
     }
 }
 
-/// What a call gives that waited in vain.
+/// The status of a call whose timeout expired.
 pub fn expired(timeout_ms: u32) -> i32 {
     match timeout_ms {
         0 => DCF_TB_WOULD_BLOCK,
@@ -300,7 +300,7 @@ fn twisted(handle: Handle, right: u64, other_kind: u64) -> u64 {
     }
 }
 
-/// The text is cut where it has to be, and its length is the whole one.
+/// Checks that the last error is cut to fit a buffer, and that the returned length is the full one.
 fn last_error(cap: usize) {
     let whole = crate::contract::last_error();
     let mut buffer = vec![0x5A_u8; cap];

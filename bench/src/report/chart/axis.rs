@@ -1,4 +1,4 @@
-//! Axes: what they span, and where they are labelled.
+//! Axes: their ranges and labels.
 
 use std::ops::Range;
 
@@ -9,11 +9,11 @@ use crate::report::number::number;
 /// An axis.
 #[derive(Clone)]
 pub struct Axis {
-    /// What it shows, with the unit.
+    /// Its quantity, with the unit.
     pub title: String,
     range: Range<f64>,
     scale: Scale,
-    /// Where it is labelled, and how.
+    /// The positions and texts of its labels.
     labels: Vec<(f64, String)>,
 }
 
@@ -24,11 +24,11 @@ enum Scale {
 }
 
 impl Axis {
-    /// A linear axis that has `values` on it.
+    /// A linear axis that spans `values`.
     pub fn linear(title: &str, values: impl IntoIterator<Item = f64>) -> Self {
         let (low, high) = bounds(values);
         let room = ((high - low) * 0.06).max(high.abs() * 1e-3).max(1e-9);
-        // Nothing lies below zero here, so neither does the axis.
+        // No value is below zero, so the axis begins there.
         let low = if low >= 0.0 && low - room < 0.0 {
             0.0
         } else {
@@ -65,7 +65,7 @@ impl Axis {
         }
     }
 
-    /// How many labels it has.
+    /// The number of its labels.
     pub fn count(&self) -> usize {
         self.labels.len()
     }
@@ -77,7 +77,7 @@ impl Ranged for Axis {
 
     fn map(&self, value: &f64, (first, last): (i32, i32)) -> i32 {
         let Range { start, end } = self.range;
-        // What lies outside is drawn at the edge.
+        // Values outside are drawn at the edge.
         let value = value.clamp(start, end);
         let share = match self.scale {
             Scale::Linear => (value - start) / (end - start),
@@ -87,7 +87,7 @@ impl Ranged for Axis {
     }
 
     fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
-        // The light ones are those between labels: there are none.
+        // Light lines are those between labels, which are not drawn.
         if hint.weight().allow_light_points() {
             Vec::new()
         } else {
@@ -113,7 +113,7 @@ fn labelled(steps: Vec<f64>) -> Vec<(f64, String)> {
     steps.into_iter().map(label).collect()
 }
 
-/// A number without zeros that say nothing.
+/// A number without trailing zeros.
 fn short(value: f64) -> String {
     let rounded = (value * 1e6).round() / 1e6;
     let plain = format!("{rounded}");

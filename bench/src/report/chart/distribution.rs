@@ -1,4 +1,4 @@
-//! Distributions of times: what is usual, and how bad it gets.
+//! Distributions of times: the usual values, and the worst ones.
 
 use plotters::element::{Circle, PathElement};
 use plotters::style::Color;
@@ -8,7 +8,7 @@ use crate::statistics::percentile;
 
 /// A contestant's times.
 pub struct Curve<'a> {
-    /// Whose.
+    /// The contestant's name.
     pub paint: Paint,
     /// In µs, ascending; not empty.
     pub times: &'a [f64],
@@ -36,7 +36,7 @@ fn span(curves: &[Curve], from: f64, to: f64) -> (f64, f64) {
 
 /// The share of the times up to each time.
 pub fn cumulative(curves: &[Curve]) -> String {
-    // The last of a hundred may be hundreds of times slower: the other chart shows it.
+    // The slowest percent may be hundreds of times slower; the other chart shows it.
     let (low, high) = span(curves, 0.1, 99.3);
     let x = Axis::logarithmic(TIME, low, high);
     let y = Axis::named(
@@ -57,7 +57,7 @@ pub fn cumulative(curves: &[Curve]) -> String {
     draw("Cumulative distribution", curves, &x, &y, points, marks)
 }
 
-/// How slow the slowest are: a time for each percentile, the rarer the more room.
+/// The time of each percentile, with more room for higher percentiles.
 pub fn tail(curves: &[Curve]) -> String {
     const LABELS: [(f64, &str); 6] = [
         (0.0, "0"),
@@ -83,7 +83,7 @@ pub fn tail(curves: &[Curve]) -> String {
     let (low, high) = span(curves, 0.1, 100.0 - 100.0 / 10_f64.powf(end));
     let y = Axis::logarithmic(TIME, low, high);
     let points = |curve: &Curve| -> Vec<(f64, f64)> {
-        // Beyond this there is less than one of them.
+        // A higher percentile is less than one value.
         let last = (curve.times.len() as f64).log10().min(end);
         (0..=300)
             .map(|step| last * f64::from(step) / 300.0)
@@ -105,7 +105,7 @@ fn draw(
 ) -> String {
     render(HEIGHT, what, |area| {
         let mut chart = frame(area, x, y, 52)?;
-        // The library last, and so on top.
+        // The library is drawn last, on top.
         for curve in curves.iter().rev() {
             let color = curve.paint.color();
             let width = if curve.paint == Paint::Contestant(0) {

@@ -8,13 +8,13 @@ use crate::statistics::Spread;
 
 /// A lane.
 pub struct Lane {
-    /// What it is.
+    /// Its label.
     pub label: String,
     /// Its colour.
     pub paint: Paint,
-    /// A point each.
+    /// Its points.
     pub values: Vec<f64>,
-    /// What has to be reached, and the like.
+    /// Marks, such as the required value.
     pub marks: Vec<Mark>,
 }
 
@@ -22,18 +22,18 @@ pub struct Lane {
 pub struct Mark {
     /// Its colour.
     pub paint: Paint,
-    /// Where.
+    /// Its value.
     pub at: f64,
 }
 
-/// Of a lane, in pixels of the page.
+/// The height of a lane, in pixels of the page.
 const HEIGHT: u32 = 30;
-/// Of all that is above and below the lanes.
+/// The height of everything above and below the lanes.
 const AROUND: u32 = 56;
-/// Points of a lane lie side by side, so that equal ones can be told apart.
+/// Points of a lane are drawn side by side, so that equal ones can be distinguished.
 const BESIDE: [f64; 5] = [0.0, -0.14, 0.14, -0.07, 0.07];
 
-/// Draws lanes over an axis; values that have to be on it are given in `with`.
+/// Draws lanes over an axis, whose range includes the values in `with`.
 pub fn lanes(title: &str, lanes: &[Lane], with: &[f64]) -> String {
     let marks = lanes
         .iter()

@@ -22,14 +22,14 @@ pub use scatter::scatter;
 
 /// Whole pixels are too coarse for curves: charts are drawn at twice their size.
 const SCALE: u32 = 2;
-/// The width that charts are made for; the page stretches them.
+/// The width of charts; the page scales them.
 const WIDTH: u32 = 560;
-/// Of all text, in pixels of the page.
+/// The text size, in pixels of the page.
 const TEXT: u32 = 13;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Draws a chart of a height; `what` says what it shows to who cannot see it.
+/// Draws a chart of a height. `what` describes it for screen readers.
 fn render(
     height: u32,
     what: &str,
@@ -50,7 +50,7 @@ fn render(
     )
 }
 
-/// Draws a grid and its axes. `left` is the room for the labels of the vertical one.
+/// Draws a grid and its axes. `left` is the room for the labels of the vertical axis.
 fn frame<'a>(
     area: &Area<'a>,
     x: &Axis,

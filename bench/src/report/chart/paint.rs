@@ -1,26 +1,26 @@
-//! Colours. The page knows whether it is light or dark, the drawing does not: it is made with
-//! stand-ins, which then become variables of the page's style sheet.
+//! Colours. Only the page knows whether it is light or dark. So charts are drawn with placeholder
+//! colours, which are then replaced by variables of the page's style sheet.
 
 use plotters::style::RGBColor;
 
 /// A colour by its purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Paint {
-    /// Text that matters.
+    /// Important text.
     Ink,
     /// Axes and their labels.
     Muted,
     /// The grid.
     Grid,
-    /// What has to be reached.
+    /// Required values.
     Must,
-    /// What would be good to reach.
+    /// Desired values.
     Aim,
     /// A contestant: 0 is the library, 1 the yardstick.
     Contestant(usize),
 }
 
-/// In the light and in the dark.
+/// The colours of the light and of the dark style.
 const FIXED: [(Paint, &str, [&str; 2]); 5] = [
     (Paint::Ink, "ink", ["#1d2430", "#e6e9ef"]),
     (Paint::Muted, "muted", ["#667085", "#98a2b3"]),
@@ -46,7 +46,7 @@ const CONTESTANTS: [[&str; 2]; 12] = [
 ];
 
 impl Paint {
-    /// Its stand-in.
+    /// Its placeholder.
     pub fn color(self) -> RGBColor {
         let number = match self {
             Self::Contestant(index) => FIXED.len() + index % CONTESTANTS.len(),
@@ -86,7 +86,7 @@ pub fn style_sheet(mode: usize) -> String {
         .collect()
 }
 
-/// A drawing with the variables in the place of their stand-ins.
+/// Replaces the placeholders of a drawing by variables.
 pub(super) fn with_variables(drawing: &str) -> String {
     let replace = |drawing: String, (paint, _): (Paint, _)| {
         let RGBColor(red, green, blue) = paint.color();
