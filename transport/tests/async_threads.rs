@@ -1,4 +1,4 @@
-//! Tasks cost no threads. Alone in its program, so that nobody else starts any.
+//! Tasks start no threads. This test has a program of its own, so that no other test starts threads.
 
 use thunderbolt_transport::ThunderboltTransportBuilder;
 use tokio::io::AsyncReadExt;

@@ -1,5 +1,5 @@
-//! Figures for a first look: `cargo test --release benchmark -- --nocapture`. They promise nothing
-//! (both ends share this machine); the comparison with the floor is `bench/`'s.
+//! Figures for a first impression: `cargo test --release benchmark -- --nocapture`. Both ends share this
+//! machine, so they are not reliable. `bench/` compares the library with plain sockets.
 
 mod common;
 
@@ -65,9 +65,9 @@ fn benchmark_messages() {
                 }
             }
             let sent = start.elapsed();
-            // A ping is answered after all that came before it was taken. What the kernel dropped
-            // cannot be waited for: many joined messages count as one drop.
-            wait_until("all are delivered or dropped", GENEROUS, || {
+            // A ping is answered after all earlier messages were read. Dropped messages cannot be
+            // counted exactly: many joined ones count as one drop.
+            wait_until("all messages are delivered or dropped", GENEROUS, || {
                 near.round_trip(&peer, Some(Duration::from_secs(1))).is_ok()
             });
             let delivered = far.get_stats().messages_received - before.messages_received;

@@ -1,4 +1,4 @@
-//! Connections that break while several calls are on them.
+//! Connections that break while several calls use them.
 
 mod common;
 
@@ -19,7 +19,7 @@ fn transport() -> Arc<ThunderboltTransport> {
     loopback().build().expect("a transport on lo")
 }
 
-/// A peer of which nothing but its socket is left to speak of.
+/// A peer that is a plain socket.
 fn connect(to: &ThunderboltTransport) -> TcpStream {
     TcpStream::connect((Ipv6Addr::LOCALHOST, to.data_port())).expect("it listens")
 }
@@ -28,8 +28,8 @@ fn is_reset(error: &TransportError) -> bool {
     matches!(error, TransportError::ConnectionFailed(_)) && error.errno() == Some(libc::ECONNRESET)
 }
 
-/// The kernel says once why a connection broke, to one of the calls. For the others its answer is
-/// that of an end; to take it for one would be to take half a file for a whole one.
+/// The kernel reports the reason of a broken connection to one call. Other calls get 0, which would look
+/// like the end of the stream, and half a file like a whole one.
 #[test]
 fn a_broken_stream_never_looks_like_one_that_ended() {
     let transport = transport();
@@ -48,9 +48,9 @@ fn a_broken_stream_never_looks_like_one_that_ended() {
                 }
             }
         });
-        // Until it fails.
+        // Writes until the connection breaks.
         let writing = thread::spawn(move || writer.write_timeout(&vec![0; 64 << 20], PATIENCE));
-        // Bytes that it never reads: closing it resets the connection.
+        // The peer does not read these bytes, so closing it resets the connection.
         while peer.peek(&mut [0]).unwrap() == 0 {}
         drop(peer);
         let (received, error) = reading.join().unwrap();
@@ -61,7 +61,7 @@ fn a_broken_stream_never_looks_like_one_that_ended() {
             matches!(written, TransportError::ConnectionFailed(_)),
             "round {round}: writing: {written}"
         );
-        // And so it stays.
+        // Later calls get the same error.
         let again = stream.read_timeout(&mut [0; 64], PATIENCE).unwrap_err();
         assert!(is_reset(&again), "round {round}: reading again: {again}");
         let again = stream.write_timeout(b"x", PATIENCE).outcome.unwrap_err();

@@ -1,4 +1,4 @@
-//! Much traffic to one peer: it takes shorter ways through the kernel, and nobody must be able to tell.
+//! Much traffic to one peer uses a connected socket, which must make no visible difference.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -7,17 +7,17 @@ use testkit::{wait_until, Cable, Host, GENEROUS};
 use thunderbolt_transport::{Datagram, ThunderboltTransport, ThunderboltTransportBuilder};
 
 const PATIENCE: Option<Duration> = Some(GENEROUS);
-/// Messages after which a peer is busy, and some more.
+/// More messages than make a peer busy.
 const MANY: u32 = 2000;
 
-/// What arrived, and from whom.
+/// The received messages, with their senders.
 type Arrived = Arc<Mutex<Vec<(Vec<u8>, String)>>>;
 
 fn builder() -> ThunderboltTransportBuilder {
     ThunderboltTransportBuilder::new()
 }
 
-/// A transport that keeps what arrives.
+/// A transport that keeps the messages it receives.
 fn keeping(host: &Host) -> (Arc<ThunderboltTransport>, Arrived) {
     let arrived = Arrived::default();
     let kept = Arc::clone(&arrived);
@@ -31,7 +31,7 @@ fn keeping(host: &Host) -> (Arc<ThunderboltTransport>, Arrived) {
     (transport, arrived)
 }
 
-/// Waits for `count` messages and takes them.
+/// Waits for `count` messages and removes them.
 fn take(arrived: &Arrived, count: usize) -> Vec<(Vec<u8>, String)> {
     wait_until("all messages arrive", GENEROUS, || {
         arrived.lock().unwrap().len() >= count
@@ -39,14 +39,14 @@ fn take(arrived: &Arrived, count: usize) -> Vec<(Vec<u8>, String)> {
     std::mem::take(&mut *arrived.lock().unwrap())
 }
 
-/// A message of `size` bytes that can be told from others.
+/// A message of `size` bytes with a number.
 fn message(number: u32, size: usize) -> Vec<u8> {
     (0..size)
         .map(|place| (number as usize * 31 + place * 7) as u8)
         .collect()
 }
 
-/// Sends singly, with answers in between, and checks that all comes in order from one sender.
+/// Sends single messages, with answers in between, and checks that all arrive in order from one sender.
 fn converse(
     cable: &Cable,
     a: &ThunderboltTransport,
@@ -60,7 +60,7 @@ fn converse(
             a.send_message(&message(number(n), 64), cable.b().address())
                 .unwrap();
         }
-        // So that nothing is lost in a full buffer, and to see that answers come where they should.
+        // Wait for them, so that no buffer is full, and check that answers arrive.
         for (n, (data, sender)) in take(at_b, 100).into_iter().enumerate() {
             assert_eq!(data, message(number(n as u32), 64));
             assert_eq!(sender, cable.a().address());
@@ -90,7 +90,7 @@ fn messages_to_a_busy_peer_keep_their_order_and_their_sender_through_a_replug() 
     });
     cable.a().run(|| converse(&cable, &a, [&at_a, &at_b], &b));
     a.close();
-    // Whatever was open to the peer has let go of the port.
+    // No socket to the peer holds the port any more.
     let again = cable
         .a()
         .run(|| builder().build())
@@ -133,7 +133,7 @@ fn interface_index(interface: &str) -> u32 {
     index.expect("an index")
 }
 
-/// Batches of runs of one size, of mixed sizes, and of sizes that fit in no packet of the link.
+/// Batches of equal sizes, of mixed sizes, and of sizes larger than a packet of the link.
 fn batches(mtu: &str) {
     let cable = Cable::new();
     for host in [cable.a(), cable.b()] {

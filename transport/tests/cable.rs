@@ -1,4 +1,4 @@
-//! Two hosts and the cable between them, plugged and unplugged.
+//! Two hosts whose cable is plugged in and unplugged.
 
 use std::io::{Read, Write};
 use std::sync::{mpsc, Arc};
@@ -21,8 +21,8 @@ fn both(cable: &Cable) -> [Arc<ThunderboltTransport>; 2] {
     [cable.a(), cable.b()].map(|host| start(host, ThunderboltTransportBuilder::new()))
 }
 
-/// Sends to `peer`, which is b, until it arrives: right after a replug b may not be listening again
-/// yet, and a datagram that nobody waits for is lost. Gives the sender that b sees.
+/// Sends to `peer`, which is b, until a message arrives: right after a replug b may not listen yet, and
+/// messages are lost. Returns the sender that b sees.
 fn send_until_it_arrives(
     a: &ThunderboltTransport,
     peer: &str,
@@ -34,7 +34,7 @@ fn send_until_it_arrives(
         let _ = a.send_message(text.as_bytes(), peer);
         let mut buf = [0; 64];
         match b.recv(&mut buf, Some(Duration::from_millis(100))) {
-            // One of an earlier round may have come twice.
+            // A message of an earlier round may have come twice.
             Ok((size, from)) if &buf[..size] == text.as_bytes() => {
                 sender = from;
                 true
@@ -95,7 +95,7 @@ fn discovery_finds_the_other_host_and_not_ourselves() {
     ));
 }
 
-/// A group is for messages: every other host gets them, the sender's own does not.
+/// Messages to the group of all nodes reach every other host, but not the sender's own.
 #[test]
 fn a_message_to_all_nodes_reaches_the_other_hosts_only() {
     let cable = Cable::new();
@@ -113,7 +113,7 @@ fn a_message_to_all_nodes_reaches_the_other_hosts_only() {
             assert_eq!(sender, cable.a().address());
         }
     }
-    // Sent later, and come: nothing of what went before is still on its way to ourselves.
+    // This message was sent later and has arrived, so no earlier one is still in flight to this host.
     let own = cable.a().address().to_owned();
     cable
         .a()
@@ -152,7 +152,7 @@ fn discovery_from_a_port_of_ones_own_gives_addresses_with_the_peers_port() {
     cable
         .a()
         .run(|| a.round_trip(addresses[0], PATIENCE))
-        .expect("the address is one that every call takes");
+        .expect("every call accepts the address");
     assert!(matches!(
         a.discover_port(0, wait),
         Err(TransportError::OutOfRange { .. })
@@ -190,12 +190,12 @@ fn a_peer_has_to_name_its_port_where_our_own_is_any_free_one() {
         assert_eq!(a.last_heard(peer).expect("its port does not matter"), None);
         a.forget(peer).expect("its port does not matter");
         let found = a.discover(Some(Duration::from_millis(1)));
-        let error = found.expect_err("nobody has our port");
+        let error = found.expect_err("the peer does not have this port");
         assert!(
             matches!(error, TransportError::OutOfRange { .. }),
             "{error}"
         );
-        // What works is as it was, and so is what a sender is called.
+        // Everything else works, and the sender string is unchanged.
         let named = format!("[{peer}]:5000");
         let sender = send_until_it_arrives(&a, &named, &b, "named");
         let own = format!("[{}]:{}", cable.a().address(), a.control_port());
@@ -206,7 +206,7 @@ fn a_peer_has_to_name_its_port_where_our_own_is_any_free_one() {
         assert_eq!(a.send_message(b"again", &sender).unwrap(), 5);
         a.open_data_stream(&format!("[{peer}]:5001")).unwrap();
     });
-    // Bound to itself, a bare loopback address means ourselves: there is nobody else to mean.
+    // On the loopback interface, a bare loopback address means the transport itself.
     let own = ThunderboltTransportBuilder::new()
         .interface("lo")
         .control_port(0)
@@ -220,12 +220,12 @@ fn a_peer_has_to_name_its_port_where_our_own_is_any_free_one() {
 }
 
 #[test]
-fn a_second_address_that_a_person_can_type_works_as_well() {
+fn a_second_short_address_works_as_well() {
     let cable = Cable::new();
     let [a, b] = both(&cable);
     let add = ["addr", "add", "fe80::2/64", "dev", "thunderbolt0", "nodad"];
     cable.b().ip(&add);
-    // Not at once: host b has to hear of it first.
+    // Not at once: host b has to learn of the address first.
     for address in ["fe80::2", cable.b().address()] {
         wait_until("the address answers", GENEROUS, || {
             let timeout = Some(Duration::from_millis(100));
@@ -245,7 +245,7 @@ fn a_cable_can_be_pulled_and_plugged_again() {
     );
     let b = start(cable.b(), ThunderboltTransportBuilder::new());
     let silent = cable.b().run(|| std::net::UdpSocket::bind("[::]:6000"));
-    let _silent = silent.expect("a socket that answers nothing");
+    let _silent = silent.expect("a socket that does not answer");
     let mute = format!("[{}]:6000", cable.b().address());
     for round in 0..5 {
         assert_message_arrives(&cable, &a, &b, &format!("round {round}"));
@@ -288,7 +288,7 @@ fn a_cable_can_be_pulled_and_plugged_again() {
 }
 
 #[test]
-fn a_lost_carrier_is_told_and_streams_live_on() {
+fn a_lost_carrier_is_reported_and_streams_survive() {
     let cable = Cable::new();
     let (events, seen) = mpsc::channel();
     let a = start(
@@ -307,7 +307,7 @@ fn a_lost_carrier_is_told_and_streams_live_on() {
             .a()
             .spawn(move || a.open_data_stream_timeout("fe80::1", None))
     };
-    wait_until("it is being opened", GENEROUS, || {
+    wait_until("the connect is in progress", GENEROUS, || {
         a.get_stats().streams_open == 2
     });
     cable.carrier(false);
@@ -363,7 +363,7 @@ fn an_address_that_is_still_being_checked_is_no_link_yet() {
     cable.plug_without_waiting();
     let a = start(cable.a(), ThunderboltTransportBuilder::new());
     let b = start(cable.b(), ThunderboltTransportBuilder::new());
-    // It may have become usable in the meantime; then there is nothing to see.
+    // If the address is usable by now, there is nothing to check.
     if let Err(error) = a.send_message(b"early", cable.b().address()) {
         assert!(matches!(error, TransportError::LinkDown { .. }), "{error}");
     }
@@ -382,7 +382,7 @@ fn a_renamed_interface_is_still_the_same_cable() {
         .a()
         .ip(&["link", "set", "thunderbolt0", "name", "tb-left"]);
     cable.a().ip(&["link", "set", "tb-left", "up"]);
-    wait_until("the new name is known", GENEROUS, || {
+    wait_until("the transport knows the new name", GENEROUS, || {
         a.interface() == "tb-left"
     });
     let peer = cable.b().address().replace("thunderbolt0", "tb-left");
@@ -390,7 +390,7 @@ fn a_renamed_interface_is_still_the_same_cable() {
 }
 
 #[test]
-fn streams_of_a_stuck_handler_hold_nobody_up() {
+fn a_stuck_stream_handler_does_not_block_other_streams() {
     let cable = Cable::new();
     let (release, stuck) = mpsc::channel::<()>();
     let stuck = std::sync::Mutex::new(stuck);

@@ -1,5 +1,5 @@
-//! Hosts that are gone. The kernel keeps what is sent to them for seconds, while it asks for their
-//! hardware address, and it keeps it in the sender's buffer.
+//! Hosts that are gone. For seconds, while it asks for their hardware address, the kernel keeps messages
+//! to them in the sender's buffer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use thunderbolt_transport::{ThunderboltTransport, ThunderboltTransportBuilder, T
 
 const PATIENCE: Option<Duration> = Some(GENEROUS);
 
-/// Sends more to hosts that do not exist than the control socket has room for.
+/// Sends more messages to absent hosts than the control socket's buffer holds.
 fn fill_with_messages_to_the_dead(transport: &ThunderboltTransport) {
     let message = vec![0; 60_000];
     for dead in 1..=4 {
@@ -25,7 +25,7 @@ fn fill_with_messages_to_the_dead(transport: &ThunderboltTransport) {
 
 fn hosts(cable: &Cable) -> [Arc<ThunderboltTransport>; 2] {
     [cable.a(), cable.b()].map(|host| {
-        // The smallest buffers that there are.
+        // The smallest buffers.
         let builder = ThunderboltTransportBuilder::new().buffer_size(0);
         host.run(|| builder.build()).expect("a transport")
     })
@@ -37,7 +37,7 @@ fn a_live_peer_does_not_wait_for_dead_ones() {
     let [a, b] = hosts(&cable);
     let live = cable.b().address();
     cable.a().run(|| {
-        // So that its hardware address is known.
+        // Resolve its hardware address first.
         a.round_trip(live, PATIENCE).unwrap();
         fill_with_messages_to_the_dead(&a);
         for number in 0..10 {
@@ -64,7 +64,7 @@ fn a_host_with_dead_peers_answers_the_pings_of_live_ones() {
     let before = a.get_stats().pings_answered;
     cable.b().run(|| {
         for _ in 0..10 {
-            // Before the kernel gives the dead up.
+            // Less time than the kernel needs to give up on the absent hosts.
             b.round_trip(cable.a().address(), Some(Duration::from_millis(500)))
                 .expect("an answer");
         }

@@ -1,4 +1,4 @@
-//! For those who put a queue, or a protocol, of their own upon a transport.
+//! Functions for programs that build a queue or a protocol on top of a transport.
 
 mod common;
 
@@ -31,14 +31,14 @@ fn close_waits_for_threads_that_were_started_beside_its_own() {
     let mut stream = t
         .open_data_stream(&format!("[::1]:{}", t.data_port()))
         .unwrap();
-    // Else its end in the queue is dropped first, which is the end of the stream to this one.
+    // Otherwise its end in the queue is dropped first, which ends the stream.
     let _far_end = t.accept(Some(GENEROUS)).unwrap();
     let (name, named) = mpsc::channel();
     let (end, ended) = mpsc::channel();
     t.spawn("dcf-tb-example", move || {
         name.send(std::fs::read_to_string("/proc/thread-self/comm"))
             .unwrap();
-        // Until the transport closes.
+        // Waits until the transport closes.
         assert!(std::io::Read::read(&mut stream, &mut [0]).is_err());
         end.send(()).unwrap();
     })
@@ -52,7 +52,7 @@ fn close_waits_for_threads_that_were_started_beside_its_own() {
 }
 
 #[test]
-fn threads_have_names_that_the_kernel_takes() {
+fn thread_names_must_be_valid_for_the_kernel() {
     let t = transport();
     for name in ["", "a name of 16 byt", "a\0b"] {
         let refused = t.spawn(name, || unreachable!());

@@ -16,7 +16,7 @@ use common::loopback;
 
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(30));
 
-/// Two ends of a stream, and what keeps them alive.
+/// Two ends of a stream, and their transports.
 struct Pair {
     near: DataStream,
     far: DataStream,
@@ -33,7 +33,7 @@ fn pair() -> Pair {
     }
 }
 
-/// Bytes without a period that a wrong offset would fit.
+/// Bytes that are not periodic, so that a wrong offset is noticed.
 fn pattern(size: usize) -> Vec<u8> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     std::iter::repeat_with(|| {
@@ -65,7 +65,7 @@ fn a_file_arrives_in_a_file() {
     assert_eq!((&source.1).stream_position().unwrap(), position);
     pair.near.finish().unwrap();
     let (received, arrived) = receiving.join().unwrap();
-    // The end of the stream, told by a count below what was asked.
+    // A count below the requested one means the end of the stream.
     assert!(received.outcome.is_ok(), "{received:?}");
     assert_eq!(received.count, 20_000_100);
     assert!(arrived[100..] == content[23..], "the content changed");
@@ -73,7 +73,7 @@ fn a_file_arrives_in_a_file() {
 }
 
 #[test]
-fn the_end_of_a_file_is_told_by_the_count() {
+fn the_count_shows_the_end_of_a_file() {
     let pair = pair();
     let source = Temporary::new(b"0123456789");
     let sent = pair.near.send_file(source.1.as_fd(), 4, 100, PATIENCE);
@@ -88,7 +88,7 @@ fn the_end_of_a_file_is_told_by_the_count() {
 }
 
 #[test]
-fn files_that_the_kernel_makes_up_are_sent_whole() {
+fn procfs_files_are_sent_whole() {
     let pair = pair();
     for path in [
         "/proc/cpuinfo",
@@ -178,7 +178,7 @@ fn appending_files_and_character_devices_work() {
 }
 
 #[test]
-fn what_a_file_cannot_take_is_read_next() {
+fn bytes_that_a_file_refuses_are_read_next() {
     let pair = pair();
     (&pair.near).write_all(b"not lost").unwrap();
     let full = File::options().write(true).open("/dev/full").unwrap();
@@ -195,12 +195,12 @@ fn what_a_file_cannot_take_is_read_next() {
 }
 
 #[test]
-fn two_readers_of_what_a_file_could_not_take_see_no_end_of_the_stream() {
+fn two_readers_of_refused_bytes_see_no_end_of_stream() {
     const SIZE: usize = 3000;
     let pair = pair();
     let full = File::options().write(true).open("/dev/full").unwrap();
     let start = Barrier::new(2);
-    // Both come to the last byte at once, in one of the rounds.
+    // In one of the rounds both reach the last byte at the same time.
     for _ in 0..100 {
         (&pair.near).write_all(&[7; SIZE]).unwrap();
         let received = pair
@@ -224,7 +224,7 @@ fn two_readers_of_what_a_file_could_not_take_see_no_end_of_the_stream() {
 }
 
 #[test]
-fn time_limits_and_bad_arguments_are_told() {
+fn timeouts_and_bad_arguments_are_reported() {
     let pair = pair();
     let target = Temporary::new(b"");
     let nothing = pair

@@ -1,4 +1,4 @@
-//! Handlers and their transport: what they are lent, what keeps it open, and how they are replaced.
+//! Handlers and their transport: access to it, references that keep it open, and replacing handlers.
 
 mod common;
 
@@ -27,7 +27,7 @@ fn at(transport: &ThunderboltTransport) -> String {
     format!("[::1%lo]:{}", transport.control_port())
 }
 
-/// Another transport at the ports of one that has closed.
+/// Checks that ports are free, by opening a transport on them.
 fn assert_free((control, data): (u16, u16)) {
     let again = loopback().control_port(control).data_port(data).build();
     again.expect("the ports are free").close();
@@ -52,7 +52,7 @@ fn a_sender_is_answered_by_the_transport_that_received_its_message() {
     drop(echo);
     assert_free(ports);
 
-    // So is one whose message waited in the queue.
+    // The same for a message that waited in the queue.
     let queue = loopback().build().unwrap();
     near.send_message(b"question", &at(&queue)).unwrap();
     let answered = queue.recv_with(PATIENCE, |message, sender| {
@@ -86,15 +86,14 @@ fn an_answer_that_cannot_be_sent_says_why() {
     assert!(matches!(late, Err(TransportError::Shutdown)), "{late:?}");
 }
 
-/// What the handlers of one kind do with their transport, and what makes them do it.
+/// A kind of handler, and a way to have it called.
 struct Kind {
     name: &'static str,
     handle: fn(ThunderboltTransportBuilder, Work) -> ThunderboltTransportBuilder,
     cause: fn(&Host, &ThunderboltTransport),
 }
 
-/// What a handler calls. It has the weak reference that it captured, and whether it was lent the same
-/// transport.
+/// Called by a handler, with the weak reference that it captured and the transport that it was lent.
 type Work = Arc<dyn Fn(&WeakTransport, Option<&ThunderboltTransport>) + Send + Sync>;
 
 const KINDS: [Kind; 6] = [
@@ -148,7 +147,7 @@ const KINDS: [Kind; 6] = [
         name: "records",
         handle: |builder, work| {
             let weak = builder.weak();
-            // The logger runs on the thread that logs: here on one of the transport's.
+            // The logger runs on the thread that logs, which is one of the transport's here.
             builder.log_level(LogLevel::Debug).logger(move |_, text| {
                 if text.contains("accepted") {
                     work(&weak, None);
@@ -213,7 +212,7 @@ fn the_last_reference_may_be_dropped_inside_a_handler() {
             wait_dropped.lock().unwrap().recv().unwrap();
             assert!(last.is_running());
             drop(last);
-            // It closes, and waits for this very handler.
+            // Dropping it closes the transport, whose close waits for this handler.
             assert!(weak.upgrade().is_none());
             if let Some(lent) = lent {
                 assert!(!lent.is_running());
@@ -246,7 +245,7 @@ fn the_closed_handler_finds_the_transport_closed_or_gone() {
         let weak = builder.weak();
         let builder = builder.on_closed(move || {
             let found = weak.upgrade();
-            // The last one of an owner that has let go of it.
+            // The transport may be closed, or dropped by its last owner.
             tell.send(found.map(|found| (found.is_running(), found.send_message(b"", "::1"))))
                 .unwrap();
         });
@@ -267,7 +266,7 @@ fn the_closed_handler_finds_the_transport_closed_or_gone() {
     }
 }
 
-/// What the documentation warns of, and the way out.
+/// The reference cycle that the documentation warns of, and how to break it.
 #[test]
 fn a_captured_reference_keeps_the_transport_open_until_it_is_closed() {
     let transport = loopback().build().unwrap();
@@ -279,11 +278,11 @@ fn a_captured_reference_keeps_the_transport_open_until_it_is_closed() {
     assert!(captured.is_running());
     captured.close();
     drop(captured);
-    assert!(weak.upgrade().is_none(), "the handler went with the close");
+    assert!(weak.upgrade().is_none(), "the close dropped the handler");
     assert_free(ports);
 }
 
-/// The same the other way: the handler's own captures are dropped when it is replaced.
+/// Replacing a handler drops its captures, among them the last reference.
 #[test]
 fn the_last_reference_may_be_dropped_with_the_handler_that_captured_it() {
     for from_inside in [false, true] {
@@ -324,7 +323,7 @@ fn a_weak_reference_leads_nowhere_without_a_transport() {
     let weak = builder.weak();
     assert!(weak.upgrade().is_none(), "not yet");
     builder.build().unwrap_err();
-    assert!(weak.upgrade().is_none(), "it did not start");
+    assert!(weak.upgrade().is_none(), "the transport did not start");
     let records: Vec<String> = told.iter().collect();
     assert!(
         !records.iter().any(|record| record.contains("closed")),
@@ -345,7 +344,7 @@ fn a_stream_lends_its_transport_and_does_not_keep_it_open() {
     assert_free(ports);
 }
 
-/// What of both kinds came to a handler, as text.
+/// Sends messages and streams of a handler for both kinds to the test, as text.
 fn tell(told: &mpsc::Sender<String>, name: &str, kind: MessageType, data: MessageData) {
     let text = match (kind, data) {
         (MessageType::ControlMessage, MessageData::Bytes(bytes)) => {
@@ -372,7 +371,7 @@ fn one_handler_for_both_is_replaced_on_a_running_transport() {
     let (told, seen) = mpsc::channel();
     let told = [told.clone(), told];
     let transport = loopback().build().unwrap();
-    // What waits in the queues goes to the first one.
+    // Queued messages and streams go to the first handler.
     send_both(&transport);
     for (name, told) in ["first", "second"].into_iter().zip(told) {
         transport.message_handler(move |msg_type, data| tell(&told, name, msg_type, data));
@@ -387,10 +386,10 @@ fn one_handler_for_both_is_replaced_on_a_running_transport() {
         );
     }
     transport.close();
-    transport.message_handler(|_, _| unreachable!("nothing comes any more"));
+    transport.message_handler(|_, _| unreachable!("no message and no stream follows"));
 }
 
-/// A handler that is inside of a call until it is let go.
+/// A handler that blocks until it is released.
 struct Held {
     entered: mpsc::Receiver<()>,
     go: mpsc::Sender<()>,
@@ -412,13 +411,17 @@ impl Held {
         })
     }
 
-    /// Lets the call end while `replace` waits for that, as it has to.
+    /// Releases the call while `replace` waits for its end.
     fn end_during(self, replace: impl FnOnce() + Send) {
         self.entered.recv_timeout(GENEROUS).unwrap();
         std::thread::scope(|scope| {
             let replacing = scope.spawn(|| {
                 replace();
-                assert_eq!(self.left.load(Ordering::SeqCst), 1, "it still ran");
+                assert_eq!(
+                    self.left.load(Ordering::SeqCst),
+                    1,
+                    "the old handler was still running"
+                );
             });
             self.go.send(()).unwrap();
             replacing.join().unwrap();
@@ -427,7 +430,7 @@ impl Held {
 }
 
 #[test]
-fn the_handler_before_runs_nowhere_when_it_was_replaced() {
+fn the_old_handler_does_not_run_after_its_replacement() {
     let transport = loopback().build().unwrap();
     let (held, stay) = Held::new();
     transport.on_message(move |_, _| stay());
@@ -452,7 +455,7 @@ fn the_handler_before_runs_nowhere_when_it_was_replaced() {
 }
 
 #[test]
-fn the_link_handler_before_runs_nowhere_when_it_was_replaced() {
+fn the_old_link_handler_does_not_run_after_its_replacement() {
     let host = Host::alone();
     let transport = host.run(|| loopback().build()).unwrap();
     let (held, stay) = Held::new();
@@ -464,7 +467,7 @@ fn the_link_handler_before_runs_nowhere_when_it_was_replaced() {
     assert!(told.recv_timeout(GENEROUS).unwrap());
 }
 
-/// The message call must not wait for the stream call of the same handler, which waits for it.
+/// The message call must not wait for the stream call of the same handler, which waits for the message call.
 #[test]
 fn a_handler_for_both_replaces_itself_from_inside_without_waiting() {
     for inside in [MessageType::ControlMessage, MessageType::DataStream] {
@@ -488,7 +491,7 @@ fn a_handler_for_both_replaces_itself_from_inside_without_waiting() {
             .build()
             .unwrap();
         send_both(&transport);
-        wait_until("it is replaced", GENEROUS, || {
+        wait_until("the handler is replaced", GENEROUS, || {
             seen.load(Ordering::SeqCst) == 1
         });
         transport.close();

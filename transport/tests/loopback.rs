@@ -15,7 +15,7 @@ use thunderbolt_transport::{
 
 use common::loopback;
 
-/// Long enough that only a hang exceeds it.
+/// A time that only a hang exceeds.
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(20));
 
 fn transport() -> Arc<ThunderboltTransport> {
@@ -113,7 +113,7 @@ fn test_rtt_measurement_loopback() {
 }
 
 #[test]
-fn nobody_there_is_none_and_not_an_error() {
+fn an_absent_peer_is_none_and_not_an_error() {
     let transport = transport();
     let port = std::net::UdpSocket::bind("[::1]:0").unwrap();
     let silent = format!("[::1%lo]:{}", port.local_addr().unwrap().port());
@@ -121,8 +121,8 @@ fn nobody_there_is_none_and_not_an_error() {
     assert!(matches!(rtt, Ok(None)), "{rtt:?}");
     assert_eq!(transport.get_stats().errors, 0);
     drop(port);
-    // Nobody has the port, and the kernel says so, unless it is too busy.
-    wait_until("it is refused", GENEROUS, || {
+    // The port is free, and the kernel sends an ICMP error, unless it is too busy.
+    wait_until("the ping is refused", GENEROUS, || {
         let rtt = transport.measure_rtt(&silent, Duration::from_millis(300));
         assert!(!matches!(rtt, Ok(Some(_))), "{rtt:?}");
         rtt.is_err_and(|error| error.raw_os_error() == Some(libc::ECONNREFUSED))
@@ -172,7 +172,7 @@ fn a_round_trip_works_beside_a_handler_that_takes_long() {
     transport.send_message(b"blocks", "::1").unwrap();
     inside.recv().unwrap();
     assert!(transport.round_trip("::1", PATIENCE).is_ok());
-    // Peers are answered too, although nobody of our own waits.
+    // Pings of peers are answered too, without a waiting call here.
     let other = self::transport();
     assert!(other.round_trip(&control_of(&transport), PATIENCE).is_ok());
     for number in 0..100u8 {
@@ -193,7 +193,7 @@ fn queued_messages_go_to_a_new_handler_first_and_in_order() {
     for number in 0..100u8 {
         transport.send_message(&[number], "::1").unwrap();
     }
-    testkit::wait_until("all are queued", Duration::from_secs(20), || {
+    testkit::wait_until("all messages are queued", Duration::from_secs(20), || {
         transport.get_stats().messages_received == 100
     });
     let (sender, received) = mpsc::channel();
@@ -209,7 +209,7 @@ fn queued_messages_go_to_a_new_handler_first_and_in_order() {
     assert!(order.iter().copied().eq(0..200u8), "{order:?}");
 }
 
-/// Replacing the handler wakes the receiver while datagrams wait that the kernel joined.
+/// Replacing the handler wakes the receiver while datagrams wait that the kernel has joined.
 #[test]
 fn a_batch_is_received_in_order_and_keeps_what_is_refused() {
     let b = transport();
@@ -263,7 +263,7 @@ fn messages_of_batches_stay_apart_while_the_handler_is_replaced() {
         sender.send_batch(&[one; 1024]).outcome.unwrap();
         receiver.set_message_handler(Some(handler())).unwrap();
     }
-    // The last one is another; it comes after all that the kernel had room for.
+    // The last message has another size; it arrives after all that the kernel's buffer held.
     let mut size = SIZE;
     while size != 1 {
         sender.send_message(b"!", &peer).unwrap();
@@ -338,7 +338,7 @@ fn a_closed_stream_wakes_its_reader_and_its_writer() {
 }
 
 #[test]
-fn a_detached_stream_is_the_callers_and_nobody_reads_from_it() {
+fn a_detached_stream_belongs_to_the_caller_and_the_library_does_not_read_it() {
     let (server, client) = (transport(), transport());
     let stream = client.open_data_stream(&data_of(&server)).unwrap();
     let accepted = server.accept(PATIENCE).unwrap();
@@ -366,7 +366,7 @@ fn the_limit_of_streams_holds_in_both_directions() {
     let client = transport();
     let peer = data_of(&server);
     let streams = [(); 2].map(|()| client.open_data_stream(&peer).unwrap());
-    // The reset comes while it connects or right after.
+    // The reset comes during the connect or right after it.
     let third = client.open_data_stream(&peer);
     let error = third
         .and_then(|stream| stream.read_timeout(&mut [0; 1], PATIENCE))
@@ -386,7 +386,7 @@ fn the_limit_of_streams_holds_in_both_directions() {
 }
 
 #[test]
-fn closing_wakes_everybody_and_frees_the_ports() {
+fn closing_wakes_all_waiting_calls_and_frees_the_ports() {
     for round in 0..20 {
         let transport = transport();
         let (control, data) = (transport.control_port(), transport.data_port());
@@ -450,7 +450,7 @@ fn a_handler_that_closes_the_transport_is_not_called_again() {
     transport
         .set_message_handler(Some(Box::new(move |_, _| {
             match count.fetch_add(1, Ordering::SeqCst) {
-                // Meanwhile the others come, to be received at once.
+                // Meanwhile the other messages arrive, and are received together.
                 0 => wait.lock().unwrap().recv().unwrap(),
                 _ => weak.upgrade().unwrap().close(),
             }

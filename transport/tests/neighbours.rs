@@ -1,4 +1,4 @@
-//! A flood of pings from made-up addresses, and the kernel's neighbour table.
+//! A flood of pings from made-up addresses does not fill the kernel's neighbour table.
 
 use std::fs;
 use std::net::{Ipv6Addr, SocketAddrV6, UdpSocket};
@@ -13,11 +13,11 @@ use thunderbolt_transport::{
 
 /// How a ping begins (docs/WIRE.md).
 const PING: [u8; 8] = 0x52_5454_5054_u64.to_be_bytes();
-/// Made-up addresses: several times as many as the kernel has places for neighbours.
+/// Made-up addresses: several times the size of the kernel's neighbour table.
 const MADE_UP: u16 = 5000;
 /// Addresses that one transport answers within a minute (SECURITY.md).
 const ANSWERED: usize = 512;
-/// Those of them that it answers at once, and how often one more.
+/// How many of them it answers at once, and the rate after that.
 const BURST: u64 = 256;
 const EVERY: Duration = Duration::from_millis(250);
 
@@ -33,16 +33,16 @@ fn ping(token: u64) -> [u8; 16] {
     ping
 }
 
-/// An address that nobody has.
+/// An address that no host has.
 fn made_up(n: u16) -> Ipv6Addr {
     Ipv6Addr::new(0xfe80, 0, 0, 0, 0xdead, 0, 0, n)
 }
 
-/// Pings from a made-up address, on the attacking host.
+/// Sends a ping from a made-up address, on the attacking host.
 fn ping_as(source: Ipv6Addr, index: u32, victim: &SocketAddrV6) {
     let from = SocketAddrV6::new(source, 0, 0, index);
-    let socket = UdpSocket::bind(from).expect("ip_nonlocal_bind lets us");
-    // No room is a ping less.
+    let socket = UdpSocket::bind(from).expect("ip_nonlocal_bind permits it");
+    // A full buffer only loses this ping.
     let _ = socket.send_to(&ping(source.to_bits() as u64), victim);
 }
 
@@ -51,7 +51,7 @@ fn bare(address: &str) -> Ipv6Addr {
     bare.parse().expect("IPv6")
 }
 
-/// What the kernel keeps about neighbours that do not answer.
+/// The number of the kernel's entries for neighbours that do not answer.
 fn made_up_neighbours(host: &Host) -> usize {
     let shown = host.ip(&["-6", "neigh", "show", "nud", "all", "dev", "thunderbolt0"]);
     shown
@@ -60,7 +60,7 @@ fn made_up_neighbours(host: &Host) -> usize {
         .count()
 }
 
-/// A second network of `host`, with `neighbours` on it that answer each datagram.
+/// Creates a second network of `host`, with `neighbours` that answer each datagram.
 fn second_network(host: &Host, far: &Host, neighbours: &[Ipv6Addr]) {
     let there = far.path();
     host.ip(&[
@@ -76,7 +76,7 @@ fn second_network(host: &Host, far: &Host, neighbours: &[Ipv6Addr]) {
     }
 }
 
-/// Ends the other threads of a test, when it fails too.
+/// Ends the other threads of a test, even if it fails.
 struct End<'a>(&'a AtomicBool);
 
 impl Drop for End<'_> {
@@ -107,7 +107,7 @@ fn reaches(neighbour: Ipv6Addr, port: u16) -> bool {
 }
 
 #[test]
-fn made_up_sources_fill_no_neighbour_table_and_lock_out_no_peer() {
+fn made_up_sources_do_not_fill_the_neighbour_table_or_lock_out_peers() {
     let cable = Cable::new();
     let other = Host::alone();
     let new: Vec<_> = (0x10..0x20)
@@ -126,7 +126,7 @@ fn made_up_sources_fill_no_neighbour_table_and_lock_out_no_peer() {
     let a = start(cable.a(), builder);
     let b = start(cable.b(), ThunderboltTransportBuilder::new());
     let peer = cable.a().address();
-    // Known from now on.
+    // From now on the peer is known.
     let known = || cable.b().run(|| b.round_trip(peer, Some(GENEROUS)));
     known().expect("the link is up");
 
@@ -139,7 +139,7 @@ fn made_up_sources_fill_no_neighbour_table_and_lock_out_no_peer() {
     std::thread::scope(|scope| {
         let _end = End(&done);
         scope.spawn(|| echo(&far, &done));
-        // Twenty times the same addresses at most, should the test not end before.
+        // Repeats the same addresses up to twenty times, until the test ends.
         scope.spawn(|| {
             cable.b().run(|| {
                 for n in (0..20).flat_map(|_| 0..MADE_UP) {
@@ -150,7 +150,7 @@ fn made_up_sources_fill_no_neighbour_table_and_lock_out_no_peer() {
                 }
             })
         });
-        wait_until("the flood is under way", GENEROUS, || {
+        wait_until("the flood has begun", GENEROUS, || {
             let stats = a.get_stats();
             stats.pings_answered + stats.pings_limited > u64::from(MADE_UP)
         });
@@ -158,7 +158,7 @@ fn made_up_sources_fill_no_neighbour_table_and_lock_out_no_peer() {
         let unreached: Vec<_> = new.iter().filter(|one| !reached(one)).collect();
         let answered = known();
         let neighbours = made_up_neighbours(cable.a());
-        assert!(unreached.is_empty(), "{unreached:?} are not reached");
+        assert!(unreached.is_empty(), "cannot reach {unreached:?}");
         answered.expect("a known peer is answered");
         assert!(neighbours > 0 && neighbours <= ANSWERED, "{neighbours}");
     });
@@ -166,7 +166,7 @@ fn made_up_sources_fill_no_neighbour_table_and_lock_out_no_peer() {
     assert!(stats.pings_limited > 0);
     let more = started.elapsed().as_millis() / EVERY.as_millis();
     let most = BURST + u64::try_from(more).unwrap() + 2;
-    // The made-up addresses that were answered come again, so pings are not what is counted here.
+    // Answered addresses repeat, so count neighbour entries and not pings.
     let kept = made_up_neighbours(cable.a()) as u64;
     assert!(kept <= most, "{kept} of {most}");
     assert!(stats.pings_answered >= BURST.min(kept));
@@ -176,7 +176,7 @@ fn made_up_sources_fill_no_neighbour_table_and_lock_out_no_peer() {
     assert!(told > 0 && told <= started.elapsed().as_secs() as usize + 1);
 }
 
-/// A mesh: each peer pings each second, and all begin at once.
+/// A mesh in which each peer pings once a second, and all begin at once.
 #[test]
 fn two_hundred_peers_are_all_answered() {
     const PEERS: u16 = 200;
@@ -212,7 +212,7 @@ fn two_hundred_peers_are_all_answered() {
 }
 
 #[test]
-fn programs_that_answer_whoever_sends_have_the_same_limit() {
+fn programs_that_answer_every_sender_have_the_same_limit() {
     let cable = Cable::new();
     let a = start(cable.a(), ThunderboltTransportBuilder::new());
     let name = |n| format!("{}%thunderbolt0", made_up(n));

@@ -1,4 +1,4 @@
-//! Handlers that panic: each panic ends with the call, is counted and logged, and nothing else changes.
+//! Handlers that panic: each panic ends only that call, is counted and logged.
 
 mod common;
 
@@ -8,10 +8,10 @@ use common::loopback;
 use testkit::{wait_until, Host, GENEROUS};
 use thunderbolt_transport::{LogLevel, ThunderboltTransport, ThunderboltTransportBuilder};
 
-/// What a transport logged.
+/// The log records of a transport.
 type Records = Arc<Mutex<Vec<(LogLevel, String)>>>;
 
-/// A builder on the loopback interface whose transport keeps its records.
+/// A builder on the loopback interface, with a logger that keeps the records.
 fn builder() -> (ThunderboltTransportBuilder, Records) {
     let records = Records::default();
     let kept = Arc::clone(&records);
@@ -21,7 +21,8 @@ fn builder() -> (ThunderboltTransportBuilder, Records) {
     (builder, records)
 }
 
-/// The failures are counted and logged as errors, with the panic's words; everything works.
+/// Checks that the failures are counted and logged as errors with the panic's message, and that everything
+/// works.
 fn only_counted_and_logged(transport: &ThunderboltTransport, records: &Records, failures: u64) {
     wait_until("the failures are counted", GENEROUS, || {
         transport.get_stats().callback_failures == failures
@@ -73,7 +74,7 @@ fn in_the_link_handler() {
     let transport = host.run(|| builder.build()).unwrap();
     for (state, up) in [("down", false), ("up", true)] {
         host.ip(&["link", "set", "lo", state]);
-        wait_until("the link follows", GENEROUS, || {
+        wait_until("the link state follows", GENEROUS, || {
             transport.get_stats().link_up == up
         });
     }
@@ -81,7 +82,7 @@ fn in_the_link_handler() {
     transport.close();
 }
 
-/// There is nobody to log it to but the logger itself.
+/// A panic of the logger cannot be logged, because only that logger could take the record.
 #[test]
 fn in_the_logger() {
     let builder = loopback().log_level(LogLevel::Debug);
@@ -113,7 +114,7 @@ fn in_the_closed_handler_when_everything_is_over() {
     assert_eq!(last, Some((LogLevel::Info, "Transport closed".to_owned())));
 }
 
-/// Whoever waits for a handler to leave is not left waiting when it panics.
+/// A call that waits for a handler to return does not hang when the handler panics.
 #[test]
 fn while_it_is_replaced_and_while_the_transport_closes() {
     for closes in [false, true] {

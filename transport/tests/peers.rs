@@ -1,4 +1,4 @@
-//! What a transport knows of its peers.
+//! The peers that a transport remembers.
 
 mod common;
 
@@ -24,7 +24,7 @@ fn control_of(peer: &ThunderboltTransport) -> String {
     format!("[::1%lo]:{}", peer.control_port())
 }
 
-/// Has `act` done, and waits until the peer was heard from after that.
+/// Runs `act`, and waits until the peer was last heard from after that.
 #[track_caller]
 fn heard_after(transport: &ThunderboltTransport, what: &str, act: impl FnOnce()) {
     let before = Instant::now();
@@ -36,7 +36,7 @@ fn heard_after(transport: &ThunderboltTransport, what: &str, act: impl FnOnce())
 }
 
 #[test]
-fn whatever_a_peer_sends_is_heard() {
+fn every_kind_of_data_from_a_peer_is_recorded() {
     let (a, b) = (transport(true), transport(true));
     assert_eq!(a.last_heard("::1").unwrap(), None);
     heard_after(&a, "a message", || {
@@ -45,7 +45,7 @@ fn whatever_a_peer_sends_is_heard() {
     heard_after(&a, "a ping, on its way to be answered", || {
         b.round_trip(&control_of(&a), PATIENCE).unwrap();
     });
-    // Its own ping comes by the control socket, and only the answer by that of the round trip.
+    // Its ping arrives at the control socket, and its answer at the round trip's socket.
     let c = transport(true);
     heard_after(&c, "a pong", || {
         c.round_trip(&control_of(&b), PATIENCE).unwrap();
@@ -69,7 +69,7 @@ fn a_peer_is_forgotten_until_it_is_heard_again() {
     assert_eq!(a.last_heard("::1%lo").unwrap(), None);
     heard_after(&a, "another message", send);
     a.recv(&mut [0; 8], PATIENCE).unwrap();
-    // Nobody asked it to remember.
+    // `b` does not remember peers.
     a.send_message(b"x", &control_of(&b)).unwrap();
     b.recv(&mut [0; 8], PATIENCE).unwrap();
     assert_eq!(b.last_heard("::1").unwrap(), None);

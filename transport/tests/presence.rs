@@ -1,4 +1,4 @@
-//! The handler that is told of peers that appear and vanish.
+//! The handler for peers that appear and vanish.
 
 mod common;
 
@@ -14,11 +14,11 @@ use common::loopback;
 
 type Event = (bool, String);
 
-/// A handler, and what it is told.
+/// A handler, and the events it gets.
 fn recorder() -> (impl Fn(&PeerEvent<'_>) + Send + Sync, mpsc::Receiver<Event>) {
     let (tell, told) = mpsc::channel();
     let handler = move |event: &PeerEvent<'_>| {
-        // A transport may outlive the end of a test that failed.
+        // The transport may outlive a failed test.
         let _ = tell.send((event.appeared, event.peer.to_owned()));
     };
     (handler, told)
@@ -37,7 +37,7 @@ fn to(peer: &ThunderboltTransport) -> String {
 const SHORT: Duration = Duration::from_millis(200);
 
 #[test]
-fn a_peer_appears_vanishes_in_silence_and_appears_again() {
+fn a_peer_appears_vanishes_after_silence_and_appears_again() {
     let (handler, told) = recorder();
     let builder = loopback().on_peer(handler).peer_timeout(SHORT);
     let a = builder.build().expect("a transport");
@@ -48,9 +48,9 @@ fn a_peer_appears_vanishes_in_silence_and_appears_again() {
         next(&told, true, "::1%lo");
         assert!(a.last_heard("::1").unwrap().is_some());
         next(&told, false, "::1%lo");
-        assert!(a.last_heard("::1").unwrap().is_some(), "it is remembered");
+        assert!(a.last_heard("::1").unwrap().is_some(), "the peer is remembered");
     }
-    // The same by a ping, a pong and a stream.
+    // A ping, a pong and a stream make it appear too.
     b.round_trip(&to(&a), Some(GENEROUS)).unwrap();
     next(&told, true, "::1%lo");
     next(&told, false, "::1%lo");
@@ -62,7 +62,7 @@ fn a_peer_appears_vanishes_in_silence_and_appears_again() {
     next(&told, true, "::1%lo");
     next(&told, false, "::1%lo");
     a.close();
-    assert!(told.try_recv().is_err(), "and nothing else");
+    assert!(told.try_recv().is_err(), "no further event");
     assert_eq!(a.get_stats().peers_not_reported, 0);
 }
 
@@ -81,7 +81,7 @@ fn a_peer_that_is_forgotten_appears_again_and_was_not_reported_as_gone() {
 }
 
 #[test]
-fn a_handler_that_replaces_another_is_told_changes_and_after_none_everybody_appears() {
+fn a_replacing_handler_gets_changes_and_after_a_gap_all_peers_appear_again() {
     let (first, told_first) = recorder();
     let a = loopback().on_peer(first).peer_timeout(Duration::ZERO);
     let a = a.build().expect("a transport");
@@ -96,7 +96,7 @@ fn a_handler_that_replaces_another_is_told_changes_and_after_none_everybody_appe
     send();
     a.recv(&mut [0], Some(GENEROUS)).unwrap();
     a.recv(&mut [0], Some(GENEROUS)).unwrap();
-    assert!(told_second.try_recv().is_err(), "it is there as before");
+    assert!(told_second.try_recv().is_err(), "the peer is still present");
 
     a.set_peer_handler(None).unwrap();
     assert!(told_second.recv().is_err(), "the second was dropped");
@@ -149,7 +149,7 @@ fn a_handler_that_panics_is_counted_and_called_again() {
     });
 }
 
-/// A transport on each host. What the first one's handler is told comes; only the link makes its peers vanish.
+/// A transport on each host, and the events of the first one. Its peers only vanish when the link goes down.
 fn watched(cable: &Cable) -> ([Arc<ThunderboltTransport>; 2], mpsc::Receiver<Event>) {
     let (handler, told) = recorder();
     let builder = ThunderboltTransportBuilder::new()
@@ -178,7 +178,7 @@ fn all_vanish_when_the_link_goes_down_and_appear_when_it_is_back() {
         cable.unplug();
         next(&told, false, there);
         let last = a.last_heard(there).expect("an address");
-        assert!(last.is_some(), "it is remembered");
+        assert!(last.is_some(), "the peer is remembered");
         cable.plug();
         // The kernel delivers messages a moment before it reports the link as up. No peer appears before the report.
         wait_until("the link is up again", GENEROUS, || a.get_stats().link_up);
@@ -187,17 +187,17 @@ fn all_vanish_when_the_link_goes_down_and_appear_when_it_is_back() {
     }
 }
 
-/// More than may appear at once.
+/// More peers than may appear at once.
 const MADE_UP: u16 = 1500;
 
-/// Sends a message from each of many addresses that nobody has.
+/// Sends a message from each of many addresses that no host has.
 fn flood(victim: Ipv6Addr, index: u32) {
     fs::write("/proc/sys/net/ipv6/ip_nonlocal_bind", "1").expect("this namespace is ours");
     let victim = SocketAddrV6::new(victim, 5000, 0, index);
     for n in 0..MADE_UP {
         let source = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0xdead, 0, n);
         let socket = UdpSocket::bind(SocketAddrV6::new(source, 0, 0, index));
-        // No room is a message less.
+        // A full buffer only loses this message.
         let _ = socket.expect("a socket").send_to(b"x", victim);
     }
 }
@@ -216,17 +216,21 @@ fn a_flood_of_made_up_sources_is_limited_counted_and_makes_no_peer_vanish() {
     next(&told, true, cable.b().address());
     let victim = b.resolve(cable.a().address()).expect("an address");
     cable.b().run(|| flood(*victim.ip(), victim.scope_id()));
-    wait_until("what is too much is counted", GENEROUS, || {
+    wait_until("the peers beyond the limit are counted", GENEROUS, || {
         let stats = a.get_stats();
         stats.peers_not_reported > 0 && stats.messages_received >= u64::from(MADE_UP) / 2
     });
     ping();
     let refused = a.get_stats().peers_not_reported;
     let mut events = Vec::new();
-    wait_until("as many as may appear at once are told", GENEROUS, || {
-        events.extend(told.try_iter());
-        events.len() >= 255
-    });
+    wait_until(
+        "as many peers appear as the limit permits",
+        GENEROUS,
+        || {
+            events.extend(told.try_iter());
+            events.len() >= 255
+        },
+    );
     a.close();
     events.extend(told.try_iter());
     assert!(events.iter().all(|event| event.0), "nobody vanished");

@@ -1,5 +1,5 @@
-//! The published description of this protocol's Rust crate, word for word: programs that were written
-//! after it compile, run, and get what it says. Two hosts have the addresses that its examples use.
+//! The published description of this protocol's Rust crate: programs that follow it compile, run, and get
+//! the described results. Two hosts have the addresses of its examples.
 
 use std::io::{self, Read, Write};
 use std::sync::{mpsc, Arc, Mutex};
@@ -23,7 +23,7 @@ fn cable() -> Cable {
     cable
 }
 
-/// What a handler and a logger of the description's form were given.
+/// The arguments of a handler and a logger of the description's form.
 #[derive(Default)]
 struct Seen {
     messages: Mutex<Vec<Vec<u8>>>,
@@ -38,7 +38,7 @@ impl Seen {
     }
 }
 
-/// The quick start: a builder with all that it shows, an echo for streams.
+/// The quick start: a builder with all settings that it shows, and an echo for streams.
 fn quick_start(seen: &Arc<Seen>) -> Result<Arc<ThunderboltTransport>> {
     let (messages, records) = (Arc::clone(seen), Arc::clone(seen));
     ThunderboltTransportBuilder::new()
@@ -105,14 +105,14 @@ fn the_quick_start_and_the_examples_after_it() {
         .a()
         .run(|| examples(&here).map_err(|error| error.to_string()))
         .unwrap();
-    wait_until("the message is there", GENEROUS, || {
+    wait_until("the message arrives", GENEROUS, || {
         !far.messages.lock().unwrap().is_empty()
     });
     assert_eq!(*far.messages.lock().unwrap(), [[1, 2, 3, 4, 5]]);
     assert_eq!(there.get_stats().messages_received, 1);
 }
 
-/// A program may wait for these words.
+/// Programs may wait for these texts.
 #[test]
 fn the_records_begin_with_the_words_that_programs_look_for() {
     let cable = cable();
@@ -136,7 +136,7 @@ fn the_records_begin_with_the_words_that_programs_look_for() {
     );
 }
 
-/// The sockets of an interface that comes later are bound later, and those of one that comes again, again.
+/// The sockets are bound when the interface comes, and again when it comes back.
 #[test]
 fn the_records_say_when_the_sockets_are_bound() {
     let cable = Cable::unplugged();
@@ -211,7 +211,7 @@ fn the_table_of_the_configuration() {
         (5000_u16, 5001_u16)
     );
     assert_eq!((DEFAULT_BUFFER_SIZE, MAX_UDP_PAYLOAD), (64 << 20, 65_507));
-    // All six, with nothing after them.
+    // All six members, without `..`.
     let all = ThunderboltConfig {
         interface: "lo".to_string(),
         control_port: 0,
@@ -368,7 +368,7 @@ fn the_ten_errors_in_their_shapes() {
     }
 }
 
-/// What happens to a program is told by the variant that the description has for it, with the rich text.
+/// Each failure is the variant that the description gives, with the detailed text.
 #[test]
 fn each_failure_is_the_variant_that_describes_it() {
     let cable = cable();
@@ -392,7 +392,7 @@ fn each_failure_is_the_variant_that_describes_it() {
         let error = transport.send_message(&vec![0; 100_000], PEER).unwrap_err();
         assert_eq!(explained(error), "MessageTooLarge (100000, 65507)");
 
-        // The host is there, and no program.
+        // The host exists, but no program listens.
         let error = transport.open_data_stream(PEER).unwrap_err();
         assert_eq!(error.errno(), Some(libc::ECONNREFUSED), "{error}");
         assert!(matches!(&error, TransportError::ConnectionFailed(text)
@@ -422,7 +422,7 @@ fn each_failure_is_the_variant_that_describes_it() {
     });
 }
 
-/// One `?` for the transport's calls, a stream's `Read` and `Write`, and whatever else a program does.
+/// One `?` works for the transport's calls, a stream's `Read` and `Write`, and other calls of a program.
 fn copied(transport: &ThunderboltTransport, path: &str) -> Result<usize> {
     let mut stream = transport.open_data_stream("::1")?;
     let mut far = transport.accept(Some(GENEROUS))?;
@@ -434,7 +434,7 @@ fn copied(transport: &ThunderboltTransport, path: &str) -> Result<usize> {
     Ok(read.len() + file.len())
 }
 
-/// The same in a function whose errors are those of `std::io`.
+/// The same in a function with `std::io` errors.
 fn copied_by_io(transport: &ThunderboltTransport) -> io::Result<Vec<u8>> {
     let mut stream = transport.open_data_stream("::1")?;
     let far = transport.accept(Some(GENEROUS))?;
@@ -456,7 +456,7 @@ fn a_question_mark_mixes_streams_and_calls() {
     let error = copied_by_io(&transport).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
     assert_eq!(explained(error.into()), "MessageTooLarge (100000, 65507)");
-    // What ends a stream comes out of its `Read` and `Write` as it is.
+    // `Read` and `Write` return the stream's error unchanged.
     let mut stream = transport.open_data_stream("::1").unwrap();
     transport.close();
     let ended = stream.read(&mut [0]).unwrap_err();

@@ -1,4 +1,4 @@
-//! Settings and times at the ends of their ranges.
+//! Settings and timeouts at the ends of their ranges.
 
 mod common;
 
@@ -16,7 +16,7 @@ fn works(transport: &Arc<ThunderboltTransport>) {
     works_within(transport, GENEROUS);
 }
 
-/// A message, a round trip and a stream to itself.
+/// Checks a message, a round trip and a stream to itself.
 fn works_within(transport: &Arc<ThunderboltTransport>, limit: Duration) {
     transport.send_message(b"hello", "::1").unwrap();
     let mut buf = [0; 5];
@@ -39,7 +39,7 @@ fn the_longest_times() {
         .build()
         .unwrap();
     works_within(&transport, Duration::MAX);
-    // The thread that looked after the first stream's data still accepts.
+    // The accepting thread, which watched the first stream, still accepts.
     works(&transport);
 }
 
@@ -64,7 +64,7 @@ fn a_series_of_one_ping_does_not_look_at_the_interval() {
     assert_eq!(transport.ping("::1", &options).unwrap().received, 1);
 }
 
-/// The transport reports ports that the kernel chose while there is no interface, so it must hold them.
+/// Without an interface the transport already reports ports that the kernel chose, so it must hold them.
 #[test]
 fn ports_are_reserved_while_the_interface_is_absent() {
     // The kernel chooses them.
@@ -84,7 +84,7 @@ fn ports_are_reserved_while_the_interface_is_absent() {
     TcpListener::bind(("::", data)).unwrap();
 }
 
-/// Each setting begins with what the builder was told, and becomes what is set, up to the ends of its range.
+/// Each setting begins with the builder's value, and takes new values up to the ends of its range.
 macro_rules! changes {
     ($transport:ident, $($set:ident $get:ident: $first:expr, $($then:expr),+;)*) => {$(
         assert_eq!($transport.$get(), $first, stringify!($get));

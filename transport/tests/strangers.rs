@@ -1,4 +1,4 @@
-//! What strangers on the link may do, and may not; and what the own queue does.
+//! Strangers on the link, and a full queue of the own interface.
 
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,14 +18,14 @@ fn start(host: &Host) -> Arc<ThunderboltTransport> {
         .expect("a transport on thunderbolt0")
 }
 
-/// More ports than discovery has places for, in which answers are made up.
+/// Ports of made-up answers: more than discovery has places for.
 const MADE_UP: std::ops::Range<u16> = 20_000..20_000 + MAX_DISCOVERED_PEERS as u16 + 500;
 
 /// How a pong begins (docs/WIRE.md).
 const PING: [u8; 8] = 0x52_5454_5054_u64.to_be_bytes();
 const PONG: [u8; 8] = 0x52_5454_5053_u64.to_be_bytes();
 
-/// Answers each ping to everybody from the control port, and then in made-up names until `done`.
+/// Answers each multicast ping from the control port, and then from many other ports, until `done`.
 fn answer_in_many_names(done: &AtomicBool) {
     let listener = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 5000)).expect("the control port");
     let pause = Some(Duration::from_millis(50));
@@ -44,14 +44,14 @@ fn answer_in_many_names(done: &AtomicBool) {
 }
 
 fn answer_from(port: u16, pong: &[u8], to: SocketAddr) {
-    // A port that somebody else has is one made-up name less.
+    // A port in use only means one made-up peer less.
     if let Ok(socket) = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, port)) {
         let _ = socket.send_to(pong, to);
     }
 }
 
 #[test]
-fn made_up_answers_to_discovery_are_limited_and_push_out_none_that_came_before() {
+fn made_up_answers_to_discovery_are_limited_and_replace_no_earlier_ones() {
     let cable = Cable::new();
     let a = start(cable.a());
     let done = AtomicBool::new(false);
@@ -67,13 +67,13 @@ fn made_up_answers_to_discovery_are_limited_and_push_out_none_that_came_before()
     assert!(a.get_stats().discovery_dropped > 0);
 }
 
-/// A queue of a few packets on host a's interface, as slow as an old network.
+/// Gives host a's interface a slow queue of a few packets.
 fn slow(host: &Host) {
     let queue = "qdisc add dev thunderbolt0 root tbf rate 40mbit burst 20kb limit 60kb";
     host.traffic_control(&queue.split(' ').collect::<Vec<_>>());
 }
 
-/// Takes messages until so many have come, or none comes for long; gives their number.
+/// Receives messages until `most` have come, or none comes for long. Returns their number.
 fn take(b: &ThunderboltTransport, most: u64) -> u64 {
     let mut buf = [0; 2000];
     (0..most)
@@ -82,7 +82,7 @@ fn take(b: &ThunderboltTransport, most: u64) -> u64 {
 }
 
 #[test]
-fn what_the_own_queue_has_no_room_for_waits_and_is_not_lost_without_a_word() {
+fn sends_wait_for_a_full_queue_and_lose_nothing_silently() {
     const MESSAGES: u64 = 3000;
     let cable = Cable::new();
     let (a, b) = (start(cable.a()), start(cable.b()));
@@ -95,7 +95,7 @@ fn what_the_own_queue_has_no_room_for_waits_and_is_not_lost_without_a_word() {
             for _ in 0..MESSAGES {
                 assert_eq!(a.send_message(&data, peer).expect("it waits"), data.len());
             }
-            // The queue would cut what leaves as one, and drop a part without a word.
+            // The queue would split a batch that leaves as one packet, and drop a part silently.
             let batch = vec![Datagram { peer, data: &data }; 60];
             for _ in 0..MESSAGES / 60 {
                 let sent = a.send_batch(&batch);
@@ -113,14 +113,14 @@ fn what_the_own_queue_has_no_room_for_waits_and_is_not_lost_without_a_word() {
 }
 
 #[test]
-fn a_full_queue_is_told_to_those_who_do_not_wait_and_counted_for_pongs_and_pings() {
+fn a_full_queue_is_an_error_without_waiting_and_counted_for_pongs_and_pings() {
     let cable = Cable::new();
     let (a, b) = (start(cable.a()), start(cable.b()));
     let peer = cable.b().address();
     cable
         .a()
         .run(|| a.round_trip(peer, None).expect("it is there"));
-    // What fits into the burst gets through, then nothing for a minute; a packet or two fill it.
+    // A burst gets through, then nothing for a minute. A packet or two fill the queue.
     let queue = "qdisc add dev thunderbolt0 root tbf rate 8bit burst 1540 limit 3000";
     cable
         .a()
@@ -141,7 +141,7 @@ fn a_full_queue_is_told_to_those_who_do_not_wait_and_counted_for_pongs_and_pings
     );
     assert_eq!(a.get_stats().send_drops, 1);
 
-    // Small datagrams fill what is left of it.
+    // Small datagrams fill the rest of it.
     let one = PingOptions {
         count: 200,
         interval: Duration::from_micros(1),
@@ -174,14 +174,13 @@ fn a_full_queue_is_told_to_those_who_do_not_wait_and_counted_for_pongs_and_pings
     });
 }
 
-/// What the outbound sockets and lanes of this process are bound to (`control::lanes`); no datagram
-/// bears it as its source.
-fn nobody(number: u16) -> Ipv6Addr {
+/// The address that send-only and connected sockets of this process are bound to (`control::lanes`). No
+/// datagram has it as its source.
+fn unused_source(number: u16) -> Ipv6Addr {
     Ipv6Addr::new(0xff01, 0, 0, 0, 0, 0x0dcf, 0, number)
 }
 
-/// An ICMPv6 error about a datagram from `from` to `to`, as a stranger makes it up. The kernel fills in
-/// the checksum.
+/// A made-up ICMPv6 error about a datagram from `from` to `to`. The kernel fills in the checksum.
 fn made_up_error(kind: u8, code: u8, from: SocketAddrV6, to: SocketAddrV6) -> Vec<u8> {
     let mut error = vec![kind, code, 0, 0, 0, 0, 0x05, 0];
     error.extend([0x60, 0, 0, 0, 0, 24, 17, 64]);
@@ -190,13 +189,13 @@ fn made_up_error(kind: u8, code: u8, from: SocketAddrV6, to: SocketAddrV6) -> Ve
     error.extend(from.port().to_be_bytes());
     error.extend(to.port().to_be_bytes());
     error.extend([0, 24, 0, 0]);
-    // A ping, with a token that nobody sent.
+    // A ping with a token that was never sent.
     error.extend(PING);
     error.extend([0; 8]);
     error
 }
 
-/// Nobody listens, not permitted, too big, another protocol.
+/// Port unreachable, prohibited, packet too big, unknown next header.
 const ERRORS: [(u8, u8); 4] = [(1, 4), (1, 1), (2, 0), (4, 1)];
 
 fn raw_socket() -> Socket {
@@ -206,7 +205,7 @@ fn raw_socket() -> Socket {
     raw
 }
 
-/// Answers pings, but first makes up errors about each, until `done`.
+/// Sends made-up errors about each ping before it answers, until `done`.
 fn answer_after_errors(own: Ipv6Addr, done: &AtomicBool) {
     let own = SocketAddrV6::new(own, 5000, 0, 0);
     let listener = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 5000)).expect("the control port");
@@ -229,7 +228,7 @@ fn answer_after_errors(own: Ipv6Addr, done: &AtomicBool) {
     }
 }
 
-/// Makes up errors about what the control port sends, until `done`.
+/// Sends made-up errors about datagrams of the control port, until `done`.
 fn flood_with_errors(own: Ipv6Addr, victim: Ipv6Addr, done: &AtomicBool) {
     let raw = raw_socket();
     let own = SocketAddrV6::new(own, 5000, 0, 0);
@@ -265,7 +264,7 @@ fn made_up_errors_fail_no_send_and_no_round_trip() {
             wait_until("the stranger answers", GENEROUS, || {
                 a.round_trip(peer, Some(Duration::from_millis(100))).is_ok()
             });
-            // Until it listens, its kernel's errors are real.
+            // Until the stranger listens, the errors of its kernel are real.
             a.reset_stats();
             let series = PingOptions {
                 count: 500,
@@ -273,7 +272,7 @@ fn made_up_errors_fail_no_send_and_no_round_trip() {
                 timeout: Some(GENEROUS),
             };
             let summary = a.ping(peer, &series);
-            // To many ports: those that much is sent to would each have a socket of its own.
+            // To many ports: a busy peer would get a connected socket.
             let messages = (0..5000).try_for_each(|n| {
                 let peer = format!("[{peer}]:{}", 6000 + n % 100);
                 a.send_message(b"message", &peer).map(drop)
@@ -289,14 +288,17 @@ fn made_up_errors_fail_no_send_and_no_round_trip() {
     });
     let stats = a.get_stats();
     assert_eq!((stats.messages_sent, stats.errors), (5000 + 6400, 0));
-    assert!(stats.pongs_ignored > 0, "the errors came and were ignored");
+    assert!(
+        stats.pongs_ignored > 0,
+        "the errors arrived and were ignored"
+    );
     assert_eq!(stats.pings_undelivered, 0);
     assert_eq!(stats.send_drops, 0);
 }
 
-/// A stream that gives way to another one is nobody's any more, although nobody took it.
+/// A stream that was evicted while it waited for accept is removed from the queue.
 #[test]
-fn silent_streams_that_gave_way_take_no_place_in_the_queue() {
+fn evicted_silent_streams_take_no_place_in_the_queue() {
     const SILENT: u32 = 4;
     let host = Host::alone();
     host.run(|| {
@@ -312,7 +314,7 @@ fn silent_streams_that_gave_way_take_no_place_in_the_queue() {
         let peer = format!("[::1]:{}", server.data_port());
         for opened in 1..=100 {
             let stream = client.open_data_stream(&peer).expect("it is accepted");
-            wait_until("it was accepted", GENEROUS, || {
+            wait_until("the stream is counted as accepted", GENEROUS, || {
                 server.get_stats().connections_accepted == opened
             });
             drop(stream);
@@ -326,7 +328,7 @@ fn silent_streams_that_gave_way_take_no_place_in_the_queue() {
 }
 
 #[test]
-fn what_comes_for_a_handler_that_stands_still_is_limited() {
+fn messages_for_a_blocked_handler_are_limited() {
     const ROOM: usize = 100_000;
     let (go_on, wait) = mpsc::channel::<()>();
     let wait = Mutex::new(wait);
@@ -339,7 +341,7 @@ fn what_comes_for_a_handler_that_stands_still_is_limited() {
     let receiver = builder()
         .buffer_size(ROOM)
         .message_handler(move |_, _| {
-            // The first call waits here; when the test ends nobody does.
+            // The first call waits here until the test ends.
             let _ = wait.lock().expect("no panic").recv();
             counted.fetch_add(1, Ordering::Relaxed);
         })
@@ -355,7 +357,7 @@ fn what_comes_for_a_handler_that_stands_still_is_limited() {
     let stats = receiver.get_stats();
     let came = stats.messages_received - stats.messages_dropped;
     assert!(came as usize <= ROOM / 1000 + 40, "{stats:?}");
-    wait_until("what was kept is handled", GENEROUS, || {
+    wait_until("the kept messages are handled", GENEROUS, || {
         taken.load(Ordering::Relaxed) as u64 >= came
     });
 }

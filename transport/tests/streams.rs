@@ -1,4 +1,4 @@
-//! Data streams on the loopback interface: what the C ABI does not have.
+//! Data streams on the loopback interface: functions that the C ABI does not have.
 
 mod common;
 
@@ -26,7 +26,7 @@ fn connect(a: &ThunderboltTransport, b: &ThunderboltTransport) -> [DataStream; 2
 }
 
 #[test]
-fn pieces_are_written_as_if_they_were_one() {
+fn pieces_are_written_in_order() {
     let (a, b) = (start(loopback()), start(loopback()));
     let [near, mut far] = connect(&a, &b);
     let reader = std::thread::spawn(move || {
@@ -34,7 +34,7 @@ fn pieces_are_written_as_if_they_were_one() {
         far.read_to_end(&mut all).map(|_| all)
     });
     let large = vec![7; 9 << 20];
-    // More pieces than one system call takes, and larger ones than the buffers.
+    // More pieces than one system call takes, and pieces larger than the buffers.
     let small: Vec<[u8; 3]> = (0..2000u16).map(|n| [n as u8, (n >> 8) as u8, 0]).collect();
     let mut pieces: Vec<_> = small.iter().map(|piece| IoSlice::new(piece)).collect();
     pieces.extend([&[][..], &large, &[], b"end", &[]].map(IoSlice::new));
@@ -109,7 +109,7 @@ fn a_rejected_stream_is_reset_counted_and_logged_once() {
     let reader = std::thread::spawn(move || waiting.read_timeout(&mut [0], PATIENCE));
     far.reject(format_args!("it says {:?}", "nonsense"));
     far.reject(format_args!("it had ended"));
-    assert!(reader.join().unwrap().is_err(), "who waits is woken");
+    assert!(reader.join().unwrap().is_err(), "the waiting read fails");
     let reset = near.read(&mut [0]).unwrap_err();
     assert_eq!(reset.kind(), std::io::ErrorKind::ConnectionReset);
     let stats = b.get_stats();
@@ -124,7 +124,7 @@ fn a_rejected_stream_is_reset_counted_and_logged_once() {
 }
 
 #[test]
-fn a_stream_tells_what_it_did_and_how_its_connection_is() {
+fn a_stream_has_counters_and_figures_of_its_connection() {
     let (a, b) = (start(loopback()), start(loopback()));
     let [near, far] = connect(&a, &b);
     let fresh = near.stats();
@@ -141,7 +141,7 @@ fn a_stream_tells_what_it_did_and_how_its_connection_is() {
         .outcome
         .unwrap();
 
-    // Clones are the same stream.
+    // A clone is the same stream.
     let stats = near.clone().stats();
     assert_eq!((stats.bytes_sent, stats.writes), (6, 1));
     assert_eq!((stats.bytes_received, stats.reads), (4, 1));
@@ -149,7 +149,7 @@ fn a_stream_tells_what_it_did_and_how_its_connection_is() {
     a.reset_stats();
     assert_eq!((far.stats().bytes_received, far.stats().bytes_sent), (6, 4));
 
-    // One that was closed tells what it had done; so does one that this side reset.
+    // A closed stream keeps its counters, and so does one that this side has reset.
     near.close();
     assert_eq!(
         (near.stats().bytes_sent, near.stats().bytes_received),

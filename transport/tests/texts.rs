@@ -1,4 +1,4 @@
-//! What errors say: how much was done of how much, in how long, and with which port.
+//! Error texts: the bytes done and requested, the time, and the port.
 
 use std::fs::File;
 use std::io::IoSlice;
@@ -19,7 +19,7 @@ fn transport() -> Arc<ThunderboltTransport> {
     builder.build().expect("a transport on lo")
 }
 
-/// A stream, its other end, and how texts name the latter.
+/// A stream, its other end, and the name of that end in texts.
 fn streams(a: &ThunderboltTransport) -> (DataStream, DataStream, String) {
     let to = format!("[::1%lo]:{}", a.data_port());
     let near = a.open_data_stream(&to).expect("a stream");
@@ -32,7 +32,7 @@ fn says(error: TransportError, expected: &str) {
 }
 
 #[test]
-fn a_read_that_got_something_says_how_much() {
+fn a_partial_read_reports_its_count() {
     let a = transport();
     let (near, far, to) = streams(&a);
     let late = near.read_timeout(&mut [0; 9], SHORT).unwrap_err();
@@ -51,7 +51,7 @@ fn a_read_that_got_something_says_how_much() {
 }
 
 #[test]
-fn a_write_that_wrote_something_says_how_much() {
+fn a_partial_write_reports_its_count() {
     let a = transport();
     let (near, _far, to) = streams(&a);
     let data = vec![0; 64 << 20];
@@ -75,7 +75,7 @@ fn a_write_that_wrote_something_says_how_much() {
 }
 
 #[test]
-fn a_file_that_was_waited_for_is_not_the_peer() {
+fn a_wait_for_the_file_is_not_blamed_on_the_peer() {
     let a = transport();
     let (near, _far, to) = streams(&a);
     let (pipe, _end) = std::io::pipe().unwrap();
@@ -105,7 +105,7 @@ fn waits_for_messages_streams_and_answers_name_the_port() {
 }
 
 #[test]
-fn a_buffer_that_is_too_small_is_named() {
+fn the_error_names_a_buffer_that_is_too_small() {
     let a = transport();
     let to = format!("[::1%lo]:{}", a.control_port());
     a.send_message(b"hello", &to).unwrap();
@@ -115,7 +115,7 @@ fn a_buffer_that_is_too_small_is_named() {
 }
 
 #[test]
-fn a_port_without_brackets_gets_the_form_that_was_meant() {
+fn a_port_without_brackets_gets_a_suggestion() {
     let a = transport();
     let error = a.send_message(b"", "::1%lo:5000").unwrap_err().to_string();
     assert!(error.contains("did you mean \"[::1%lo]:5000\"?"), "{error}");

@@ -1,4 +1,4 @@
-//! Two hosts, and the cable between them pulled while tasks wait.
+//! Two hosts whose cable is pulled while tasks wait.
 
 use std::future::Future;
 use std::pin::pin;
@@ -37,11 +37,11 @@ fn a_pulled_cable_wakes_the_tasks_and_a_plugged_one_serves_them_again() {
     let [a, b] = both(&cable);
     let peer = cable.b().address();
     let silent = cable.b().run(|| std::net::UdpSocket::bind("[::]:6000"));
-    let _silent = silent.expect("a socket that answers nothing");
+    let _silent = silent.expect("a socket that does not answer");
     let mute = format!("[{peer}]:6000");
     for round in 0..3u8 {
         on(cable.a(), async {
-            // One of the round before may have come twice.
+            // A message of the previous round may have come twice.
             while give_up_at_once(a.recv(&mut [0; 8])).await.is_some() {}
             let mut stream = soon(a.open_data_stream(peer)).await.unwrap();
             stream.write_all(&[round]).await.unwrap();
@@ -60,7 +60,7 @@ fn a_pulled_cable_wakes_the_tasks_and_a_plugged_one_serves_them_again() {
             assert_waits(&mut measuring).await;
             assert_waits(&mut searching).await;
             soon(a.wait_link(true)).await.unwrap();
-            // Cancelled, it has taken nothing from the next one.
+            // A cancelled wait takes no event from the next one.
             assert!(give_up_at_once(a.wait_link(false)).await.is_none());
             let mut waiting = pin!(a.wait_link(false));
             assert_waits(&mut waiting).await;
@@ -75,11 +75,11 @@ fn a_pulled_cable_wakes_the_tasks_and_a_plugged_one_serves_them_again() {
             assert!(is_link_down(&found), "{found}");
             let opened = soon(a.open_data_stream(peer)).await.unwrap_err();
             assert!(is_link_down(&opened), "{opened}");
-            // A queue has no link: what waits on it waits on.
+            // The queue does not depend on the link: a waiting receive goes on waiting.
             assert_waits(&mut receiving).await;
 
             cable.plug();
-            // Right after a replug the hosts may not listen yet, and what is sent is lost.
+            // Right after a replug the hosts may not listen yet, and messages are lost.
             let short = Duration::from_millis(100);
             let again = async {
                 while a.round_trip(peer, Some(short)).await.is_err() {
@@ -114,7 +114,7 @@ fn discovery_finds_the_other_host() {
 }
 
 #[test]
-fn a_connect_that_nobody_answers_ends_with_its_time_its_task_or_the_carrier() {
+fn an_unanswered_connect_ends_with_its_timeout_its_task_or_the_carrier() {
     let cable = Cable::new();
     let [a, _b] = both(&cable);
     on(cable.a(), async {

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::{assert_waits, data_of, give_up_at_once, loopback, soon, transport};
 
-/// One task for each thing that can be waited for.
+/// One task for each kind of wait.
 async fn waiters(a: &AsyncTransport) -> Vec<JoinHandle<Result<()>>> {
     let far = transport();
     let mut stream = a.open_data_stream(&data_of(&far)).await.unwrap();
@@ -51,7 +51,7 @@ async fn closing_wakes_all_tasks_and_frees_the_ports() {
         let a = transport();
         let ports = (a.transport().control_port(), a.transport().data_port());
         let waiters = waiters(&a).await;
-        // Some begin only after it.
+        // Some tasks begin after the close.
         for _ in 0..round % 4 {
             tokio::task::yield_now().await;
         }
@@ -79,7 +79,7 @@ async fn closing_from_another_thread_does_the_same() {
     }
 }
 
-/// The thread of a runtime may close as well, although tasks of it wait that cannot run meanwhile.
+/// The thread of a runtime may close the transport while its tasks wait and cannot run.
 #[tokio::test]
 async fn a_close_that_waits_needs_no_task_to_run() {
     let a = transport();
@@ -149,7 +149,7 @@ fn a_handler_may_close_its_own_transport() {
     on_closed.recv_timeout(GENEROUS).expect("it closes");
 }
 
-/// A task that serves for as long as others have a reference, and no longer.
+/// A task that serves as long as another owner has a reference.
 #[tokio::test]
 async fn tasks_and_handlers_with_weak_references_let_the_transport_close() {
     let builder = loopback();

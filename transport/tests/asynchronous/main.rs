@@ -1,4 +1,4 @@
-//! The API over tokio: it promises what the synchronous one does, and that cancelling loses nothing.
+//! The API over tokio. It keeps the promises of the synchronous API, and cancelling a call loses no data.
 
 mod cable;
 mod closing;
@@ -33,7 +33,7 @@ fn data_of(peer: &AsyncTransport) -> String {
     format!("[::1%lo]:{}", peer.transport().data_port())
 }
 
-/// The outcome of what takes milliseconds, on a machine that may be very busy.
+/// Waits for a future that takes milliseconds, on a machine that may be very busy.
 #[track_caller]
 fn soon<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
     let here = std::panic::Location::caller();
@@ -45,13 +45,13 @@ fn soon<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
     }
 }
 
-/// Polls once; what is dropped afterwards was cancelled while it waited.
+/// Polls once, and checks that the future waits. Dropping it afterwards cancels a waiting call.
 async fn assert_waits<F: Future>(future: &mut Pin<&mut F>) {
     let waits = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await;
-    assert!(waits, "nothing is there to be had");
+    assert!(waits, "the future must wait");
 }
 
-/// Gives up at the first await that has to wait, after letting other tasks run.
+/// Cancels a future at the first await that waits, after letting other tasks run.
 async fn give_up_at_once<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = std::pin::pin!(future);
     let mut polls = 0;

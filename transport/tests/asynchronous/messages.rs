@@ -31,7 +31,7 @@ async fn messages_come_and_go() {
     assert_eq!(a.transport().get_stats().errors, 1);
 }
 
-/// The receiver of the transport is the one that wakes the task: nobody else is there.
+/// The receiver thread of the transport wakes the task.
 #[tokio::test]
 async fn a_waiting_task_is_woken() {
     let (a, b) = (transport(), transport());
@@ -56,7 +56,7 @@ async fn a_cancelled_recv_loses_no_message() {
             a.transport()
                 .send_message(&number.to_be_bytes(), &peer)
                 .unwrap();
-            // As many as the kernel's buffer has room for.
+            // No more than the kernel's buffer holds.
             if number % 100 == 99 {
                 acknowledged.recv_timeout(GENEROUS).unwrap();
             }
@@ -97,7 +97,7 @@ async fn one_that_was_woken_and_cancelled_leaves_the_message_to_the_others() {
             a.transport()
                 .send_message(b"for one", &control_of(&b))
                 .unwrap();
-            wait_until("it is there", GENEROUS, || {
+            wait_until("the message is queued", GENEROUS, || {
                 b.transport().get_stats().messages_received > round
             });
         }
@@ -173,7 +173,7 @@ async fn several_messages_are_taken_at_once() {
     assert!(matches!(none, TransportError::OutOfRange { .. }));
 }
 
-/// A task that always finds something does not keep the others of its thread from running.
+/// A task that always finds a message does not keep other tasks of its thread from running.
 #[tokio::test]
 async fn a_flood_leaves_time_for_other_tasks() {
     let (a, b) = (transport(), transport());

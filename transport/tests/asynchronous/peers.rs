@@ -10,7 +10,7 @@ async fn a_task_learns_of_peers_that_appear_and_vanish() {
     let a = loopback()
         .peer_timeout(Duration::from_millis(200))
         .on_peer(move |event| {
-            // The test may have failed meanwhile.
+            // The receiver is gone if the test has failed.
             let _ = tell.send((event.appeared, event.peer.to_owned()));
         })
         .build_async()
@@ -27,5 +27,5 @@ async fn a_task_learns_of_peers_that_appear_and_vanish() {
     let heard = a.transport().last_heard("::1").expect("an address");
     assert!(heard.is_some());
     soon(a.close()).await;
-    assert_eq!(soon(told.recv()).await, None, "it was dropped");
+    assert_eq!(soon(told.recv()).await, None, "the handler was dropped");
 }

@@ -50,7 +50,7 @@ async fn nobody_there_is_none_and_not_an_error() {
     ));
 }
 
-/// The kernel says so at once, whatever the time limit; what listens there later is reached.
+/// The kernel reports that nothing listens at once, whatever the timeout. A later listener is reached.
 #[tokio::test]
 async fn a_port_that_nothing_listens_on_refuses() {
     let (a, b) = (transport(), transport());
@@ -102,7 +102,7 @@ async fn many_tasks_measure_at_once() {
     }
 }
 
-/// The socket of a measurement that was given up serves the next one, which gets its own answer.
+/// The socket of a cancelled measurement is reused by the next one, which gets its own answer.
 #[tokio::test]
 async fn a_cancelled_measurement_leaves_the_next_one_alone() {
     let (a, b) = (transport(), transport());
@@ -110,7 +110,7 @@ async fn a_cancelled_measurement_leaves_the_next_one_alone() {
     let nobody = format!("[::1%lo]:{}", silent.local_addr().unwrap().port());
     for _ in 0..50 {
         for peer in [&nobody, &control_of(&b)] {
-            // Given up with its ping under way.
+            // Cancelled with its ping in flight.
             let one = a.round_trip(peer, None);
             crate::give_up_at_once(one).await;
         }
@@ -120,8 +120,8 @@ async fn a_cancelled_measurement_leaves_the_next_one_alone() {
     assert_waits(&mut one).await;
 }
 
-/// A peer whose application answers by hand sends its pong to the control port: the receiver leaves
-/// it for the task.
+/// A peer that answers with plain sockets sends its pong to the control port. The receiver passes it to
+/// the task.
 #[tokio::test]
 async fn a_pong_by_the_control_port_wakes_the_task() {
     let a = transport();
@@ -141,7 +141,7 @@ async fn a_pong_by_the_control_port_wakes_the_task() {
     }
 }
 
-/// The accepting thread answers in the place of a handler that takes long, for tasks too.
+/// The accepting thread answers pings while a handler takes long, for tasks too.
 #[tokio::test]
 async fn a_round_trip_works_beside_a_handler_that_takes_long() {
     let a = transport();

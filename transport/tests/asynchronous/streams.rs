@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{assert_waits, data_of, give_up_at_once, loopback, soon, transport};
 
-/// A stream from a to b, both ends.
+/// Both ends of a stream from a to b.
 async fn pair(a: &AsyncTransport, b: &AsyncTransport) -> [AsyncDataStream; 2] {
     let near = soon(a.open_data_stream(&data_of(b))).await.unwrap();
     [near, soon(b.accept()).await.unwrap()]
@@ -61,7 +61,7 @@ async fn bytes_go_both_ways_at_once() {
     assert_eq!((opened, accepted), (1, 1));
 }
 
-/// Every byte is read once and in order, although most of the reads are given up.
+/// Every byte is read once and in order, although most reads are cancelled.
 #[tokio::test]
 async fn a_cancelled_read_loses_no_byte() {
     const SIZE: usize = 200_000;
@@ -86,7 +86,7 @@ async fn a_cancelled_read_loses_no_byte() {
                 Some(read) => received.extend_from_slice(&buf[..read.unwrap()]),
                 None => {
                     cancelled += 1;
-                    // What comes now comes during the next one. Not when all is written.
+                    // Bytes written now arrive during the next read. The writer may have ended.
                     let _ = more.send(());
                 }
             }
@@ -105,7 +105,7 @@ async fn a_cancelled_write_tells_exactly_what_was_sent() {
     let data = pattern(100_000);
     let (mut sent, mut received) = (0, 0);
     for _ in 0..20 {
-        // Until there is no room.
+        // Write until the buffers are full.
         while let Some(written) = give_up_at_once(near.write(&data)).await {
             sent += written.unwrap();
         }
@@ -132,7 +132,7 @@ async fn pieces_are_written_as_one() {
     assert_eq!(received, "gradient");
 }
 
-/// Both tasks are woken, whoever ends the stream and however.
+/// Both tasks are woken, whichever side ends the stream, and in every way.
 #[tokio::test]
 async fn ending_a_stream_wakes_its_reader_and_its_writer() {
     type Ending = fn(&DataStream, &AsyncTransport);
@@ -159,7 +159,7 @@ async fn ending_a_stream_wakes_its_reader_and_its_writer() {
                 transport_error(written)
             };
             let ending = async {
-                // The writer fills the buffers meanwhile.
+                // Fill the buffers, so that the writer waits.
                 while give_up_at_once((&near).write(&[0; 100_000]))
                     .await
                     .is_some()
@@ -179,7 +179,7 @@ async fn ending_a_stream_wakes_its_reader_and_its_writer() {
     }
 }
 
-/// From another thread, at any moment of the poll.
+/// Ended from another thread, at any moment of the poll.
 #[tokio::test]
 async fn a_detach_by_another_thread_is_never_missed() {
     let (a, b) = (transport(), transport());
@@ -205,7 +205,7 @@ async fn a_detach_by_another_thread_is_never_missed() {
     }
 }
 
-/// The kernel says once why a connection broke; neither task takes it for an end.
+/// The kernel reports the reason of a broken connection once. No task sees an end of stream.
 #[tokio::test]
 async fn a_broken_stream_never_looks_like_one_that_ended() {
     let a = transport();
@@ -224,7 +224,7 @@ async fn a_broken_stream_never_looks_like_one_that_ended() {
             transport_error(written.unwrap_err())
         };
         let breaking = std::thread::spawn(move || {
-            // What it does not read resets the connection.
+            // Unread bytes make the close a reset.
             peer.peek(&mut [0]).unwrap();
         });
         let ((received, read), written) = soon(async { tokio::join!(reading, writing) }).await;
@@ -248,11 +248,11 @@ async fn a_cancelled_accept_loses_no_stream() {
             let mut first = pin!(b.accept());
             assert_waits(&mut first).await;
             assert_waits(&mut second).await;
-            // The first one is woken, and dropped before it runs.
+            // The first task is woken, and dropped before it runs.
             let (transport, peer) = (a.transport().clone(), data_of(&b));
             let opening = std::thread::spawn(move || transport.open_data_stream(&peer));
             let opened = opening.join().unwrap().unwrap();
-            testkit::wait_until("it is accepted", GENEROUS, || {
+            testkit::wait_until("the stream is accepted", GENEROUS, || {
                 b.transport().get_stats().connections_accepted > u64::from(round)
             });
             opened
@@ -275,7 +275,7 @@ async fn a_stream_is_in_one_event_loop_and_can_leave_it() {
             if error.kind() == io::ErrorKind::AlreadyExists),
         "{again}"
     );
-    // Without the event loop it is what it was.
+    // Converted back, it is an ordinary stream.
     let mut near: DataStream = near.into();
     near.write_all(b"ping").unwrap();
     let mut word = [0; 4];

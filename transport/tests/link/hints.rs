@@ -1,4 +1,4 @@
-//! Settings that log records name: for whoever can change them, and for nobody else.
+//! Log records name settings only if the program can change them.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +8,7 @@ use thunderbolt_transport::ThunderboltTransportBuilder;
 use crate::{ip, Watched};
 
 #[test]
-fn a_setting_is_named_only_to_those_who_have_it() {
+fn a_setting_is_named_only_to_programs_that_have_it() {
     for named in [true, false] {
         let cable = Cable::new();
         let records: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -27,9 +27,9 @@ fn a_setting_is_named_only_to_those_who_have_it() {
             let records = records.lock().unwrap();
             records.iter().any(|text| text.contains(words))
         };
-        // What is refused, what is dropped, and a stream too many.
+        // A refused datagram, a refused source, and a stream beyond the limit.
         let (b, link_local) = (&b.transport, cable.a().address());
-        wait_until("each is reported", GENEROUS, || {
+        wait_until("each of them is logged", GENEROUS, || {
             cable.b().run(|| {
                 let _ = b.send_message(b"from elsewhere", "fd00::a");
                 let _ = b.open_data_stream("fd00::a");

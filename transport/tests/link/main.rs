@@ -1,4 +1,4 @@
-//! What calls say of the link: true in every state of it, with advice that helps.
+//! Errors about the link: correct in every state of it, with advice that helps.
 
 mod hints;
 mod namespaces;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use testkit::{wait_until, Cable, Host, GENEROUS};
 use thunderbolt_transport::{ThunderboltTransport, ThunderboltTransportBuilder, TransportError};
 
-/// A transport on a host, and the link events that it tells of.
+/// A transport on a host, and its link events.
 pub(crate) struct Watched<'a> {
     host: &'a Host,
     pub(crate) transport: Arc<ThunderboltTransport>,
@@ -25,7 +25,7 @@ impl<'a> Watched<'a> {
     pub(crate) fn start(host: &'a Host, builder: ThunderboltTransportBuilder) -> Self {
         let (sender, events) = mpsc::channel();
         let builder = builder.on_link(move |event| {
-            // Nobody listens any more when a test is over.
+            // The receiver is gone when the test has ended.
             let _ = sender.send(event.up);
         });
         let transport = host.run(|| builder.build()).expect("a transport");
@@ -36,17 +36,17 @@ impl<'a> Watched<'a> {
         }
     }
 
-    /// Waits until calls are refused, and gives the reason.
+    /// Waits until calls give LINK_DOWN, and returns the reason.
     pub(crate) fn reason_for_being_down(&self) -> String {
         let mut reason = None;
-        wait_until("calls say that the link is down", GENEROUS, || {
+        wait_until("calls give LINK_DOWN", GENEROUS, || {
             reason = self.refused();
             reason.is_some()
         });
         reason.expect("it was waited for")
     }
 
-    /// The same, and the reason has these words.
+    /// Waits until the reason contains these words.
     pub(crate) fn is_down_because(&self, words: &[&str]) -> String {
         let mut last = String::new();
         let end = Instant::now() + GENEROUS;
@@ -67,7 +67,7 @@ impl<'a> Watched<'a> {
         }
     }
 
-    /// A link event that was told meanwhile.
+    /// The next link event, if there is one.
     pub(crate) fn event(&self) -> Option<bool> {
         self.events.lock().expect("no panic").try_recv().ok()
     }
@@ -79,8 +79,7 @@ impl<'a> Watched<'a> {
     }
 }
 
-/// The command that an error advises to run, from `start` on. Where a person has to choose a number, it
-/// is 77.
+/// The command that an error advises, from `start` on. Placeholders for a number become 77.
 pub(crate) fn advised<'a>(text: &'a str, start: &str) -> Vec<String> {
     let from = text.find(start).unwrap_or_else(|| panic!("{text}"));
     let command: &'a str = text[from..].split([',', '(', ')', ';']).next().unwrap();
@@ -90,7 +89,7 @@ pub(crate) fn advised<'a>(text: &'a str, start: &str) -> Vec<String> {
         .collect()
 }
 
-/// Runs a command as a person on this host would.
+/// Runs a command on a host.
 pub(crate) fn follow(host: &Host, command: &[String]) {
     let (program, arguments) = command.split_first().expect("a command");
     let output = host.run(|| Command::new(program).args(arguments).output());
@@ -107,9 +106,9 @@ pub(crate) fn ip(host: &Host, arguments: &str) {
     host.ip(&arguments);
 }
 
-/// A round trip to the other host, however long that takes.
+/// Waits until a round trip to the other host succeeds.
 pub(crate) fn reaches(cable: &Cable, a: &ThunderboltTransport) {
-    wait_until("a round trip", GENEROUS, || {
+    wait_until("a round trip succeeds", GENEROUS, || {
         let timeout = Some(Duration::from_millis(200));
         cable
             .a()

@@ -1,5 +1,5 @@
-//! A thread may be in another network namespace than the transport that it calls, and sysfs shows that
-//! of whoever mounted it. What is said of interfaces is said of the transport's own.
+//! A thread may be in another network namespace than the transport that it calls, and sysfs shows the
+//! namespace in which it was mounted. Errors describe the interfaces of the transport's namespace.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ fn interfaces_that_peer_strings_name_are_looked_for_where_the_transport_is() {
             "{other}"
         );
         let missing = send("fe80::1%no-such0").unwrap_err();
-        // From elsewhere it is not known whether there is one; it is not ours in any case.
+        // From another namespace it is unknown whether the interface exists. It is not the transport's.
         let told = match missing {
             TransportError::InterfaceNotFound(_) => "not found",
             TransportError::InvalidAddress(_) => "not ours",
@@ -59,8 +59,8 @@ fn interfaces_that_peer_strings_name_are_looked_for_where_the_transport_is() {
     cable.a().run(send).expect("its alternative name");
 }
 
-/// Sockets belong to the namespace of the thread that makes them. There the interface may not exist,
-/// which is not a link that is down: nothing would ever tell that it is up again.
+/// Sockets belong to the namespace of the thread that creates them, where the interface may not exist.
+/// That is not LINK_DOWN, because no event would ever bring the link up again.
 #[test]
 fn a_call_from_another_namespace_does_not_say_that_the_link_is_down() {
     let cable = Cable::new();

@@ -1,5 +1,5 @@
-//! In which order a change of the link is seen: first in the state, then by calls and streams, then by the
-//! link handler, whatever that one does.
+//! The order in which a change of the link is visible: first in the state, then to calls and streams, then
+//! to the link handler, which delays neither.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{mpsc, Arc};
@@ -11,7 +11,7 @@ use thunderbolt_transport::{ThunderboltTransport, ThunderboltTransportBuilder, T
 
 use crate::reaches;
 
-/// Streams that break together: the more, the longer it takes.
+/// Streams that break together. More streams take longer.
 const STREAMS: usize = 32;
 const ROUNDS: usize = 10;
 
@@ -23,21 +23,25 @@ fn both(cable: &Cable, a: ThunderboltTransportBuilder) -> [Arc<ThunderboltTransp
     ]
 }
 
-/// What a call that has just failed sees of the link.
+/// Checks that the link state is down after a call has failed.
 fn finds_it_down(a: &ThunderboltTransport, error: TransportError) {
     let stats = a.get_stats();
     assert!(
         matches!(error, TransportError::LinkDown { back: false, .. }),
         "{error:?}"
     );
-    assert!(!stats.link_up, "LINK_DOWN, and the link is up: {error}");
-    assert_eq!(stats.link_changes % 2, 1, "it is not counted: {error}");
+    assert!(!stats.link_up, "LINK_DOWN, but the state is up: {error}");
+    assert_eq!(
+        stats.link_changes % 2,
+        1,
+        "the change is not counted: {error}"
+    );
     a.wait_link(false, Some(Duration::ZERO))
         .expect("it is down");
 }
 
 #[test]
-fn the_state_is_down_before_any_stream_or_call_says_so() {
+fn the_state_is_down_before_any_stream_or_call_fails() {
     let cable = Cable::new();
     let [a, b] = both(&cable, ThunderboltTransportBuilder::new());
     for _ in 0..ROUNDS {
@@ -52,7 +56,7 @@ fn the_state_is_down_before_any_stream_or_call_says_so() {
                 })
             })
             .collect();
-        // Calls that the kernel tells, before anybody else.
+        // Calls that get the error from the kernel first.
         let sender = {
             let (a, peer) = (Arc::clone(&a), cable.b().address().to_owned());
             cable.a().spawn(move || loop {
@@ -77,7 +81,7 @@ fn the_state_is_down_before_any_stream_or_call_says_so() {
     }
 }
 
-/// A handler that is told that the link is up, and stays in there, is no reason for others to wait.
+/// A link handler that blocks delays nothing else.
 #[test]
 fn a_link_handler_that_does_not_return_holds_up_no_stream() {
     let cable = Cable::new();
@@ -89,7 +93,7 @@ fn a_link_handler_that_does_not_return_holds_up_no_stream() {
     let builder = ThunderboltTransportBuilder::new().on_link(move |event| {
         told.send(event.up).expect("the test listens");
         if event.up && !inside.swap(true, Ordering::SeqCst) {
-            // It ends when the test lets it go, or fails.
+            // It ends when the test releases it, or fails.
             let _ = hold.lock().expect("no panic").recv();
         }
     });
@@ -99,9 +103,9 @@ fn a_link_handler_that_does_not_return_holds_up_no_stream() {
     cable.plug();
     assert!(events
         .recv_timeout(GENEROUS)
-        .expect("up, and it stays there"));
+        .expect("the handler is called with up, and blocks"));
     reaches(&cable, &a);
-    // Streams are accepted, opened and broken.
+    // Streams can be accepted and opened, and break.
     let theirs = cable.b().run(|| b.open_data_stream(cable.a().address()));
     let accepted = a.accept(Some(GENEROUS)).expect("a stream of host b");
     let opened = cable.a().run(|| a.open_data_stream(cable.b().address()));

@@ -1,4 +1,4 @@
-//! What ICMP errors tell of a peer on a link that is up.
+//! ICMP errors about a peer, on a link that is up.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -12,7 +12,7 @@ use thunderbolt_transport::{
 
 use crate::reaches;
 
-/// Shorter than the kernel takes to find out that an address does not resolve.
+/// Less time than the kernel takes to find out that an address does not resolve.
 const SHORT: Duration = Duration::from_millis(300);
 
 fn start(cable: &Cable) -> Arc<ThunderboltTransport> {
@@ -27,7 +27,7 @@ fn kind(error: &TransportError) -> Option<ErrorKind> {
     }
 }
 
-/// Messages of every kind, enough for a lane of their own. None fails for what the peer says to them.
+/// Sends messages of every kind, enough for a connected socket. ICMP errors of the peer fail none of them.
 fn send_all(a: &ThunderboltTransport, peer: &str) {
     let batch = [Datagram { data: b"x", peer }; 16];
     for _ in 0..600 {
@@ -136,7 +136,7 @@ fn an_error_is_that_of_the_peer_that_it_is_about() {
             for _ in 0..200 {
                 a.round_trip(peer, Some(GENEROUS)).expect("an answer");
             }
-            refused.join().expect("the other one is refused");
+            refused.join().expect("the other peer refuses");
         });
     });
 }
@@ -151,13 +151,13 @@ fn an_address_that_no_host_has_is_unreachable() {
         let words = ["[fe80::dead%thunderbolt0]:5000", "no host answers"];
         let text = error.to_string();
         assert!(words.iter().all(|words| text.contains(words)), "{text}");
-        // Calls that wait less hear of those before them.
+        // A call with a shorter timeout gets the error of an earlier one.
         let other = "fe80::beef%thunderbolt0";
         is_unreachable(&a, other, SHORT);
         send_all(&a, nobody);
     });
     assert!(a.get_stats().link_up);
-    // The address comes.
+    // Now a host gets the address.
     cable.b().ip(&[
         "address",
         "add",

@@ -1,4 +1,4 @@
-//! Each state that the kernel tells of has its own reason, and what the reason advises helps.
+//! Each link state of the kernel has its own reason, and the advice of the reason helps.
 
 use std::fs;
 
@@ -9,13 +9,13 @@ use crate::{advised, follow, ip, reaches, Watched};
 
 /// A state of host a's interface.
 struct State {
-    /// What makes it so: arguments of `ip` on host a.
+    /// Arguments of `ip` on host a that cause it.
     make: &'static [&'static str],
-    /// What the reason says.
+    /// Words of the reason.
     words: &'static [&'static str],
-    /// How the command begins that it advises; empty: it advises none.
+    /// The beginning of the advised command; empty if there is none.
     advice: &'static str,
-    /// What is to be done besides.
+    /// Further commands that are needed.
     then: &'static [&'static str],
 }
 
@@ -84,7 +84,7 @@ const STATES: [State; 8] = [
 ];
 
 #[test]
-fn each_state_of_an_interface_is_told_and_what_is_advised_ends_it() {
+fn each_state_has_its_reason_and_the_advice_ends_it() {
     let cable = Cable::new();
     let a = Watched::start(cable.a(), ThunderboltTransportBuilder::new());
     let _b = Watched::start(cable.b(), ThunderboltTransportBuilder::new());
@@ -110,7 +110,7 @@ fn each_state_of_an_interface_is_told_and_what_is_advised_ends_it() {
 }
 
 #[test]
-fn ipv6_that_is_disabled_is_told_and_can_be_enabled() {
+fn disabled_ipv6_is_reported_and_can_be_enabled() {
     let cable = Cable::new();
     let a = Watched::start(cable.a(), ThunderboltTransportBuilder::new());
     for scope in ["thunderbolt0", "all"] {
@@ -121,14 +121,14 @@ fn ipv6_that_is_disabled_is_told_and_can_be_enabled() {
             command,
             ["sysctl", "-w", "net/ipv6/conf/thunderbolt0/disable_ipv6=0"]
         );
-        // Not every system has sysctl(8), which writes to this file.
+        // Write to the file directly, because not every system has sysctl(8).
         set(cable.a(), "thunderbolt0", "disable_ipv6", "0");
         a.is_up_again();
     }
 }
 
 #[test]
-fn a_lost_carrier_is_told() {
+fn a_lost_carrier_is_reported() {
     let cable = Cable::new();
     let a = Watched::start(cable.a(), ThunderboltTransportBuilder::new());
     cable.carrier(false);
@@ -156,7 +156,7 @@ fn addresses_that_cannot_be_used_are_named() {
     a.is_up_again();
     reaches(&cable, &a.transport);
 
-    // With one of these the kernel finds no way to a neighbour that it does not know yet.
+    // With such an address the kernel cannot resolve an unknown neighbour.
     ip(cable.a(), "addr flush dev thunderbolt0");
     for (setting, value) in [("dad_transmits", "3"), ("optimistic_dad", "1")] {
         set(cable.a(), "thunderbolt0", setting, value);
@@ -180,7 +180,7 @@ fn addresses_that_cannot_be_used_are_named() {
 }
 
 #[test]
-fn an_interface_that_is_not_there_yet_is_gone_or_elsewhere_is_told_apart() {
+fn missing_removed_and_moved_interfaces_have_different_reasons() {
     let cable = Cable::unplugged();
     let elsewhere = Host::alone();
     let waiting = ThunderboltTransportBuilder::new().wait_for_interface(true);
@@ -199,12 +199,12 @@ fn an_interface_that_is_not_there_yet_is_gone_or_elsewhere_is_told_apart() {
     };
     ip(cable.a(), &format!("link set thunderbolt0 netns {path}"));
     a.is_down_because(&["moved to another network namespace"]);
-    // Other news change nothing about that.
+    // Changes of other interfaces do not affect the reason.
     ip(cable.a(), "link add other0 type veth peer name other1");
     a.is_down_because(&["moved to another network namespace"]);
 }
 
-/// The stream is over, and its calls say so for ever. The link is not.
+/// The stream has ended, so its calls fail for ever, but the link is up again.
 #[test]
 fn a_stream_of_an_earlier_interface_does_not_say_that_the_link_is_down_now() {
     let cable = Cable::new();

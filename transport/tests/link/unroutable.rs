@@ -1,4 +1,4 @@
-//! Addresses that nothing leads to, on a link that is up.
+//! Addresses without a route, on a link that is up.
 
 use std::fs;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use thunderbolt_transport::{
 
 use crate::{advised, follow, ip, reaches, Watched};
 
-/// No host of a cable has one of these, and no route leads there.
+/// No host of the cable has these addresses, and there is no route to them.
 const UNROUTABLE: [&str; 5] = ["fd00::9", "2001:db8::1", "fec0::1", "64:ff9b::1", "::1"];
 
 const PATIENCE: Option<Duration> = Some(GENEROUS);
 
-/// What every call that sends something to an address says.
+/// The errors of all calls that send to an address.
 fn calls(transport: &ThunderboltTransport, peer: &str) -> Vec<(&'static str, TransportError)> {
     let datagrams = [Datagram { data: b"x", peer }];
     let once = PingOptions {
@@ -26,7 +26,7 @@ fn calls(transport: &ThunderboltTransport, peer: &str) -> Vec<(&'static str, Tra
     vec![
         ("send", transport.send_message(b"x", peer).unwrap_err()),
         (
-            "send, not to wait",
+            "send without waiting",
             transport
                 .send_message_timeout(b"x", peer, Some(Duration::ZERO))
                 .unwrap_err(),
@@ -66,7 +66,7 @@ fn start(cable: &Cable, any: bool) -> Watched<'_> {
 }
 
 #[test]
-fn an_address_without_a_route_is_no_link_that_is_down() {
+fn an_address_without_a_route_is_not_link_down() {
     let cable = Cable::new();
     for any in [false, true] {
         let a = start(&cable, any);
@@ -90,7 +90,7 @@ fn an_address_without_a_route_is_no_link_that_is_down() {
         let stats = a.transport.get_stats();
         assert!(stats.link_up);
         assert_eq!((stats.link_changes, stats.streams_open), (0, 0));
-        assert_eq!(a.event(), None, "nothing happened to the link");
+        assert_eq!(a.event(), None, "the link did not change");
         a.transport.close();
     }
 }
@@ -119,7 +119,7 @@ fn the_same_calls_say_that_the_link_is_down_when_it_is() {
     }
 }
 
-/// Whoever follows the advice has a route.
+/// Following the advice adds a route.
 #[test]
 fn the_route_that_is_advised_helps() {
     let cable = Cable::new();
@@ -160,7 +160,7 @@ fn the_route_of_link_local_addresses_can_be_missing_and_is_named() {
 }
 
 #[test]
-fn a_rule_of_this_host_that_forbids_an_address_is_no_link_that_is_down() {
+fn a_routing_rule_that_forbids_an_address_is_not_link_down() {
     let cable = Cable::new();
     let a = start(&cable, false);
     ip(cable.a(), "-6 rule add to fd00::/16 prohibit");
@@ -177,9 +177,9 @@ fn a_rule_of_this_host_that_forbids_an_address_is_no_link_that_is_down() {
     }
 }
 
-/// The other host is a router, which says what it thinks of the address.
+/// The other host is a router, which sends ICMP errors about the address.
 #[test]
-fn what_a_router_says_of_an_address_says_nothing_of_the_link() {
+fn icmp_errors_of_a_router_do_not_mean_link_down() {
     let cable = Cable::new();
     let a = start(&cable, false);
     cable.b().run(|| {
@@ -200,7 +200,7 @@ fn what_a_router_says_of_an_address_says_nothing_of_the_link() {
     let nowhere = opened("fd00::9");
     assert_eq!(nowhere.raw_os_error(), Some(libc::ENETUNREACH), "{nowhere}");
     assert!(nowhere.to_string().contains("a router"), "{nowhere}");
-    // It knows a way now, but forwards nothing from a link-local address.
+    // It has a route now, but does not forward packets from a link-local address.
     ip(cable.b(), "link add other0 type veth peer name other1");
     for name in ["other0", "other1"] {
         ip(cable.b(), &format!("link set {name} up"));
@@ -221,8 +221,8 @@ fn what_a_router_says_of_an_address_says_nothing_of_the_link() {
     assert!(a.transport.get_stats().link_up);
 }
 
-/// What a firewall of the peer says ("administratively prohibited") is nothing that this user may not
-/// do; a ping that was rejected does not fail one that is answered.
+/// A rejection by the peer's firewall ("administratively prohibited") is not reported as a missing local
+/// permission. A rejected ping does not fail an answered one.
 #[test]
 fn a_peer_that_rejects_us_does_not_make_us_lack_a_permission() {
     let cable = Cable::new();
@@ -254,7 +254,7 @@ fn a_peer_that_rejects_us_does_not_make_us_lack_a_permission() {
                 .transport
                 .round_trip(cable.b().address(), timeout)
                 .unwrap_err();
-            // Kernels send few of these errors a second.
+            // Kernels limit these errors.
             let rejected = error.to_string().contains("firewall of the peer");
             assert!(
                 rejected || matches!(error, TransportError::Timeout),

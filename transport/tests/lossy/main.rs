@@ -1,5 +1,5 @@
-//! A link that drops, corrupts, repeats, reorders and delays, or falls silent: what is documented
-//! holds on it.
+//! The documented behaviour on a link that drops, corrupts, duplicates, reorders and delays packets, or
+//! goes silent.
 
 mod messages;
 mod round_trips;
@@ -29,8 +29,8 @@ impl Link {
         Self::with(|builder| builder)
     }
 
-    /// The same with settings for both transports. The hosts know each other, so that all that
-    /// crosses the cable is the transports' own.
+    /// The same with settings for both transports. The hosts have permanent neighbour entries, so that
+    /// only packets of the transports cross the cable.
     fn with(settings: impl Fn(ThunderboltTransportBuilder) -> ThunderboltTransportBuilder) -> Self {
         let cable = LossyCable::new();
         cable.set_neighbours();
@@ -60,7 +60,7 @@ impl Link {
         self.on_a(|a, peer| a.open_data_stream_timeout(peer, timeout))
     }
 
-    /// Both ends of a new stream: that of host a first.
+    /// Both ends of a new stream, host a's first.
     fn stream(&self) -> [DataStream; 2] {
         let opened = self.open(PATIENCE).expect("b listens");
         [opened, self.b.accept(PATIENCE).expect("it was opened")]
@@ -80,11 +80,11 @@ fn at_every_loss(test: impl Fn(f64, Link) + Sync) {
     });
 }
 
-/// Bytes that are like no others.
+/// Pseudo-random bytes.
 fn bytes(seed: u32, count: usize) -> Vec<u8> {
     let mut state = u64::from(seed) + 1;
     let next = || {
-        // Knuth's generator for 64 bits; the upper ones are good.
+        // Knuth's 64-bit generator, of which only the upper bits are used.
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
@@ -93,7 +93,7 @@ fn bytes(seed: u32, count: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(count).collect()
 }
 
-/// An error with its text, which the thread that made the call has.
+/// An error with its text.
 fn in_words<T>(result: Result<T>) -> std::result::Result<T, (TransportError, String)> {
     result.map_err(|error| {
         let text = error.last_error_text();
@@ -101,7 +101,7 @@ fn in_words<T>(result: Result<T>) -> std::result::Result<T, (TransportError, Str
     })
 }
 
-/// Whether the connection broke, as the kernel told, and not the time of the call or we.
+/// Whether the kernel reported a broken connection, rather than a timeout or a local close.
 fn is_broken(error: &TransportError) -> bool {
     matches!(error, TransportError::ConnectionFailed(_))
 }

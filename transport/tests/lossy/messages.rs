@@ -1,4 +1,4 @@
-//! Control messages: whole or not at all, and never altered.
+//! Control messages arrive whole and unaltered, or not at all.
 
 use std::collections::HashSet;
 use std::sync::mpsc::{channel, Receiver};
@@ -8,11 +8,11 @@ use thunderbolt_transport::{Datagram, MAX_MESSAGE_SIZE};
 
 use crate::{at_every_loss, bytes, Link};
 
-/// What b gets, in order.
+/// The messages that b receives, in order.
 fn listen(link: &Link) -> Receiver<Vec<u8>> {
     let (sender, received) = channel();
     let set = link.b.set_message_handler(Some(Box::new(move |data, _| {
-        // Nobody listens any more when the test has failed.
+        // The receiver is gone if the test has failed.
         let _ = sender.send(data.to_vec());
     })));
     set.expect("it is open");
@@ -34,9 +34,9 @@ fn udp(link: &Link) -> Tally {
     link.cable.a_to_b().record().udp
 }
 
-/// Waits until as many messages as packets were delivered have come.
+/// Waits until as many messages have arrived as packets were delivered.
 fn collect(link: &Link, received: &Receiver<Vec<u8>>, sent: usize, all: &mut Vec<Vec<u8>>) {
-    wait_until("what was delivered arrives", GENEROUS, || {
+    wait_until("all delivered messages arrive", GENEROUS, || {
         all.extend(received.try_iter());
         let udp = udp(link);
         udp.sent == sent as u64 && all.len() as u64 == udp.delivered
@@ -44,11 +44,11 @@ fn collect(link: &Link, received: &Receiver<Vec<u8>>, sent: usize, all: &mut Vec
 }
 
 #[test]
-fn what_arrives_is_what_was_sent() {
+fn messages_that_arrive_are_unaltered() {
     at_every_loss(|loss, link| {
         let received = listen(&link);
         link.cable.set_faults(everything(loss, 31));
-        // Each is one packet.
+        // Each message is one packet.
         let sent: Vec<Vec<u8>> = (0..400)
             .map(|number| bytes(number, number as usize * 150))
             .collect();
@@ -66,14 +66,14 @@ fn what_arrives_is_what_was_sent() {
         assert!(udp.corrupted > 0 && udp.duplicated > 0 && udp.reordered > 0);
         assert_eq!(link.a.get_stats().messages_sent, 400);
         assert_eq!(link.b.get_stats().messages_received, udp.delivered);
-        // Those whose port was spoilt were nobody's.
+        // Packets with a corrupted port reached no socket.
         let drops = link.b.get_stats().kernel_drops;
         assert!(0 < drops && drops <= udp.corrupted, "{drops}");
     });
 }
 
 #[test]
-fn a_batch_is_so_many_messages() {
+fn the_messages_of_a_batch_are_separate_packets() {
     let link = Link::new();
     let received = listen(&link);
     link.cable.set_faults(everything(0.1, 32));
@@ -100,10 +100,10 @@ fn a_message_of_two_packets_arrives_whole_or_not_at_all() {
             let size = link.on_a(|a, peer| a.send_message(message, peer));
             size.expect("the link is up");
         }
-        wait_until("all packets are on their way", GENEROUS, || {
+        wait_until("the link has all packets", GENEROUS, || {
             udp(&link).sent == 80
         });
-        // It comes last: what is late holds it up, and what is overtaken is so by a few.
+        // This message comes last: late packets delay it, and reordered ones are overtaken by a few only.
         link.cable.set_faults(Faults::default());
         let mut arrived = Vec::new();
         wait_until("the last message arrives", GENEROUS, || {

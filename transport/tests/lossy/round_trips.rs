@@ -7,8 +7,8 @@ use thunderbolt_transport::{PingOptions, RttSummary, TransportError};
 
 use crate::{at_every_loss, in_words, Link};
 
-/// A series of this many pings, a few milliseconds apart. The time is for the lost ones: what is
-/// let through comes within a millisecond.
+/// A series of `count` pings, a few milliseconds apart. The timeout matters for lost pings only: an
+/// answer comes within a millisecond.
 fn series(link: &Link, count: u32) -> RttSummary {
     let options = PingOptions {
         count,
@@ -47,14 +47,14 @@ fn a_pong_that_comes_twice_counts_once() {
     });
     let summary = series(&link, 100);
     assert_eq!((summary.sent, summary.received), (100, 100));
-    wait_until("b answers all of them", GENEROUS, || {
+    wait_until("b answers all pings", GENEROUS, || {
         link.b.get_stats().pings_answered == 200
     });
     assert_eq!(link.a.get_stats().pongs_received, 100);
 }
 
 #[test]
-fn late_spoilt_and_overtaken_pongs_are_told_apart() {
+fn late_corrupted_and_reordered_pongs_are_distinguished() {
     let link = Link::new();
     link.cable.set_faults(Faults {
         corrupt: 0.2,
@@ -103,16 +103,16 @@ fn a_single_round_trip_is_an_answer_or_a_timeout() {
         assert_eq!(there.sent, 30);
         assert!(answers <= link.cable.b_to_a().record().udp.delivered);
         assert_eq!(link.a.get_stats().errors, 0, "a timeout is no error");
-        // And at any loss there is an answer in the end.
-        wait_until("a round trip", GENEROUS, || {
+        // At any loss, an answer arrives in the end.
+        wait_until("a round trip succeeds", GENEROUS, || {
             let timeout = Some(Duration::from_secs(1));
             link.on_a(|a, peer| a.round_trip(peer, timeout)).is_ok()
         });
     });
 }
 
-/// Looks for peers while the link has these faults; gives how many of b's answers came back, and
-/// whether it was found.
+/// Discovers peers while the link has these faults. Returns how many of b's answers came back, and
+/// whether b was found.
 fn discover(link: &Link, faults: Faults) -> (u64, bool) {
     link.cable.set_faults(faults);
     let before = link.cable.b_to_a().record().udp.delivered;
@@ -128,14 +128,14 @@ fn discover(link: &Link, faults: Faults) -> (u64, bool) {
     )
 }
 
-/// With this seed the first ping is lost at a loss of one half, and the second one is answered.
+/// With this seed and a loss of one half, the first ping is lost and the second one is answered.
 const FOUND: u64 = 8;
-/// With this one three of five pings get through, and none of the answers. So it goes in every fourth
-/// discovery at such a loss.
+/// With this seed three of five pings get through, but none of the answers. That happens in every fourth
+/// discovery at this loss.
 const SILENT: u64 = 15;
 
 #[test]
-fn discovery_repeats_what_is_lost() {
+fn discovery_repeats_lost_pings() {
     at_every_loss(|loss, link| {
         let (answers, found) = discover(&link, Faults::dropping(loss, FOUND));
         assert!(found, "at {loss}");
@@ -154,6 +154,6 @@ fn a_peer_whose_answers_are_all_lost_is_not_found() {
     let pongs = link.cable.b_to_a().record().udp;
     assert!(pings.delivered > 0 && pongs.dropped == pings.delivered);
     assert_eq!(link.a.get_stats().pongs_received, 0);
-    // It repeats them next time, too.
+    // The next discovery finds it.
     assert!(discover(&link, Faults::default()).1);
 }

@@ -1,4 +1,4 @@
-//! A peer that falls silent: nothing arrives any more, and nobody says so. The carrier stays.
+//! A peer that goes silent: no packet arrives and there is no ICMP error, while the carrier stays.
 
 use std::io::ErrorKind;
 use std::os::fd::AsFd;
@@ -11,14 +11,14 @@ use thunderbolt_transport::{DataStream, Progress, Result, TransportError};
 use crate::{bytes, in_words, is_broken, Link, PATIENCE};
 
 const DEAD_AFTER: Duration = Duration::from_secs(2);
-/// More than fits into the buffers of a stream.
+/// More bytes than the buffers of a stream hold.
 const MUCH: usize = 64 << 20;
 
 fn link() -> Link {
     Link::with(|builder| builder.stream_dead_after(DEAD_AFTER))
 }
 
-/// A byte in each direction: both ends have heard of each other just now.
+/// Sends a byte in each direction, so that both ends have just received data.
 fn greet([here, there]: &[DataStream; 2]) {
     for (from, to) in [(here, there), (there, here)] {
         from.write_timeout(b"x", PATIENCE)
@@ -28,7 +28,7 @@ fn greet([here, there]: &[DataStream; 2]) {
     }
 }
 
-/// Everything works, with transports that have been through something.
+/// Checks that everything works after the silence.
 fn assert_works(link: &Link) {
     let [here, there] = link.stream();
     greet(&[here, there]);
@@ -42,24 +42,24 @@ fn assert_works(link: &Link) {
         assert_eq!(from, link.cable.a().address());
         match &buf[..size] {
             b"hello" => break,
-            // Sent during the silence, and still in a queue of host a when it was over.
+            // Sent during the silence, and still queued on host a when it ended.
             other => assert_eq!(other, b"lost"),
         }
     }
-    wait_until("each finds the other", GENEROUS, || {
+    wait_until("each host discovers the other", GENEROUS, || {
         let found = link.on_a(|a, _| a.discover(Some(Duration::from_millis(200))));
         found.expect("the link is up").len() == 1
     });
 }
 
-/// How a call ended, and when.
+/// The name of a call, its result, and the time of its end.
 type Ending = (&'static str, Result<()>, Instant);
 
 fn reading(stream: &DataStream) -> Ending {
     let mut buf = vec![0; 1 << 20];
     loop {
         match stream.read_timeout(&mut buf, PATIENCE) {
-            Ok(count) => assert_ne!(count, 0, "nobody ended it"),
+            Ok(count) => assert_ne!(count, 0, "an unexpected end of stream"),
             Err(error) => return ("reading", Err(error), Instant::now()),
         }
     }
@@ -84,10 +84,9 @@ fn receiving(stream: &DataStream) -> Ending {
     ("receiving a file", received.outcome, Instant::now())
 }
 
-/// Cuts the link beneath calls of every kind, on both ends, alone and two at once on a stream; each
-/// has to end with an error of its own, in time. So have later calls, on those streams and on one
-/// that nobody waited on.
-fn assert_all_are_told(link: &Link, cut: impl FnOnce(&LossyCable)) {
+/// Cuts the link under calls of every kind, on both ends, alone and two at once on a stream. Each must
+/// fail in time. So must later calls, on those streams and on one without waiting calls.
+fn assert_all_fail(link: &Link, cut: impl FnOnce(&LossyCable)) {
     type Call = fn(&DataStream) -> Ending;
     let calls: [&[Call]; 6] = [
         &[reading],
@@ -121,7 +120,7 @@ fn assert_all_are_told(link: &Link, cut: impl FnOnce(&LossyCable)) {
     for (call, outcome, at) in endings {
         let error = outcome.expect_err(call);
         assert!(is_broken(&error), "{call}: {error}");
-        // The kernel counts in ticks.
+        // The kernel's timers have a resolution of a tick.
         assert!(
             at - heard >= DEAD_AFTER.mul_f64(0.9),
             "{call}: {:?}",
@@ -140,17 +139,17 @@ fn assert_all_are_told(link: &Link, cut: impl FnOnce(&LossyCable)) {
 }
 
 #[test]
-fn whoever_waits_on_a_stream_is_told() {
+fn every_call_on_a_stream_of_a_silent_peer_fails() {
     let link = link();
-    assert_all_are_told(&link, LossyCable::cut);
+    assert_all_fail(&link, LossyCable::cut);
     link.cable.mend();
     assert_works(&link);
 }
 
 #[test]
-fn silence_in_one_direction_is_silence() {
+fn silence_in_one_direction_counts_as_silence() {
     let link = link();
-    assert_all_are_told(&link, |cable| cable.a_to_b().cut());
+    assert_all_fail(&link, |cable| cable.a_to_b().cut());
     let timeout = Some(Duration::from_millis(100));
     let back = link
         .cable
@@ -162,7 +161,7 @@ fn silence_in_one_direction_is_silence() {
 }
 
 #[test]
-fn calls_to_a_silent_peer_take_their_time() {
+fn calls_to_a_silent_peer_use_their_timeouts() {
     const TIMEOUT: Duration = Duration::from_millis(300);
     let link = link();
     link.cable.cut();
@@ -181,7 +180,7 @@ fn calls_to_a_silent_peer_take_their_time() {
     assert!(started.elapsed() >= 2 * TIMEOUT);
     let found = link.on_a(|a, _| a.discover(Some(TIMEOUT)));
     assert_eq!(found.expect("the link is up"), []);
-    // A datagram that nobody gets is no error, and the link is up as far as anyone can tell.
+    // A lost datagram is no error, and the link counts as up.
     link.on_a(|a, peer| a.send_message(b"lost", peer))
         .expect("the link is up");
     let stats = link.a.get_stats();
@@ -191,13 +190,13 @@ fn calls_to_a_silent_peer_take_their_time() {
     assert_works(&link);
 }
 
-/// After a while the kernel asks again who has the peer's address, and gets no answer. Some kernels
-/// tell streams; none that was seen does where addresses are link-local.
+/// After a while the kernel repeats neighbour discovery for the peer's address, without an answer. Some
+/// kernels then report an error to streams, but none that we saw does so for link-local addresses.
 #[test]
 fn a_neighbour_that_is_gone_is_a_silent_peer() {
     let cable = LossyCable::new();
     for (setting, value) in [("retrans_time_ms", "100"), ("mcast_solicit", "1")] {
-        // Else it asks for three seconds.
+        // Otherwise it asks for three seconds.
         let setting = format!("/proc/sys/net/ipv6/neigh/thunderbolt0/{setting}");
         let written = cable.a().run(|| std::fs::write(setting, value));
         written.expect("a setting");
@@ -215,16 +214,16 @@ fn a_neighbour_that_is_gone_is_a_silent_peer() {
     let shown = host.ip(&["neigh", "show", "dev", "thunderbolt0"]);
     assert!(shown.contains("FAILED"), "{shown}");
     let opened = link.open(Some(Duration::from_secs(1)));
-    let error = opened.expect_err("nobody is there");
+    let error = opened.expect_err("the peer is silent");
     assert!(
         matches!(error, TransportError::Timeout) || is_unreachable(&error),
         "{error}"
     );
-    // The kernel takes three seconds to tell it of a ping, and of messages it tells nobody.
+    // The kernel takes three seconds to report it for a ping, and does not report it for messages.
     let timeout = Some(Duration::from_millis(300));
     for _ in 0..3 {
         let pinged = link.on_a(|a, peer| a.round_trip(peer, timeout));
-        let error = pinged.expect_err("nobody is there");
+        let error = pinged.expect_err("the peer is silent");
         assert!(
             matches!(error, TransportError::Timeout) || is_unreachable(&error),
             "{error}"
@@ -242,7 +241,7 @@ fn is_unreachable(error: &TransportError) -> bool {
 }
 
 #[test]
-fn a_pause_that_is_shorter_is_survived() {
+fn streams_survive_a_shorter_pause() {
     let link = Link::with(|builder| builder.stream_dead_after(2 * GENEROUS));
     let [here, there] = link.stream();
     let content = bytes(5, 1_000_000);
@@ -255,8 +254,8 @@ fn a_pause_that_is_shorter_is_survived() {
                 .expect("in the end");
             here.finish().expect("it is open");
         });
-        // The kernel begins with few packets, and then sends the first of them again and again.
-        wait_until("the kernel tries again", GENEROUS, || {
+        // The kernel begins with few packets, and then retransmits the first of them.
+        wait_until("the kernel retransmits", GENEROUS, || {
             link.cable.a_to_b().record().tcp.cut - before.cut > 5
         });
         let waited = there.read_timeout(&mut [0], Some(Duration::from_millis(10)));

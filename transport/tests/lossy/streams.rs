@@ -1,4 +1,4 @@
-//! Data streams: every byte, in order, or a typed error.
+//! Data streams deliver every byte in order, or fail with a typed error.
 
 use std::io::Read;
 use std::os::fd::AsFd;
@@ -10,7 +10,7 @@ use thunderbolt_transport::{DataStream, TransportError};
 
 use crate::{bytes, in_words, is_broken, Link, PATIENCE};
 
-/// Long enough for what is not given up.
+/// A timeout that streams do not reach.
 const NEVER: Duration = Duration::from_secs(4 * GENEROUS.as_secs());
 
 fn everything(loss: f64, seed: u64) -> Faults {
@@ -24,8 +24,8 @@ fn everything(loss: f64, seed: u64) -> Faults {
     }
 }
 
-/// Two hosts that left the MTU at the driver's default, so that a little data is many packets, with
-/// streams that are given up after `dead_after`.
+/// Two hosts with the driver's default MTU, so that little data is many packets, and streams that are
+/// aborted after `dead_after`.
 fn link(dead_after: Duration) -> Link {
     let cable = LossyCable::new();
     cable.set_neighbours();
@@ -35,16 +35,16 @@ fn link(dead_after: Duration) -> Link {
     Link::over(cable, |builder| builder.stream_dead_after(dead_after))
 }
 
-/// The kernel doubles its patience after each retransmission that was in vain, up to two minutes.
-/// Where every second packet is lost that are three of four, so it is made to stop at a second
-/// (Linux 6.15 and newer; older ones take as long as they take).
+/// Limits the retransmission timeout to a second. The kernel doubles it after each lost retransmission,
+/// up to two minutes, and at a loss of one half three of four rounds fail. Works on Linux 6.15 and newer;
+/// older kernels are slower.
 fn make_impatient(link: &Link) {
     for host in [link.cable.a(), link.cable.b()] {
         let _ = host.run(|| std::fs::write("/proc/sys/net/ipv4/tcp_rto_max_ms", "1000"));
     }
 }
 
-/// Sends so much in both directions at once; gives what the link did to the packets of one.
+/// Sends `size` bytes in both directions at once. Returns the counts of one direction of the link.
 fn exchange(link: &Link, faults: Faults, size: usize) -> Tally {
     let [here, there] = link.stream();
     link.cable.set_faults(faults);
@@ -68,13 +68,13 @@ fn exchange(link: &Link, faults: Faults, size: usize) -> Tally {
     assert_eq!(tcp.dropped > 0, faults.drop > 0.0, "{tcp:?}");
     assert!(tcp.corrupted > 0 && tcp.duplicated > 0, "{tcp:?}");
     assert!(tcp.reordered > 0 && tcp.delayed > 0, "{tcp:?}");
-    // What was dropped or damaged had to be sent again.
+    // Dropped and corrupted packets must have been retransmitted.
     assert!(here.stats().retransmits > 0, "{:?}", here.stats());
     tcp
 }
 
 #[test]
-fn every_byte_arrives_whatever_the_link_does() {
+fn every_byte_arrives_despite_all_faults() {
     thread::scope(|scope| {
         for (loss, size) in [(0.0, 1_000_000), (0.01, 1_000_000), (0.1, 400_000)] {
             scope.spawn(move || exchange(&link(NEVER), everything(loss, 41), size));
@@ -86,7 +86,7 @@ fn every_byte_arrives_whatever_the_link_does() {
 fn every_byte_arrives_when_every_second_packet_is_lost() {
     let link = link(NEVER);
     make_impatient(&link);
-    // With this seed never more than three packets in a row are lost at first.
+    // With this seed, at most three packets in a row are lost at first.
     let tcp = exchange(&link, everything(0.5, 14474), 15_000);
     assert!(tcp.dropped > 5, "{tcp:?}");
 }
@@ -106,7 +106,7 @@ fn a_file_arrives_as_it_was_sent() {
             assert_eq!(sent.count, size);
             here.finish().expect("it is open");
         });
-        // More than there is: it ends with the stream.
+        // More than was sent, so it ends with the stream.
         let received = there.receive_file(target.1.as_fd(), 0, 2 * size, None);
         received.outcome.expect("nothing is given up");
         assert_eq!(received.count, size);
@@ -128,15 +128,15 @@ fn drain(stream: &DataStream, received: &mut Vec<u8>) -> Result<(), TransportErr
 }
 
 #[test]
-fn what_a_stream_that_was_given_up_delivered_is_as_it_was_sent() {
+fn an_aborted_stream_has_delivered_unaltered_bytes() {
     let link = link(Duration::from_millis(300));
     let content = bytes(4, 200_000);
     let streams: Vec<[DataStream; 2]> = (0..6).map(|_| link.stream()).collect();
-    // That is too much for most of them.
+    // Most streams do not survive this loss.
     link.cable.set_faults(everything(0.5, 43));
     let exchange = |[here, there]: &[DataStream; 2]| {
         let (sent, answered) = thread::scope(|scope| {
-            // The other end finishes when it has read all of it.
+            // The other end finishes when it has read everything.
             let sending = scope.spawn(|| {
                 here.write_timeout(&content, PATIENCE).outcome?;
                 here.finish()?;
@@ -144,13 +144,17 @@ fn what_a_stream_that_was_given_up_delivered_is_as_it_was_sent() {
             });
             let mut received = Vec::new();
             let answered = drain(there, &mut received).and_then(|()| {
-                assert_eq!(received.len(), content.len(), "an end is the end");
+                assert_eq!(
+                    received.len(),
+                    content.len(),
+                    "an end of stream before the last byte"
+                );
                 there.finish()
             });
             assert!(content.starts_with(&received));
             (sending.join().expect("no panic"), answered)
         });
-        assert!(answered.is_ok() || sent.is_err(), "both are told");
+        assert!(answered.is_ok() || sent.is_err(), "both ends must fail");
         let outcomes = [sent, answered];
         let failures = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
         failures
@@ -169,7 +173,7 @@ fn what_a_stream_that_was_given_up_delivered_is_as_it_was_sent() {
             .collect()
     });
     assert!(failures.contains(&2), "{failures:?}");
-    // The transports are none the worse for it.
+    // The transports still work.
     link.cable.set_faults(Faults::default());
     link.stream();
 }
@@ -178,7 +182,7 @@ fn what_a_stream_that_was_given_up_delivered_is_as_it_was_sent() {
 fn a_stream_is_opened_in_time_or_not_at_all() {
     const TIMEOUT: Duration = Duration::from_millis(200);
     let link = link(NEVER);
-    // The kernel repeats its first packet after a second.
+    // The kernel retransmits its first packet after a second.
     link.cable.set_faults(Faults::dropping(0.5, 44));
     let open = |_| link.on_a(|a, peer| in_words(a.open_data_stream_timeout(peer, Some(TIMEOUT))));
     let outcomes: Vec<_> = (0..20).map(open).collect();
@@ -194,9 +198,9 @@ fn a_stream_is_opened_in_time_or_not_at_all() {
         (opened, opened)
     );
     assert!(0 < opened && opened < 20);
-    // With the time that it takes, it works.
+    // With enough time, it works.
     link.cable.set_faults(Faults::dropping(0.1, 45));
     for _ in 0..5 {
-        link.open(PATIENCE).expect("the kernel repeats itself");
+        link.open(PATIENCE).expect("the kernel retransmits");
     }
 }
