@@ -36,7 +36,7 @@ fn a_cable_that_comes_and_goes() {
 }
 
 #[test]
-fn an_address_without_a_route_is_no_link_that_is_down() {
+fn an_address_without_a_route_is_not_link_down() {
     with_a_cable_to_handle("unroutable");
 }
 

@@ -48,7 +48,10 @@ fn a_peer_appears_vanishes_after_silence_and_appears_again() {
         next(&told, true, "::1%lo");
         assert!(a.last_heard("::1").unwrap().is_some());
         next(&told, false, "::1%lo");
-        assert!(a.last_heard("::1").unwrap().is_some(), "the peer is remembered");
+        assert!(
+            a.last_heard("::1").unwrap().is_some(),
+            "the peer is remembered"
+        );
     }
     // A ping, a pong and a stream make it appear too.
     b.round_trip(&to(&a), Some(GENEROUS)).unwrap();

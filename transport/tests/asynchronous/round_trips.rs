@@ -31,7 +31,7 @@ async fn round_trips_and_series_are_measured() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_none_and_not_an_error() {
+async fn an_absent_peer_is_none_and_not_an_error() {
     let a = transport();
     let silent = UdpSocket::bind("[::1]:0").unwrap();
     let peer = format!("[::1%lo]:{}", silent.local_addr().unwrap().port());
