@@ -26,10 +26,10 @@ BENCH := $(TARGET)/bench
 BENCH_PROGRAMS := $(patsubst bench/c/%.c,$(BENCH)/%,$(wildcard bench/c/*.c))
 SOAK := $(TARGET)/soak
 SOAK_SECONDS ?= 3600
-# Random, unless it is given.
+# A random seed by default.
 SOAK_SEED ?=
-# The driver of the soak, and that of bench-check, are not measured. Debug builds with the features of the tests share
-# most crates with those, and take no link-time optimization.
+# The drivers of the soak and of bench-check are not measured. As debug builds with the features of the tests, they
+# share most crates with the tests, and need no link-time optimization.
 TEST_BUILD = $(CARGO) build --locked --quiet --workspace --features thunderbolt_transport/async
 DEBUG := $(TARGET)/debug
 REPORTS = --html $(BENCH)/report.html --markdown $(BENCH)/report.md --json $(BENCH)/report.json
@@ -49,13 +49,13 @@ SOAK_NEEDS := gcc libc6-dev iproute2 util-linux rust
 FUZZ_NEEDS := gcc g++ libc6-dev iproute2 util-linux rust
 FUZZ_SECONDS ?= 600
 FUZZ_TARGET ?= all
-# Other tools to compare with. What cannot be had is left out.
+# Other tools to compare with. Tools that cannot be installed are left out.
 BENCH_PEERS := $(shell cat bench/peers/packages)
 
-# What `make help` lists.
+# The targets that `make help` lists.
 .PHONY: bench-contestants $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
-# In one call, because cargo chooses features for all packages of a call: in two, most crates would be compiled twice.
+# One call, because cargo chooses features for all packages of a call. With two calls, most crates would be compiled twice.
 build: ## the library, shared and static, in target/release, and its man pages (the default)
 	$(CARGO) build --locked --release --package dcf_thunderbolt --package dcf_thunderbolt_static $(if $(wildcard cli),--package dcf_tb)
 	@ln -sf $(LIB).so $(RELEASE)/$(LIB).so.$(MAJOR)
@@ -69,13 +69,13 @@ $(MAN3)/dcf_thunderbolt.3: include/dcf_thunderbolt.h $(wildcard reference/src/*.
 examples: build ## the C examples, in target/examples
 	@$(MAKE) --no-print-directory $(PROGRAMS)
 
-# They find the library next door, wherever the tree lies.
+# The examples find the library relative to themselves, so the tree may be moved.
 $(EXAMPLES)/%: c_examples/%.c $(wildcard c_examples/*.h) $(HEADERS)
 	@mkdir -p $(EXAMPLES)
 	$(CC) -std=c11 $(WARNINGS) $(CFLAGS) -Iinclude -pthread -o $@ $< \
 		-L$(RELEASE) -Wl,-rpath,'$$ORIGIN/../release' $(LDFLAGS) -ldcf_thunderbolt
 
-# They know the library only when they run.
+# These load the library at run time.
 $(EXAMPLES)/dlopen_host $(EXAMPLES)/dcf_plugin_host: $(EXAMPLES)/%: c_examples/%.c $(HEADERS)
 	@mkdir -p $(EXAMPLES)
 	$(CC) -std=c11 $(WARNINGS) $(CFLAGS) -Iinclude -o $@ $< \
@@ -91,11 +91,11 @@ test: ## every test (installs what it needs)
 	@$(MAKE) --no-print-directory --silent examples
 	@scripts/test
 
-models: ## hand-written concurrency in every order of its threads, by loom, a minute
+models: ## every thread order of the hand-written concurrency, by loom (a minute)
 	@scripts/require-packages rust gcc libc6-dev
 	@scripts/models
 
-fuzz: ## what a fuzzer thinks of, ten minutes a target (FUZZ_SECONDS, FUZZ_TARGET=calls)
+fuzz: ## fuzz the parsers and the C ABI, ten minutes per target (FUZZ_SECONDS, FUZZ_TARGET=calls)
 	@scripts/require-packages $(FUZZ_NEEDS)
 	@scripts/fuzz $(FUZZ_TARGET) $(FUZZ_SECONDS) $(TARGET)
 
@@ -113,14 +113,14 @@ bench-quick: bench-programs ## the same rows in two minutes: without the other t
 	@for name in iperf3 jq; do scripts/require-packages $$name || true; done
 	@scripts/bench $(TARGET) $(REPORTS) --quick $(BENCH_ARGS)
 
-bench-check: bench-contestants ## whether the benchmark works: one short round, for CI
+bench-check: bench-contestants ## check that the benchmark works: one short round, for CI
 	@$(TEST_BUILD) --bin dcf-bench --bin rust-send
 	@RUNNER=$(DEBUG)/dcf-bench scripts/bench $(TARGET) --check $(BENCH_ARGS)
 
-bench-peers: ## the other tools, as far as they can be had
+bench-peers: ## install the other tools that are available
 	@for name in $(BENCH_PEERS); do scripts/require-packages $$name || true; done
 
-bench-programs: bench-contestants ## what runs and competes in the benchmark, in target/bench (installs what it needs)
+bench-programs: bench-contestants ## the programs of the benchmark, in target/bench (installs what it needs)
 	@$(CARGO) build --locked --quiet --release --package dcf_bench
 
 bench-contestants:
@@ -129,21 +129,21 @@ bench-contestants:
 	@$(MAKE) --no-print-directory --silent $(BENCH_PROGRAMS)
 	@bench/peers/build $(BENCH)
 	@if scripts/require-packages $(LISP_NEEDS); then bench/lisp/build $(BENCH); \
-	else echo 'the rows of Common Lisp are left out' >&2; fi
+	else echo 'leaving out the rows of Common Lisp' >&2; fi
 
-# Yardsticks do not load the library.
+# The yardsticks do not link the library.
 $(BENCH)/%: bench/c/%.c $(wildcard bench/c/*.h) $(HEADERS)
 	@mkdir -p $(BENCH)
 	$(CC) -std=c11 $(WARNINGS) $(CFLAGS) -Iinclude -pthread -o $@ $< \
 		-L$(RELEASE) -Wl,-rpath,'$$ORIGIN/../release' $(LDFLAGS) -Wl,--as-needed -ldcf_thunderbolt
 
-soak: soak-program ## an hour of work and faults on two hosts, and nothing lost (SOAK_SECONDS, SOAK_SEED, SOAK_ARGS)
+soak: soak-program ## an hour of work on two hosts with random faults (SOAK_SECONDS, SOAK_SEED, SOAK_ARGS)
 	@scripts/soak $(TARGET) --seconds $(SOAK_SECONDS) $(if $(SOAK_SEED),--seed $(SOAK_SEED)) $(SOAK_ARGS)
 
-soak-check: soak-program ## the same for two minutes, always with the same faults, for CI
+soak-check: soak-program ## the same for two minutes with fixed faults, for CI
 	@scripts/soak $(TARGET) --seconds 120 --seed $(or $(SOAK_SEED),1) $(SOAK_ARGS)
 
-soak-program: ## the two hosts of the soak, and who handles their cable (installs what it needs)
+soak-program: ## the programs of the soak (installs what it needs)
 	@scripts/require-packages $(SOAK_NEEDS)
 	@$(MAKE) --no-print-directory --silent build
 	@$(MAKE) --no-print-directory --silent $(SOAK)/soak_host
@@ -176,17 +176,17 @@ docs: $(MAN3)/dcf_thunderbolt.3 ## the book, in target/doc/book; the Rust docume
 	@ln -sf dcf_thunderbolt.html $(TARGET)/doc/c/index.html
 	@scripts/book $(TARGET)
 
-# With a new minor version: the old baselines stay, and are compared with too.
-abi-baseline: ## abi/dcf_thunderbolt-MAJOR.MINOR.abi, what abidiff compares with
+# For a new minor version. The old baselines stay, and are compared too.
+abi-baseline: ## abi/dcf_thunderbolt-MAJOR.MINOR.abi, the baseline of abidiff
 	@scripts/require-packages abigail-tools
 	@scripts/abi-witness include $(TARGET)/abi-witness.so
 	abidw --no-show-locs --no-comp-dir-path --no-corpus-path --out-file abi/dcf_thunderbolt-$(basename $(VERSION)).abi $(TARGET)/abi-witness.so
 
-deps: ## whatever make can need
+deps: ## install everything that the targets need
 	@scripts/require-packages $(sort $(TEST_NEEDS) $(LINT_NEEDS) $(DOCS_NEEDS) $(DEB_NEEDS) $(BENCH_NEEDS) $(SOAK_NEEDS) $(FUZZ_NEEDS) \
 		$(if $(filter 0,$(shell id -u)),$(DEB_TEST_NEEDS)))
 
-# Builds only what is not there, so that `make && sudo make install` builds nothing as root.
+# Builds only missing files, so that `make && sudo make install` builds nothing as root.
 $(RELEASE)/$(LIB).so $(RELEASE)/$(LIB).a:
 	$(MAKE) build
 
@@ -202,13 +202,13 @@ INSTALL = DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" BINDIR="$(BINDIR)" LIBDIR="$(L
 	INCLUDEDIR="$(INCLUDEDIR)" DATADIR="$(DATADIR)" MANDIR="$(MANDIR)" UNITDIR="$(UNITDIR)" \
 	VERSION="$(VERSION)" BUILT="$(RELEASE)" MAN3="$(MAN3)" scripts/install
 
-install: $(RELEASE)/$(LIB).so $(RELEASE)/$(LIB).a $(MAN3)/dcf_thunderbolt.3 ## all of it, under $(DESTDIR)$(PREFIX)
+install: $(RELEASE)/$(LIB).so $(RELEASE)/$(LIB).a $(MAN3)/dcf_thunderbolt.3 ## install everything under $(DESTDIR)$(PREFIX)
 	@$(INSTALL) install
 
-uninstall: $(MAN3)/dcf_thunderbolt.3 ## takes away what install put there
+uninstall: $(MAN3)/dcf_thunderbolt.3 ## remove the installed files
 	@$(INSTALL) uninstall
 
-clean: ## everything that was built
+clean: ## remove everything that was built
 	$(CARGO) clean
 
 help: ## this list
