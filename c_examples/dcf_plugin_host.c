@@ -34,7 +34,7 @@ enum { SIZES = sizeof sizes / sizeof sizes[0] };
 static const char *library_path, *host;
 static int port;
 
-/* Of each contract, the first round tells what it does. */
+/* The first round of each contract prints its steps. */
 static int first_round;
 
 static void tell(const char *format, ...)
@@ -96,12 +96,12 @@ static void unload(void *library)
     tell("destroy; dlclose");
 }
 
-/* A plugin, and what this program needs of it, whatever its contract. */
+/* A plugin, with the operations that this program needs, for any contract. */
 typedef struct plugin {
     void *library;
     DCFTransportV1 v1;
     DCFTransportV1_1 v1_1;
-    void *self; /* of v1 and 1.1 */
+    void *self; /* for v1 and 1.1 */
     ITransport *v2;
 } plugin;
 
@@ -114,7 +114,7 @@ static void send_message(plugin *p, const uint8_t *data, size_t size, const char
         fail("send");
 }
 
-/* A message, for the caller to free, or NULL when nothing came within a second or so. */
+/* The next message, which the caller frees, or NULL if none came within about a second. */
 static uint8_t *receive_message(plugin *p, size_t *size)
 {
     uint8_t *data = NULL;
@@ -162,7 +162,7 @@ static void exchange(plugin *p, const char *peer, size_t size)
                 free(out);
                 return;
             }
-            /* One of before, which was believed to be lost. */
+            /* An earlier message that was believed to be lost. */
         }
     }
     fprintf(stderr, "a message of %zu bytes did not come back\n", size);
@@ -179,7 +179,7 @@ static void exchange_all(plugin *p, const char *peer, int round)
          sizes[count - 1]);
 }
 
-/* As loaders do that read the host from a configuration: NULL, or a copy that goes at once. */
+/* Like loaders that read the host from a configuration: NULL, or a copy that is freed at once. */
 static char *copy_of_host(void)
 {
     char *copy;
@@ -210,7 +210,7 @@ static void set_up_twice(plugin *p)
     }
 }
 
-/* The old loader: what create_plugin gives is used as a table of four functions. */
+/* The old loader: uses the result of create_plugin as a table of four functions. */
 static plugin open_by_old_loader(void)
 {
     plugin p = {0};
@@ -254,7 +254,7 @@ static plugin open_by_v1(void)
     return p;
 }
 
-/* The interface of a host: its name, or what stands behind the % of an address. */
+/* The interface in a host string: the whole string, or the part behind the % of an address. */
 static const char *interface_name(void)
 {
     const char *zone = strchr(host, '%');
@@ -314,7 +314,7 @@ static void close_plugin(plugin *p)
     unload(p->library);
 }
 
-/* What only some contracts have. */
+/* Functions that only some contracts have. */
 static void check_health(plugin *p, const char *peer)
 {
     int rtt_ms = 0;
@@ -324,7 +324,7 @@ static void check_health(plugin *p, const char *peer)
     tell("health_check: %d ms", rtt_ms);
 }
 
-/* Takes what lies there, until the descriptor says that nothing does. */
+/* Receives messages until the descriptor is not readable. */
 static void drain(ITransport *v2, int fd)
 {
     struct pollfd ready = {0};
@@ -336,7 +336,7 @@ static void drain(ITransport *v2, int fd)
     ready.fd = fd;
     ready.events = POLLIN;
     for (tries = 0; tries < MANY_TRIES; tries++) {
-        /* An echo that came twice may be there, and another one may come now. */
+        /* A duplicate echo may be queued, and another one may arrive now. */
         while (v2->receive(v2, &data, &length, &sender, 0) == 0) {
             free(data);
             free(sender);
@@ -359,7 +359,7 @@ static void use_v2(plugin *p, const char *peer)
     drain(v2, fd);
     tell("%s %s; is_connected; the descriptor of get_fd is quiet", v2->get_name(v2),
          v2->get_version(v2));
-    do /* something late may come between the two */
+    do /* a late message may come between the two calls */
         if (v2->disconnect(v2, peer) != 0 || ++tries > MANY_TRIES)
             fail("disconnect");
     while (v2->is_connected(v2, peer));
@@ -387,7 +387,7 @@ static void interrupt(int signal_number)
     interrupted = 1;
 }
 
-/* Sends everything back to whom it came from, which only v2 tells. */
+/* Sends every message back to its sender, which only v2 reports. */
 static int echo(void)
 {
     plugin p = open_by_v2();
@@ -405,7 +405,7 @@ static int echo(void)
         if (p.v2->receive(p.v2, &data, &length, &sender, 100) != 0)
             continue;
         if (p.v2->send(p.v2, data, length, sender, 30000) != 0) {
-            last_error(why, sizeof why); /* whoever asked may be gone */
+            last_error(why, sizeof why); /* the sender may be gone */
             printf("%zu bytes from %s were not sent back: %s\n", length, sender, why);
         }
         free(data);

@@ -16,7 +16,7 @@ int main(int argc, char **argv)
     dcf_tb_status status;
 
     status = dcf_tb_discover(transport, (uint32_t)timeout_ms, peers, MOST, &count);
-    if (status != DCF_TB_ERR_BUFFER_TOO_SMALL) /* more than MOST: those are a result too */
+    if (status != DCF_TB_ERR_BUFFER_TOO_SMALL) /* more than MOST peers, which is fine */
         check(status);
 
     for (i = 0; i < count && i < MOST; i++)

@@ -70,9 +70,9 @@ int main(int argc, char **argv)
         memcpy(symbols[i].slot, &function, sizeof function);
     }
 
-    /* The first thing to ask: a library of another ABI must not be called at all. */
+    /* Check this first: no other function of a library with another ABI may be called. */
     if (abi_version() != DCF_TB_ABI_VERSION) {
-        fprintf(stderr, "%s has ABI %lu, this program wants %lu\n", argv[1],
+        fprintf(stderr, "%s has ABI %lu, this program needs %lu\n", argv[1],
                 (unsigned long)abi_version(), (unsigned long)DCF_TB_ABI_VERSION);
         return EXIT_FAILURE;
     }

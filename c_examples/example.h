@@ -1,4 +1,4 @@
-/* What the examples share: options, a way out on errors, and one on Ctrl-C. */
+/* Helpers of the examples: options, and ending on errors and on Ctrl-C. */
 #ifndef EXAMPLE_H
 #define EXAMPLE_H
 
@@ -14,12 +14,12 @@
 
 #define EXAMPLE_OPTIONS "[-i INTERFACE] [-c CONTROL_PORT] [-d DATA_PORT]"
 
-/* Exit codes of every example: 0 it worked, 1 it did not, 2 wrong arguments, 130 Ctrl-C. */
+/* Exit codes of every example: 0 success, 1 failure, 2 wrong arguments, 130 Ctrl-C. */
 enum { EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
 static volatile sig_atomic_t example_interrupted;
 
-/* Any other status than OK ends the program, with what the library says about it. */
+/* Ends the program with the library's error text unless the status is OK. */
 static inline void check(dcf_tb_status status)
 {
     char why[256];
@@ -39,7 +39,7 @@ static inline void usage(const char *program, const char *arguments)
     exit(EXIT_USAGE);
 }
 
-/* A whole number from `min` to `max`; NULL, a missing argument, gives `otherwise`. */
+/* A whole number from `min` to `max`; `otherwise` for NULL, a missing argument. */
 static inline unsigned long number(const char *text, unsigned long otherwise,
                                    unsigned long min, unsigned long max)
 {
@@ -56,7 +56,7 @@ static inline unsigned long number(const char *text, unsigned long otherwise,
     return value;
 }
 
-/* The defaults, changed by the options, which `least` to `most` arguments follow. */
+/* The default settings with the changes by the options. `least` to `most` arguments must follow the options. */
 static inline dcf_tb_config parse_options(int argc, char **argv, int least, int most,
                                           const char *arguments)
 {
@@ -77,7 +77,7 @@ static inline dcf_tb_config parse_options(int argc, char **argv, int least, int 
     return config;
 }
 
-/* The argument number `index`, from 0, or NULL if there are fewer. After parse_options. */
+/* Argument number `index`, from 0, or NULL if there are fewer. Call it after parse_options. */
 static inline const char *argument(int argc, char **argv, int index)
 {
     return optind + index < argc ? argv[optind + index] : NULL;

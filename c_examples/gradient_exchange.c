@@ -15,11 +15,11 @@
 #include <time.h>
 
 #define PATIENCE_MS 60000 /* for the other worker to start, and for each of its steps */
-#define REPEAT_MS 50      /* a question that was not answered in this time is asked again */
+#define REPEAT_MS 50      /* repeat a question that was not answered in this time */
 
 /* ---- the task: the least of  sum over both workers and all i of  c_i (w_i - t_i)^2 / 2 ---- */
 
-/* A number from 0 to 1, always the same for the same place. */
+/* A number from 0 to 1 that depends only on `place`. */
 static float noise(uint32_t worker, uint32_t i, uint32_t salt)
 {
     uint32_t x = i * 2654435761u ^ worker * 0x9E3779B9u ^ salt * 0x85EBCA6Bu;
@@ -32,7 +32,7 @@ static float noise(uint32_t worker, uint32_t i, uint32_t salt)
 static float curvature(uint32_t worker, uint32_t i) { return 0.5f + noise(worker, i, 1); }
 static float target(uint32_t worker, uint32_t i) { return 2 * noise(worker, i, 2) - 1; }
 
-/* Where both gradients together are 0. */
+/* The optimum: where the sum of both gradients is 0. */
 static float optimum(uint32_t i)
 {
     float c0 = curvature(0, i), c1 = curvature(1, i);
@@ -46,7 +46,7 @@ static float optimum(uint32_t i)
    floats of the stream. One of another byte order shows by `magic`. */
 struct note {
     uint32_t magic, worker, is_question;
-    uint32_t arrived; /* barriers that the sender has reached; 0: it is still getting ready */
+    uint32_t arrived; /* barriers that the sender has reached; 0 before the first */
     uint32_t parameters, steps;
     uint64_t checksum; /* of the sender's parameters at the last of them */
 };
@@ -57,11 +57,11 @@ static struct {
     const char *peer;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    struct note own, peers; /* where we are, and where the peer is */
+    struct note own, peers; /* the last barrier of each worker */
     int disagree;
 } barrier = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
-/* On the library's receiver thread: takes note of where the peer is, and tells it where we are. */
+/* Runs on the library's receiver thread: records the peer's barrier, and answers with ours. */
 static void on_message(const uint8_t *message, size_t len, const char *sender, void *user_data)
 {
     struct note note, answer;
@@ -75,18 +75,18 @@ static void on_message(const uint8_t *message, size_t len, const char *sender, v
     if (note.magic != MAGIC || note.worker == barrier.own.worker ||
         note.parameters != barrier.own.parameters || note.steps != barrier.own.steps) {
         barrier.disagree = 1;
-    } else if (note.arrived > barrier.peers.arrived) { /* late ones change nothing */
+    } else if (note.arrived > barrier.peers.arrived) { /* late notes are ignored */
         barrier.peers = note;
     }
     pthread_cond_signal(&barrier.changed);
     pthread_mutex_unlock(&barrier.lock);
-    if (note.is_question) { /* lost? Then it is asked again. */
+    if (note.is_question) { /* if the answer is lost, the peer repeats the question */
         answer.is_question = 0;
         dcf_tb_send(barrier.transport, sender, (const uint8_t *)&answer, sizeof answer);
     }
 }
 
-/* Tells the peer where we are, with or without a question. */
+/* Sends the peer our barrier, with or without a question. */
 static void tell(struct note note, uint32_t is_question)
 {
     dcf_tb_status status;
@@ -94,10 +94,10 @@ static void tell(struct note note, uint32_t is_question)
     note.is_question = is_question;
     status = dcf_tb_send(barrier.transport, barrier.peer, (const uint8_t *)&note, sizeof note);
     if (status != DCF_TB_ERR_CONNECTION_REFUSED && status != DCF_TB_ERR_HOST_UNREACHABLE)
-        check(status); /* those two: it has not started yet */
+        check(status); /* the other two mean that it has not started yet */
 }
 
-/* Waits up to REPEAT_MS, with the lock, for a note that tells of the peer's arrival. */
+/* Waits up to REPEAT_MS, with the lock held, for the note with the peer's arrival. */
 static void wait_for_note(void)
 {
     struct timespec until;
@@ -121,7 +121,7 @@ static void wait_for_peer(uint64_t checksum)
     pthread_mutex_lock(&barrier.lock);
     barrier.own.arrived++;
     barrier.own.checksum = checksum;
-    tell(barrier.own, 0); /* it may be waiting for this */
+    tell(barrier.own, 0); /* the peer may wait for this note */
     wait_for_note();
     while (barrier.peers.arrived < barrier.own.arrived && !barrier.disagree && waited_ms < PATIENCE_MS) {
         tell(barrier.own, 1);
@@ -174,7 +174,7 @@ static void exchange(dcf_tb_stream stream, const float *own, float *peers, size_
         have += got;
     }
     pthread_join(thread, NULL);
-    if (sending.status != DCF_TB_OK) { /* its words are the other thread's */
+    if (sending.status != DCF_TB_OK) { /* its last error belongs to the other thread */
         fprintf(stderr, "sending: %s\n", dcf_tb_status_string(sending.status));
         exit(EXIT_FAILURE);
     }
@@ -219,7 +219,7 @@ int main(int argc, char **argv)
     barrier.transport = open_until_signal(&config);
     check(dcf_tb_set_message_callback(barrier.transport, on_message, NULL));
 
-    wait_for_peer(checksum_of(parameters, count)); /* it is there */
+    wait_for_peer(checksum_of(parameters, count)); /* the peer has started */
     if (worker == 0)
         check(dcf_tb_accept(barrier.transport, PATIENCE_MS, &stream));
     else
@@ -232,7 +232,7 @@ int main(int argc, char **argv)
         exchange(stream, own, peers, count * sizeof *own);
         for (i = 0; i < count; i++) /* a + b is b + a in floating point too: both get the same bits */
             parameters[i] -= (own[i] + peers[i]) / 2;
-        bound /= 2; /* mean curvatures are 0.5 to 1.5, so each step takes half of the distance at least */
+        bound /= 2; /* mean curvatures are 0.5 to 1.5, so each step at least halves the distance */
     }
     bound += 1e-5f; /* rounding */
     wait_for_peer(checksum_of(parameters, count));

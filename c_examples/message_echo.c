@@ -1,4 +1,4 @@
-/* message_echo: sends every control message back to where it came from.
+/* message_echo: sends every control message back to its sender.
    Runs until Ctrl-C, or until it has echoed COUNT messages; then prints the totals.
 
        message_echo            on one host, and on the other
@@ -8,8 +8,8 @@
 
 struct echo {
     dcf_tb_transport transport;
-    unsigned long limit; /* 0: none */
-    /* Written by the receiver thread alone; main reads them when that has ended. */
+    unsigned long limit; /* 0: no limit */
+    /* Written only by the receiver thread; main reads them after the callback was removed. */
     unsigned long echoed, failed;
 };
 
@@ -48,7 +48,7 @@ int main(int argc, char **argv)
 
     echo.limit = number(argument(argc, argv, 0), 0, 0, 1000000000);
     sem_init(&done, 0, 0);
-    action.sa_handler = on_signal; /* the library's threads take no signals: main does */
+    action.sa_handler = on_signal; /* the library's threads block signals, so main gets them */
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
 
@@ -62,10 +62,10 @@ int main(int argc, char **argv)
        arrived meanwhile waited in the queue, and are handed to it first. */
     check(dcf_tb_set_message_callback(echo.transport, on_message, &echo));
     while (sem_wait(&done) != 0) {
-        /* interrupted by a signal: if it was one of ours, the next try succeeds */
+        /* interrupted by a signal; if on_signal ran, the next try succeeds */
     }
 
-    /* When this has returned, the callback runs nowhere, and never will again. */
+    /* After this call the callback is not running, and is never called again. */
     check(dcf_tb_set_message_callback(echo.transport, NULL, NULL));
     stats.struct_size = sizeof stats;
     check(dcf_tb_get_stats(echo.transport, &stats));

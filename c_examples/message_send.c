@@ -7,14 +7,14 @@
 #include "example.h"
 #include <time.h>
 
-#define WINDOW_BYTES 65536  /* under way at a time; less than any system's receive buffer */
+#define WINDOW_BYTES 65536  /* in flight; less than any system's receive buffer */
 #define WINDOW_MESSAGES 64
 #define PATIENCE_MS 10000   /* an echo that takes longer is lost */
 
 static uint8_t outgoing[DCF_TB_MAX_MESSAGE_SIZE], expected[DCF_TB_MAX_MESSAGE_SIZE];
 static uint8_t incoming[DCF_TB_MAX_MESSAGE_SIZE];
 
-/* Every message differs from its neighbours, in every byte. */
+/* Fills a message so that it differs from its neighbours in every byte. */
 static void fill(uint8_t *message, size_t size, unsigned long sequence)
 {
     size_t i;
@@ -57,7 +57,7 @@ int main(int argc, char **argv)
         /* Without a message callback, messages wait in a queue for dcf_tb_recv. */
         status = dcf_tb_recv(transport, incoming, sizeof incoming, &len, NULL, 0, PATIENCE_MS);
         if (status == DCF_TB_ERR_TIMEOUT || example_interrupted)
-            break; /* the totals so far */
+            break; /* print the totals so far */
         check(status);
         fill(expected, size, echoed); /* one peer's messages arrive in order */
         if (len != size || memcmp(incoming, expected, size) != 0)

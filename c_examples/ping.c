@@ -1,4 +1,4 @@
-/* ping: a series of round trips to a peer, and what they took.
+/* ping: measures a series of round trips to a peer.
    The peer needs no program of its own: any open transport answers pings by itself.
 
        ping fe80::b%thunderbolt0 1000      or, to oneself:  ping -i lo ::1
@@ -21,7 +21,7 @@ int main(int argc, char **argv)
     dcf_tb_rtt rtt = {0};
     uint64_t first_ns;
 
-    /* If nobody is there, say so now, and not after COUNT timeouts. */
+    /* Report an absent peer now, and not after COUNT timeouts. */
     check(dcf_tb_measure_rtt(transport, peer, 5000, &first_ns));
 
     rtt.struct_size = sizeof rtt;

@@ -6,7 +6,7 @@
 #include <poll.h>
 #include <sys/signalfd.h>
 
-/* All that is there: the descriptor stays readable while anything is left. */
+/* Receive everything: the descriptor stays readable while anything is queued. */
 static void take_messages(dcf_tb_transport transport)
 {
     static uint8_t message[DCF_TB_MAX_MESSAGE_SIZE];

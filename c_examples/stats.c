@@ -32,7 +32,7 @@ static void print_stats(dcf_tb_transport transport)
     dcf_tb_stats stats = {0};
     size_t i;
 
-    /* The size that we were compiled with: a library with more to say leaves it out. */
+    /* The size at compile time: a newer library leaves out its additional members. */
     stats.struct_size = sizeof stats;
     check(dcf_tb_get_stats(transport, &stats));
     printf("%-22s %15s\n", "link", stats.link_up ? "up" : "down");
@@ -57,7 +57,7 @@ int main(int argc, char **argv)
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL); /* they end the wait below */
+    pthread_sigmask(SIG_BLOCK, &signals, NULL); /* sigwait below waits for them */
 
     check(dcf_tb_init(&config, &transport));
     for (;;) {
@@ -65,7 +65,7 @@ int main(int argc, char **argv)
             uint64_t rtt_ns;
             dcf_tb_status status = dcf_tb_measure_rtt(transport, peer, 1000, &rtt_ns);
 
-            if (status != DCF_TB_ERR_TIMEOUT) /* the table shows what is missing */
+            if (status != DCF_TB_ERR_TIMEOUT) /* the table shows the missing answers */
                 check(status);
         }
         print_stats(transport);

@@ -43,13 +43,13 @@ int main(int argc, char **argv)
     /* From the socket to the file inside the kernel. DCF_TB_EOF: the sender stopped early. */
     check(dcf_tb_stream_receive_file(stream, fd, 0, size, DCF_TB_WAIT_FOREVER, &received));
     seconds = now() - start;
-    if (close(fd) != 0) { /* where some file systems say that the disk was full */
+    if (close(fd) != 0) { /* some file systems report a full disk only here */
         perror(path);
         return EXIT_FAILURE;
     }
     write_number(stream, received);
 
-    check(dcf_tb_stream_close(stream)); /* the kernel delivers what was written */
+    check(dcf_tb_stream_close(stream)); /* the kernel still delivers written bytes */
     stats.struct_size = sizeof stats;
     check(dcf_tb_get_stats(transport, &stats));
     check(dcf_tb_close(transport));

@@ -32,7 +32,7 @@ int main(int argc, char **argv)
     /* From the kernel's file cache straight to the socket. DCF_TB_EOF would mean that the
        file became shorter meanwhile. */
     check(dcf_tb_stream_send_file(stream, fd, 0, size, DCF_TB_WAIT_FOREVER, &sent));
-    check(dcf_tb_stream_finish(stream)); /* we have said all, and can still listen */
+    check(dcf_tb_stream_finish(stream)); /* ends our direction; reading still works */
     arrived = read_number(stream);
 
     check(dcf_tb_stream_close(stream));
