@@ -170,6 +170,9 @@ mod models;
 mod peer_cache;
 mod progress;
 mod published;
+// Nothing but tests drives it so far.
+#[cfg(any(test, fuzzing))]
+mod rails;
 mod rtt;
 mod set_handlers;
 mod settings;
