@@ -235,7 +235,7 @@ fn flood_with_errors(own: Ipv6Addr, victim: Ipv6Addr, done: &AtomicBool) {
     let to = SocketAddrV6::new(victim, 0, 0, 0);
     let end = Instant::now() + 2 * GENEROUS;
     while !done.load(Ordering::Relaxed) && Instant::now() < end {
-        for ip in (0..64).map(nobody).chain([victim]) {
+        for ip in (0..64).map(unused_source).chain([victim]) {
             let from = SocketAddrV6::new(ip, 5000, 0, 0);
             for (kind, code) in ERRORS {
                 let error = made_up_error(kind, code, from, own);
