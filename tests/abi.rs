@@ -257,7 +257,7 @@ fn what_the_policy_allows_is_allowed() {
     }
 }
 
-/// A program that was compiled with the structs as they first were.
+/// A program that was compiled with the structs of the first header.
 #[test]
 fn a_caller_of_the_first_header_is_served() {
     CProgram::new("first_caller", Dialect::C99).run();
