@@ -20,6 +20,7 @@ mod histogram;
 mod interface;
 mod interrupt;
 mod listen;
+mod map;
 mod options;
 mod output;
 mod own_addresses;
@@ -63,6 +64,7 @@ fn run(options: Options) -> Result<Exit, Failure> {
     let common = &options.common;
     match options.command {
         Command::Discover(options) => discover::run(common, &options),
+        Command::Map(options) => map::run(common, &options),
         Command::Ping(options) => ping::run(common, &options),
         Command::Listen(options) => listen::run(common, &options),
         Command::Send(options) => send::run(common, &options),

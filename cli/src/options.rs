@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::common::Common;
-use crate::{bench, discover, doctor, env, listen, ping, push, receive, send};
+use crate::{bench, discover, doctor, env, listen, map, ping, push, receive, send};
 
 /// Two machines on a Thunderbolt or USB4 cable: find, measure, check, and copy files at link speed.
 ///
@@ -32,6 +32,7 @@ pub struct Options {
 pub enum Command {
     Doctor(doctor::Options),
     Discover(discover::Options),
+    Map(map::Options),
     Receive(receive::Options),
     Push(push::Options),
     Ping(ping::Options),

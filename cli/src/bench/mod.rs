@@ -14,14 +14,14 @@ mod throughput;
 pub use serve::{serve, Counting};
 
 use std::num::NonZeroU16;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 
 use crate::common::{seconds, Common};
 use crate::connect;
-use crate::doctor;
+use crate::doctor::{self, SysRoot};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt;
@@ -88,7 +88,7 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
 
     let results = Results {
         peer: peer.name.clone(),
-        trained_gbps: doctor::gigabits(&interface),
+        trained_gbps: doctor::gigabits(&SysRoot::new(Path::new("/")), &interface),
         machine: Machine::new(&interface),
         interface,
         seconds: options.time.as_secs_f64(),

@@ -1,6 +1,6 @@
 //! Checks the network interface: present, up, with carrier and a usable address.
 
-use super::finding::{Finding, Fix};
+use super::finding::{Finding, Fix, Verdict};
 use super::sysroot::SysRoot;
 
 /// The driver's name in sysfs.
@@ -15,25 +15,26 @@ const LINK: &str = "20";
 /// The best MTU for both ends.
 const BEST_MTU: u64 = 65_520;
 
+pub const OTHERS: &str = "/sys shows the interfaces of another network namespace";
+pub const OTHERS_ADVICE: &str =
+    "use `ip netns exec NAME dcf-tb ...`, which mounts the right one, or run `mount -t sysfs sysfs /sys` after nsenter";
+
+/// Whether /sys was mounted in another network namespace and shows that one's interfaces.
+pub fn shows_others(sys: &SysRoot) -> bool {
+    let is_shown = |(name, index): &(String, u32)| {
+        sys.number(&format!("sys/class/net/{name}/ifindex")) == Some((*index).into())
+    };
+    sys.interfaces()
+        .is_some_and(|real| !real.iter().all(is_shown))
+}
+
 /// Selects the interface.
 pub fn find(sys: &SysRoot, asked: &str) -> (Option<String>, Finding) {
     const CHECK: &str = "interface";
     let all = sys.list("sys/class/net");
-    if let Some(real) = sys.interfaces() {
-        // /sys was mounted in another network namespace and shows that one's interfaces.
-        let shown = |(name, index): &(String, u32)| {
-            sys.number(&format!("sys/class/net/{name}/ifindex")) == Some((*index).into())
-        };
-        if !real.iter().all(shown) {
-            return (
-                None,
-                Finding::unknown(
-                    CHECK,
-                    "/sys shows the interfaces of another network namespace",
-                )
-                .advise("use `ip netns exec NAME dcf-tb doctor`, which mounts the right one, or run `mount -t sysfs sysfs /sys` after nsenter"),
-            );
-        }
+    if shows_others(sys) {
+        let finding = Finding::unknown(CHECK, OTHERS).advise(OTHERS_ADVICE);
+        return (None, finding);
     }
     let driver = |name: &str| sys.link(&format!("sys/class/net/{name}/device/driver"));
     if asked != "auto" {
@@ -78,6 +79,14 @@ pub fn all(sys: &SysRoot, name: &str) -> Vec<Finding> {
     findings.push(address(sys, name, is_up));
     findings.push(mtu(sys, name));
     findings
+}
+
+/// Whether packets can be sent on the interface, or why not.
+pub fn state(sys: &SysRoot, name: &str) -> Result<(), String> {
+    let problem = all(sys, name)
+        .into_iter()
+        .find(|finding| finding.verdict == Verdict::Problem);
+    problem.map_or(Ok(()), |finding| Err(finding.reason))
 }
 
 fn flags(sys: &SysRoot, name: &str) -> Option<u64> {

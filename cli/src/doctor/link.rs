@@ -23,7 +23,7 @@ pub fn gigabits(sys: &SysRoot, name: &str) -> Option<f64> {
 
 /// The interface's device is a service of the connection between the hosts (an "XDomain"), which has speed and
 /// lanes.
-fn connection(name: &str) -> String {
+pub fn connection(name: &str) -> String {
     format!("sys/class/net/{name}/device/..")
 }
 

@@ -14,7 +14,7 @@ mod report;
 mod settings;
 mod sysroot;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
@@ -26,7 +26,9 @@ use crate::interface::is_plain;
 use crate::output;
 use crate::peer::check_peer;
 use finding::{Finding, Verdict};
-use sysroot::SysRoot;
+pub use interface::{shows_others, state, DRIVER, OTHERS, OTHERS_ADVICE};
+pub use link::{connection, gigabits};
+pub use sysroot::SysRoot;
 
 /// Check the requirements of the cable, and print how to fix problems.
 ///
@@ -112,9 +114,4 @@ fn examine(sys: &SysRoot, common: &Common, options: &Options) -> (Option<String>
     }
     findings.extend(settings::all(sys));
     (found, findings)
-}
-
-/// The trained rate of the cable in its slower direction, in Gb/s, if sysfs reports it.
-pub fn gigabits(interface: &str) -> Option<f64> {
-    link::gigabits(&SysRoot::new(Path::new("/")), interface)
 }

@@ -58,14 +58,21 @@ pub fn doctor(recordings: &[&str], arguments: &[&str]) -> Ended {
     run(local(&[&["doctor", "--root", root], arguments].concat()))
 }
 
-/// `dcf-tb doctor` on a host, with a view of /sys that is the host's own, as it is on a machine of its own.
+/// `dcf-tb doctor` on a host, with a view of /sys that is the host's own.
 pub fn on_host(host: &Host, arguments: &[&str]) -> Command {
-    let mut command = host.command("unshare");
-    plain(&mut command).env("DCF_TB_INTERFACE", "thunderbolt0");
-    let script = "mount -t sysfs sysfs /sys && exec \"$@\"";
+    let mut command = seeing_its_own_sysfs(host, "doctor");
     command
-        .args(["--mount", "sh", "-c", script, "sh", TOOL, "doctor"])
+        .env("DCF_TB_INTERFACE", "thunderbolt0")
         .args(arguments);
+    command
+}
+
+/// A subcommand on a host, which sees the /sys of that host as on a machine of its own.
+pub fn seeing_its_own_sysfs(host: &Host, subcommand: &str) -> Command {
+    let mut command = host.command("unshare");
+    plain(&mut command);
+    let script = "mount -t sysfs sysfs /sys && exec \"$@\"";
+    command.args(["--mount", "sh", "-c", script, "sh", TOOL, subcommand]);
     command
 }
 
