@@ -1,11 +1,11 @@
-//! Makes the C header from the sources and docs/REFERENCE.md from the header, and gives the shared
-//! library its soname and its symbols their versions.
+//! Generates the C header from the sources and docs/REFERENCE.md from the header, and sets the soname
+//! and the symbol versions of the shared library.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
-/// What the header is made of, in its order.
+/// The source files of the header, in its order.
 const SOURCES: [&str; 16] = [
     "types",
     "status",
@@ -34,11 +34,11 @@ fn main() {
     let root = env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
     let out = env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
     let header = generate(root.as_ref());
-    leave_for_the_test(root.as_ref(), out.as_ref(), &header);
+    write_for_the_test(root.as_ref(), out.as_ref(), &header);
     renew(root.as_ref(), HEADER, &header);
     match dcf_reference::markdown(&header) {
         Ok(text) => renew(root.as_ref(), REFERENCE, &text),
-        // A test of the reference fails too; until then the library can be built and tried.
+        // Not fatal here, because a test of the reference fails too.
         Err(error) => println!("cargo:warning={REFERENCE} cannot be renewed: {error}"),
     }
     if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
@@ -72,7 +72,7 @@ fn generate(root: &Path) -> String {
         .collect()
 }
 
-/// cbindgen makes all numbers decimal; those that the sources write in hexadecimal stay so.
+/// Restores the hexadecimal numbers of the sources, which cbindgen writes in decimal.
 fn as_written(line: &str, sources: &str) -> Option<String> {
     let (name, _) = line.strip_prefix("#define ")?.split_once(' ')?;
     let (_, definition) = sources.split_once(&format!("pub const {name}: "))?;
@@ -83,14 +83,14 @@ fn as_written(line: &str, sources: &str) -> Option<String> {
     Some(format!("#define {name} {number}{unsigned}"))
 }
 
-/// Leaves the new header and the one that was found in `OUT_DIR`, for the test that compares them.
-fn leave_for_the_test(root: &Path, out: &Path, header: &str) {
+/// Writes the new header and the committed one to `OUT_DIR`, for the test that compares them.
+fn write_for_the_test(root: &Path, out: &Path, header: &str) {
     let found = fs::read(root.join(HEADER)).unwrap_or_default();
     fs::write(out.join("dcf_thunderbolt.h"), header).expect("OUT_DIR can be written");
     fs::write(out.join("dcf_thunderbolt.found.h"), found).expect("OUT_DIR can be written");
 }
 
-/// Brings a committed file up to date. If the sources are read-only, the tests report the difference.
+/// Updates a committed file. If the sources are read-only, the tests report the difference.
 fn renew(root: &Path, name: &str, text: &str) {
     println!("cargo:rerun-if-changed={name}");
     let committed = root.join(name);
@@ -106,9 +106,9 @@ fn renew(root: &Path, name: &str, text: &str) {
 fn link() {
     for argument in [
         "-Wl,-soname,libdcf_thunderbolt.so.1",
-        // Our threads, and the destructors of threads that used us, outlive a dlclose.
+        // Threads of the library, and thread-local destructors, outlive a dlclose.
         "-Wl,-z,nodelete",
-        // A symbol that is missing shows at once, and the tables are read-only afterwards.
+        // Resolves all symbols at load time, and makes the tables read-only afterwards.
         "-Wl,-z,relro,-z,now",
     ] {
         println!("cargo:rustc-cdylib-link-arg={argument}");
