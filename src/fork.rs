@@ -20,7 +20,7 @@ use crate::failure::Failure;
 use crate::status::{DCF_TB_ERR_FORKED, DCF_TB_ERR_OUT_OF_MEMORY};
 
 /// The value of a marker that was not wiped. A wiped page has 0.
-const HERE: u32 = 0x0DCF;
+const MARKED: u32 = 0x0DCF;
 
 static MARKER: OnceRef<'static, AtomicU32> = OnceRef::new();
 static BUSY: AtomicUsize = AtomicUsize::new(0);
@@ -56,7 +56,7 @@ pub(crate) fn forked() -> bool {
     let Some(marker) = MARKER.get() else {
         return false; // no transport was ever started
     };
-    marker.load(Ordering::Relaxed) != HERE && in_child(marker, &BUSY)
+    marker.load(Ordering::Relaxed) != MARKED && in_child(marker, &BUSY)
 }
 
 /// Decides after the marker was found wiped.
@@ -64,9 +64,9 @@ pub(crate) fn forked() -> bool {
 fn in_child(marker: &AtomicU32, busy: &AtomicUsize) -> bool {
     if busy.load(Ordering::SeqCst) != 0 {
         // Another thread of this child may have set the marker and started a transport meanwhile.
-        return marker.load(Ordering::SeqCst) != HERE;
+        return marker.load(Ordering::SeqCst) != MARKED;
     }
-    marker.store(HERE, Ordering::SeqCst);
+    marker.store(MARKED, Ordering::SeqCst);
     false
 }
 
@@ -115,7 +115,7 @@ fn map_marker() -> Result<*mut AtomicU32, Failure> {
     }
     let marker = page.cast::<AtomicU32>();
     // SAFETY: the page is mapped, aligned and zeroed, which is a valid AtomicU32.
-    unsafe { &*marker }.store(HERE, Ordering::SeqCst);
+    unsafe { &*marker }.store(MARKED, Ordering::SeqCst);
     Ok(marker)
 }
 
@@ -167,7 +167,7 @@ mod tests {
         // SAFETY: mapped above, never unmapped.
         let marker = unsafe { &*marker };
         let busy = AtomicUsize::new(1);
-        let gone = || marker.load(Ordering::Relaxed) != HERE && in_child(marker, &busy);
+        let gone = || marker.load(Ordering::Relaxed) != MARKED && in_child(marker, &busy);
         assert!(!gone());
         assert!(in_forked_child(|| gone() && in_forked_child(gone)));
         assert!(!gone());
@@ -179,7 +179,7 @@ mod tests {
         // SAFETY: mapped above, never unmapped.
         let marker = unsafe { &*marker };
         let busy = AtomicUsize::new(0);
-        let free = || !(marker.load(Ordering::Relaxed) != HERE && in_child(marker, &busy));
+        let free = || !(marker.load(Ordering::Relaxed) != MARKED && in_child(marker, &busy));
         assert!(in_forked_child(|| in_forked_child(free) && free()));
         // After the child went on, it becomes busy itself: then its own children are forked.
         assert!(in_forked_child(|| {

@@ -205,7 +205,7 @@ pub(crate) unsafe fn peer<'a>(peer: *const c_char, name: &str) -> Result<&'a str
         // SAFETY: ASCII is UTF-8.
         return Ok(unsafe { std::str::from_utf8_unchecked(text.to_bytes()) });
     }
-    unusual(text, name)
+    non_ascii_peer(text, name)
 }
 
 /// Nearly all peer strings are ASCII, and this check takes a tenth of the instructions of a UTF-8
@@ -224,7 +224,7 @@ fn is_ascii(bytes: &[u8]) -> bool {
 
 /// A peer string with characters other than ASCII, which interface names may have.
 #[cold]
-fn unusual<'a>(text: &'a CStr, name: &str) -> Result<&'a str, Failure> {
+fn non_ascii_peer<'a>(text: &'a CStr, name: &str) -> Result<&'a str, Failure> {
     text.to_str().map_err(|_| {
         let text = format!("{name} {text:?} is not UTF-8");
         Failure::new(DCF_TB_ERR_INVALID_ADDRESS, text)

@@ -11,7 +11,7 @@ use std::io;
 use std::mem::MaybeUninit;
 
 use arbitrary::Arbitrary;
-use format::{read_message, Source, Store, ReadError};
+use format::{read_message, ReadError, Source, Store};
 use libfuzzer_sys::fuzz_target;
 
 /// The numbers of docs/WIRE.md.

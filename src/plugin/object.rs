@@ -103,7 +103,7 @@ impl PanicLogger for CallGuard {
 /// # Safety
 ///
 /// `object` is NULL or from [`Object::create`], and not destroyed yet.
-pub(super) unsafe fn on(
+pub(super) unsafe fn call(
     function: &'static str,
     object: *mut c_void,
     body: impl FnOnce(&Adapter) -> Outcome,
@@ -119,7 +119,7 @@ pub(super) unsafe fn on(
 ///
 /// # Safety
 ///
-/// As for [`on`].
+/// As for [`call`].
 pub(super) unsafe fn set_up(
     object: *mut c_void,
     settings: impl FnOnce() -> Result<Settings, Failure>,
@@ -158,7 +158,7 @@ pub(super) unsafe fn settings_of(host: *const c_char, port: c_int) -> Result<Set
 ///
 /// # Safety
 ///
-/// As for [`on`]; `data` is NULL or leads to `size` bytes, `recipient` is NULL or a NUL-terminated
+/// As for [`call`]; `data` is NULL or leads to `size` bytes, `recipient` is NULL or a NUL-terminated
 /// string, and both stay unchanged during the call.
 pub(super) unsafe fn send(
     object: *mut c_void,
@@ -175,7 +175,7 @@ pub(super) unsafe fn send(
         adapter.send(data, recipient, timeout)
     };
     // SAFETY: the caller's promise about `object`.
-    unsafe { on("send", object, body) }
+    unsafe { call("send", object, body) }
 }
 
 /// Closes the transport and frees the object. In a forked child it does nothing, because the threads
@@ -183,7 +183,7 @@ pub(super) unsafe fn send(
 ///
 /// # Safety
 ///
-/// As for [`on`]; no other call begins from now on.
+/// As for [`call`]; no other call begins from now on.
 pub(super) unsafe fn destroy(object: *mut c_void) {
     boundary::call("destroy", || {
         let Some(object) = NonNull::new(object.cast::<Object>()) else {

@@ -58,7 +58,7 @@ pub(super) unsafe extern "C" fn receive(this: *mut c_void, size: *mut usize) -> 
         Ok(())
     };
     // SAFETY: the caller's promise about `this`.
-    unsafe { object::on("receive", this, body) };
+    unsafe { object::call("receive", this, body) };
     message
 }
 

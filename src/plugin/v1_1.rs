@@ -65,7 +65,7 @@ unsafe extern "C" fn health_check(
         Ok(())
     };
     // SAFETY: the caller's promise about `this`.
-    unsafe { object::on("health_check", this, body) == DCF_TB_OK }
+    unsafe { object::call("health_check", this, body) == DCF_TB_OK }
 }
 
 /// Rounds up to at least 1: hosts weigh paths by this number, and could take 0 for "no peer".

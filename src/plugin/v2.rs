@@ -110,7 +110,7 @@ unsafe extern "C" fn receive(
         Ok(())
     };
     // SAFETY: the caller's promise about `this`.
-    unsafe { object::on("receive", object_of(this), body) }
+    unsafe { object::call("receive", object_of(this), body) }
 }
 
 unsafe extern "C" fn is_connected(this: *mut ITransport, peer_text: *const c_char) -> bool {
@@ -121,13 +121,13 @@ unsafe extern "C" fn is_connected(this: *mut ITransport, peer_text: *const c_cha
         Ok(())
     };
     // SAFETY: the caller's promise about `this`.
-    unsafe { object::on("is_connected", object_of(this), body) == DCF_TB_OK && connected }
+    unsafe { object::call("is_connected", object_of(this), body) == DCF_TB_OK && connected }
 }
 
 unsafe extern "C" fn disconnect(this: *mut ITransport, peer_text: *const c_char) -> c_int {
     // SAFETY: the caller's promises about `this` and `peer_text`.
     unsafe {
-        object::on("disconnect", object_of(this), |adapter| {
+        object::call("disconnect", object_of(this), |adapter| {
             adapter.disconnect(peer(peer_text, "peer")?)
         })
     }
@@ -135,7 +135,7 @@ unsafe extern "C" fn disconnect(this: *mut ITransport, peer_text: *const c_char)
 
 unsafe extern "C" fn shutdown(this: *mut ITransport) -> c_int {
     // SAFETY: the caller's promise about `this`.
-    unsafe { object::on("shutdown", object_of(this), Adapter::shut_down) }
+    unsafe { object::call("shutdown", object_of(this), Adapter::shut_down) }
 }
 
 unsafe extern "C" fn destroy(this: *mut ITransport) {
@@ -158,6 +158,6 @@ unsafe extern "C" fn get_fd(this: *mut ITransport) -> c_int {
         Ok(())
     };
     // SAFETY: the caller's promise about `this`.
-    unsafe { object::on("get_fd", object_of(this), body) };
+    unsafe { object::call("get_fd", object_of(this), body) };
     fd
 }
