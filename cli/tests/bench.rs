@@ -1,4 +1,4 @@
-//! bench between two hosts. Speed is the affair of a benchmark; these tests check that it measures.
+//! bench between two hosts. These tests check that it measures, and not the figures.
 
 mod common;
 
@@ -89,7 +89,7 @@ fn every_row_is_measured_and_checked() {
 }
 
 #[test]
-fn no_time_gives_no_numbers_that_nobody_measured() {
+fn a_duration_of_zero_prints_no_figures() {
     let cable = Cable::new();
     let _listener = listen(&cable);
     let out = run(tool(cable.a(), &["bench", "--time", "0", "--json"])).with(0);
@@ -106,7 +106,7 @@ fn no_time_gives_no_numbers_that_nobody_measured() {
 }
 
 #[test]
-fn a_report_that_cannot_be_written_costs_no_result() {
+fn a_report_that_cannot_be_written_loses_no_results() {
     let cable = Cable::new();
     let _listener = listen(&cable);
     let folder = tempfile::tempdir().unwrap();
@@ -161,7 +161,7 @@ fn a_report_that_cannot_be_written_costs_no_result() {
 }
 
 #[test]
-fn a_table_for_people() {
+fn the_table_is_readable() {
     let cable = Cable::new();
     let _listener = listen(&cable);
     let table = run(tool(
@@ -186,7 +186,7 @@ fn a_table_for_people() {
 }
 
 #[test]
-fn who_does_not_listen_cannot_be_measured() {
+fn a_peer_without_a_listener_cannot_be_measured() {
     let cable = Cable::new();
     let nobody = run(tool(cable.a(), &["bench"]));
     assert!(nobody.err.contains("dcf-tb listen"), "{}", nobody.err);
@@ -207,7 +207,7 @@ fn who_does_not_listen_cannot_be_measured() {
 }
 
 #[test]
-fn it_can_be_interrupted() {
+fn an_interrupted_benchmark_ends() {
     let cable = Cable::new();
     let mut listener = Tool::start(tool(cable.b(), &["listen", "-vv"]));
     listener.wait_err("listening");

@@ -1,5 +1,5 @@
-//! doctor on recordings: a healthy one, and one for each fault. The output is compared with snapshots:
-//! `INSTA_UPDATE=always cargo test` takes new ones.
+//! doctor on recordings: a healthy one, and one for each fault. The output is compared with snapshots;
+//! `INSTA_UPDATE=always cargo test` writes new ones.
 
 mod common;
 
@@ -68,7 +68,7 @@ fn verdicts_are_exit_codes_and_json() {
 }
 
 #[test]
-fn a_recording_cannot_be_mended() {
+fn fix_refuses_to_change_a_recording() {
     let wrong = run(local(&["doctor", "--root", "/nowhere", "--fix"]));
     assert!(wrong.err.contains("cannot be used with"), "{}", wrong.err);
     wrong.with(2);
@@ -105,7 +105,7 @@ fn on_a_cable_it_compares_the_mtu_with_the_peers() {
 }
 
 #[test]
-fn it_mends_what_it_shows() {
+fn fix_repairs_the_reported_faults() {
     let cable = Cable::new();
     cable.a().ip(&["link", "add", "br0", "type", "bridge"]);
     cable.a().ip(&[
@@ -168,7 +168,7 @@ fn it_mends_what_it_shows() {
 
 /// Creates each fault of a host, and fixes it by the commands of the report, exactly as it prints them.
 #[test]
-fn each_command_that_it_shows_mends_its_fault() {
+fn each_printed_command_repairs_its_fault() {
     let cable = Cable::new();
     let host = cable.a();
     let interface = "thunderbolt0";
@@ -239,7 +239,7 @@ fn each_command_that_it_shows_mends_its_fault() {
 }
 
 #[test]
-fn an_interface_with_a_dot_in_its_name_is_mended_too() {
+fn an_interface_with_a_dot_in_its_name_is_repaired_too() {
     let cable = Cable::new();
     let name = "tb.7";
     cable
@@ -267,7 +267,7 @@ fn an_interface_with_a_dot_in_its_name_is_mended_too() {
 }
 
 #[test]
-fn a_sys_of_another_namespace_is_not_judged() {
+fn a_sys_of_another_namespace_gives_no_verdict() {
     let cable = Cable::new();
     // Without its own mount, it sees the interfaces of this test's network namespace.
     let said = run(tool(cable.a(), &["doctor"])).out;

@@ -6,7 +6,7 @@ use common::{run, tool, Tool};
 use testkit::Cable;
 
 #[test]
-fn both_ends_are_told_the_same_story() {
+fn both_ends_print_matching_settings() {
     let cable = Cable::new();
     let mut listener = Tool::start(tool(cable.b(), &["listen"]));
     listener.wait_err("listening");
@@ -23,7 +23,7 @@ fn both_ends_are_told_the_same_story() {
 }
 
 #[test]
-fn what_it_prints_is_for_a_shell() {
+fn the_output_can_be_read_by_a_shell() {
     let cable = Cable::new();
     cable
         .a()
@@ -56,7 +56,7 @@ fn what_it_prints_is_for_a_shell() {
 }
 
 #[test]
-fn no_engine_that_nobody_knows() {
+fn an_unknown_engine_is_refused() {
     let cable = Cable::new();
     let wrong = run(tool(cable.a(), &["env", "smoke-signals"]));
     assert!(
@@ -70,7 +70,7 @@ fn no_engine_that_nobody_knows() {
 }
 
 #[test]
-fn a_name_that_a_shell_would_run_is_printed_nowhere() {
+fn a_name_with_shell_metacharacters_is_not_printed() {
     let cable = Cable::new();
     cable
         .a()

@@ -77,7 +77,7 @@ fn no_interface_and_no_link() {
 }
 
 #[test]
-fn nobody_and_several() {
+fn no_peer_and_several_peers() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let file = folders.write("out/file", "content");
     let peer = cable.b().address();
@@ -191,7 +191,7 @@ fn silence_has_a_reason() {
 
 /// `ping` says what is missing over there, and goes on until it is there.
 #[test]
-fn a_ping_names_the_port_that_nothing_listens_on() {
+fn ping_names_the_port_without_a_listener() {
     let cable = Cable::new();
     let peer = cable.b().address();
     let mut ping = Tool::start(tool(cable.a(), &["ping", "-i", "0.1", "-W", "0.5", peer]));
@@ -241,7 +241,7 @@ impl Third {
 type Serve = fn(TcpStream);
 
 #[test]
-fn a_peer_that_is_no_dcf_tb() {
+fn a_peer_that_is_not_dcf_tb() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let file = folders.write("out/file", "content");
     let peer = cable.b().address();
@@ -303,7 +303,7 @@ fn a_peer_that_is_no_dcf_tb() {
 }
 
 #[test]
-fn a_peer_that_serves_something_else() {
+fn a_peer_with_another_service() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let file = folders.write("out/file", "content");
     let mut listener = Tool::start(tool(cable.b(), &["listen"]));
@@ -377,7 +377,7 @@ fn a_wrong_command_line() {
 
 /// What was typed is quoted, and what may have been meant is named.
 #[test]
-fn a_wrong_word_is_quoted_as_it_was_typed() {
+fn a_wrong_argument_is_quoted_as_typed() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let file = folders.write("out/file", "content");
     for (words, code, said) in [
@@ -418,7 +418,7 @@ fn a_wrong_word_is_quoted_as_it_was_typed() {
 }
 
 #[test]
-fn a_port_that_is_taken() {
+fn a_port_in_use() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let folder = folders.at("in");
     let rows: [Row; 2] = [(&["listen"], 1), (&["receive", &folder], 1)];

@@ -57,7 +57,7 @@ fn recorded(path: &str, content: &str) -> String {
 }
 
 #[test]
-fn recorded_rules_are_judged_as_they_are() {
+fn recorded_rules_get_the_right_verdicts() {
     let trees = trees();
     let healthy = &trees.iter().find(|(name, _)| name == HEALTHY).unwrap().1;
     for rules in rulesets() {
@@ -86,7 +86,7 @@ fn recorded_rules_are_judged_as_they_are() {
 }
 
 #[test]
-fn tables_of_iptables_are_read_as_its_own_programs_tell_them() {
+fn tables_of_iptables_are_read_from_its_own_programs() {
     let trees = trees();
     let healthy = &trees.iter().find(|(name, _)| name == HEALTHY).unwrap().1;
     let xt = r#"{"nftables": [{"chain": {"family": "ip6", "table": "filter", "name": "INPUT", "type": "filter", "hook": "input", "prio": 0, "policy": "drop"}}, {"rule": {"family": "ip6", "table": "filter", "chain": "INPUT", "expr": [{"xt": {"type": "match", "name": "conntrack"}}, {"accept": null}]}}]}"#;
@@ -120,7 +120,7 @@ fn tables_of_iptables_are_read_as_its_own_programs_tell_them() {
 }
 
 #[test]
-fn rules_that_no_kernel_has_end_too() {
+fn impossible_rules_do_not_loop_forever() {
     let trees = trees();
     let healthy = &trees.iter().find(|(name, _)| name == HEALTHY).unwrap().1;
     let chain = |name: &str, hook: Option<&str>| serde_json::json!({"chain": {"family": "inet", "table": "t", "name": name, "hook": hook, "policy": "accept"}});
@@ -132,7 +132,7 @@ fn rules_that_no_kernel_has_end_too() {
     ];
     for number in 0..40 {
         all.push(chain(&format!("c{number}"), None));
-        // Each jumps to all others: too many paths to try each.
+        // Each chain jumps to all others, so there are too many paths to try.
         all.extend((0..40).map(|to| jump(&format!("c{number}"), &format!("c{to}"))));
     }
     let rules = serde_json::json!({"nftables": all}).to_string();
@@ -171,7 +171,7 @@ fn rules_that_no_kernel_has_end_too() {
 }
 
 #[test]
-fn without_an_interface_none_is_judged() {
+fn without_an_interface_there_is_no_verdict() {
     let trees = trees();
     let of = |wanted: &str| &trees.iter().find(|(name, _)| name == wanted).unwrap().1;
     let rules = rulesets();
@@ -194,7 +194,7 @@ fn without_an_interface_none_is_judged() {
 /// With the rules in a host's kernel: "good" lets everything arrive, and a "problem" is fixed by the command that
 /// doctor prints.
 #[test]
-fn verdicts_hold_on_a_host() {
+fn verdicts_match_the_packets_on_a_host() {
     let cable = Cable::new();
     let nft = |words: &[&str]| {
         let output = cable.a().command("nft").args(words).output().unwrap();

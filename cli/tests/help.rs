@@ -1,4 +1,4 @@
-//! The help texts, compared with snapshots. `INSTA_UPDATE=always cargo test` takes new ones.
+//! The help texts, compared with snapshots. `INSTA_UPDATE=always cargo test` writes new ones.
 
 mod common;
 
@@ -28,7 +28,7 @@ fn help_of_every_command() {
 }
 
 #[test]
-fn man_pages_and_completions_are_made() {
+fn man_pages_and_completions_are_generated() {
     let directory = tempfile::tempdir().unwrap();
     run(local(&["man", directory.path().to_str().unwrap()])).with(0);
     let read = |name: &str| std::fs::read_to_string(directory.path().join(name)).unwrap();
@@ -46,7 +46,7 @@ fn man_pages_and_completions_are_made() {
 }
 
 #[test]
-fn a_wrong_command_line_is_told_from_a_failure() {
+fn a_wrong_command_line_has_another_exit_code_than_a_failure() {
     for wrong in [
         &["nothing"][..],
         &[],

@@ -162,7 +162,7 @@ fn a_recorded_tree_with_any_names() {
 }
 
 #[test]
-fn words_of_the_command_line() {
+fn arguments_of_the_command_line() {
     let cable = Cable::new();
     let folder = tempfile::tempdir().unwrap();
     let bytes = [HOSTILE.as_bytes(), b"\xff\x9b2J"].concat();
@@ -236,7 +236,7 @@ fn messages_of_peers() {
 }
 
 #[test]
-fn names_of_what_is_pushed() {
+fn names_of_pushed_files() {
     let cable = Cable::new();
     let folder = tempfile::tempdir().unwrap();
     let (out, to) = (folder.path().join("out"), folder.path().join("in"));

@@ -72,7 +72,7 @@ fn idle_streams_cost_little() {
 }
 
 #[test]
-fn streams_in_a_row_fill_no_screen() {
+fn many_streams_do_not_flood_the_terminal() {
     const STREAMS: usize = 300;
     let cable = Cable::new();
     let mut listener = listener(&cable, &[]);

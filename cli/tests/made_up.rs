@@ -8,7 +8,7 @@ use std::net::{Ipv6Addr, SocketAddrV6, UdpSocket};
 use common::{run, tool, Tool};
 use testkit::{wait_until, Cable, Host, GENEROUS};
 
-/// More than the neighbours that the kernel always keeps.
+/// More than the number of neighbours that the kernel never evicts.
 const MADE_UP: u16 = 900;
 /// Addresses that are answered within a minute (SECURITY.md).
 const ANSWERED: usize = 512;

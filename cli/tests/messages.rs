@@ -8,7 +8,7 @@ use std::net::UdpSocket;
 use common::{run, tool, Tool};
 use testkit::{Cable, Host};
 
-/// `dcf-tb listen` on a host, when it listens.
+/// Starts `dcf-tb listen` on a host, and waits until it listens.
 fn listen(host: &Host, arguments: &[&str]) -> Tool {
     let mut tool = Tool::start(tool(host, &[&["listen"], arguments].concat()));
     tool.wait_err("listening on thunderbolt0");
@@ -16,7 +16,7 @@ fn listen(host: &Host, arguments: &[&str]) -> Tool {
 }
 
 #[test]
-fn discover_prints_an_address_a_line_and_nothing_else() {
+fn discover_prints_one_address_per_line() {
     let cable = Cable::new();
     let nobody = run(tool(cable.a(), &["discover", "--wait", "0.2"]));
     assert!(nobody.err.contains("no peer answered on thunderbolt0"));
@@ -34,7 +34,7 @@ fn discover_prints_an_address_a_line_and_nothing_else() {
 }
 
 #[test]
-fn discover_watches_peers_come_and_go() {
+fn discover_reports_peers_that_appear_and_vanish() {
     let cable = Cable::new();
     let mut watch = Tool::start(tool(cable.a(), &["discover", "--watch", "--wait", "0.2"]));
     let listener = listen(cable.b(), &[]);
@@ -53,7 +53,7 @@ fn discover_watches_peers_come_and_go() {
 }
 
 #[test]
-fn another_program_may_hold_our_ports() {
+fn clients_work_while_another_program_has_the_ports() {
     let cable = Cable::new();
     let holder = cable.a().run(|| UdpSocket::bind("[::]:5000").unwrap());
     let listener = listen(cable.b(), &[]);
@@ -68,7 +68,7 @@ fn another_program_may_hold_our_ports() {
 }
 
 #[test]
-fn ping_shows_each_answer_and_what_they_come_to() {
+fn ping_prints_each_answer_and_a_summary() {
     let cable = Cable::new();
     let _listener = listen(cable.b(), &[]);
     let arguments = ["ping", "-c", "20", "-i", "0.01", cable.b().address()];
@@ -86,7 +86,7 @@ fn ping_shows_each_answer_and_what_they_come_to() {
 }
 
 #[test]
-fn ping_gives_json() {
+fn ping_prints_json() {
     let cable = Cable::new();
     let _listener = listen(cable.b(), &[]);
     let out = run(tool(cable.a(), &["ping", "-c", "50", "-i", "0", "--json"])).with(0);
@@ -99,7 +99,7 @@ fn ping_gives_json() {
 }
 
 #[test]
-fn what_was_not_measured_is_null() {
+fn unmeasured_values_are_null_in_json() {
     let cable = Cable::new();
     let arguments = [
         "ping",
@@ -129,7 +129,7 @@ fn what_was_not_measured_is_null() {
 }
 
 #[test]
-fn ping_says_what_is_wrong() {
+fn ping_reports_the_fault() {
     let cable = Cable::new();
     let silent = run(tool(
         cable.a(),
@@ -160,7 +160,7 @@ fn ping_says_what_is_wrong() {
 }
 
 #[test]
-fn ping_goes_on_until_it_is_interrupted() {
+fn ping_runs_until_it_is_interrupted() {
     let cable = Cable::new();
     let _listener = listen(cable.b(), &[]);
     let mut ping = Tool::start(tool(cable.a(), &["ping", "-i", "0.02"]));
@@ -172,7 +172,7 @@ fn ping_goes_on_until_it_is_interrupted() {
 }
 
 #[test]
-fn messages_arrive_as_they_were_and_cannot_steer_the_terminal() {
+fn messages_are_printed_with_control_characters_escaped() {
     let cable = Cable::new();
     let mut listener = listen(cable.b(), &["--json", "--count", "3"]);
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -198,7 +198,7 @@ fn messages_arrive_as_they_were_and_cannot_steer_the_terminal() {
 }
 
 #[test]
-fn what_is_too_large_for_a_message_is_for_push() {
+fn send_refuses_large_input_and_suggests_push() {
     let cable = Cable::new();
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), vec![7; 65_508]).unwrap();

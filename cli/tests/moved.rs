@@ -36,7 +36,7 @@ fn a_push_follows_the_receiver() {
 }
 
 #[test]
-fn a_receiver_that_was_started_again_is_the_same() {
+fn a_restarted_receiver_is_recognised() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let receiver = folders.receive(cable.b(), &[]);
     let mut pusher = under_way(&cable, &folders, &["--streams", "2"]);
@@ -93,7 +93,7 @@ fn another_receiver_at_the_same_address_does_not_get_the_rest_either() {
 }
 
 #[test]
-fn an_address_that_was_given_is_said_to_be_gone() {
+fn a_given_address_that_is_gone_is_reported() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let _receiver = folders.receive(cable.b(), &[]);
     let mut pusher = under_way(&cable, &folders, &["--wait", "20", cable.b().address()]);

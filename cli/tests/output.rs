@@ -117,7 +117,7 @@ fn fails(what: &str, command: impl Fn() -> Command) {
 }
 
 #[test]
-fn commands_of_one_machine_end_when_nobody_can_be_told() {
+fn local_commands_end_when_their_output_fails() {
     let root = tempfile::tempdir().unwrap();
     fs::create_dir_all(root.path().join("sys/class/net/lo")).unwrap();
     let root = root.path().to_str().unwrap();
@@ -143,7 +143,7 @@ fn commands_of_one_machine_end_when_nobody_can_be_told() {
 }
 
 #[test]
-fn commands_on_the_cable_end_when_nobody_can_be_told() {
+fn network_commands_end_when_their_output_fails() {
     let cable = Cable::new();
     let mut listener = Tool::start(tool(cable.b(), &["listen"]));
     listener.wait_err("listening");
@@ -165,7 +165,7 @@ fn commands_on_the_cable_end_when_nobody_can_be_told() {
 }
 
 #[test]
-fn a_listener_ends_when_its_messages_cannot_be_printed() {
+fn a_listener_ends_when_its_output_fails() {
     let cable = Cable::new();
     for (out, code) in [(full(), 1), (hung_up(), 1), (broken(), 141)] {
         for options in [&[][..], &["--json"], &["--hex", "--echo"]] {
@@ -184,7 +184,7 @@ fn a_listener_ends_when_its_messages_cannot_be_printed() {
 }
 
 #[test]
-fn a_signal_ends_a_program_whose_output_nobody_reads() {
+fn a_signal_ends_a_program_with_unread_output() {
     let cable = Cable::new();
     let mut listener = Tool::start(tool(cable.b(), &["listen"]));
     listener.wait_err("listening");
@@ -217,7 +217,7 @@ fn a_signal_ends_a_program_whose_output_nobody_reads() {
 }
 
 #[test]
-fn signals_end_what_waits() {
+fn signals_end_waiting_commands() {
     let cable = Cable::new();
     let folder = tempfile::tempdir().unwrap();
     let fifo = folder.path().join("fifo");

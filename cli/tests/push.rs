@@ -13,7 +13,7 @@ use testkit::Cable;
 const LARGE: usize = (9 << 20) + 1234;
 
 #[test]
-fn folders_arrive_as_cp_would_have_them() {
+fn folders_arrive_as_with_cp() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let large = folders.write("out/d/large", content(LARGE));
     folders.write("out/d/deep/er/small", "small");
@@ -117,7 +117,7 @@ fn nothing_is_overwritten_without_force() {
 }
 
 #[test]
-fn links_in_the_receivers_folder_lead_nowhere() {
+fn links_in_the_receivers_folder_are_not_followed() {
     let (cable, folders) = (Cable::new(), Folders::new());
     fs::create_dir(folders.at("elsewhere")).unwrap();
     symlink("../elsewhere", folders.at("in/d")).unwrap();
@@ -131,7 +131,7 @@ fn links_in_the_receivers_folder_lead_nowhere() {
 }
 
 #[test]
-fn what_is_neither_file_nor_folder_is_left_out_and_said() {
+fn entries_that_are_neither_file_nor_folder_are_reported_and_left_out() {
     let (cable, folders) = (Cable::new(), Folders::new());
     folders.write("out/d/file", "content");
     symlink("../../elsewhere", folders.at("out/d/link")).unwrap();
@@ -168,7 +168,7 @@ fn what_is_neither_file_nor_folder_is_left_out_and_said() {
 }
 
 #[test]
-fn several_streams_bring_the_same() {
+fn several_streams_copy_the_same_content() {
     let (cable, folders) = (Cable::new(), Folders::new());
     for number in 0..40 {
         folders.write(&format!("out/d/{number}"), content(number * 20_000));
@@ -185,7 +185,7 @@ fn several_streams_bring_the_same() {
 }
 
 #[test]
-fn more_streams_are_tried_by_itself() {
+fn push_tries_more_streams_automatically() {
     let (cable, folders) = (Cable::new(), Folders::new());
     for number in 0..40 {
         folders.write(&format!("out/d/{number}"), content(3_000_000 + number));
@@ -205,7 +205,7 @@ fn more_streams_are_tried_by_itself() {
 }
 
 #[test]
-fn a_receiver_that_ends_after_one_push() {
+fn a_receiver_with_once_ends_after_one_push() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let file = folders.write("out/file", "content");
     let receiver = folders.receive(cable.b(), &["--once", "--sync"]);
@@ -215,7 +215,7 @@ fn a_receiver_that_ends_after_one_push() {
 }
 
 #[test]
-fn quiet_is_quiet() {
+fn quiet_prints_nothing() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let file = folders.write("out/file", "content");
     let _receiver = folders.receive(cable.b(), &[]);
@@ -225,7 +225,7 @@ fn quiet_is_quiet() {
 }
 
 #[test]
-fn who_does_not_receive_is_told_from_who_is_not_there() {
+fn a_peer_without_a_receiver_is_distinguished_from_an_absent_one() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let file = folders.write("out/file", "content");
     let nobody = push(cable.a(), &[&file]);
@@ -252,7 +252,7 @@ fn who_does_not_receive_is_told_from_who_is_not_there() {
 }
 
 #[test]
-fn both_ends_tell_programs_the_result() {
+fn both_ends_print_the_result_as_json() {
     let (cable, folders) = (Cable::new(), Folders::new());
     folders.write("out/d/file", content(LARGE));
     folders.write("out/d/taken", "ours");

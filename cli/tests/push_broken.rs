@@ -52,7 +52,7 @@ fn a_cable_that_is_pulled_and_plugged_in_again() {
 }
 
 #[test]
-fn a_cable_that_stays_away() {
+fn a_cable_that_is_not_plugged_in_again() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let _receiver = folders.receive(cable.b(), &[]);
     let pusher = under_way(&cable, &folders, &["--wait", "0.3"]);
@@ -87,7 +87,7 @@ fn a_receiver_that_is_interrupted_and_started_again() {
 }
 
 #[test]
-fn a_pusher_that_is_interrupted_goes_on_where_it_stopped() {
+fn an_interrupted_push_continues_where_it_stopped() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let mut receiver = folders.receive(cable.b(), &[]);
     let pusher = under_way(&cable, &folders, &[]);
@@ -114,7 +114,7 @@ fn a_pusher_that_is_interrupted_goes_on_where_it_stopped() {
 }
 
 #[test]
-fn what_was_kept_is_checked_before_it_is_used() {
+fn a_kept_part_is_verified_before_it_is_used() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let mut receiver = folders.receive(cable.b(), &[]);
     let pusher = under_way(&cable, &folders, &[]);
@@ -134,7 +134,7 @@ fn what_was_kept_is_checked_before_it_is_used() {
 }
 
 #[test]
-fn one_push_at_a_time() {
+fn only_one_push_runs_at_once() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let _receiver = folders.receive(cable.b(), &[]);
     let pusher = under_way(&cable, &folders, &[]);
@@ -152,7 +152,7 @@ fn one_push_at_a_time() {
 }
 
 #[test]
-fn a_file_that_changes_meanwhile_is_not_taken_for_good() {
+fn a_file_that_changes_during_the_push_is_refused() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let _receiver = folders.receive(cable.b(), &[]);
     let pusher = under_way(&cable, &folders, &[]);
@@ -171,7 +171,7 @@ fn a_file_that_changes_meanwhile_is_not_taken_for_good() {
 }
 
 #[test]
-fn a_disk_that_is_too_small_is_said_before_anything_is_sent() {
+fn a_disk_that_is_too_small_is_reported_before_the_transfer() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let _disk = Disk::of(&folders, "tmpfs", "size=4m");
     let file = folders.write("out/file", content(5 << 20));
@@ -187,7 +187,7 @@ fn a_disk_that_is_too_small_is_said_before_anything_is_sent() {
 }
 
 #[test]
-fn a_disk_that_becomes_full_meanwhile() {
+fn a_disk_that_becomes_full_during_the_push() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let _disk = Disk::of(&folders, "tmpfs", "size=56m");
     let mut receiver = folders.receive(cable.b(), &[]);

@@ -108,7 +108,7 @@ fn the_rest_of_a_file_that_failed_is_not_sent() {
 }
 
 #[test]
-fn what_is_there_already_and_cannot_be_read() {
+fn existing_entries_that_cannot_be_read() {
     let (cable, folders) = (Cable::new(), Folders::new());
     folders.write("out/d/compared", content(LARGE));
     mode(&folders.write("in/d/compared", content(LARGE)), 0);
@@ -140,7 +140,7 @@ fn other_disks_below_the_folder() {
 }
 
 #[test]
-fn something_of_another_kind_is_in_the_way() {
+fn an_existing_entry_of_another_kind() {
     for arguments in [&[][..], &["--force"]] {
         let (cable, folders) = (Cable::new(), Folders::new());
         folders.write("out/d/a folder over there", content(LARGE));
@@ -183,7 +183,7 @@ fn a_file_that_is_too_large_for_the_receivers_limit() {
 }
 
 #[test]
-fn what_the_pusher_cannot_read() {
+fn entries_that_the_pusher_cannot_read() {
     let (cable, folders) = (Cable::new(), Folders::new());
     for name in ["a", "z"] {
         folders.write(&format!("out/d/{name}"), "content");

@@ -55,7 +55,7 @@ fn arrived(folders: &Folders) {
 }
 
 #[test]
-fn names_of_one_file_stay_names_of_one_file() {
+fn hard_links_stay_hard_links() {
     for streams in [&[][..], &["--streams", "4"]] {
         let (cable, folders) = (Cable::new(), Folders::new());
         let folder = names(&folders);
@@ -80,7 +80,7 @@ fn names_of_one_file_stay_names_of_one_file() {
 }
 
 #[test]
-fn a_name_replaces_nothing_without_force() {
+fn a_hard_link_replaces_nothing_without_force() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let folder = names(&folders);
     folders.write("in/d/b", "precious");
@@ -106,7 +106,7 @@ fn a_name_replaces_nothing_without_force() {
 
 /// Equal content with another time: all names of it get the time.
 #[test]
-fn names_follow_the_time_of_their_file() {
+fn hard_links_get_the_time_of_their_file() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let folder = names(&folders);
     let _receiver = folders.receive(cable.b(), &[]);
@@ -130,7 +130,7 @@ fn names_follow_the_time_of_their_file() {
 
 /// A separate file of an earlier push becomes a link to another if it has the same content, and only then.
 #[test]
-fn a_copy_becomes_a_name_when_its_content_is_the_same() {
+fn a_copy_becomes_a_hard_link_if_its_content_is_the_same() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let folder = names(&folders);
     let _receiver = folders.receive(cable.b(), &[]);
@@ -159,7 +159,7 @@ fn a_copy_becomes_a_name_when_its_content_is_the_same() {
 }
 
 #[test]
-fn a_name_of_a_file_that_did_not_arrive() {
+fn a_hard_link_to_a_file_that_did_not_arrive() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let folder = names(&folders);
     fs::create_dir_all(folders.at("in/d/a")).unwrap();
@@ -174,7 +174,7 @@ fn a_name_of_a_file_that_did_not_arrive() {
 }
 
 #[test]
-fn where_there_can_be_no_hard_link_there_is_a_copy() {
+fn without_hard_link_support_a_copy_is_made() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let folder = names(&folders);
     fs::create_dir_all(folders.at("in/d/sub")).unwrap();
@@ -194,7 +194,7 @@ fn where_there_can_be_no_hard_link_there_is_a_copy() {
 }
 
 #[test]
-fn what_does_not_come_along_is_said_once() {
+fn metadata_that_is_not_copied_is_reported_once() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let first = folders.write("out/d/first", "first");
     let second = folders.write("out/d/second", "second");

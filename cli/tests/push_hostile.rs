@@ -38,7 +38,7 @@ fn names_that_lead_out_of_the_folder() {
 }
 
 #[test]
-fn a_name_cannot_steer_the_receivers_terminal() {
+fn a_name_is_escaped_on_the_receivers_terminal() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let mut receiver = folders.receive(cable.b(), &[]);
     let (_, why) = refused(&answer(&cable, &announced(FILE, b"\x1b[2J/..", 4)));
@@ -48,7 +48,7 @@ fn a_name_cannot_steer_the_receivers_terminal() {
 }
 
 #[test]
-fn who_does_not_keep_to_the_protocol() {
+fn violations_of_the_protocol() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let mut receiver = folders.receive(cable.b(), &[]);
     let twice = {
@@ -117,7 +117,9 @@ fn a_link_that_is_swapped_in_after_the_walk_is_not_followed() {
     slow(cable.a());
     let to = cable.b().address();
     let first = Tool::start(tool(cable.a(), &["push", &large, to]));
-    wait_until("some of it arrives", LONG, || folders.arrived("large") > 0);
+    wait_until("a part of the file arrives", LONG, || {
+        folders.arrived("large") > 0
+    });
     let folder = folders.at("out/d");
     let mut pusher = Tool::start(tool(cable.a(), &["push", &folder, to]));
     pusher.wait_err("the receiver is busy with another push");

@@ -30,7 +30,7 @@ fn extents(length: u64, sum: [u8; 16], extents: &[(u32, u32)]) -> Vec<u8> {
 }
 
 #[test]
-fn holes_that_do_not_keep_to_the_protocol() {
+fn holes_that_violate_the_protocol() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let _receiver = folders.receive(cable.b(), &[]);
     let size = 3 * PIECE + 5;
@@ -130,7 +130,7 @@ fn a_sparse_piece_is_checked_with_its_holes() {
 }
 
 #[test]
-fn holes_beyond_what_a_file_can_be() {
+fn holes_beyond_the_maximum_file_size() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let mut receiver = folders.receive(cable.b(), &[]);
     let size = i64::MAX as u64;

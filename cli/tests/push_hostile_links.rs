@@ -13,7 +13,7 @@ use common::pusher::{
 use testkit::Cable;
 
 #[test]
-fn links_that_lead_out_of_the_folder_or_may() {
+fn links_that_lead_or_could_lead_out_of_the_folder() {
     let (cable, folders) = (Cable::new(), Folders::new());
     folders.write("secret", "secret");
     let _receiver = folders.receive(cable.b(), &["--force"]);
@@ -63,7 +63,7 @@ fn links_that_lead_out_of_the_folder_or_may() {
 }
 
 #[test]
-fn links_that_do_not_keep_to_the_protocol() {
+fn links_that_violate_the_protocol() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let _receiver = folders.receive(cable.b(), &[]);
     let one = link(b"l", b"x");
@@ -130,7 +130,7 @@ fn nothing_is_created_through_a_link_of_the_same_push() {
 }
 
 #[test]
-fn hard_links_to_what_is_no_file_before_them() {
+fn hard_links_that_do_not_name_an_earlier_file() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let _receiver = folders.receive(cable.b(), &["--force"]);
     let file = |path: &[u8]| extended(FILE, path, 0);
@@ -166,7 +166,7 @@ fn hard_links_to_what_is_no_file_before_them() {
 }
 
 #[test]
-fn a_hard_link_gives_no_name_to_what_the_push_did_not_bring() {
+fn a_hard_link_cannot_name_a_file_from_outside_the_push() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let file = |path: &[u8], size: u64| extended(FILE, path, size);
     let receiver = folders.receive(cable.b(), &[]);

@@ -36,7 +36,7 @@ fn links(folders: &Folders, below: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn a_model_cache_arrives_as_it_is() {
+fn a_model_cache_arrives_unchanged() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let hub = cache(&folders);
     let mut receiver = folders.receive(cable.b(), &[]);
@@ -234,7 +234,7 @@ fn old_receiver(stream: &DataStream) -> Vec<u8> {
 }
 
 #[test]
-fn a_receiver_of_the_first_version_hears_nothing_of_links() {
+fn links_are_not_announced_to_a_receiver_of_the_first_version() {
     let (cable, folders) = (Cable::new(), Folders::new());
     cache(&folders);
     let (heard, pushed) = announced_to_old_receiver(&cable, &folders);

@@ -41,7 +41,7 @@ fn same(folders: &Folders, name: &str) {
 }
 
 #[test]
-fn equal_content_of_another_time_gets_its_time_and_is_known_from_then_on() {
+fn equal_content_gets_the_new_time_and_is_recognised_afterwards() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let _receiver = folders.receive(cable.b(), &[]);
     let names = ["d/large", "d/small", "d/empty"];
@@ -94,7 +94,7 @@ fn another_content_keeps_its_time_and_permissions() {
 }
 
 #[test]
-fn permissions_and_times_come_along_whatever_was_there() {
+fn permissions_and_times_are_copied_over_existing_ones() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let receiver = folders.receive(cable.b(), &[]);
     let files = [
@@ -145,7 +145,7 @@ fn permissions_and_times_come_along_whatever_was_there() {
 }
 
 #[test]
-fn what_goes_on_gets_its_time_and_permissions() {
+fn a_resumed_file_gets_its_time_and_permissions() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let _receiver = folders.receive(cable.b(), &[]);
     let path = folders.write("out/d/file", content(10 << 20));
@@ -162,7 +162,7 @@ fn what_goes_on_gets_its_time_and_permissions() {
 }
 
 #[test]
-fn a_folder_that_no_push_made_keeps_its_permissions() {
+fn a_folder_not_created_by_a_push_keeps_its_permissions() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let receiver = folders.receive(cable.b(), &[]);
     folders.write("out/d/file", "content");
@@ -179,7 +179,7 @@ fn a_folder_that_no_push_made_keeps_its_permissions() {
 }
 
 #[test]
-fn names_come_along_as_they_are() {
+fn names_are_copied_unchanged() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let _receiver = folders.receive(cable.b(), &[]);
     let long = "n".repeat(255);

@@ -1,4 +1,4 @@
-//! Receivers that violate the protocol, speaking it by hand: docs/DCF-TB.md.
+//! Receivers that implement the protocol of docs/DCF-TB.md themselves, and violate it.
 
 mod common;
 
@@ -85,7 +85,7 @@ fn receiver(cable: &Cable, script: Script) -> Arc<ThunderboltTransport> {
 }
 
 #[test]
-fn each_file_needs_one_result_and_no_other_has_one() {
+fn each_file_must_have_exactly_one_result() {
     let ready = frame(0x82, &[7; 16]);
     // d, d/a and d/b.
     let both = [plan(&[0, 1, 1]), ready.clone()].concat();

@@ -185,7 +185,7 @@ fn a_disk_with_room_for_the_data_is_enough() {
 }
 
 #[test]
-fn a_sparse_file_that_is_cut_off_goes_on() {
+fn an_interrupted_sparse_file_continues() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let data = [
         (16 * MIB + 8192, 12 << 20),
@@ -202,7 +202,7 @@ fn a_sparse_file_that_is_cut_off_goes_on() {
     });
     pusher.interrupt();
     pusher.end().with(130);
-    wait_until("what is whole is kept", LONG, || {
+    wait_until("complete files are kept", LONG, || {
         folders.arrived("file") % (4 * MIB) == 0
     });
     fast(cable.a());

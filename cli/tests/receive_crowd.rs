@@ -35,7 +35,7 @@ fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn streams_that_say_nothing_or_half_of_it_lock_nobody_out() {
+fn silent_and_half_open_streams_do_not_block_other_peers() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let _receiver = folders.receive(cable.b(), &[]);
     let half_frame = [&GREETING[..], &frame(1, &[0; 100])[..50]].concat();
@@ -62,7 +62,7 @@ fn streams_that_say_nothing_or_half_of_it_lock_nobody_out() {
 }
 
 #[test]
-fn what_a_peer_does_is_not_written_down_without_an_end() {
+fn log_lines_about_peers_are_limited() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let receiver = folders.receive(cable.b(), &[]);
     // A name of 60,000 hidden characters, which is refused with a short text.

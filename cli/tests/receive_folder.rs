@@ -9,7 +9,7 @@ use common::folders::{push, Disk, Folders};
 use testkit::Cable;
 
 #[test]
-fn a_folder_that_is_not_the_same_any_more_is_no_place_for_files() {
+fn a_replaced_folder_receives_no_files() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let path = folders.write("out/file", "content");
     let (there, moved) = (folders.at("in"), folders.at("moved"));

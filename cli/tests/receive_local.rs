@@ -7,7 +7,7 @@ use common::{run, tool, Tool};
 use testkit::Cable;
 
 #[test]
-fn a_push_from_the_own_machine_is_refused_unless_it_is_allowed() {
+fn a_push_from_the_same_machine_is_refused_without_allow_local() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let path = folders.write("out/file", "content");
     let host = cable.b();
@@ -28,7 +28,7 @@ fn a_push_from_the_own_machine_is_refused_unless_it_is_allowed() {
 }
 
 #[test]
-fn on_the_loopback_interface_nobody_is_a_peer() {
+fn on_the_loopback_interface_no_peer_is_served() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let path = folders.write("out/file", "content");
     let host = cable.a();
@@ -43,7 +43,7 @@ fn on_the_loopback_interface_nobody_is_a_peer() {
 }
 
 #[test]
-fn a_listener_takes_nothing_from_its_own_machine_unless_it_is_allowed() {
+fn a_listener_refuses_its_own_machine_without_allow_local() {
     let cable = Cable::new();
     let host = cable.b();
     let bench = ["bench", "--time", "0.1", host.address()];

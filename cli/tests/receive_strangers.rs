@@ -1,4 +1,4 @@
-//! What a receiver reveals about files of other programs in its folder: only that the name exists.
+//! A receiver reveals about files of other programs in its folder only that the name exists.
 
 mod common;
 
@@ -61,7 +61,7 @@ fn a_secret_cannot_be_guessed() {
 }
 
 #[test]
-fn what_somebody_kept_as_a_part_cannot_be_guessed() {
+fn the_content_of_an_unfinished_file_cannot_be_guessed() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let content = vec![7; 9 << 20];
     let part = folders.write("in/.file.dcf-part", &content);
@@ -75,7 +75,7 @@ fn what_somebody_kept_as_a_part_cannot_be_guessed() {
 }
 
 #[test]
-fn what_a_push_brought_is_known_again_until_somebody_changes_it() {
+fn a_pushed_file_is_recognised_until_it_is_changed() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let path = folders.write("out/file", "content");
     let receiver = folders.receive(cable.b(), &[]);
@@ -117,7 +117,7 @@ fn what_a_push_brought_is_known_again_until_somebody_changes_it() {
 }
 
 #[test]
-fn the_users_own_word_has_them_compared() {
+fn compare_permits_comparing_other_files() {
     let (cable, folders) = (Cable::new(), Folders::new());
     folders.write("in/same", "content");
     folders.write("in/other", "CONTENT");
@@ -135,7 +135,7 @@ fn the_users_own_word_has_them_compared() {
 }
 
 #[test]
-fn where_a_link_leads_cannot_be_guessed() {
+fn the_target_of_a_link_cannot_be_guessed() {
     let (cable, folders) = (Cable::new(), Folders::new());
     for (folder, target) in [("right", "here"), ("wrong", "there")] {
         folders.write(&format!("out/{folder}/d/here"), "");
@@ -161,7 +161,7 @@ fn where_a_link_leads_cannot_be_guessed() {
     assert_eq!((guess("right").0, guess("wrong").0), (0, 5));
     drop(receiver);
 
-    // A link that a push made is known again.
+    // A link that a push made is recognised.
     fs::remove_file(&theirs).unwrap();
     for _ in 0..2 {
         let _receiver = folders.receive(cable.b(), &[]);

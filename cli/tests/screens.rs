@@ -1,5 +1,5 @@
-//! What each command shows in a terminal of 80 and of 50 columns: no line is wider, except words that cannot be
-//! broken and lines that are meant for programs.
+//! The output of each command in terminals of 80 and of 50 columns: no line is wider, except words that cannot be
+//! broken, and lines for programs.
 
 mod common;
 

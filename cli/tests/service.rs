@@ -50,7 +50,7 @@ fn start(host: &Host, arguments: &[&str], socket: &str) -> Tool {
 }
 
 #[test]
-fn a_service_manager_hears_when_it_is_ready_and_what_it_does() {
+fn a_service_manager_gets_ready_and_status() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let socket = folders.at("notify");
     let manager = Manager::at(&socket);
@@ -89,7 +89,7 @@ fn it_is_ready_before_the_cable_is_plugged_in() {
 }
 
 #[test]
-fn a_manager_that_is_not_there_or_does_not_read_holds_up_nobody() {
+fn an_absent_or_blocked_service_manager_has_no_effect() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let deaf = folders.at("deaf");
     let _bound = UnixDatagram::bind(&deaf).unwrap();
@@ -107,7 +107,7 @@ fn a_manager_that_is_not_there_or_does_not_read_holds_up_nobody() {
 }
 
 #[test]
-fn only_sigterm_ends_a_service_well_and_only_if_nothing_is_cut() {
+fn a_service_succeeds_only_on_sigterm_without_a_push_in_progress() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let folder = folders.at("in");
     let endings: [(&[&str], Signal, i32); 7] = [
@@ -154,7 +154,7 @@ fn unit(directory: &Path) -> PathBuf {
 }
 
 #[test]
-fn the_unit_file_starts_a_receiver_that_says_it_is_ready() {
+fn the_unit_file_starts_a_receiver_that_reports_ready() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let text = fs::read_to_string(unit(Path::new(&folders.at("")))).unwrap();
     let value = |name: &str| {
@@ -177,7 +177,7 @@ fn the_unit_file_starts_a_receiver_that_says_it_is_ready() {
 
 /// The check by systemd itself, where it is installed.
 #[test]
-fn systemd_takes_the_unit_file() {
+fn systemd_accepts_the_unit_file() {
     let directory = tempfile::tempdir().unwrap();
     let unit = unit(directory.path());
     let verify = Command::new("systemd-analyze")

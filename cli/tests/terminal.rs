@@ -10,7 +10,7 @@ use testkit::Cable;
 const ESCAPE: char = '\x1b';
 const SIZE: usize = 32 << 20;
 
-/// How often a bar was drawn with a percentage, a rate and the time that is left.
+/// How often a bar was drawn with a percentage, a rate and the remaining time.
 fn bars(shown: &str) -> usize {
     let is_bar = |part: &&str| part.contains("% ") && part.contains("b/s");
     shown.split(['\r', '\n']).filter(is_bar).count()
@@ -41,7 +41,7 @@ fn a_push_and_its_receiver_show_a_bar() {
 }
 
 #[test]
-fn quiet_shows_no_bar_and_a_pipe_neither() {
+fn no_bar_with_quiet_or_into_a_pipe() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let file = folders.write("out/file", content(SIZE));
     let _receiver = folders.receive(cable.b(), &["--force"]);
@@ -75,7 +75,7 @@ fn ctrl_c_in_a_terminal_leaves_it_clean() {
 }
 
 #[test]
-fn bench_shows_what_it_is_at() {
+fn bench_shows_its_current_step() {
     let cable = Cable::new();
     let mut listener = Tool::start(tool(cable.b(), &["listen"]));
     listener.wait_err("listening");
@@ -94,7 +94,7 @@ fn bench_shows_what_it_is_at() {
 
 /// LANG=C has neither a micro sign nor blocks.
 #[test]
-fn an_ascii_terminal_gets_ascii() {
+fn an_ascii_terminal_gets_only_ascii() {
     let (cable, folders) = (Cable::new(), Folders::new());
     let file = folders.write("out/d/\u{fc}", content(SIZE));
     folders.write("out/d/b", "b");
@@ -132,7 +132,7 @@ fn an_ascii_terminal_gets_ascii() {
 }
 
 #[test]
-fn colour_is_for_terminals_and_for_nobody_who_does_not_want_it() {
+fn colour_is_only_used_on_terminals_and_respects_no_color() {
     let cable = Cable::new();
     let wrong = ["ping", "-c", "1", "fe80::zz"];
     let coloured = |environment: &[(&str, &str)]| {
@@ -148,7 +148,7 @@ fn colour_is_for_terminals_and_for_nobody_who_does_not_want_it() {
 }
 
 #[test]
-fn more_is_said_on_demand() {
+fn verbose_prints_more() {
     let cable = Cable::new();
     let mut listener = Tool::start(tool(cable.b(), &["listen"]));
     listener.wait_err("listening");
@@ -164,7 +164,7 @@ fn more_is_said_on_demand() {
 }
 
 #[test]
-fn the_environment_says_what_options_say() {
+fn environment_variables_work_like_options() {
     let cable = Cable::new();
     let ports = [
         ("DCF_TB_CONTROL_PORT", "6100"),
@@ -177,7 +177,7 @@ fn the_environment_says_what_options_say() {
     let mut ping = tool(cable.a(), &["ping", "-c", "1"]);
     ping.envs(ports);
     run(ping).with(0);
-    // An option has the last word.
+    // An option overrides the environment.
     let mut ping = tool(cable.a(), &["--control-port", "5000", "ping", "-c", "1"]);
     ping.envs(ports);
     run(ping).with(4);

@@ -64,7 +64,7 @@ impl Folders {
         names
     }
 
-    /// `dcf-tb receive` into `in`, when it listens.
+    /// Starts `dcf-tb receive` into `in`, and waits until it listens.
     pub fn receive(&self, host: &Host, arguments: &[&str]) -> Tool {
         let folder = self.at("in");
         let mut tool = Tool::start(tool(host, &[&["receive", &folder], arguments].concat()));
@@ -78,7 +78,9 @@ impl Folders {
         slow(cable.a());
         let push = tool(cable.a(), &[&["push", &file], arguments].concat());
         let pusher = Tool::start(push);
-        wait_until("some of it arrives", LONG, || self.arrived("file") > SOME);
+        wait_until("a part of the file arrives", LONG, || {
+            self.arrived("file") > SOME
+        });
         pusher
     }
 
@@ -114,7 +116,7 @@ impl Drop for Disk {
     }
 }
 
-/// A file's worth of bytes, different everywhere.
+/// The content of a file, without repetitions.
 pub fn content(size: usize) -> Vec<u8> {
     let mut state = size as u64 | 1;
     (0..size)
@@ -132,13 +134,13 @@ pub fn push(host: &Host, arguments: &[&str]) -> Ended {
     super::run(tool(host, &[&["push"], arguments].concat()))
 }
 
-/// Makes what a host sends slow, so that there is a middle of a transfer.
+/// Limits the rate of a host, so that a transfer can be interrupted in the middle.
 pub fn slow(host: &Host) {
     let queue = "qdisc add dev thunderbolt0 root tbf rate 100mbit burst 512kb latency 100ms";
     host.traffic_control(&queue.split(' ').collect::<Vec<_>>());
 }
 
-/// Ends that again.
+/// Removes that limit.
 pub fn fast(host: &Host) {
     host.traffic_control(&["qdisc", "delete", "dev", "thunderbolt0", "root"]);
 }

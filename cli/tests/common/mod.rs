@@ -1,4 +1,4 @@
-//! The real binary on a host, its output as it comes, and its end.
+//! Runs the real binary on a host, and reads its output and its exit code.
 
 // Each test program uses its own part of this.
 #![allow(dead_code)]
@@ -73,7 +73,7 @@ pub fn run(command: Command) -> Ended {
     Tool::start(command).end()
 }
 
-/// A running program; killed when this value goes away first.
+/// A running program. Dropping this value kills it.
 pub struct Tool {
     child: Child,
     out: Arc<Mutex<String>>,

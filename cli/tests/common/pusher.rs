@@ -1,4 +1,4 @@
-//! A pusher that speaks the protocol by hand: docs/DCF-TB.md.
+//! A pusher that implements the protocol of docs/DCF-TB.md itself.
 
 use std::time::Duration;
 

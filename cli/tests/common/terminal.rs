@@ -11,7 +11,7 @@ use testkit::{wait_until, Host, GENEROUS};
 
 use super::tool;
 
-/// A program in a terminal, usually of 100 columns; killed when this value goes away first.
+/// A program in a terminal, usually of 100 columns. Dropping this value kills it.
 pub struct Terminal {
     child: Box<dyn Child + Send + Sync>,
     shown: Arc<Mutex<Vec<u8>>>,
@@ -116,7 +116,7 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // Fails when it has ended already, which is well.
+        // Fails if it has ended already, which is fine.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
