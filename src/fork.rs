@@ -96,7 +96,7 @@ fn map_marker() -> Result<*mut AtomicU32, Failure> {
     if page == libc::MAP_FAILED {
         return Err(Failure::os(
             DCF_TB_ERR_OUT_OF_MEMORY,
-            "map a page for the fork check",
+            "cannot map a page for the fork check",
         ));
     }
     // SAFETY: the page was mapped above, as a whole.

@@ -147,7 +147,7 @@ fn setting(option: i32) -> Result<&'static Setting, Failure> {
     let known = SETTINGS.iter().find(|setting| setting.number == option);
     known.ok_or_else(|| {
         invalid(format!(
-            "option is {option}: it is one of DCF_TB_OPTION_*, 1 to {} in this version, {}; the other \
+            "option is {option}: it must be one of DCF_TB_OPTION_*, 1 to {} in this version, {}; the other \
              settings are fixed when the transport starts",
             SETTINGS.len(),
             env!("CARGO_PKG_VERSION"),
@@ -157,8 +157,12 @@ fn setting(option: i32) -> Result<&'static Setting, Failure> {
 
 /// The range that the type of the `dcf_tb_config` member has.
 fn number(name: &str, value: u64) -> Result<u32, Failure> {
-    u32::try_from(value)
-        .map_err(|_| invalid(format!("{name} is {value}: it is at most {}", u32::MAX)))
+    u32::try_from(value).map_err(|_| {
+        invalid(format!(
+            "{name} is {value}: it must be at most {}",
+            u32::MAX
+        ))
+    })
 }
 
 fn milliseconds(name: &str, value: u64) -> Result<Duration, Failure> {

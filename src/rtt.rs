@@ -179,7 +179,11 @@ pub unsafe extern "C" fn dcf_tb_ping(
         let out = unsafe { SizedOut::new(summary, "summary") }?;
         reject_overlap(&[Region::text("peer", peer), out.region("summary")])?;
         if count == 0 {
-            return Err(Failure::out_of_range("count", count, "at least 1 ping"));
+            return Err(Failure::out_of_range(
+                "count",
+                count,
+                "it must be at least 1",
+            ));
         }
         let options = PingOptions {
             count,
@@ -195,7 +199,7 @@ pub unsafe extern "C" fn dcf_tb_ping(
             (1.., _) => Ok(()),
             (0, 0) => Err(Failure::new(
                 DCF_TB_WOULD_BLOCK,
-                "no answer is there, and the call was not to wait",
+                "no answer came yet, and the timeout is 0",
             )),
             (0, _) => Err(Failure::new(
                 DCF_TB_ERR_TIMEOUT,

@@ -131,7 +131,10 @@ fn open_file<'a>(fd: i32) -> Result<BorrowedFd<'a>, Failure> {
     }
     // SAFETY: reads a flag; any number is allowed.
     if unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
-        return Err(Failure::os(DCF_TB_ERR_IO, format_args!("descriptor {fd}")));
+        return Err(Failure::os(
+            DCF_TB_ERR_IO,
+            format_args!("cannot use descriptor {fd}"),
+        ));
     }
     // SAFETY: it is open, and the header requires that it stays open during the call.
     Ok(unsafe { BorrowedFd::borrow_raw(fd) })

@@ -227,7 +227,7 @@ with tb.Transport(interface_name='lo', control_port=0, data_port=0) as transport
     let expected = [
         (
             "Error: ",
-            "max_streams is 4294967296: it is at most 4294967295",
+            "max_streams is 4294967296: it must be at most 4294967295",
         ),
         ("Error: ", "log_level is 5: it must be 1 to 4"),
         ("ValueError: ", "log_level is -1"),

@@ -211,7 +211,9 @@ fn check_address(settings: &Settings) -> Outcome {
     match settings.address {
         Some(address) if !is_own(&address, interface) => Err(Failure::new(
             DCF_TB_ERR_CONFIG_INVALID,
-            format!("host {address}%{interface} is not an address of this host"),
+            format!(
+                "host {address}%{interface} is not an address of this host; `ip -6 address` lists them"
+            ),
         )),
         _ => Ok(()),
     }

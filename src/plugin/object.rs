@@ -158,7 +158,7 @@ pub(super) unsafe fn settings_of(host: *const c_char, port: c_int) -> Result<Set
 ///
 /// # Safety
 ///
-/// As for [`call`]; `data` is NULL or leads to `size` bytes, `recipient` is NULL or a NUL-terminated
+/// As for [`call`]; `data` is NULL or points to `size` bytes, `recipient` is NULL or a NUL-terminated
 /// string, and both stay unchanged during the call.
 pub(super) unsafe fn send(
     object: *mut c_void,

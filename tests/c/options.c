@@ -66,7 +66,7 @@ static void values(void)
     for (int i = DCF_TB_OPTION_BUSY_POLL_US; i <= count; i++)
         if (i != DCF_TB_OPTION_RECEIVE_QUEUE_BYTES && i != DCF_TB_OPTION_ALLOW_ANY_SOURCE) {
             GIVES(DCF_TB_ERR_CONFIG_INVALID, dcf_tb_set_option(t, i, (uint64_t)UINT32_MAX + 1));
-            CHECK(error_says("is 4294967296: it is at most 4294967295"));
+            CHECK(error_says("is 4294967296: it must be at most 4294967295"));
             CHECK(option(t, i) == 0);
         }
 
@@ -75,7 +75,7 @@ static void values(void)
     for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++) {
         char quoted[64];
         uint64_t value = 77;
-        snprintf(quoted, sizeof quoted, "option is %d: it is one of", (int)unknown[i]);
+        snprintf(quoted, sizeof quoted, "option is %d: it must be one of", (int)unknown[i]);
         GIVES(DCF_TB_ERR_CONFIG_INVALID, dcf_tb_set_option(t, unknown[i], 1));
         CHECK(error_says(quoted));
         GIVES(DCF_TB_ERR_CONFIG_INVALID, dcf_tb_get_option(t, unknown[i], &value));
