@@ -66,6 +66,8 @@ in_every_dialect! {
     stream_stats;
     /// Options, limits, resets, polling, detaching.
     stream_ends;
+    /// Buffers of exactly the size that is needed, one less and one more.
+    capacities;
     /// A thousand streams at once.
     crowd;
     /// Limits, each refusal counted under its reason and logged at a bounded rate.

@@ -175,3 +175,24 @@ fn a_stream_has_a_number_of_its_own() {
         assert_eq!(near.id(), id);
     }
 }
+
+/// The transport visits its streams a few at a time.
+#[test]
+fn closing_ends_all_streams_however_many_there_are() {
+    for count in [1, 63, 64, 65, 129, 1000] {
+        let (a, b) = (start(loopback()), start(loopback()));
+        let streams: Vec<_> = (0..count).map(|_| connect(&a, &b)).collect();
+        b.close();
+        for (number, [near, far]) in streams.iter().enumerate() {
+            let read = |stream: &DataStream| stream.read_timeout(&mut [0], PATIENCE);
+            let ended = read(far);
+            let what = format!("stream {number} of {count}: {ended:?}");
+            assert!(matches!(ended, Err(TransportError::Shutdown)), "{what}");
+            match read(near) {
+                Ok(0) | Err(TransportError::ConnectionFailed(_)) => {}
+                other => panic!("the other end of stream {number} of {count}: {other:?}"),
+            }
+        }
+        assert_eq!(b.get_stats().streams_open, 0);
+    }
+}
