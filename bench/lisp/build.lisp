@@ -1,4 +1,4 @@
-;;;; Saves the program into the file that the command line names last.
+;;;; Saves the program into the file given as the last argument.
 
 (require "asdf")
 

@@ -3,7 +3,7 @@
 (in-package #:dcf-thunderbolt/bench)
 
 (defun pattern (size)
-  "A message: room for its number, and octets that depend on their place."
+  "A message: room for its number, and octets that depend on their position."
   (let ((octets (make-octets size)))
     (dotimes (i size octets)
       (setf (aref octets i) (mod (+ (* i 7) 3) 256)))))
@@ -44,7 +44,7 @@
                  always (= (aref one i) (aref other i)))))))
 
 (defun counter (arrivals expected)
-  "A handler that counts what comes, and what is not as it was sent."
+  "A handler that counts messages, and wrong ones."
   (declare (type octets expected))
   (lambda (octets sender)
     (declare (ignore sender) (type octets octets) (optimize speed))

@@ -1,8 +1,8 @@
-;;;; What the works share: arguments, results, clocks. See bench.h, which the C programs share.
+;;;; Helpers of the works: arguments, results, clocks. They correspond to bench.h of the C programs.
 
 (defpackage #:dcf-thunderbolt/bench
   (:use #:common-lisp #:dcf-thunderbolt)
-  (:documentation "The binding's side of the benchmark. SBCL only: it looks at words of octets.")
+  (:documentation "The binding's side of the benchmark. SBCL only, because it reads words from octets.")
   (:export #:main))
 
 (in-package #:dcf-thunderbolt/bench)
@@ -27,13 +27,13 @@
   (format t "~A ~D~%" name value))
 
 (defun serve-until-end (result)
-  "Says that the peer can begin, waits for the end of the input, and then says what RESULT does."
+  "Prints that the peer can begin, waits for the end of the input, and then prints the results of RESULT."
   (format t "ready~%")
   (finish-output)
   (loop while (read-line *standard-input* nil))
   (funcall result))
 
-;;; Linux's numbers.
+;;; Constants of Linux.
 (defconstant +monotonic+ 1)
 (defconstant +process-cputime+ 2)
 
@@ -51,7 +51,7 @@
   (clock-ns +process-cputime+))
 
 (defun machine-busy-ns ()
-  "Time that the processors of this machine were busy, all together; in ticks of 10 ms."
+  "Busy time of all processors of this machine together, with a resolution of 10 ms."
   (with-open-file (stat "/proc/stat")
     (with-input-from-string (line (read-line stat))
       (read line)

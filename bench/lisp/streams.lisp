@@ -9,7 +9,7 @@
     octets))
 
 (defun write-pieces (transport peer piece bytes)
-  "Writes BYTES and waits until the peer says how many it got."
+  "Writes BYTES and waits until the peer reports how many it received."
   (with-data-stream (stream transport peer)
     (let ((octets (numbered-words piece))
           (answer (make-octets 8)))
@@ -21,7 +21,7 @@
         (error "~D of ~D bytes arrived" (word-at answer 0) bytes)))))
 
 (defun bad-octets (octets end step)
-  "How many of OCTETS, a piece, are not as they were written; looks at a word every STEP octets."
+  "The number of wrong octets in OCTETS, a piece; checks a word every STEP octets."
   (declare (optimize speed) (type octets octets) (type (integer 0 #.(expt 2 40)) end step))
   (let ((bad 0))
     (declare (type fixnum bad))
@@ -32,7 +32,7 @@
     bad))
 
 (defun read-pieces (stream piece step)
-  "Reads to the end. Returns how many octets came, and how many of them were bad."
+  "Reads to the end. Returns the number of octets, and the number of wrong ones."
   (loop with octets = (make-octets piece)
         for size = (read-sequence octets stream)
         sum size into bytes

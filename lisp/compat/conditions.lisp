@@ -8,14 +8,14 @@
   (:report (lambda (condition stream)
              (format stream "Thunderbolt transport error: ~A~@[ (errno: ~A)~]"
                      (error-text condition) (error-errno condition))))
-  (:documentation "Any failure of a transport. :TEXT says what happened, :ERRNO is the operating
+  (:documentation "Any failure of a transport. :TEXT describes it, :ERRNO is the operating
 system's number for it, or NIL."))
 
 (defun fail (text &optional errno)
   (error 'transport-error :text text :errno errno))
 
 (defmacro translating-errors (&body body)
-  "Runs BODY; what the library signals becomes a TRANSPORT-ERROR."
+  "Runs BODY; conditions of the library become a TRANSPORT-ERROR."
   `(handler-case (progn ,@body)
      (tb:dcf-thunderbolt-error (failure)
        (fail (tb:error-message failure) (tb:error-errno failure)))))

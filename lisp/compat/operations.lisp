@@ -1,9 +1,9 @@
-;;;; What HydraMesh's programs do with transports.
+;;;; The operations that HydraMesh's programs use.
 
 (in-package #:dcf.transport.thunderbolt)
 
 (defun octets (data)
-  "DATA as the library takes it."
+  "DATA as octets for the library."
   (unless (and (vectorp data) (not (stringp data)))
     (fail (format nil "Data must be a vector of octets, not ~S" data)))
   (handler-case (coerce data '(simple-array (unsigned-byte 8) (*)))
@@ -41,7 +41,7 @@ nothing.")
     (translating-errors
       (handler-case (tb:measure-rtt (inner transport) (checked-peer peer-address)
                                     :timeout timeout)
-        ;; Nobody there, or no link: no answer came.
+        ;; No peer or no link: no answer came.
         ((or tb:connection-error tb:link-down-error tb:queue-full-error) (failure)
           (note (logger transport) :error "RTT ping failed: ~A" failure)
           nil)))))

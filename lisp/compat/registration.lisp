@@ -1,4 +1,4 @@
-;;;; Where DCF's plugin manager is loaded, it learns of the transport.
+;;;; Registers the transport if DCF's plugin manager is loaded.
 
 (in-package #:dcf.transport.thunderbolt)
 

@@ -1,4 +1,4 @@
-;;;; Transports, as HydraMesh's programs know them.
+;;;; Transports with the interface of HydraMesh.
 
 (in-package #:dcf.transport.thunderbolt)
 
@@ -13,13 +13,13 @@
 :INTERFACE, :CONTROL-PORT, :DATA-PORT and :LOGGER."))
 
 (defun note (logger level control &rest arguments)
-  "Tells LOGGER. Nothing that it does can fail what it is told about."
+  "Calls LOGGER. An error in it does not affect the logged operation."
   (when logger
     (ignore-errors
      (funcall logger level (apply #'format nil control arguments)))))
 
 (defun error-noter (logger failures lock)
-  "What is done with an error in a handler."
+  "Handles an error in a handler."
   (lambda (condition)
     (bordeaux-threads:with-lock-held (lock)
       (incf (first failures)))
@@ -46,7 +46,7 @@
                    :interface interface
                    :control-port (or (getf config :control-port) 5000)
                    :data-port (or (getf config :data-port) 5001)
-                   ;; Without a handler too: what comes is not kept for anybody.
+                   ;; Also without a handler, so that messages do not queue up.
                    :message-handler (control-caller message-handler logger)
                    :stream-handler (stream-caller message-handler logger)
                    :error-handler (error-noter logger (failures transport) (lock transport))))))

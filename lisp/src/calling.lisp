@@ -1,25 +1,25 @@
 ;;;; Calls of the library: uninterrupted, in slices when they wait, failures as conditions.
 ;;;;
 ;;;; An interrupt (a timeout, BT:INTERRUPT-THREAD, the end of a thread) that leaves a foreign call
-;;;; by a non-local exit would skip the library's own frames. So interrupts wait while a call runs,
-;;;; and no call runs for long: what waits is called again and again, and between two calls the
-;;;; interrupts have their turn.
+;;;; by a non-local exit would skip the library's own frames. So interrupts are deferred during a call,
+;;;; and no call runs for long: a waiting call is repeated in slices, and between two slices the
+;;;; interrupts take effect.
 
 (in-package #:dcf-thunderbolt)
 
 (defmacro without-interrupts (&body body)
-  "Runs BODY; interrupts of this thread wait meanwhile. Garbage collection does not."
+  "Runs BODY with interrupts of this thread deferred. Garbage collection still runs."
   #+sbcl `(sb-sys:without-interrupts ,@body)
   #+ecl `(mp:without-interrupts ,@body)
   #-(or sbcl ecl) `(progn ,@body))
 
 (defun last-error ()
-  "This thread's last failure in the library's words."
+  "The library's text of this thread's last failure."
   (cffi:with-foreign-pointer-as-string ((text size) 1024)
     (%last-error text size)))
 
 (defun failure (code &rest arguments)
-  "The failure that the last call of this thread came to, not signalled yet."
+  "The condition for the last failed call of this thread, not signalled yet."
   (let ((errno (%last-errno)))
     (apply #'make-error code (last-error) :errno (if (zerop errno) nil errno) arguments)))
 
@@ -46,16 +46,16 @@ FAILURE; its restart TRY-AGAIN evaluates FORM again."
              (return ,result))))))
 
 (defmacro call (form)
-  "Evaluates FORM, a call of the library that has nothing to give but success."
+  "Evaluates FORM, a call of the library without a result, and signals its failure."
   `(calling (,form) (+ok+ t)))
 
 ;;; Waiting
 
 (defconstant +slice+ 100
-  "Milliseconds that a call may wait before interrupts have their turn.")
+  "Milliseconds that a call may wait before interrupts take effect.")
 
 (defun milliseconds (seconds)
-  "SECONDS as whole milliseconds, none too short. NIL, no limit, stays NIL."
+  "SECONDS as whole milliseconds, rounded up. NIL, no limit, stays NIL."
   (check-type seconds (or null (real 0)))
   (and seconds (ceiling (* (rational seconds) 1000))))
 
@@ -88,7 +88,7 @@ is for attempts that begin anew each time: each may wait as long as all before i
      (wait-in-slices ,timeout #'attempt ,growing)))
 
 (defun time-is-up (timeout what &rest failure)
-  "Signals that TIMEOUT seconds were not enough for WHAT. Returns when TRY-AGAIN is chosen."
+  "Signals that WHAT timed out after TIMEOUT seconds. Returns when TRY-AGAIN is chosen."
   (signal-error (apply #'make-error +err-timeout+
                        (format nil "~A within ~,3F s" what timeout)
                        failure)))

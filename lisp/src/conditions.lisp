@@ -1,4 +1,4 @@
-;;;; What can go wrong: one root, and a class for each thing that a program handles in its own way.
+;;;; Conditions: one root, and a class for each failure that programs handle differently.
 
 (in-package #:dcf-thunderbolt)
 
@@ -15,15 +15,15 @@
       "The failure's number, one of the +ERR-...+ constants of DCF-THUNDERBOLT/FFI; NIL when the
 library had no part in it."
       (documentation 'error-errno 'function)
-      "The operating system's number for what happened, or NIL."
+      "The operating system's error number, or NIL."
       (documentation 'error-message 'function)
-      "The failure in words, with the offending value."
+      "The text of the failure, with the offending value."
       (documentation 'error-transferred 'function)
-      "How many bytes, or messages, had gone through when the call failed; NIL where it is all or
+      "How many bytes, or messages, were transferred before the call failed; NIL where it is all or
 nothing.")
 
 (defvar *error-classes* (make-hash-table)
-  "From a code to the class of its failure, and that of the same failure on a stream.")
+  "Maps a code to the class of its failure, and to the class for the same failure on a stream.")
 
 (eval-when (:compile-toplevel :load-toplevel :execute)
   (defun on-stream (name)
@@ -31,7 +31,7 @@ nothing.")
     (intern (format nil "~A/STREAM" name) '#:dcf-thunderbolt)))
 
 (defmacro define-error (name (&optional (parent 'dcf-thunderbolt-error)) codes documentation)
-  "Defines a failure, and the CODES that it is for."
+  "Defines the condition for the failures with CODES."
   (let ((on-stream (on-stream name)))
     `(progn
        (define-condition ,name (,parent) () (:documentation ,documentation))
@@ -45,27 +45,27 @@ nothing.")
   "The shared library was not found, or is not one that this binding was written for.")
 
 (define-error timeout-error () (+err-timeout+)
-  "The time was up.")
+  "The timeout expired.")
 (define-error would-block-error (timeout-error) (+would-block+)
-  "Nothing was ready, and the timeout was 0.")
+  "The call would have had to wait, and the timeout was 0.")
 (define-error closed-error ()
     (+cancelled+ +err-invalid-handle+ +err-not-initialized+ +err-shutdown+)
-  "The transport or stream is closed, or was closed meanwhile.")
+  "The transport or stream is closed, or was closed during the call.")
 (define-error forked-error () (+err-forked+)
   "This process is a fork of one that had a transport open.")
 (define-error end-of-data-error () (+eof+)
-  "The stream, or the file, ended before all was transferred.")
+  "The stream or the file ended before everything was transferred.")
 
 (define-error invalid-address-error () (+err-invalid-address+)
-  "A peer that is no IPv6 address, or not one on the transport's interface.")
+  "The peer string is not an IPv6 address on the transport's interface.")
 (define-error interface-not-found-error () (+err-interface-not-found+)
   "No such network interface on this host.")
 (define-error address-in-use-error () (+err-address-in-use+)
   "Another program has one of the ports.")
 (define-error permission-denied-error () (+err-permission-denied+)
-  "The operating system does not allow it to this user.")
+  "The operating system does not permit it for this user.")
 (define-error invalid-configuration-error () (+err-config-invalid+)
-  "A setting is outside what is allowed.")
+  "A setting is out of its range.")
 (define-error message-too-large-error () (+err-message-too-large+)
   "More than 65,507 octets in one control message.")
 
@@ -75,11 +75,11 @@ nothing.")
 (define-error connection-error () (+err-connection-failed+)
   "A connection failed.")
 (define-error connection-refused-error (connection-error) (+err-connection-refused+)
-  "The peer runs, and nothing listens on that port.")
+  "The peer is up, but nothing listens on that port.")
 (define-error connection-reset-error (connection-error) (+err-connection-reset+)
   "The peer reset the connection.")
 (define-error connection-aborted-error (connection-error) (+err-connection-aborted+)
-  "The peer stopped answering, or our side ended the connection.")
+  "The peer stopped answering, or this side ended the connection.")
 (define-error host-unreachable-error (connection-error) (+err-host-unreachable+)
   "No host answers at that address.")
 (define-error broken-pipe-error (connection-error) (+err-broken-pipe+)
@@ -90,13 +90,13 @@ nothing.")
 (define-error queue-full-error (resource-error) (+err-queue-full+)
   "The kernel's send queue stayed full.")
 (define-error too-many-connections-error (resource-error) (+err-too-many-connections+)
-  "As many streams are open as the transport may have.")
+  "The transport has its maximum number of open streams.")
 
 (define-error system-error () (+err-io+ +err-socket-option+)
   "Any other failure of the operating system; see ERROR-ERRNO.")
 
 (defun error-class (code stream)
-  "The class of failure that CODE is, on STREAM if that is not NIL."
+  "The condition class for CODE, on STREAM if that is not NIL."
   (destructuring-bind (plain . on-stream)
       (gethash code *error-classes* '(dcf-thunderbolt-error . dcf-thunderbolt-error/stream))
     (if stream on-stream plain)))

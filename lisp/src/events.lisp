@@ -1,10 +1,10 @@
-;;;; Log records, link changes and peers. The library must not call Lisp, so its own callbacks send them to a
-;;;; socket, and a thread of Lisp's takes them from there.
+;;;; Log records, link changes and peers. The library must not call Lisp, so its ready-made callbacks send them to a
+;;;; socket, and a Lisp thread reads them.
 
 (in-package #:dcf-thunderbolt)
 
 (defstruct (events (:constructor make-events (input output)))
-  "The two ends of a socket that keeps datagrams apart; -1 when closed."
+  "The two ends of a datagram socket; -1 when closed."
   (input -1 :type (signed-byte 32))     ; for the library
   (output -1 :type (signed-byte 32)))   ; for the thread
 
@@ -15,10 +15,10 @@
 (defconstant +pollin+ 1)
 
 (defconstant +event-size+ 8192
-  "Octets of the longest event that is taken whole.")
+  "The maximum octets of an event; longer ones are cut.")
 
 (defun open-events ()
-  "Fresh events. Not to be interrupted before somebody has them."
+  "Creates events. Must not be interrupted before the result is stored."
   (cffi:with-foreign-object (pair :int 2)
     (if (zerop (cffi:foreign-funcall "socketpair" :int +af-unix+ :int +sock-seqpacket-cloexec+
                                                   :int 0 :pointer pair :int))
@@ -31,7 +31,7 @@
     (cffi:foreign-funcall "close" :int descriptor :int)))
 
 (defun close-input (events)
-  "Ends what the library sends; called when it sends no more. Takes no lock: finalizers call it."
+  "Closes the library's end, after its last event. Takes no lock, because finalizers call it."
   (when events
     (close-descriptor (shiftf (events-input events) -1))))
 
@@ -46,7 +46,7 @@
   "The levels of log records, from the lowest up, and their numbers.")
 
 (defun level-number (level)
-  "The number of the LEVEL that has this name. A number stays: the library knows which are right."
+  "The number of the LEVEL with this name. A number is passed on, and the library checks it."
   (etypecase level
     (integer level)
     (symbol (or (cdr (assoc level *log-levels*))
@@ -64,7 +64,7 @@
   (without-interrupts
     (cffi:with-foreign-object (poll :int32 2)
       (setf (cffi:mem-aref poll :int32 0) (events-output events)
-            ;; Two numbers of 16 bits: what is asked for, and room for what is so.
+            ;; A struct pollfd: the events requested and returned, 16 bits each.
             (cffi:mem-aref poll :int16 2) +pollin+
             (cffi:mem-aref poll :int16 3) 0)
       (cffi:foreign-funcall "poll" :pointer poll :ulong 1 :int timeout :int)
@@ -72,7 +72,7 @@
                                                :size +event-size+ :int +msg-dontwait+ :long)))
         (when (plusp size)
           (handler-case (cffi:foreign-string-to-lisp buffer :count size :encoding :utf-8)
-            ;; It was longer than the buffer, and was cut inside of a character.
+            ;; The event was longer than the buffer, and was cut inside a character.
             (error ()
               (cffi:foreign-string-to-lisp buffer :count size :encoding :latin-1))))))))
 
@@ -88,17 +88,17 @@
     (cond ((null handler))
           ((eq kind :log)
            (funcall handler (level-name value) text))
-          ;; A program that closed its transport wants to hear of no link and no peer any more.
+          ;; After the close, link and peer handlers are not called any more.
           ((/= 0 (live hold))
            (funcall handler (= 1 value) text)))))
 
 (defun event-loop (hold handlers report)
-  "Takes events until the library sends no more, and there are none left."
+  "Handles events until the library has closed its end, and none are left."
   (let ((events (hold-events hold)))
     (unwind-protect
          (cffi:with-foreign-object (buffer :uint8 +event-size+)
            (loop
-             ;; Looked at before: what came until then is still taken.
+             ;; Read this first, so that earlier events are still handled.
              (let* ((last (minusp (events-input events)))
                     (event (take-event events buffer (if last 0 +slice+))))
                (cond (event

@@ -1,4 +1,4 @@
-;;;; Files over data streams, by the library: inside the kernel where it can.
+;;;; Files over data streams, by the library: inside the kernel where possible.
 
 (in-package #:dcf-thunderbolt)
 
@@ -80,7 +80,7 @@ then, and whenever it fails, the file is given up as WITH-OPEN-FILE does that."
     (let* ((buffer (input stream))
            (size (- (buffer-end buffer) (buffer-start buffer)))
            (first (make-octets (if count (min count size) size))))
-      ;; What was read from the library already comes first.
+      ;; Octets that were read from the library already come first.
       (take buffer first 0 (length first))
       (write-sequence first output)
       (finish-output output)

@@ -16,7 +16,7 @@
       (push (bordeaux-threads:make-thread #'run :name name) (hold-threads hold)))))
 
 (defun join-threads (hold)
-  "Waits until no thread of the transport of HOLD runs any more."
+  "Waits until all threads of the transport of HOLD have ended."
   (loop for thread = (bordeaux-threads:with-lock-held ((hold-lock hold))
                        (first (hold-threads hold)))
         while thread
@@ -28,7 +28,7 @@
 ;;; Errors of handlers
 
 (defun report-error (condition)
-  "What is done with an error in a handler when the program does not say: a line on the error
+  "The default handling of an error in a handler: a line on the error
 output."
   (format *error-output* "~&dcf-thunderbolt: error in a handler: ~A~%" condition)
   (finish-output *error-output*))
@@ -66,7 +66,7 @@ was closed under it is no error, but its end."
              (closed-error ()
                (return))
              (dcf-thunderbolt-error (condition)
-               ;; No descriptors or memory: it may be better in a moment.
+               ;; No descriptors or memory: try again in a moment.
                (funcall report condition)
                (sleep (/ +slice+ 1000))))))
 

@@ -1,10 +1,10 @@
-;;;; Saved images. A transport cannot be in one, and the library is looked for anew when it starts.
+;;;; Saved images. They cannot contain transports, and search for the library again when they start.
 
 (in-package #:dcf-thunderbolt)
 
 #+sbcl
 (defun leave-nothing-open ()
-  "Before an image is saved: closes what is open, and says so."
+  "Called before an image is saved: closes open transports, with a warning."
   (let ((open (remove-if (lambda (hold) (zerop (live hold))) *holds*)))
     (when open
       (warn "~D transport~:P ~:*~[~;was~:;were~] open when the image was saved. ~
@@ -17,7 +17,7 @@
 
 #+sbcl
 (defun look-for-library ()
-  "When a saved image starts. Should the library not be there, its first use says so."
+  "Called when a saved image starts. If the library is missing, its first use signals that."
   (handler-case (load-library)
     (library-error () nil)))
 

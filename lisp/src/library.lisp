@@ -1,4 +1,4 @@
-;;;; Finding the shared library, and seeing that it is the right one.
+;;;; Finding the shared library, and checking its ABI.
 
 (in-package #:dcf-thunderbolt)
 
@@ -6,13 +6,13 @@
 (defparameter *variable* "DCF_THUNDERBOLT_LIBRARY")
 
 (defvar *source-directory* (asdf:system-source-directory "dcf-thunderbolt")
-  "Where this system is: in a build tree, the library is in its target/.")
+  "The directory of this system: in a build tree, the library is in its target/.")
 
 (defvar *library* nil
-  "The library that is loaded, as CFFI knows it.")
+  "CFFI's object for the loaded library.")
 
 (defun built-libraries ()
-  "Where cargo and make put the library, as far as the files exist."
+  "The existing library files that cargo and make have built."
   (let ((target (uiop:getenv "CARGO_TARGET_DIR"))
         (tree (merge-pathnames "../" *source-directory*)))
     (loop with target = (if (member target '(nil "") :test #'equal)
@@ -24,20 +24,20 @@
           when file collect (uiop:native-namestring file))))
 
 (defun candidates ()
-  "What to try, in order. Who names a library wants that one and no other."
+  "The libraries to try, in order. If the program names one, only that."
   (let ((named (uiop:getenv *variable*)))
     (if (member named '(nil "") :test #'equal)
         (cons *soname* (built-libraries))
         (list named))))
 
 (defun library-abi ()
-  "The ABI of what was loaded; NIL when it is another library altogether."
+  "The ABI of the loaded library; NIL if it is not libdcf_thunderbolt."
   (let ((function (cffi:foreign-symbol-pointer "dcf_tb_abi_version")))
     (and function
          (cffi:foreign-funcall-pointer function () :uint32))))
 
 (defun wrong-library (path)
-  "Why the library that was loaded from PATH is not ours; NIL when it is."
+  "The reason why the library loaded from PATH is unusable; NIL if it is usable."
   (let ((abi (library-abi)))
     (cond ((null abi)
            (format nil "~A is not libdcf_thunderbolt: it has no dcf_tb_abi_version" path))
@@ -47,7 +47,7 @@
                    path abi +abi-version+)))))
 
 (defun try-library (path)
-  "Loads PATH. Returns why it did not, or NIL."
+  "Loads PATH. Returns the reason of a failure, or NIL."
   (handler-case
       (let* ((library (cffi:load-foreign-library path))
              (wrong (wrong-library path)))
@@ -90,7 +90,7 @@ USE-VALUE (another path)."
   *library*)
 
 (defun unload-library ()
-  "Forgets the library, so that LOAD-LIBRARY looks for it anew."
+  "Forgets the library, so that LOAD-LIBRARY searches for it again."
   (when *library*
     (cffi:close-foreign-library (shiftf *library* nil))))
 

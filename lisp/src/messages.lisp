@@ -38,7 +38,7 @@ own, \"[fe80::1%thunderbolt0]:6000\"; DISCOVER and RECEIVE-MESSAGE give such str
                  data (cffi:inc-pointer data (length message)))))
 
 (defun send-batch (handle messages peer sent-before)
-  "Sends MESSAGES, a list of which the library takes all at once."
+  "Sends MESSAGES, a list that the library takes with one call."
   (let ((count (length messages))
         (packed (pack messages))
         (done 0))
@@ -69,10 +69,10 @@ ERROR-TRANSFERRED says how many were sent, and the restart TRY-AGAIN goes on wit
 ;;; Receiving
 
 (defstruct (receiver (:constructor make-receiver ()))
-  "Where messages and their senders arrive."
+  "The buffers for messages and their senders."
   (octets (make-octets +max-message-size+) :type octets)
   (sender (make-octets +peer-size+) :type octets)
-  ;; What SENDER was when NAME was made of it: messages mostly come from the same peer.
+  ;; The octets of SENDER when NAME was made: most messages come from the same peer.
   (named (make-octets +peer-size+) :type octets)
   (name "" :type string))
 
@@ -85,7 +85,7 @@ ERROR-TRANSFERRED says how many were sent, and the restart TRY-AGAIN goes on wit
         until (zerop octet)))
 
 (defun sender-name (receiver)
-  "The sender of the message that arrived last, as a string that is not to be changed."
+  "The sender of the last message, as a string that must not be modified."
   (let ((sender (receiver-sender receiver))
         (named (receiver-named receiver)))
     (unless (same-text-p sender named)
@@ -108,7 +108,7 @@ ERROR-TRANSFERRED says how many were sent, and the restart TRY-AGAIN goes on wit
              (values (subseq octets 0 size) (sender-name receiver)))))))
 
 (defun call-with-receiver (transport function)
-  "FUNCTION gets a receiver of TRANSPORT that no other thread has meanwhile."
+  "Calls FUNCTION with a receiver of TRANSPORT that no other thread uses meanwhile."
   (let ((receiver (bordeaux-threads:with-lock-held ((lock transport))
                     (pop (receivers transport)))))
     (unless receiver

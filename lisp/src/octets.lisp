@@ -1,4 +1,4 @@
-;;;; Octets and peers, as the library takes them.
+;;;; Octets and peer strings for calls of the library.
 
 (in-package #:dcf-thunderbolt)
 
@@ -56,19 +56,19 @@ BODY has to be one call of the library."
     (string (copy-peer (coerce string 'simple-string) octets))))
 
 (defmacro with-c-string ((pointer string) &body body)
-  "Runs BODY with POINTER to STRING as C has strings."
+  "Runs BODY with POINTER to STRING as a C string."
   `(cffi:with-foreign-string (,pointer (checked-c-string ,string) :encoding :utf-8)
      ,@body))
 
 (defun checked-c-string (string)
-  "STRING, unless C would not see what is behind a NUL in it."
+  "STRING. Signals an error if it contains a NUL, where C would cut it."
   (check-type string string)
   (when (find (code-char 0) string)
     (error (make-error +err-invalid-address+ (format nil "~S has a NUL in it" string))))
   string)
 
 (defmacro with-peer ((pointer peer) &body body)
-  "Runs BODY with POINTER to the string PEER as C has strings."
+  "Runs BODY with POINTER to PEER as a C string."
   (let ((octets (gensym "OCTETS")) (string (gensym "PEER")))
     `(let ((,string ,peer)
            (,octets (make-octets +stack-peer+)))

@@ -4,13 +4,13 @@
 
 (eval-when (:compile-toplevel :load-toplevel :execute)
   (defun settings ()
-    "Slots of struct dcf_tb_config that a program can set. The others are pointers."
+    "The slots of struct dcf_tb_config that programs can set. The others are pointers."
     (loop for slot in (slots 'config)
           unless (or (eq (slot-type 'config slot) :pointer) (eq slot :struct-size))
             collect slot)))
 
 (defun boolean-setting-p (setting)
-  "Whether SETTING is true or NIL here, and a number in C."
+  "Whether SETTING is a boolean, which is a number in C."
   (or (eq (slot-type 'config setting) :uint8) (eq setting :remember-peers)))
 
 (defun fill-config (config settings)
@@ -26,7 +26,7 @@
                              (t 0)))))))
 
 (defun fill-callbacks (config events handlers)
-  "Lets the library send to EVENTS what there are HANDLERS for."
+  "Has the library send to EVENTS the events that have HANDLERS."
   (flet ((use (slot name)
            (setf (cffi:foreign-slot-value config '(:struct config) slot)
                  (cffi:foreign-symbol-pointer name))))
@@ -41,7 +41,7 @@
             (cffi:make-pointer (events-input events))))))
 
 (defun wrap-transport (handle interface events)
-  "A Lisp object for a fresh HANDLE. Should it get lost, the garbage collector closes it."
+  "A Lisp object for a new HANDLE. If the program loses it, the garbage collector closes it."
   (let* ((hold (make-hold handle nil events))
          (name (multiple-value-call #'format nil "~A ~D/~D" interface (ports handle)))
          (transport (make-instance 'transport :hold hold :name name)))

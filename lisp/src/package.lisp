@@ -1,4 +1,4 @@
-;;;; The two packages: the C interface as it is, and what Lisp programs use.
+;;;; The two packages: the C interface, and the interface for Lisp programs.
 
 (defpackage #:dcf-thunderbolt/ffi
   (:use #:common-lisp)

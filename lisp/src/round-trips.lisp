@@ -17,7 +17,7 @@ an error."
           ((+err-timeout+ +would-block+) nil))))))
 
 (defun summary (sent times)
-  "What SENT pings came to, of which those with TIMES were answered."
+  "The summary of SENT pings, of which those with TIMES were answered."
   (let* ((times (sort (coerce times 'vector) #'<))
          (count (length times)))
     (flet ((percentile (percent)

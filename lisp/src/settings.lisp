@@ -8,7 +8,7 @@
   "The values of :LOG-LEVEL.")
 
 (defun option (setting &optional (value nil value-p))
-  "The number of a SETTING that can change."
+  "The option number of a SETTING that can change."
   (let ((constant (and (keywordp setting)
                        (find-symbol (format nil "+OPTION-~A+" setting) '#:dcf-thunderbolt/ffi))))
     (if (and constant (boundp constant))
@@ -21,7 +21,7 @@
                                (format nil "~S is no setting of a transport" setting)))))))
 
 (defun transport-setting (transport setting)
-  "The value that SETTING has now: one of :BUSY-POLL-US, :RECEIVE-QUEUE, :RECEIVE-QUEUE-BYTES,
+  "The current value of SETTING: one of :BUSY-POLL-US, :RECEIVE-QUEUE, :RECEIVE-QUEUE-BYTES,
 :MAX-STREAMS, :MAX-SILENT-STREAMS, :SILENT-AFTER-MS, :CONNECT-TIMEOUT-MS, :STREAM-DEAD-AFTER-MS, in the
 units of OPEN-TRANSPORT; :ALLOW-ANY-SOURCE, T or NIL; :LOG-LEVEL, one of :DEBUG, :INFO, :WARN and :ERROR.
 

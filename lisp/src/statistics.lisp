@@ -7,7 +7,7 @@
 the slots that are booleans."
   (let ((type `(:struct ,structure)))
     (cffi:with-foreign-pointer (pointer (cffi:foreign-type-size type) size)
-      ;; An older library leaves what it does not know as it is.
+      ;; An older library leaves unknown members unchanged.
       (dotimes (at size)
         (setf (cffi:mem-ref pointer :uint8 at) 0))
       (setf (cffi:foreign-slot-value pointer type :struct-size) size)
@@ -18,14 +18,14 @@ the slots that are booleans."
             collect (if (member slot truths) (/= 0 value) value)))))
 
 (defun statistics (transport)
-  "What TRANSPORT has done since it was opened, or since the last RESET-STATISTICS, as a property
+  "The statistics of TRANSPORT since it was opened, or since the last RESET-STATISTICS, as a property
 list: :LINK-UP is T or NIL; the others are numbers named as in docs/REFERENCE.md,
 :MESSAGES-SENT for messages_sent and so on. Names that end in -NS are nanoseconds."
   (figures 'stats '(:link-up)
            (lambda (stats) (call (%get-stats (handle transport) stats)))))
 
 (defun data-stream-statistics (stream)
-  "What STREAM has done since it was opened, and the state of its connection, as a property list:
+  "The statistics of STREAM since it was opened, and the state of its connection, as a property list:
 :CONNECTED and :STALLED are T or NIL; the others are numbers named as the members of
 dcf_tb_stream_stats. What STREAM has collected and not sent yet is not counted."
   (figures 'stream-stats '(:connected :stalled)
@@ -34,7 +34,7 @@ dcf_tb_stream_stats. What STREAM has collected and not sent yet is not counted."
                (+ok+ t)))))
 
 (defun reset-statistics (transport)
-  "Sets the counts to 0, and the beginning of the uptime to now."
+  "Sets the counters and the uptime to 0."
   (call (%reset-stats (handle transport)))
   nil)
 
@@ -52,6 +52,6 @@ was not so within TIMEOUT seconds."
       ((+err-timeout+ +would-block+) nil))))
 
 (defun library-version ()
-  "The version of the library that is loaded, for example \"1.0.0\"."
+  "The version of the loaded library, for example \"1.0.0\"."
   (load-library)
   (values (cffi:foreign-string-to-lisp (%version))))

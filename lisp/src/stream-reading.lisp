@@ -3,7 +3,7 @@
 (in-package #:dcf-thunderbolt)
 
 (defun read-some (stream octets start end timeout)
-  "Reads from the library what is there, at least one octet, into OCTETS from START to END.
+  "Reads available octets, at least one, from the library into OCTETS from START to END.
 Returns how many, 0 at the end of the stream, or NIL when TIMEOUT seconds have passed."
   (cffi:with-foreign-object (size :size)
     (in-slices (slice timeout)
@@ -15,7 +15,7 @@ Returns how many, 0 at the end of the stream, or NIL when TIMEOUT seconds have p
           ((+err-timeout+ +would-block+) nil))))))
 
 (defun read-or-fail (stream octets start end)
-  "READ-SOME with the stream's own timeout, which is an error."
+  "READ-SOME with the stream's timeout, whose expiry is an error."
   (loop
     (let ((timeout (data-stream-timeout stream)))
       (let ((size (read-some stream octets start end timeout)))
@@ -30,11 +30,11 @@ Returns how many, 0 at the end of the stream, or NIL when TIMEOUT seconds have p
   (= (buffer-start buffer) (buffer-end buffer)))
 
 (defun buffered (buffer)
-  "What is in BUFFER, as fresh octets."
+  "The contents of BUFFER, as fresh octets."
   (subseq (buffer-octets buffer) (buffer-start buffer) (buffer-end buffer)))
 
 (defun take (buffer octets start end)
-  "Moves from BUFFER into OCTETS as many as there are and fit. Returns how many."
+  "Moves as many octets as fit from BUFFER into OCTETS. Returns their number."
   (declare (type octets octets) (type index start end))
   (let* ((from (buffer-start buffer))
          (size (min (- (buffer-end buffer) from) (- end start))))
@@ -43,7 +43,7 @@ Returns how many, 0 at the end of the stream, or NIL when TIMEOUT seconds have p
     size))
 
 (defun usable (buffer stream)
-  "BUFFER, or a new one where STREAM never needed one. A closed stream has none with room in it."
+  "BUFFER, or a new one if STREAM has none yet. The buffer of a closed stream has no room."
   (cond ((plusp (length (buffer-octets buffer))) buffer)
         ((open-stream-p stream) (make-buffer +buffer+))
         (t (loop (signal-error (make-error +err-invalid-handle+

@@ -3,12 +3,12 @@
 (in-package #:dcf-thunderbolt)
 
 (defun write-buffer (stream buffer)
-  "Writes all that is in BUFFER. Where that fails, the rest stays there."
+  "Writes the contents of BUFFER. If that fails, the rest stays there."
   (let ((timeout (data-stream-timeout stream))
         (first (buffer-start buffer)))
     (cffi:with-foreign-object (size :size)
       (flet ((advance ()
-               ;; The library says on errors too how much it took.
+               ;; The library reports the written count on errors, too.
                (incf (buffer-start buffer) (shiftf (cffi:mem-ref size :size) 0))
                (- (buffer-start buffer) first)))
         (setf (cffi:mem-ref size :size) 0)
@@ -24,7 +24,7 @@
                              :transferred (advance)))))))
 
 (defun flush (stream)
-  "Writes what was collected."
+  "Writes the buffered octets."
   (let ((buffer (output stream)))
     (unless (empty-p buffer)
       (write-buffer stream buffer)
@@ -46,11 +46,11 @@
 
 (declaim (inline free))
 (defun free (buffer)
-  "How many octets have room behind those in BUFFER."
+  "The number of octets that still fit into BUFFER."
   (- (length (buffer-octets buffer)) (buffer-end buffer)))
 
 (defun make-room (stream)
-  "An output buffer of STREAM with nothing in it."
+  "An empty output buffer of STREAM."
   (setf (output stream) (usable (output stream) stream))
   (flush stream)
   (output stream))
@@ -66,7 +66,7 @@
 ;;; Many octets at once
 
 (defun collect (buffer octets start end)
-  "Puts OCTETS from START to END into BUFFER, where there is room for them."
+  "Appends OCTETS from START to END to BUFFER, which has room for them."
   (declare (type octets octets) (type index start end))
   (replace (buffer-octets buffer) octets :start1 (buffer-end buffer) :start2 start :end2 end)
   (incf (buffer-end buffer) (- end start)))

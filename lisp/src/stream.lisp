@@ -1,8 +1,8 @@
-;;;; Data streams: what they are, where they come from, and how they end.
+;;;; Data streams: their class, opening, and closing.
 
 (in-package #:dcf-thunderbolt)
 
-;;; Octets on their way between the program and the library: those from START to END.
+;;; Octets buffered between the program and the library: those from START to END.
 (defstruct (buffer (:constructor make-buffer (&optional (size 0) &aux (octets (make-octets size))))
                    (:constructor buffer-of (octets start end)))
   (octets nil :type octets)
@@ -56,12 +56,12 @@ written. One thread may read while another writes."))
         (%stream-close handle)))))
 
 (defun wrap-stream (handle transport-hold timeout)
-  "A Lisp stream of a fresh HANDLE. Should it get lost, the garbage collector closes it."
+  "A Lisp stream for a new HANDLE. If the program loses it, the garbage collector closes it."
   (let* ((hold (make-hold handle transport-hold))
          (stream (make-instance 'data-stream :hold hold :timeout timeout)))
     (trivial-garbage:finalize stream (lambda () (release-stream hold)))))
 
-;;; Beginning
+;;; Opening
 
 (defun open-data-stream (transport peer &key (connect-timeout 10) timeout)
   "Opens a data stream to PEER, within CONNECT-TIMEOUT seconds. TIMEOUT becomes its
@@ -97,7 +97,7 @@ DATA-STREAM-TIMEOUT."
   `(with-open-stream (,variable (open-data-stream ,transport ,peer ,@options))
      ,@body))
 
-;;; What they are
+;;; Properties
 
 (defun data-stream-peer (stream)
   "The address of the peer of STREAM, without a port."
@@ -107,7 +107,7 @@ DATA-STREAM-TIMEOUT."
        (+ok+ t)))))
 
 (defun call-for-descriptor (stream call)
-  "The descriptor that CALL puts at a pointer."
+  "The descriptor that CALL stores at a pointer."
   (cffi:with-foreign-object (descriptor :int32)
     (calling ((funcall call descriptor) :stream stream)
       (+ok+ (cffi:mem-ref descriptor :int32)))))
@@ -117,7 +117,7 @@ DATA-STREAM-TIMEOUT."
 stream's own buffer does not show there: LISTEN first."
   (call-for-descriptor stream (lambda (pointer) (%stream-fd (stream-handle stream) pointer))))
 
-;;; Ending
+;;; Closing
 
 (defun finish-data-stream (stream)
   "Sends what was written and ends our direction: the peer reads it, and then the end of the
@@ -143,9 +143,9 @@ mode, which is the caller's to close; and the octets that were read from it alre
          (unless abort
            (flush stream))
       (release-stream (hold stream))
-      ;; Not before that: who is interrupted in between still has the garbage collector.
+      ;; Only now: if this is interrupted before, the garbage collector still closes the stream.
       (trivial-garbage:cancel-finalization stream)
-      ;; Without room in them every read and write comes to the library, which refuses it.
+      ;; Without room in the buffers, every read and write goes to the library, which refuses it.
       (setf (input stream) (make-buffer)
             (output stream) (make-buffer))
       (call-next-method)))

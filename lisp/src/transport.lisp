@@ -1,9 +1,9 @@
-;;;; Transports: what they are, and how they close.
+;;;; Transports: their class, and closing.
 
 (in-package #:dcf-thunderbolt)
 
-;;; A handle of the library, apart from the object that the program knows: finalizers and threads
-;;; hold it without holding that. 0 is never a live one, and the library refuses it.
+;;; A handle of the library, separate from the program's object: finalizers and threads
+;;; reference it without referencing that. 0 is never valid, and the library refuses it.
 
 (defstruct (hold (:constructor make-hold (value &optional owner events)))
   (value 0 :type (unsigned-byte 64))
@@ -37,7 +37,7 @@
   (live (the hold (hold transport))))
 
 (defun transport-open-p (transport)
-  "Whether TRANSPORT is open: from OPEN-TRANSPORT to CLOSE-TRANSPORT, whatever the link does."
+  "Whether TRANSPORT is open: from OPEN-TRANSPORT to CLOSE-TRANSPORT, in any state of the link."
   (/= 0 (handle transport)))
 
 (defun transport-interface (transport)
@@ -55,7 +55,7 @@
   (ports (handle transport)))
 
 (defun transport-event-descriptor (transport)
-  "A descriptor for poll(2): readable while RECEIVE-MESSAGE or ACCEPT-DATA-STREAM would not wait.
+  "A descriptor for poll(2): readable while RECEIVE-MESSAGE or ACCEPT-DATA-STREAM would not block.
 It is the library's: never read or close it."
   (cffi:with-foreign-object (descriptor :int32)
     (call (%event-fd (handle transport) descriptor))
@@ -84,14 +84,14 @@ It is the library's: never read or close it."
     (setf *holds* (cons hold (remove-if (lambda (hold) (zerop (hold-value hold))) *holds*)))))
 
 (defvar *in-handler* nil
-  "True on threads that call handlers. To wait there for handlers could be to wait for oneself.")
+  "True on threads that call handlers, which must not wait for handlers: they could wait for themselves.")
 
 (defun close-transport (transport)
   "Closes TRANSPORT and its streams; frees its ports; wakes everybody who waits on it, with a
 CLOSED-ERROR, which ends handlers that wait without a report; waits for its handlers, unless it is
 called from inside one. A second close does nothing. Returns whether it was open."
   (let ((was-open (release (hold transport))))
-    ;; Not before that: who is interrupted in between still has the garbage collector.
+    ;; Only now: if this is interrupted before, the garbage collector still closes the transport.
     (trivial-garbage:cancel-finalization transport)
     (when was-open
       (unless *in-handler*

@@ -5,14 +5,14 @@
 (in-suite bindings)
 
 (defun kind (type)
-  "SIGNED, UNSIGNED or POINTER, as the compiler's view of the header has it."
+  "SIGNED, UNSIGNED or POINTER, from the compiler's view of the header."
   (let ((name (symbol-name (cffi::canonicalize-foreign-type type))))
     (cond ((string= name "POINTER") :pointer)
           ((starts-with-p "UNSIGNED" name) :unsigned)
           (t :signed))))
 
 (defun same-names (header binding)
-  "A check that two lists have the same names."
+  "Checks that two lists have the same names."
   (is (null (set-exclusive-or header binding :test #'string=))
       "not in both: ~S" (set-exclusive-or header binding :test #'string=)))
 
@@ -33,14 +33,14 @@
   (format nil "dcf_tb_~A" (c-member name)))
 
 (defun slot-facts (structure slot)
-  "Offset, size and kind of a slot, as CFFI has them."
+  "CFFI's offset, size and kind of a slot."
   (destructuring-bind (name type &key (count 1) &allow-other-keys) slot
     (list (cffi:foreign-slot-offset `(:struct ,structure) name)
           (* count (cffi:foreign-type-size type))
           (if (= count 1) (kind type) :pointer))))
 
 (test structures
-  "Every member of every struct, its place, size and kind; and the size of the whole."
+  "Every member of every struct, its offset, size and kind; and the size of the struct."
   (let ((structures (nth-value 1 (compiled-header))))
     (is (= 8 (length structures)))
     (same-names (mapcar #'first structures)
@@ -71,7 +71,7 @@
                  "~A: ~S" name types))))
 
 (test settings
-  "What is in struct dcf_tb_config can be given to OPEN-TRANSPORT, and reaches the library."
+  "Every member of struct dcf_tb_config can be passed to OPEN-TRANSPORT, and reaches the library."
   (is (subsetp '(:control-port :buffer-size :tcp-nodelay :stream-dead-after-ms)
                (dcf-thunderbolt::settings)))
   (cffi:with-foreign-object (config '(:struct ffi:config))

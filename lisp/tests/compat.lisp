@@ -39,7 +39,7 @@
     (dcf.transport.thunderbolt:reset-transport-stats (mesh-node:node-transport node))
     (is (equal '(0 0 0 0 0 0 0) (counts node)))))
 
-(test a-node-with-bad-luck
+(test a-node-with-failing-handlers
   (with-node (node)
     (is-true (search "Thunderbolt transport error: " (mesh-node:heartbeat node "nowhere" 1)))
     (is-true (search "nowhere" (mesh-node:heartbeat node "nowhere" 1)))
@@ -124,7 +124,7 @@
       (dolist (peer (list "invalid-address" "" "1.2.3.4" "fe80::1%nonexistent" nil :here))
         (signals dcf.transport.thunderbolt:transport-error (send #(1) peer))))))
 
-(test errno-of-what-the-system-refused
+(test errno-of-a-system-failure
   (with-drop-in (transport)
     (handler-case (progn (dcf.transport.thunderbolt:open-data-stream transport "[::1%lo]:1")
                          (fail "nobody listens there"))
@@ -168,7 +168,7 @@
       (dcf.transport.thunderbolt:close-transport transport))))
 
 (test without-a-handler
-  "What comes is counted, and streams are closed."
+  "Messages are counted, and streams are closed."
   (with-drop-in (transport)
     (dcf.transport.thunderbolt:send-message transport #(1 2) "::1%lo")
     (let ((stream (dcf.transport.thunderbolt:open-data-stream transport "::1%lo")))
@@ -184,7 +184,7 @@
 
 (defparameter *plugin-manager*
   "(defpackage #:dcf.plugin-manager (:use #:common-lisp) (:export #:register-transport))"
-  "What DCF's plugin manager is, as far as the drop-in asks for it.")
+  "A stand-in for DCF's plugin manager, with the functions that the drop-in uses.")
 
 (test registration
   (with-directory (directory)

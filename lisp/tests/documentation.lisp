@@ -1,4 +1,4 @@
-;;;; Whoever asks the system for help gets some.
+;;;; Every exported symbol has documentation.
 
 (in-package #:dcf-thunderbolt/tests)
 

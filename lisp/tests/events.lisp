@@ -1,4 +1,4 @@
-;;;; Handlers of log records. Those of link changes need a link to change: two-hosts.lisp.
+;;;; Handlers of log records. Handlers of link changes are tested in two-hosts.lisp.
 
 (in-package #:dcf-thunderbolt/tests)
 
@@ -45,7 +45,7 @@
     (is (null (levels-at :log-level :warn)))
     (is (null (levels-at :log-level :error)))))
 
-(test a-level-that-is-none-is-refused
+(test an-unknown-level-is-refused
   (dolist (level '(:loud 0 5))
     (handler-case (close-transport (open-transport :interface "lo" :control-port 0 :data-port 0
                                                    :log-level level))
@@ -132,8 +132,8 @@
         (is (<= 2 handled) "those of the start and of the close")
         (is (= handled (length (contents left))) "none comes after that")))))
 
-(test a-log-handler-that-waits-holds-up-nothing
-  "What happens meanwhile is lost at last, and everything else goes on."
+(test a-blocked-log-handler-delays-nothing
+  "Events are dropped once the socket is full, and everything else goes on."
   (let ((gate (bt:make-semaphore))
         (box (make-instance 'box)))
     (with-loopback (transport :log-level :debug
@@ -153,7 +153,7 @@
         ;; F_GETFD
         count (<= 0 (cffi:foreign-funcall "fcntl" :int descriptor :int 1 :int))))
 
-(test nothing-is-left-open
+(test no-descriptor-is-leaked
   (flet ((once ()
            (with-loopback (transport :log-handler (lambda (level text)
                                                     (declare (ignore level text))))

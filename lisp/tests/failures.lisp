@@ -28,7 +28,7 @@
   (is-true (subtypep 'connection-refused-error 'connection-error))
   (is-true (subtypep 'would-block-error 'timeout-error)))
 
-(test code-errno-and-words
+(test code-errno-and-text
   (handler-case (progn (open-transport :interface "nonexistent0")
                        (fail "there is no such interface"))
     (interface-not-found-error (condition)
@@ -91,7 +91,7 @@
       (is (= 20000000 (funcall reading)))
       (is (equalp octets read)))))
 
-(test what-a-failed-flush-leaves-is-written-next
+(test octets-of-a-failed-flush-are-written-next
   (with-streams (near far)
     (setf (data-stream-timeout near) 0.02)
     (let ((total 0))

@@ -50,7 +50,7 @@
       (is (= 5 (receive-file far to :count 5 :if-exists :supersede)))
       (is (equalp (subseq octets 5 10) (read-file to))))))
 
-(test what-was-read-already-comes-first
+(test buffered-octets-come-first
   (let ((octets (pattern 1000)))
     (with-files (near far from to octets)
       (send-file near from)

@@ -45,7 +45,7 @@
              (force-output stream))))
 
 (test streams-each-on-a-thread
-  "Handlers that wait do not hold up others, and the stream is closed after each."
+  "A blocked handler does not delay others, and each stream is closed after its handler."
   (with-loopback (there :stream-handler #'echo :stream-timeout 100)
     (with-loopback (here)
       (let ((streams (loop repeat 10 collect (open-data-stream here (data-peer there)))))
@@ -62,7 +62,7 @@
           (close stream))
         (eventually (= 0 (getf (statistics there) :streams-open)))))))
 
-(test a-handler-that-waits-holds-up-no-streams
+(test a-blocked-handler-delays-no-streams
   (let ((gate (bt:make-semaphore))
         (entered (bt:make-semaphore)))
     (with-loopback (there :stream-handler #'echo
@@ -123,7 +123,7 @@
         (eventually (search "error in a handler: #(1 2) from" (get-output-stream-string said)))))))
 
 (test an-error-handler-may-choose
-  "GIVE-UP is there, and so are the restarts of the program."
+  "GIVE-UP is available, and so are the restarts of the program."
   (let ((messages (make-instance 'box)))
     (with-loopback (there :error-handler (lambda (condition)
                                            (if (find-restart 'use-value condition)
@@ -157,7 +157,7 @@
       (is-true finished))))
 
 (test close-ends-handlers-that-wait
-  "They are not reported: it is no error that the program closed the transport."
+  "They are not reported, because closing the transport is not an error."
   (let ((errors (make-instance 'box))
         (after (make-instance 'box))
         (entered (bt:make-semaphore)))

@@ -1,12 +1,12 @@
-;;;; What the tests share.
+;;;; Helpers of the tests.
 
 (in-package #:dcf-thunderbolt/tests)
 
 (defconstant +generous+ 60
-  "Seconds for what takes milliseconds, on a machine that may be very busy.")
+  "A timeout in seconds for steps that take milliseconds, on a machine that may be very busy.")
 
 (defun wait-until (condition)
-  "Waits until CONDITION is true, which is its value; or gives up, and that is NIL."
+  "Waits until CONDITION is true, and returns its value; returns NIL after a timeout."
   (loop with deadline = (+ (get-universal-time) +generous+)
         for value = (funcall condition)
         when value return value
@@ -14,7 +14,7 @@
         do (sleep 0.002)))
 
 (defmacro eventually (form &rest reason)
-  "A check that FORM becomes true."
+  "Checks that FORM becomes true."
   `(is-true (wait-until (lambda () ,form)) ,@(or reason (list "~S did not come true" `',form))))
 
 (defmacro with-loopback ((variable &rest options) &body body)
@@ -42,7 +42,7 @@
   (coerce octets '(simple-array (unsigned-byte 8) (*))))
 
 (defun pattern (size &optional (seed 0))
-  "SIZE octets that depend on their place."
+  "SIZE octets that depend on their position."
   (let ((octets (make-array size :element-type '(unsigned-byte 8))))
     (dotimes (i size octets)
       (setf (aref octets i) (mod (+ seed (* 7 i) (ash i -8)) 251)))))
@@ -50,14 +50,14 @@
 (defclass box ()
   ((items :initform '() :accessor items)
    (lock :initform (bt:make-lock "box") :reader lock))
-  (:documentation "What handlers of other threads leave for the test."))
+  (:documentation "Results that handlers on other threads leave for the test."))
 
 (defun put (item box)
   (bt:with-lock-held ((lock box))
     (push item (items box))))
 
 (defun contents (box)
-  "What was put into BOX, in order."
+  "The contents of BOX, in order."
   (bt:with-lock-held ((lock box))
     (reverse (items box))))
 
@@ -78,7 +78,7 @@ the function's value, or the error that ended it."
   `(nth-value 1 (start (lambda () ,@body))))
 
 (defun here ()
-  "Where this system is."
+  "The directory of this system."
   (asdf:system-source-directory "dcf-thunderbolt"))
 
 (defun header ()

@@ -34,7 +34,7 @@ the image's path and what that Lisp said."
          (princ (dcf-thunderbolt:receive-message tb :timeout 30)))))")
 
 #+sbcl
-(test an-image-finds-the-library-anew
+(test an-image-finds-the-library-again
   (with-directory (directory)
     (multiple-value-bind (image said) (save-image directory *talks-to-itself*)
       (is-false (search "WARNING" said) "~A" said)
@@ -48,7 +48,7 @@ the image's path and what that Lisp said."
         (is-true (search "/nonexistent.so" said) "~A" said)))))
 
 #+sbcl
-(test what-is-open-is-closed-and-said
+(test open-transports-are-closed-with-a-warning
   "A transport with handlers, one without, and a stream do not go into an image."
   (with-directory (directory)
     (multiple-value-bind (image said)

@@ -1,11 +1,11 @@
-;;;; Waits that are interrupted: the thread goes elsewhere, and all else is as it was.
+;;;; Interrupted waits: the thread leaves the call, and everything else still works.
 
 (in-package #:dcf-thunderbolt/tests)
 
 (in-suite interrupts)
 
 (defun interrupted (wait)
-  "What comes of a thread that does WAIT and is interrupted: :OUT when it went elsewhere."
+  "Interrupts a thread that does WAIT. Returns :OUT if it left the call."
   (let ((entered (bt:make-semaphore)))
     (multiple-value-bind (thread result)
         (start (lambda ()
@@ -49,7 +49,7 @@ they were interrupted may still arrive, and is not taken for ours."
            (arrives-p number transport)))))
 
 (defmacro leaves-all-as-it-was (form)
-  "A check that FORM, which waits on TRANSPORT, can be interrupted and does no harm then."
+  "Checks that FORM, which waits on TRANSPORT, can be interrupted without harm."
   `(progn
      (is (eq :out (interrupted (lambda () ,form))) "~S was not interrupted" ',form)
      (is-true (works-p transport))))
@@ -96,7 +96,7 @@ they were interrupted may still arrive, and is not taken for ours."
         (is-true (works-p transport))))))
 
 (test threads-of-handlers-that-are-ended
-  "Whoever ends them by force loses the handlers, and no more."
+  "Ending these threads by force only loses the handlers."
   (with-loopback (transport :message-handler #'list :stream-handler #'echo)
     (let ((threads (dcf-thunderbolt::hold-threads (dcf-thunderbolt::hold transport))))
       (is (= 2 (length threads)))
@@ -104,8 +104,8 @@ they were interrupted may still arrive, and is not taken for ours."
       (eventually (notany #'bt:thread-alive-p threads)))
     (is-true (works-p transport))))
 
-(test a-message-that-was-waited-for-comes-to-the-next
-  "Interrupts between messages lose none, for the library keeps what was not taken."
+(test an-interrupted-receive-loses-no-message
+  "Interrupts between messages lose none, because the library keeps messages that were not received."
   (with-loopback (transport)
     (dotimes (i 20)
       (is (eq :out (interrupted (lambda () (receive-message transport)))))

@@ -5,7 +5,7 @@
 (in-suite library)
 
 (defun loaded-library ()
-  "The file that this process has the library from."
+  "The file of the library that this process has loaded."
   (with-open-file (maps "/proc/self/maps")
     (loop for line = (read-line maps nil)
           for path = (and line (search "/" line))
@@ -29,7 +29,7 @@
              (uiop:symbol-call '#:dcf-thunderbolt '#:library-version)))")
 
 (defun load-with (directory &rest environment)
-  "What a fresh Lisp says when it loads the system."
+  "The output of a fresh Lisp that loads the system."
   (apply #'run-lisp (list *load*) directory "-u" "DCF_THUNDERBOLT_LIBRARY" environment))
 
 (defun version-p (output)
@@ -57,13 +57,13 @@
                                            (uiop:native-namestring directory)))))))
 
 (defun complaint (directory library)
-  "What a fresh Lisp says when the environment variable names LIBRARY."
+  "The output of a fresh Lisp whose environment variable names LIBRARY."
   (multiple-value-bind (output status)
       (load-with directory (format nil "DCF_THUNDERBOLT_LIBRARY=~A" library))
     (is (eql 3 status) "~A" output)
     output))
 
-(test what-is-named-is-wanted-and-nothing-else
+(test a-named-library-is-the-only-one-tried
   (with-directory (directory)
     (let ((output (complaint directory "/nonexistent/lib.so")))
       (is-true (search "/nonexistent/lib.so" output) "~A" output)
@@ -77,7 +77,7 @@
       (is-true (search "has ABI 7" output) "~A" output)
       (is-true (search "ABI 1" output) "~A" output))))
 
-(test another-library-altogether
+(test a-file-that-is-another-library
   (with-directory (directory)
     (let ((output (complaint directory
                              (compile-c "int other(void) { return 7; }"
@@ -85,7 +85,7 @@
       (is-true (search "is not libdcf_thunderbolt" output) "~A" output))))
 
 (defun load-with-restart (directory restart &rest arguments)
-  "What a fresh Lisp says that answers the missing library by a restart."
+  "The output of a fresh Lisp that handles the missing library by a restart."
   (run-lisp `(,(format nil "(handler-bind ((error (lambda (condition)
                                    (declare (ignorable condition))
                                    (invoke-restart (find-restart '~A)~{ ~S~}))))

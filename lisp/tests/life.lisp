@@ -91,14 +91,14 @@
     (is-false (transport-open-p kept))))
 
 (defmacro closing-wakes (form)
-  "A check that FORM, which waits on TRANSPORT, ends with a CLOSED-ERROR when that is closed."
+  "Checks that FORM, which waits on TRANSPORT, ends with a CLOSED-ERROR when TRANSPORT is closed."
   `(let* ((transport (open-transport :interface "lo" :control-port 0 :data-port 0))
           (ending (in-thread ,form)))
      (sleep 0.05)
      (close-transport transport)
      (is (typep (funcall ending) 'closed-error))))
 
-(test close-wakes-who-waits
+(test close-wakes-waiting-calls
   (closing-wakes (receive-message transport))
   (closing-wakes (accept-data-stream transport))
   (closing-wakes (wait-link transport :up nil))
@@ -113,7 +113,7 @@
 for a pointer on any stack; this one is gone."
   (bt:join-thread (bt:make-thread (lambda () (funcall function) nil))))
 
-(test what-is-lost-is-closed
+(test lost-objects-are-closed
   "The garbage collector closes transports and streams that the program lost."
   (with-loopback (transport)
     (let ((lost '()))

@@ -118,7 +118,7 @@
       (is (equalp (octets 5) (funcall waiting))))))
 
 (test many-receivers
-  "Each message goes to one of the threads that wait."
+  "Each message goes to one of the waiting threads."
   (with-pair (here there)
     (let ((waiting (loop repeat 4
                          collect (in-thread

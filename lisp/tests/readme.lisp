@@ -1,4 +1,4 @@
-;;;; The quick start of README.md, word by word.
+;;;; The quick start of README.md, run as it is written.
 
 (in-package #:dcf-thunderbolt/tests)
 
@@ -8,7 +8,7 @@
   (uiop:read-file-string (merge-pathnames "README.md" (here)) :external-format :utf-8))
 
 (defun quick-start ()
-  "The first piece of Lisp in README.md."
+  "The first Lisp block of README.md."
   (let* ((text (readme))
          (fence (format nil "```lisp~%"))
          (start (+ (length fence) (search fence text))))

@@ -5,7 +5,7 @@
 (in-suite round-trips)
 
 (defun call-with-silent-peer (function)
-  "FUNCTION gets a peer that takes everything and answers nothing."
+  "Calls FUNCTION with a peer that receives everything and answers nothing."
   (let ((socket (plain:open-udp 0)))
     (unwind-protect (funcall function (format nil "[::1%lo]:~D" (plain:local-port socket)))
       (plain:close-socket socket))))
@@ -17,7 +17,7 @@
       (is (< 0 time +generous+)))
     (is (null (receive-message there :timeout 0)) "pings are no messages")))
 
-(test nobody-answers
+(test no-answer
   (with-loopback (transport)
     (call-with-silent-peer
      (lambda (peer)
@@ -33,7 +33,7 @@
   (with-loopback (transport)
     (let (closed)
       (call-with-silent-peer (lambda (peer) (setf closed peer)))
-      ;; A busy kernel drops some ICMP errors, so one call may not hear of it.
+      ;; A busy kernel drops some ICMP errors, so a single call may not get one.
       (handler-case (loop repeat 100
                           do (measure-rtt transport closed :timeout 3/10)
                           finally (fail "nothing listens there"))
@@ -73,7 +73,7 @@
         (is (= 5 (slot :sent) (slot :received)))
         (is (<= 1 (slot :min-ns) (slot :p50-ns) (slot :max-ns)))))))
 
-(test nobody-on-lo
+(test no-peers-on-lo
   (with-loopback (transport)
     (is (null (discover transport :timeout 0)))
     (is (null (discover transport :timeout 0.15)))

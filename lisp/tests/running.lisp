@@ -20,7 +20,7 @@ time is for the others: a thread that is stopped again before it had a turn neve
            (sleep (/ (- (get-internal-real-time) start) internal-time-units-per-second))))
 
 (defun call-during-collections (function)
-  "Calls FUNCTION while another thread does nothing but collect garbage."
+  "Calls FUNCTION while another thread collects garbage all the time."
   (let* ((stop (list nil))
          (thread (bt:make-thread (lambda () (gather-garbage stop)) :name "garbage")))
     (unwind-protect (funcall function)
@@ -31,7 +31,7 @@ time is for the others: a thread that is stopped again before it had a turn neve
   (typep result 'fiveam::test-passed))
 
 (defun run-suites (suites &key collecting)
-  "Runs SUITES and prints FiveAM's report; signals when a check failed, or none was made."
+  "Runs SUITES and prints FiveAM's report; signals an error if a check failed, or none ran."
   (let* ((results (flet ((run-them ()
                            (loop for suite in suites append (run suite))))
                     (if collecting

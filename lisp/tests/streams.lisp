@@ -4,7 +4,7 @@
 
 (in-suite streams)
 
-(test what-they-are
+(test properties
   (with-streams (near far)
     (dolist (stream (list near far))
       (is (typep stream 'data-stream))
@@ -31,7 +31,7 @@
               always (= byte (read-byte far))))))
 
 (test sequences
-  "Every way of the bulk path: through the buffers, past them, and both."
+  "Every bulk path: through the buffers, past them, and both."
   (with-streams (near far)
     (dolist (size '(0 1 100 32767 32768 32769 65536 100001 3000000))
       (let* ((octets (pattern size size))
@@ -104,7 +104,7 @@
     (is (= 1 (read-byte far)))
     (is-false (listen far))))
 
-(test what-there-is
+(test available-octets
   (with-streams (near far)
     (let ((octets (pattern 100)))
       (is (null (read-available far octets :timeout 0)))
@@ -140,7 +140,7 @@
     (close near)
     (signals closed-error (data-stream-statistics near))))
 
-(test what-the-program-keeps-beside-a-stream
+(test user-data-of-a-stream
   (with-streams (near far)
     (is (null (data-stream-user-data near)))
     (let ((session (list :session 7)))
@@ -209,7 +209,7 @@
       (is (null (read-byte far nil)) "an aborting close does not")
       (close far))))
 
-(test a-transport-takes-its-streams-along
+(test closing-a-transport-closes-its-streams
   (let (kept)
     (with-loopback (transport)
       (setf kept (open-data-stream transport (data-peer transport))))

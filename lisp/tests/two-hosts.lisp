@@ -1,4 +1,4 @@
-;;;; With another host, which the test driver has made: on it a C program echoes, through the library,
+;;;; With a second host, set up by the test driver. On it a C program echoes, through the library,
 ;;;; or the peer of plain sockets does. Questions to the driver are lines that begin with "? "; it
 ;;;; answers each with a line.
 
@@ -15,7 +15,7 @@
 
 (in-suite two-hosts)
 
-(test who-is-there
+(test discovery
   (let ((peer (ask "address")))
     (with-transport (transport)
       (is (string= "thunderbolt0" (transport-interface transport)))
@@ -63,8 +63,8 @@
               (is (eql 5000000 (funcall receiving)))))
           (is (equalp (read-file from) (read-file to))))))))
 
-(test the-cable-comes-and-goes
-  "The same transport works on; meanwhile calls say that the link is down."
+(test the-cable-is-pulled-and-plugged-in
+  "Calls signal that the link is down, and then the same transport works again."
   (let ((peer (ask "address")))
     (with-transport (transport)
       (is-true (transport-link-up-p transport))
@@ -89,8 +89,8 @@
                     (ignore-errors (send-message transport (octets 1 2 3) peer))
                     (equalp (octets 1 2 3) (receive-message transport :timeout 0.1)))))))
 
-(test link-changes-are-told
-  "In order, on a thread of Lisp's; errors go no further; after a close nothing is told."
+(test link-changes-are-reported
+  "In order, on a Lisp thread; errors are contained; after a close no event follows."
   (let ((box (make-instance 'box))
         (errors (make-instance 'box)))
     (with-transport (transport :link-handler (lambda (up name)
@@ -126,7 +126,7 @@
       (ask "plug")
       (eventually (transport-link-up-p transport))
       (eventually (find t (contents box))))
-    ;; On the way back up there may be other reasons for being down.
+    ;; While the link comes back up, it may be down for other reasons.
     (is (equal '(:said nil t)
                (remove-duplicates (remove :other (contents box)) :from-end t)))))
 
@@ -150,7 +150,7 @@
 (in-suite wire)
 
 (defun tell (command)
-  "Lets the plain peer do something; it fails on what is not as it should be."
+  "Has the plain peer execute a command, which fails on any deviation."
   (is (string= "done" (ask command)) "the peer did not ~A" command))
 
 (test plain-messages

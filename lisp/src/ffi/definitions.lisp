@@ -1,4 +1,4 @@
-;;;; How the C interface is written down here. Every definition exports its name, and is kept in a
+;;;; Macros for the C interface. Every definition exports its name, and is kept in a
 ;;;; list, so that a test can compare it with the header.
 
 (in-package #:dcf-thunderbolt/ffi)
@@ -21,7 +21,7 @@
     (cons row (remove name list :key (lambda (row) (if (consp row) (first row) row))))))
 
 (defmacro define-constants (&body rows)
-  "Each row is a name, a number and what it means."
+  "Each row is a name, a number and its meaning."
   `(eval-when (:compile-toplevel :load-toplevel :execute)
      ,@(loop for (name value documentation) in rows
              collect `(export ',name)
@@ -46,7 +46,7 @@ the slot is all that is to be done here."
   "The C type of a slot."
   (second (assoc slot (rest (assoc structure *structures*)))))
 
-;;; Types that stand for others, so that signatures read as in the header.
+;;; Type aliases, so that signatures read as in the header.
 (cffi:defctype status :int32)
 (cffi:defctype handle :uint64)
 

@@ -5,15 +5,15 @@
 ;;; errors, versions
 
 (define-function %status-string :pointer ((status status))
-  "A status in a few words: static text.")
+  "A short static text for a status.")
 (define-function %last-error :size ((buf :pointer) (cap :size))
-  "Copies this thread's last failure in words; returns its full length.")
+  "Copies the text of this thread's last failure; returns its full length.")
 (define-function %last-errno :int32 ()
   "The errno behind this thread's last failure, or 0.")
 (define-function %abi-version :uint32 ()
-  "The ABI that the loaded library has.")
+  "The ABI version of the loaded library.")
 (define-function %version :pointer ()
-  "The library's version: static text.")
+  "The library's version, as static text.")
 
 ;;; life
 
@@ -24,22 +24,22 @@
 (define-function %close status ((transport handle))
   "Closes a transport.")
 (define-function %is-running status ((transport handle) (running :pointer))
-  "Whether a transport runs: until its close begins.")
+  "Whether a transport is open: until its close begins.")
 (define-function %interface status
     ((transport handle) (buf :pointer) (cap :size) (len :pointer))
   "Copies the name of the transport's interface.")
 (define-function %ports status
     ((transport handle) (control-port :pointer) (data-port :pointer))
-  "The ports that the transport really has.")
+  "The actual ports of the transport.")
 (define-function %wait-link status ((transport handle) (up :int32) (timeout-ms :uint32))
   "Waits until the link is up, or down.")
 
-;;; callbacks: for the sake of completeness, the binding pulls
+;;; callbacks: for completeness; the binding does not use them
 
 (define-function %set-option status ((transport handle) (option :int32) (value :uint64))
-  "Changes a setting of a transport that runs.")
+  "Changes a setting of a running transport.")
 (define-function %get-option status ((transport handle) (option :int32) (value :pointer))
-  "The value that a setting has now.")
+  "The current value of a setting.")
 (define-function %set-message-callback status
     ((transport handle) (callback :pointer) (user-data :pointer))
   "Sets or removes the message callback, which must not be a Lisp function.")
@@ -75,13 +75,13 @@
 (define-function %recv status
     ((transport handle) (buf :pointer) (cap :size) (len :pointer)
      (sender :pointer) (sender-cap :size) (timeout-ms :uint32))
-  "Takes the oldest control message out of the queue.")
+  "Receives the oldest queued control message.")
 (define-function %recv-batch status
     ((transport handle) (buf :pointer) (cap :size) (messages :pointer) (most :size)
      (count :pointer) (timeout-ms :uint32))
-  "Takes several control messages out of the queue.")
+  "Receives several queued control messages.")
 (define-function %event-fd status ((transport handle) (fd :pointer))
-  "A descriptor that is readable while %RECV or %ACCEPT would not wait.")
+  "A descriptor that is readable while %RECV or %ACCEPT would not block.")
 
 ;;; data streams
 
@@ -89,34 +89,34 @@
     ((transport handle) (peer :pointer) (timeout-ms :uint32) (stream :pointer))
   "Opens a data stream to a peer.")
 (define-function %accept status ((transport handle) (timeout-ms :uint32) (stream :pointer))
-  "Takes the oldest data stream that a peer opened.")
+  "Accepts the oldest data stream that a peer opened.")
 (define-function %stream-write status
     ((stream handle) (data :pointer) (len :size) (timeout-ms :uint32) (written :pointer))
-  "Writes all, or says how much.")
+  "Writes all bytes, or reports how many.")
 (define-function %stream-read status
     ((stream handle) (buf :pointer) (cap :size) (timeout-ms :uint32) (read :pointer))
-  "Reads what is there, at least one byte.")
+  "Reads available bytes, at least one.")
 (define-function %stream-writev status
     ((stream handle) (slices :pointer) (count :size) (timeout-ms :uint32) (written :pointer))
-  "Writes all pieces as if they were one, or says how much.")
+  "Writes all pieces in order, or reports how many bytes.")
 (define-function %stream-read-exact status
     ((stream handle) (buf :pointer) (len :size) (timeout-ms :uint32) (read :pointer))
-  "Reads exactly LEN bytes, or says how many.")
+  "Reads exactly LEN bytes, or reports how many.")
 (define-function %stream-finish status ((stream handle))
-  "Ends our direction; reading goes on.")
+  "Ends the sending direction; reading still works.")
 (define-function %stream-close status ((stream handle))
   "Closes a stream.")
 (define-function %stream-peer status
     ((stream handle) (buf :pointer) (cap :size) (len :pointer))
   "Copies the peer's address.")
 (define-function %stream-fd status ((stream handle) (fd :pointer))
-  "The stream's descriptor, which stays the library's.")
+  "The stream's descriptor, which the library still owns.")
 (define-function %stream-detach status ((stream handle) (fd :pointer))
-  "Takes the stream's descriptor out of the library.")
+  "Detaches the stream's descriptor from the library.")
 (define-function %stream-set-user-data status ((stream handle) (user-data :pointer))
-  "Keeps a pointer of the program's own beside a stream.")
+  "Stores a user pointer with a stream.")
 (define-function %stream-user-data status ((stream handle) (user-data :pointer))
-  "The pointer that the program keeps beside a stream.")
+  "The user pointer of a stream.")
 (define-function %stream-send-file status
     ((stream handle) (fd :int32) (offset :uint64) (count :uint64) (timeout-ms :uint32)
      (sent :pointer))
@@ -129,7 +129,7 @@
 ;;; peers
 
 (define-function %last-heard status ((transport handle) (peer :pointer) (ns-ago :pointer))
-  "How long ago anything came from a peer.")
+  "The time since data last came from a peer.")
 (define-function %forget status ((transport handle) (peer :pointer))
   "Forgets when a peer was last heard from.")
 
@@ -147,7 +147,7 @@
   "Finds the other transports on the link.")
 (define-function %discover-first status
     ((transport handle) (timeout-ms :uint32) (peers :pointer) (cap :size) (count :pointer))
-  "Finds the transports that answer first.")
+  "Finds the first transports that answer.")
 
 ;;; statistics
 (define-function %get-stats status ((transport handle) (stats :pointer))

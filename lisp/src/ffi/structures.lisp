@@ -33,7 +33,7 @@
   (:remember-peers :uint32))
 
 (define-structure stats
-    "What a transport has done since it was started, or since the last reset."
+    "The statistics of a transport since its start, or since the last reset."
   (:struct-size :uint32)
   (:link-up :uint32)
   (:messages-sent :uint64)
@@ -73,7 +73,7 @@
   (:peers-not-reported :uint64))
 
 (define-structure stream-stats
-    "What a stream has done since it was opened, and the state of its connection."
+    "The statistics of a stream since it was opened, and the state of its connection."
   (:struct-size :uint32)
   (:connected :uint32)
   (:bytes-sent :uint64)
@@ -98,7 +98,7 @@
   (:mss :uint64))
 
 (define-structure rtt
-    "What a series of pings came to."
+    "The summary of a series of pings."
   (:struct-size :uint32)
   (:sent :uint32)
   (:received :uint32)
@@ -117,18 +117,18 @@
   (:rtt-ns :uint64))
 
 (define-structure received
-    "A message of a batch that was received."
+    "A received message of a batch."
   (:data :pointer)
   (:len :size)
   (:sender :char :count #.+peer-size+))
 
 (define-structure slice
-    "A piece of what is written."
+    "A piece of a vectored write."
   (:data :pointer)
   (:len :size))
 
 (define-structure datagram
-    "One message of a batch."
+    "A message of a batch to send."
   (:peer :pointer)
   (:data :pointer)
   (:len :size))

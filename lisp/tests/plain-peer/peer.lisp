@@ -1,4 +1,4 @@
-;;;; The peer: it echoes messages and streams, answers pings by hand, and does what it is told on its
+;;;; The peer: it echoes messages and streams, answers pings itself, and executes the commands on its
 ;;;; input.
 
 (in-package #:dcf-thunderbolt/plain-peer)
@@ -19,7 +19,7 @@
 (defun with-magic (magic timestamp)
   (concatenate '(vector (unsigned-byte 8)) magic timestamp))
 
-;;; What it does by itself
+;;; Serving
 
 (defstruct mailbox
   (messages '())
@@ -61,7 +61,7 @@ Lisp transport does. What begins with an exclamation mark is for the mailbox, an
              (when socket
                (send-back socket)))))
 
-;;; What it does when it is told to
+;;; Commands
 
 (defun wait-for (predicate mailbox)
   "The message in MAILBOX that PREDICATE accepts, and its sender; an error when none comes."
@@ -123,7 +123,7 @@ Lisp transport does. What begins with an exclamation mark is for the mailbox, an
   (read-line *standard-input* nil))
 
 (defun run ()
-  "Serves, and obeys the driver until it says \"end\"."
+  "Serves, and executes the driver's commands until \"end\"."
   (let* ((socket (open-udp *control-port* *interface*))
          (listener (open-listener *data-port* *interface*))
          (mailbox (make-mailbox))

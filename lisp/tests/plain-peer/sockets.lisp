@@ -2,7 +2,7 @@
 
 (defpackage #:dcf-thunderbolt/plain-peer
   (:use #:common-lisp)
-  (:documentation "A peer that knows docs/WIRE.md and nothing of the library.")
+  (:documentation "A peer that implements docs/WIRE.md without the library.")
   (:export #:open-udp #:open-listener #:open-stream #:accept-stream #:close-socket #:finish
            #:local-port #:send-datagram #:receive-datagram #:send-octets #:receive-octets
            #:address #:host #:port #:with-port #:run))
@@ -84,7 +84,7 @@
      ,@body))
 
 (defun address (text port)
-  "What TEXT, such as fe80::1%thunderbolt0, and PORT name."
+  "The address of TEXT, such as fe80::1%thunderbolt0, and PORT."
   (let* ((percent (position #\% text))
          (address (make-address
                    :port port
@@ -97,7 +97,7 @@
       (unless (= 1 (cffi:foreign-funcall "inet_pton" :int +af-inet6+
                                                      :string (subseq text 0 percent)
                                                      :pointer host :int))
-        (error "~S is no IPv6 address" text))
+        (error "~S is not an IPv6 address" text))
       (dotimes (i 16 address)
         (setf (aref (address-host address) i) (cffi:mem-aref host :uint8 i))))))
 
@@ -114,7 +114,7 @@
                               :uint32 (if (eq type :int) 4 16) :int)))
 
 (defun open-socket (kind interface)
-  "A socket whose reads wait 100 ms at most."
+  "A socket whose reads wait at most 100 ms."
   (let ((socket (system-call "socket" :int +af-inet6+ :int kind :int 0 :int)))
     (set-option socket +so-rcvtimeo+ :milliseconds 100)
     (when interface
@@ -146,7 +146,7 @@
     socket))
 
 (defun accept-stream (listener)
-  "A stream that somebody opened, or NIL when nobody did in time."
+  "A stream that a peer opened, or NIL if none was opened in time."
   (let ((socket (system-call "accept" :int listener :pointer (cffi:null-pointer)
                                       :pointer (cffi:null-pointer) :int)))
     (when socket
@@ -157,7 +157,7 @@
   (system-call "close" :int socket :int))
 
 (defun finish (socket)
-  "Ends our direction of a stream."
+  "Ends the sending direction of a stream."
   (system-call "shutdown" :int socket :int 1 :int))
 
 (defun local-port (socket)
@@ -183,7 +183,7 @@
       (setf (aref octets i) (cffi:mem-aref pointer :uint8 i)))))
 
 (defun receive-datagram (socket)
-  "A datagram and where it came from, or NIL when none came in time."
+  "A datagram and its source, or NIL if none came in time."
   (with-address (pointer size)
     (cffi:with-foreign-object (data :uint8 +most+)
       (let ((got (system-call "recvfrom" :int socket :pointer data :size +most+ :int 0
