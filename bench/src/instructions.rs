@@ -38,7 +38,7 @@ const COUNTS: [Count; 4] = [
     Count {
         id: "instructions-receive",
         title: "received, to the callback",
-        function: "*control*receiver*Receiver*process*",
+        function: "*receiver*Receiver*process*",
         what: "receive",
     },
     Count {

@@ -7,31 +7,30 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::core::Core;
+use crate::core::{Core, ThunderboltTransport};
 use crate::log::LogLevel;
 use crate::settings::limit_user_timeout;
 use crate::sys::socket;
-use crate::ThunderboltTransport;
 
 impl Core {
     fn set_stream_dead_after(&self, time: Duration) {
-        let (live, time) = (&self.live, limit_user_timeout(time));
+        let (live, time) = (&self.context.live, limit_user_timeout(time));
         // Before any stream has it.
         live.shortest_dead_after.shorten(time);
         live.dead_after_changed.store(true, Ordering::Release);
         live.stream_dead_after.set(time);
         // It looks at streams that have data to send as often as the shortest one needs.
-        self.accept_wake.signal();
+        self.context.event_loop_wake.signal();
     }
 
     fn set_busy_poll(&self, time: Duration) {
-        self.spin.set_budget(time);
+        self.context.spin.set_budget(time);
         // Less is always allowed; more needs CAP_NET_ADMIN, as it did at the start.
         if let Some(socket) = self.control.socket() {
             socket::busy_poll(&socket, time);
         }
         // The next round trips make new ones.
-        self.rtt.forget_ports();
+        self.round_trips.close_idle_sockets();
     }
 }
 
@@ -46,17 +45,17 @@ impl Core {
 impl ThunderboltTransport {
     /// The lowest level that is logged.
     pub fn log_level(&self) -> LogLevel {
-        self.core().log.lowest()
+        self.core().context.log.lowest()
     }
 
     /// Changes the lowest level that is logged.
     pub fn set_log_level(&self, level: LogLevel) {
-        self.core().log.set_lowest(level);
+        self.core().context.log.set_lowest(level);
     }
 
     /// How long a waiting receiver or round trip spins before it sleeps.
     pub fn busy_poll(&self) -> Duration {
-        self.core().spin.budget()
+        self.core().context.spin.budget()
     }
 
     /// Changes how long a waiting receiver or round trip spins before it sleeps. Waits that have begun
@@ -122,17 +121,17 @@ impl ThunderboltTransport {
 
     /// How long opening a stream may take.
     pub fn connect_timeout(&self) -> Duration {
-        self.core().live.connect_timeout.get()
+        self.core().context.live.connect_timeout.get()
     }
 
     /// Changes how long opening a stream may take. Calls that have begun are not changed.
     pub fn set_connect_timeout(&self, time: Duration) {
-        self.core().live.connect_timeout.set(time);
+        self.core().context.live.connect_timeout.set(time);
     }
 
     /// How long a peer may leave sent data or keepalives unacknowledged before a stream ends.
     pub fn stream_dead_after(&self) -> Duration {
-        self.core().live.stream_dead_after.get()
+        self.core().context.live.stream_dead_after.get()
     }
 
     /// Changes how long a peer may leave sent data or keepalives unacknowledged before a stream ends, of
@@ -143,13 +142,17 @@ impl ThunderboltTransport {
 
     /// Whether sources are served that are neither link-local nor loopback.
     pub fn allow_any_source(&self) -> bool {
-        self.core().live.allow_any_source.load(Ordering::Relaxed)
+        self.core()
+            .context
+            .live
+            .allow_any_source
+            .load(Ordering::Relaxed)
     }
 
     /// Changes whether sources are served that are neither link-local nor loopback. Their streams that are
     /// open stay open.
     pub fn set_allow_any_source(&self, on: bool) {
-        let allowed = &self.core().live.allow_any_source;
+        let allowed = &self.core().context.live.allow_any_source;
         allowed.store(on, Ordering::Relaxed);
     }
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::core::ThunderboltTransport;
+use crate::data_stream::DataStream;
 use crate::error::Result;
 use crate::handlers::{
     ClosedHandler, LinkEvent, LinkHandler, MessageHandler, PeerEvent, PeerHandler, Sender,
@@ -11,9 +13,8 @@ use crate::handlers::{
 use crate::log::{LogHandler, LogLevel};
 use crate::message::{combined, MessageData, MessageType};
 use crate::settings::{limit_user_timeout, Settings, ThunderboltConfig};
-use crate::stream::DataStream;
+use crate::start;
 use crate::weak::WeakTransport;
-use crate::ThunderboltTransport;
 
 /// Settings and handlers of a transport to be started.
 ///
@@ -355,6 +356,6 @@ impl ThunderboltTransportBuilder {
     /// [`Thread`](crate::TransportError::Thread),
     /// [`TooManyFiles`](crate::TransportError::TooManyFiles).
     pub fn build(self) -> Result<Arc<ThunderboltTransport>> {
-        ThunderboltTransport::start(self)
+        start::start(self)
     }
 }

@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::net::SocketAddrV6;
-use std::sync::Arc;
 
+use crate::core::ThunderboltTransport;
+use crate::data_stream::DataStream;
 use crate::error::Result;
-use crate::stream::DataStream;
-use crate::transport::ThunderboltTransport;
+use crate::sender_name::SenderName;
 
 /// Called with a control message and who sent it; see
 /// [`on_message`](crate::ThunderboltTransportBuilder::on_message).
@@ -67,9 +67,9 @@ impl<'a> Sender<'a> {
         self.name.as_str()
     }
 
-    /// The same with a NUL at its end, for who hands it on to C.
+    /// As [`as_str`](Self::as_str), with a NUL at its end, for passing it to C.
     pub fn as_bytes_with_nul(&self) -> &[u8] {
-        self.name.0.as_bytes()
+        self.name.as_bytes_with_nul()
     }
 
     /// The address, with the interface's index as its scope.
@@ -81,20 +81,6 @@ impl<'a> Sender<'a> {
 impl fmt::Display for Sender<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-/// The peer string of a sender, shared by its messages. It ends in a NUL.
-#[derive(Debug, Clone)]
-pub(crate) struct SenderName(Arc<str>);
-
-impl SenderName {
-    pub fn new(peer: &str) -> Self {
-        Self(format!("{peer}\0").into())
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0[..self.0.len() - 1]
     }
 }
 

@@ -96,7 +96,7 @@ impl LastSeen {
     /// Something came from this address, whatever it is. `name` gives its peer string, or `None` while
     /// no peer can appear.
     #[inline]
-    pub fn note(
+    pub fn record(
         &self,
         from: &Ipv6Addr,
         at: impl FnOnce() -> Instant,
@@ -155,8 +155,8 @@ impl LastSeen {
     }
 
     /// Makes peers vanish whose time is up. Gives when to look again, and whether the caller has to have
-    /// somebody tell the handler what is [`next`](Self::next) until nothing is left.
-    pub fn look(&self) -> (Deadline, bool) {
+    /// somebody tell the handler what is [`next`](Self::next_change) until nothing is left.
+    pub fn expire(&self) -> (Deadline, bool) {
         if !self.on.load(Ordering::Relaxed) {
             return (Deadline::Never, false);
         }
@@ -175,7 +175,7 @@ impl LastSeen {
     }
 
     /// The next change to tell the handler: the peer, and whether it appeared.
-    pub fn next(&self) -> Option<(String, bool)> {
+    pub fn next_change(&self) -> Option<(String, bool)> {
         lock(&self.peers).present.next()
     }
 }
@@ -189,7 +189,7 @@ mod tests {
     }
 
     fn note(heard: &LastSeen, from: &Ipv6Addr, at: impl FnOnce() -> Instant) {
-        assert_eq!(heard.note(from, at, || unreachable!()), Seen::Known);
+        assert_eq!(heard.record(from, at, || unreachable!()), Seen::Known);
     }
 
     fn peer(n: usize) -> Ipv6Addr {
@@ -278,25 +278,25 @@ mod tests {
         let heard = LastSeen::new(false, Duration::ZERO, || true);
         let at = Instant::now();
         let name = || Some("one".to_owned());
-        let hear = |name: &dyn Fn() -> Option<String>| heard.note(&peer(1), || at, name);
+        let hear = |name: &dyn Fn() -> Option<String>| heard.record(&peer(1), || at, name);
         assert_eq!(hear(&|| None), Seen::Known, "the link is down");
         assert_eq!(heard.last(&peer(1)), Some(at));
         assert_eq!(hear(&name), Seen::Appeared);
         assert_eq!(hear(&|| unreachable!()), Seen::Known);
-        assert_eq!(heard.look(), (Deadline::Never, true));
-        assert_eq!(heard.next(), Some(("one".to_owned(), true)));
+        assert_eq!(heard.expire(), (Deadline::Never, true));
+        assert_eq!(heard.next_change(), Some(("one".to_owned(), true)));
         heard.link_is_down();
-        assert_eq!(heard.next(), Some(("one".to_owned(), false)));
+        assert_eq!(heard.next_change(), Some(("one".to_owned(), false)));
         assert_eq!(heard.last(&peer(1)), Some(at));
         assert_eq!(hear(&name), Seen::Appeared);
         heard.forget(&peer(1));
-        assert_eq!((heard.last(&peer(1)), heard.next()), (None, None));
+        assert_eq!((heard.last(&peer(1)), heard.next_change()), (None, None));
         // Without the handler nobody is tracked, and with the next one they appear again.
         for _ in 0..2 {
             assert_eq!(hear(&name), Seen::Appeared);
             heard.follow(|| false);
             assert_eq!(
-                (hear(&|| unreachable!()), heard.next()),
+                (hear(&|| unreachable!()), heard.next_change()),
                 (Seen::Known, None)
             );
             heard.follow(|| true);
@@ -307,7 +307,7 @@ mod tests {
     fn a_peer_that_the_application_asked_for_appears_in_a_flood() {
         let heard = LastSeen::new(false, Duration::ZERO, || true);
         let at = Instant::now();
-        let hear = |n| heard.note(&peer(n), || at, || Some(n.to_string()));
+        let hear = |n| heard.record(&peer(n), || at, || Some(n.to_string()));
         let appeared = (0..2000).filter(|n| hear(*n) == Seen::Appeared).count();
         assert!(appeared < 300, "{appeared}");
         assert_eq!(hear(3000), Seen::Refused);

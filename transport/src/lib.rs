@@ -93,7 +93,7 @@
 //! # Ok::<(), thunderbolt_transport::TransportError>(())
 //! ```
 //!
-//! # Wakers
+//! # Tasks
 //!
 //! The feature `async` adds `AsyncTransport` and `AsyncDataStream` for tokio. They use the same
 //! transport, but await where the other calls block a thread. Each call is cancel-safe.
@@ -146,20 +146,29 @@ assert!(matches!(transport.recv(&mut buf).await, Err(TransportError::Shutdown)))
 
 #![forbid(clippy::undocumented_unsafe_blocks)]
 
+mod acceptor;
 mod address;
+mod announce;
 #[cfg(feature = "async")]
 mod asynchronous;
+mod bind;
 mod changes;
 mod clock_cache;
 mod config;
+mod context;
 mod control;
 mod core;
+mod data_stream;
+mod datagram;
 mod error;
+mod event_loop;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
 mod handler_cell;
 mod handlers;
+mod inbox;
+mod interface_binding;
 mod last_seen;
 mod link;
 mod live_settings;
@@ -173,10 +182,13 @@ mod published;
 // Nothing but tests drives it so far.
 #[cfg(any(test, fuzzing))]
 mod rails;
+mod receiver;
 mod rtt;
+mod sender_name;
 mod set_handlers;
 mod settings;
 mod spin;
+mod start;
 mod stats;
 mod stream;
 #[doc(hidden)]
@@ -190,11 +202,15 @@ mod transport;
 mod wakers;
 mod weak;
 mod wire;
+mod workers;
 
+pub use self::core::ThunderboltTransport;
 pub use address::{address_in, interface_in, suggest_peer, MAX_PEER_TEXT};
 #[cfg(feature = "async")]
 pub use asynchronous::{AsyncDataStream, AsyncTransport};
 pub use config::ThunderboltTransportBuilder;
+pub use data_stream::DataStream;
+pub use datagram::Datagram;
 pub use error::{Result, TransportError};
 pub use handlers::{
     ClosedHandler, LinkEvent, LinkHandler, MessageHandler, PeerEvent, PeerHandler, Sender,
@@ -210,8 +226,8 @@ pub use settings::{
     DEFAULT_INTERFACE,
 };
 pub use stats::Stats;
-pub use stream::{DataStream, StreamStats};
+pub use stream::StreamStats;
 pub use sys::reserve_alloc::ReserveAllocator;
-pub use transport::{Datagram, ThunderboltTransport};
+
 pub use weak::WeakTransport;
 pub use wire::MAX_MESSAGE_SIZE;

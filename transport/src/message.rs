@@ -4,8 +4,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::data_stream::DataStream;
 use crate::handlers::{MessageHandler, StreamHandler};
-use crate::stream::DataStream;
 
 /// The channel on which something arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

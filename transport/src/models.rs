@@ -10,9 +10,11 @@ use std::sync::atomic::AtomicUsize as Total;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::context::Context;
 use crate::control::Sockets;
 use crate::core::Core;
 use crate::link::{Current, LinkState};
+use crate::settings::Settings;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::ThunderboltTransportBuilder;
 
@@ -39,7 +41,16 @@ pub(crate) fn core(
         .interface("lo")
         .allow_any_source(true)
         .busy_poll(Duration::ZERO);
-    Core::new(settings(builder)).expect("a few descriptors")
+    crate::start::build(settings(builder)).expect("a few descriptors")
+}
+
+/// What the parts of a transport share.
+pub(crate) fn context(settings: Settings) -> Arc<Context> {
+    let settings = Settings {
+        busy_poll: Duration::ZERO,
+        ..settings
+    };
+    Arc::new(Context::new(settings, None, false).expect("a few descriptors"))
 }
 
 /// A state of the link, which a model recognizes by the interface's index.
@@ -57,7 +68,7 @@ pub(crate) fn link(state: LinkState, index: u32) -> Current {
 pub(crate) fn sockets(near: UnixDatagram) -> Sockets {
     let outbound = near.try_clone().expect("a descriptor");
     Sockets {
-        main: Arc::new(near.into()),
+        control: Arc::new(near.into()),
         outbound: Arc::new(outbound.into()),
     }
 }

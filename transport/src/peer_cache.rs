@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::net::SocketAddrV6;
 
 use crate::clock_cache::ClockCache;
-use crate::control::lanes::Usage;
+use crate::control::Usage;
 use crate::sys::reserve_alloc;
 
 /// The strings that a thread keeps; more than a mesh has peers. Strangers choose the strings of a program that

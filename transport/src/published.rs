@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use crate::config::ThunderboltTransportBuilder;
+use crate::core::ThunderboltTransport;
 use crate::error::Result;
 use crate::log::LogHandler;
 use crate::message::{MessageData, MessageType};
 use crate::settings::ThunderboltConfig;
-use crate::transport::ThunderboltTransport;
 
 /// The same as [`MAX_MESSAGE_SIZE`](crate::MAX_MESSAGE_SIZE).
 pub const MAX_UDP_PAYLOAD: usize = crate::wire::MAX_MESSAGE_SIZE;

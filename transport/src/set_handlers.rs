@@ -1,13 +1,13 @@
 //! The handlers of a running transport: replaced by the names that its builder has for them, or set and removed.
 
+use crate::core::ThunderboltTransport;
+use crate::data_stream::DataStream;
 use crate::error::Result;
 use crate::handlers::{
     LinkEvent, LinkHandler, MessageHandler, PeerEvent, PeerHandler, Sender, StreamHandler,
 };
 use crate::log::{LogHandler, LogLevel};
 use crate::message::{combined, MessageData, MessageType};
-use crate::stream::DataStream;
-use crate::transport::ThunderboltTransport;
 
 /// # Handlers of a running transport
 ///
@@ -109,15 +109,15 @@ impl ThunderboltTransport {
     /// returns at once. (Two handlers that replace each other do not wait for each other.) Fails
     /// with [`Shutdown`](crate::TransportError::Shutdown) only. The same holds for the other handlers.
     pub fn set_message_handler(&self, handler: Option<MessageHandler>) -> Result<()> {
-        self.core().on_message.set(handler)?;
+        self.core().handlers.on_message.set(handler)?;
         self.core().control.wake.signal();
         Ok(())
     }
 
     /// Replaces the handler of data streams. `None`: they are queued for [`accept`](Self::accept).
     pub fn set_stream_handler(&self, handler: Option<StreamHandler>) -> Result<()> {
-        self.core().on_stream.set(handler)?;
-        self.core().accept_wake.signal();
+        self.core().handlers.on_stream.set(handler)?;
+        self.core().context.event_loop_wake.signal();
         Ok(())
     }
 
@@ -126,33 +126,35 @@ impl ThunderboltTransport {
     fn replace_both(&self, messages: MessageHandler, streams: StreamHandler) {
         let core = self.core();
         // It fails when the transport was closed: then nobody calls a handler any more.
-        let _ = if core.on_message.is_inside() || core.on_stream.is_inside() {
-            let exchanged = core.on_message.exchange(Some(messages));
-            exchanged.and_then(|()| core.on_stream.exchange(Some(streams)))
+        let _ = if core.handlers.on_message.is_inside() || core.handlers.on_stream.is_inside() {
+            let exchanged = core.handlers.on_message.exchange(Some(messages));
+            exchanged.and_then(|()| core.handlers.on_stream.exchange(Some(streams)))
         } else {
-            let replaced = core.on_message.set(Some(messages));
-            replaced.and_then(|()| core.on_stream.set(Some(streams)))
+            let replaced = core.handlers.on_message.set(Some(messages));
+            replaced.and_then(|()| core.handlers.on_stream.set(Some(streams)))
         };
         core.control.wake.signal();
-        core.accept_wake.signal();
+        core.context.event_loop_wake.signal();
     }
 
     /// Replaces the logger.
     pub fn set_logger(&self, handler: Option<LogHandler>) -> Result<()> {
-        self.core().log.handler.set(handler)
+        self.core().context.log.handler.set(handler)
     }
 
     /// Replaces the handler of link changes.
     pub fn set_link_handler(&self, handler: Option<LinkHandler>) -> Result<()> {
-        self.core().on_link.set(handler)
+        self.core().handlers.on_link.set(handler)
     }
 
     /// Replaces the handler of peers that appear and vanish. One that takes the place of another is told
     /// changes from now on; after `None` every peer appears anew when it is heard from.
     pub fn set_peer_handler(&self, handler: Option<PeerHandler>) -> Result<()> {
-        let set = self.core().on_peer.set(handler);
+        let set = self.core().handlers.on_peer.set(handler);
         let core = self.core();
-        core.last_seen.follow(|| core.on_peer.is_set());
+        core.context
+            .last_seen
+            .follow(|| core.handlers.on_peer.is_set());
         set
     }
 }

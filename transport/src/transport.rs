@@ -3,82 +3,24 @@
 use std::fmt;
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::BorrowedFd;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::ThunderboltTransportBuilder;
-use crate::control::answers::Admitted;
-use crate::control::receiver::count_dropped;
-use crate::core::Core;
+use crate::control::Admitted;
+use crate::core::ThunderboltTransport;
+use crate::data_stream::DataStream;
+use crate::datagram::Datagram;
 use crate::error::{expired, Result, TransportError};
 use crate::handlers::Sender;
 use crate::link::LinkWait;
 use crate::log::LogLevel;
 use crate::message::DropReason;
 use crate::progress::Progress;
+use crate::receiver::count_dropped;
 use crate::rtt::{check_port, DiscoveredPeer, PingOptions, RttSummary};
 use crate::stats::Stats;
-use crate::stream::DataStream;
 use crate::sys::poll::Deadline;
-use crate::sys::reserve_alloc;
-use crate::weak::WeakTransport;
-
-/// One message of a batch.
-#[derive(Debug, Clone, Copy)]
-pub struct Datagram<'a> {
-    /// To whom, as in [`send_message`](ThunderboltTransport::send_message).
-    pub peer: &'a str,
-    /// The payload.
-    pub data: &'a [u8],
-}
-
-/// A running transport, bound to one interface. Dropping the last reference closes it, as
-/// [`close`](Self::close) does: outside of handlers the ports are free when the drop has returned. A handler
-/// that has a reference at that moment ([`WeakTransport::upgrade`]) drops the last one later; only `close`
-/// is sure to wait.
-///
-/// **Handlers** are kept by the transport, so one that captured a reference to it would keep it open for
-/// ever. What a handler needs is lent to it ([`Sender::transport`], [`DataStream::transport`],
-/// [`LinkEvent::transport`](crate::LinkEvent::transport)); else it captures a [`WeakTransport`].
-///
-/// **Peers** are strings: `fe80::1%thunderbolt0`, `fe80::1` (our interface is meant), `fe80::1%2`
-/// (by index), `::1%lo`; `[fe80::1%thunderbolt0]:6000` names another port than our own. If that is any
-/// free one (0 was configured), no other host has it: then a string has to name the port, but for
-/// loopback, where ours is meant.
-pub struct ThunderboltTransport {
-    core: Arc<Core>,
-    /// Of a reference that is lent the end means nothing.
-    lent: bool,
-}
 
 impl ThunderboltTransport {
-    pub(crate) fn start(builder: ThunderboltTransportBuilder) -> Result<Arc<Self>> {
-        reserve_alloc::check("cannot start a transport")?;
-        let core = Core::new(builder)?;
-        let transport = Arc::new(Self { core, lent: false });
-        // Handlers may run before this returns.
-        transport.core.weak.lead_to(&transport);
-        transport.core.start()?;
-        Ok(transport)
-    }
-
-    /// For handlers of this transport.
-    pub(crate) fn lend(core: &Arc<Core>) -> Self {
-        Self {
-            core: Arc::clone(core),
-            lent: true,
-        }
-    }
-
-    /// A reference that does not keep the transport open, for handlers and threads to capture.
-    pub fn downgrade(&self) -> WeakTransport {
-        self.core.weak.clone()
-    }
-
-    pub(crate) fn core(&self) -> &Arc<Core> {
-        &self.core
-    }
-
     /// Sends one control message of 0 to [`MAX_MESSAGE_SIZE`](crate::MAX_MESSAGE_SIZE) bytes, as
     /// one datagram from the control port: whole or not at all. Gives its size.
     ///
@@ -93,7 +35,7 @@ impl ThunderboltTransport {
     /// [`LinkDown`](TransportError::LinkDown), [`QueueFull`](TransportError::QueueFull),
     /// [`Shutdown`](TransportError::Shutdown).
     pub fn send_message(&self, data: &[u8], peer: &str) -> Result<usize> {
-        self.core.send_message(data, peer)
+        self.core().control.send_message(data, peer)
     }
 
     /// The same, waiting while a send queue is full for up to `timeout`: `None` without
@@ -108,18 +50,20 @@ impl ThunderboltTransport {
         peer: &str,
         timeout: Option<Duration>,
     ) -> Result<usize> {
-        self.core.send_message_timeout(data, peer, timeout)
+        self.core()
+            .control
+            .send_message_timeout(data, peer, timeout)
     }
 
     /// Sends many messages with few system calls, in order, until one fails. The count is of those
     /// that left; errors are those of [`send_message`](Self::send_message).
     pub fn send_batch(&self, batch: &[Datagram<'_>]) -> Progress {
-        self.core.send_batch(batch.iter().copied())
+        self.core().control.send_batch(batch.iter().copied())
     }
 
     /// The same for datagrams that are made one by one.
     pub fn send_batch_from<'a>(&self, batch: impl IntoIterator<Item = Datagram<'a>>) -> Progress {
-        self.core.send_batch(batch)
+        self.core().control.send_batch(batch)
     }
 
     /// Takes the oldest message that no handler took into `buf`; gives its size and its sender.
@@ -152,13 +96,14 @@ impl ThunderboltTransport {
         timeout: Option<Duration>,
         take: impl FnOnce(&[u8], &Sender<'_>) -> Result<T>,
     ) -> Result<T> {
-        let core = &self.core;
+        let core = self.core();
         let received = core
             .inbox
             .receive(Deadline::after(timeout), |data, name, from| {
                 take(data, &Sender::new(name, from, self))
             });
-        core.count(received.map_err(|error| self.no_message(timeout, error)))
+        core.context
+            .count(received.map_err(|error| self.no_message(timeout, error)))
     }
 
     /// Takes up to `most` messages out of the queue under one lock, lending each to `take`; gives their
@@ -175,9 +120,9 @@ impl ThunderboltTransport {
         timeout: Option<Duration>,
         mut take: impl FnMut(&[u8], &Sender<'_>) -> Result<()>,
     ) -> Result<usize> {
-        let core = &self.core;
+        let core = self.core();
         if most == 0 {
-            return core.count(Err(TransportError::OutOfRange {
+            return core.context.count(Err(TransportError::OutOfRange {
                 what: "the number of messages of a batch",
                 value: "0".to_owned(),
                 allowed: "ask for at least one".to_owned(),
@@ -189,7 +134,8 @@ impl ThunderboltTransport {
             .receive_batch(deadline, most, |data, name, from| {
                 take(data, &Sender::new(name, from, self))
             });
-        core.count(received.map_err(|error| self.no_message(timeout, error)))
+        core.context
+            .count(received.map_err(|error| self.no_message(timeout, error)))
     }
 
     fn no_message(&self, timeout: Option<Duration>, error: TransportError) -> TransportError {
@@ -202,10 +148,10 @@ impl ThunderboltTransport {
     /// [`accept`](Self::accept) would not wait. Never read, write or close it. It becomes readable
     /// for good when the transport closes.
     pub fn event_fd(&self) -> Result<BorrowedFd<'_>> {
-        let event = self.core.inbox.event();
+        let event = self.core().inbox.event();
         let event =
             event.map_err(|error| TransportError::from_os("cannot create an eventfd", error));
-        self.core.count(event)
+        self.core().context.count(event)
     }
 
     /// Opens a data stream to a peer's data port, within the configured connect timeout.
@@ -234,7 +180,7 @@ impl ThunderboltTransport {
         peer: &str,
         timeout: Option<Duration>,
     ) -> Result<DataStream> {
-        DataStream::open(&self.core, peer, timeout)
+        DataStream::open(self.core(), peer, timeout)
     }
 
     /// Takes the oldest stream that a peer opened and no handler took. Waits for up to `timeout`:
@@ -245,11 +191,12 @@ impl ThunderboltTransport {
     /// [`Timeout`](TransportError::Timeout), [`WouldBlock`](TransportError::WouldBlock),
     /// [`Shutdown`](TransportError::Shutdown).
     pub fn accept(&self, timeout: Option<Duration>) -> Result<DataStream> {
-        let accepted = self.core.inbox.accept(Deadline::after(timeout));
+        let core = self.core();
+        let accepted = core.inbox.accept(Deadline::after(timeout));
         let port = self.data_port();
         let nothing = || format!("no stream was opened to data port {port}");
-        self.core
-            .count(accepted.map_err(|error| waited(nothing, timeout, error)))
+        let accepted = accepted.map_err(|error| waited(nothing, timeout, error));
+        Ok(DataStream::new(core, core.context.count(accepted)?))
     }
 
     /// Waits until the link is up (`true`) or down (`false`), for up to `timeout`: `None` without
@@ -263,8 +210,8 @@ impl ThunderboltTransport {
     /// [`Timeout`](TransportError::Timeout), [`WouldBlock`](TransportError::WouldBlock),
     /// [`Shutdown`](TransportError::Shutdown).
     pub fn wait_link(&self, up: bool, timeout: Option<Duration>) -> Result<()> {
-        let waited = LinkWait::new(&self.core.link, up).run(timeout);
-        self.core.count(waited)
+        let waited = LinkWait::new(&self.core().context.link, up).run(timeout);
+        self.core().context.count(waited)
     }
 
     /// Measures one round trip, in seconds; `None` when no answer came in time.
@@ -293,7 +240,7 @@ impl ThunderboltTransport {
     /// [`InterfaceNotFound`](TransportError::InterfaceNotFound) (of the address),
     /// [`LinkDown`](TransportError::LinkDown), [`Shutdown`](TransportError::Shutdown).
     pub fn round_trip(&self, peer: &str, timeout: Option<Duration>) -> Result<Duration> {
-        self.core.round_trip(peer, timeout)
+        self.core().round_trips.round_trip(peer, timeout)
     }
 
     /// Measures a series of round trips. No answer at all is not an error here, unless the reason is known:
@@ -304,7 +251,7 @@ impl ThunderboltTransport {
     /// Those of [`round_trip`](Self::round_trip) without the timeouts, and
     /// [`OutOfRange`](TransportError::OutOfRange) for a count of zero.
     pub fn ping(&self, peer: &str, options: &PingOptions) -> Result<RttSummary> {
-        self.core.ping(peer, options)?.answered()
+        self.core().round_trips.ping(peer, options)?.answered()
     }
 
     /// The same, with the figures of a series that has no answer for a reason that is known.
@@ -314,7 +261,7 @@ impl ThunderboltTransport {
         peer: &str,
         options: &PingOptions,
     ) -> Result<(RttSummary, Option<TransportError>)> {
-        let pinged = self.core.ping(peer, options)?;
+        let pinged = self.core().round_trips.ping(peer, options)?;
         Ok((pinged.summary, pinged.error))
     }
 
@@ -332,8 +279,11 @@ impl ThunderboltTransport {
     /// [`TooManyFiles`](TransportError::TooManyFiles); [`OutOfRange`](TransportError::OutOfRange) if our
     /// own control port is any free one, which no other host has.
     pub fn discover(&self, wait: Option<Duration>) -> Result<Vec<DiscoveredPeer>> {
-        let port = self.core.count(self.core.discovery_port())?;
-        self.core.discover(port, usize::MAX, wait)
+        let port = self
+            .core()
+            .context
+            .count(self.core().round_trips.discovery_port())?;
+        self.core().round_trips.discover(port, usize::MAX, wait)
     }
 
     /// The same for hosts whose control port is `port` and not our own, which may then be any free
@@ -345,7 +295,7 @@ impl ThunderboltTransport {
     /// port 0.
     pub fn discover_port(&self, port: u16, wait: Option<Duration>) -> Result<Vec<DiscoveredPeer>> {
         check_port(port)?;
-        self.core.discover(port, usize::MAX, wait)
+        self.core().round_trips.discover(port, usize::MAX, wait)
     }
 
     /// The same, but returns as soon as `most` hosts have answered, and lists no more than that. On a
@@ -360,8 +310,11 @@ impl ThunderboltTransport {
         most: usize,
         wait: Option<Duration>,
     ) -> Result<Vec<DiscoveredPeer>> {
-        let port = self.core.count(self.core.discovery_port())?;
-        self.core.discover(port, most, wait)
+        let port = self
+            .core()
+            .context
+            .count(self.core().round_trips.discovery_port())?;
+        self.core().round_trips.discover(port, most, wait)
     }
 
     /// Reads a peer string: the address and the control port that it means, with our interface's
@@ -373,13 +326,15 @@ impl ThunderboltTransport {
     /// [`InvalidAddress`](TransportError::InvalidAddress),
     /// [`InterfaceNotFound`](TransportError::InterfaceNotFound).
     pub fn resolve(&self, peer: &str) -> Result<SocketAddrV6> {
-        self.core.resolve(peer, self.core.own_control_port())
+        self.core()
+            .context
+            .resolve(peer, self.core().context.own_control_port())
     }
 
     /// The address that a peer string means, whatever its port.
     fn address_of(&self, peer: &str) -> Result<Ipv6Addr> {
-        let own_port = self.core.own_control_port().ignored();
-        Ok(*self.core.resolve(peer, own_port)?.ip())
+        let own_port = self.core().context.own_control_port().ignored();
+        Ok(*self.core().context.resolve(peer, own_port)?.ip())
     }
 
     /// When anything came from this peer last: a message, a ping, a pong, or bytes of a stream.
@@ -390,7 +345,7 @@ impl ThunderboltTransport {
     ///
     /// Those of [`resolve`](Self::resolve).
     pub fn last_heard(&self, peer: &str) -> Result<Option<Instant>> {
-        Ok(self.core.last_seen.last(&self.address_of(peer)?))
+        Ok(self.core().context.last_seen.last(&self.address_of(peer)?))
     }
 
     /// Forgets when this peer was last heard from, until it is heard from again. The peer handler is not
@@ -400,54 +355,43 @@ impl ThunderboltTransport {
     ///
     /// Those of [`resolve`](Self::resolve).
     pub fn forget(&self, peer: &str) -> Result<()> {
-        self.core.last_seen.forget(&self.address_of(peer)?);
+        self.core()
+            .context
+            .last_seen
+            .forget(&self.address_of(peer)?);
         Ok(())
     }
 
     /// The statistics since the start or the last reset.
     pub fn get_stats(&self) -> Stats {
-        self.core.baseline.since(self.core.totals())
+        self.core().baseline.since(self.core().totals())
     }
 
     /// Sets all counts to zero. What is a state and not a count (open streams, the last round
     /// trip, buffer sizes) stays.
     pub fn reset_stats(&self) {
-        self.core.baseline.set(self.core.totals());
-    }
-
-    /// Stops and joins all threads, closes all streams and sockets, wakes everybody who waits.
-    /// When it returns, the ports are free and no handler runs.
-    ///
-    /// Called from inside a handler it returns at once, and the rest happens after that handler
-    /// has returned. Closing twice is no error.
-    pub fn close(&self) {
-        self.core.close();
-    }
-
-    /// True until `close` begins; a link that is down changes nothing.
-    pub fn is_running(&self) -> bool {
-        !self.core.is_closing()
+        self.core().baseline.set(self.core().totals());
     }
 
     /// The name of the interface.
     pub fn interface(&self) -> String {
-        self.core.link.name()
+        self.core().context.link.name()
     }
 
     /// The UDP port of control messages, also when any free one was asked for.
     pub fn control_port(&self) -> u16 {
-        self.core.control.port()
+        self.core().context.control_port()
     }
 
     /// The TCP port of data streams, also when any free one was asked for.
     pub fn data_port(&self) -> u16 {
-        self.core.streams.port()
+        self.core().context.data_port()
     }
 
     /// Counts and logs messages that a handler could not keep for whoever asks for them, as those
     /// are counted for which the queue of [`recv`](Self::recv) has no room.
     pub fn count_dropped(&self, reason: DropReason<'_>, messages: u64) {
-        count_dropped(&self.core, reason, messages);
+        count_dropped(self.core(), reason, messages);
     }
 
     /// Starts a thread that is like the transport's own ones: asynchronous signals are blocked on
@@ -471,7 +415,7 @@ impl ThunderboltTransport {
                 allowed: "it has 1 to 15 bytes, none of them NUL".to_owned(),
             });
         }
-        self.core.spawn(name, |_| body())
+        self.core().spawn(name, |_| body())
     }
 
     /// Whether to answer this peer, for programs that answer whoever sends to them. An address that was
@@ -486,13 +430,18 @@ impl ThunderboltTransport {
     pub fn may_answer(&self, peer: &str) -> Result<bool> {
         let to = self.address_of(peer)?;
         let admitted = &mut Admitted::default();
-        Ok(self.core.answers.admit(&to, Instant::now(), admitted))
+        Ok(self
+            .core()
+            .reader
+            .dispatch
+            .admission
+            .admit(&to, Instant::now(), admitted))
     }
 
     /// Writes a record of the caller's own through the logger, when its level is wanted.
     pub fn log(&self, level: LogLevel, message: fmt::Arguments<'_>) {
-        if self.core.log.wants(level) {
-            self.core.log.write(level, message);
+        if self.core().context.log.wants(level) {
+            self.core().context.log.write(level, message);
         }
     }
 }
@@ -507,15 +456,6 @@ fn waited(
         TransportError::WouldBlock if timeout.is_none_or(|time| time.is_zero()) => error,
         TransportError::WouldBlock => expired(nothing(), timeout, ""),
         other => other,
-    }
-}
-
-impl Drop for ThunderboltTransport {
-    fn drop(&mut self) {
-        // A close under way may be what drops it.
-        if !self.lent && self.is_running() {
-            self.close();
-        }
     }
 }
 

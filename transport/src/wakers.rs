@@ -1,7 +1,7 @@
-//! Wakers that wait for something to change in the state of a transport, in the place of a condition variable.
-//! Without the feature `async` there are none, and this is nothing.
+//! Tasks that wait for a change in the state of a transport, as threads do on a condition variable. Without the feature
+//! `async` there are no tasks, and this is empty.
 
-/// Wakers that wait for the same thing.
+/// The tasks that wait for one condition.
 #[derive(Default)]
 pub(crate) struct Wakers {
     #[cfg(feature = "async")]
@@ -9,21 +9,21 @@ pub(crate) struct Wakers {
 }
 
 impl Wakers {
-    /// Wakes all of them. Called after the change, and without a lock: what a waker does is not ours.
+    /// Wakes all of them. Called after the change, and without a lock, because a waker runs foreign code.
     #[inline]
     pub fn wake(&self) {
         #[cfg(feature = "async")]
         self.changed.notify_waiters();
     }
 
-    /// Looks whenever something changed, until `look` finds something. What it finds is given to the
-    /// caller in the same poll: cancelling this loses nothing.
+    /// Calls `look` after each change, until it finds something. The result is returned in the same poll, so cancelling
+    /// this loses nothing.
     #[cfg(feature = "async")]
     pub async fn until<T>(&self, mut look: impl FnMut() -> Option<T>) -> T {
-        // Who always finds something at once lets other tasks run all the same.
+        // A task that finds something at once every time has to let other tasks run, too.
         tokio::task::coop::consume_budget().await;
         loop {
-            // Waiting before looking: who changes something looks the other way round.
+            // Registered before `look`: a thread that changes something wakes afterwards.
             let mut changed = std::pin::pin!(self.changed.notified());
             changed.as_mut().enable();
             if let Some(found) = look() {

@@ -1,9 +1,9 @@
 //! A reference to a transport that does not keep it open.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::Arc;
 
-use crate::transport::ThunderboltTransport;
+use crate::core::{ThunderboltTransport, WeakCell};
 
 /// A reference to a transport that does not keep it open: what a handler captures.
 ///
@@ -34,7 +34,7 @@ use crate::transport::ThunderboltTransport;
 /// # Ok::<(), thunderbolt_transport::TransportError>(())
 /// ```
 #[derive(Clone, Default)]
-pub struct WeakTransport(Arc<OnceLock<Weak<ThunderboltTransport>>>);
+pub struct WeakTransport(pub(crate) WeakCell);
 
 impl WeakTransport {
     /// A reference that keeps the transport open until it is dropped. `None`: the last one was dropped,
@@ -47,16 +47,12 @@ impl WeakTransport {
     pub fn upgrade(&self) -> Option<Arc<ThunderboltTransport>> {
         self.0.get()?.upgrade()
     }
+}
 
-    /// The same for tasks of a tokio runtime.
-    #[cfg(feature = "async")]
-    pub fn upgrade_async(&self) -> Option<crate::AsyncTransport> {
-        self.upgrade().map(ThunderboltTransport::into_async)
-    }
-
-    /// From now on this and its clones lead to `transport`. A builder starts one transport at most.
-    pub(crate) fn lead_to(&self, transport: &Arc<ThunderboltTransport>) {
-        let _ = self.0.set(Arc::downgrade(transport));
+impl ThunderboltTransport {
+    /// A reference that does not keep the transport open, for handlers and threads to capture.
+    pub fn downgrade(&self) -> WeakTransport {
+        WeakTransport(Arc::clone(&self.core().weak))
     }
 }
 

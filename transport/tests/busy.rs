@@ -149,7 +149,7 @@ fn batches(mtu: &str) {
         &[30_000, 30_000, 30_000, 65_507, 65_507],
         &[64; 200],
     ];
-    // Several times: later ones go over the lane.
+    // Several times: later ones go over the connected socket.
     for round in 0..8 {
         for sizes in runs {
             let messages: Vec<Vec<u8>> = (round..)

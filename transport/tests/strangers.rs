@@ -174,7 +174,7 @@ fn a_full_queue_is_an_error_without_waiting_and_counted_for_pongs_and_pings() {
     });
 }
 
-/// The address that send-only and connected sockets of this process are bound to (`control::lanes`). No
+/// The address that send-only and connected sockets of this process are bound to (`control::connected`). No
 /// datagram has it as its source.
 fn unused_source(number: u16) -> Ipv6Addr {
     Ipv6Addr::new(0xff01, 0, 0, 0, 0, 0x0dcf, 0, number)

@@ -10,9 +10,9 @@ use std::task::Poll;
 use tokio::io::unix::AsyncFd;
 use tokio::io::Interest as Readiness;
 
-use super::within;
+use super::within::within;
 use crate::error::{Result, TransportError};
-use crate::rtt::{Answer, Measurement, Next, Port, Session};
+use crate::rtt::{Answer, Measurement, Next, PingSocket, Session};
 use crate::sys::poll::{wait, Deadline, Interest};
 use crate::sys::reactor::{self, Registered, StableFd};
 
@@ -21,8 +21,8 @@ pub(super) async fn run<M: Measurement>(
     mut session: Session<'_>,
     mut measurement: M,
 ) -> Result<M::Outcome> {
-    // Must be dropped before the session, which releases the port to others.
-    let watched = Watched::new(session.port())?;
+    // Must be dropped before the session, which releases the socket to others.
+    let watched = Watched::new(session.socket())?;
     loop {
         match measurement.next(&mut session)? {
             Next::Done(outcome) => return Ok(outcome),
@@ -58,7 +58,7 @@ async fn next_answer(
     }
 }
 
-/// A port whose descriptors are registered with the reactor.
+/// A ping socket whose descriptors are registered with the reactor.
 struct Watched {
     socket: AsyncFd<Registered<Descriptor>>,
     wake: AsyncFd<Registered<Descriptor>>,
@@ -74,30 +74,30 @@ enum Ready {
     Woken,
 }
 
-/// One of a port's descriptors, which stay open as long as the port exists.
+/// One of the descriptors of a ping socket, which stay open as long as it exists.
 struct Descriptor {
-    port: Arc<Port>,
-    of: fn(&Port) -> BorrowedFd<'_>,
+    socket: Arc<PingSocket>,
+    of: fn(&PingSocket) -> BorrowedFd<'_>,
 }
 
 impl AsFd for Descriptor {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        (self.of)(&self.port)
+        (self.of)(&self.socket)
     }
 }
 
 impl StableFd for Descriptor {}
 
 impl Watched {
-    fn new(port: &Arc<Port>) -> Result<Self> {
+    fn new(ping_socket: &Arc<PingSocket>) -> Result<Self> {
         let watch = |of, interest| {
-            let port = Arc::clone(port);
-            reactor::watch(Descriptor { port, of }, interest)
+            let socket = Arc::clone(ping_socket);
+            reactor::watch(Descriptor { socket, of }, interest)
                 .map_err(|(_, source)| cannot_wait(source))
         };
         Ok(Self {
-            socket: watch(|port| port.socket.as_fd(), READABLE_OR_ERROR)?,
-            wake: watch(|port| port.wake.as_fd(), Readiness::READABLE)?,
+            socket: watch(|ping_socket| ping_socket.socket.as_fd(), READABLE_OR_ERROR)?,
+            wake: watch(|ping_socket| ping_socket.wake.as_fd(), Readiness::READABLE)?,
         })
     }
 

@@ -14,13 +14,14 @@ use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
-use super::within;
+use super::within::within;
 use crate::core::Core;
+use crate::core::ThunderboltTransport;
+use crate::data_stream::DataStream;
 use crate::error::{Result, TransportError};
-use crate::stream::{DataStream, Direction, StreamStats};
+use crate::stream::{Direction, Stream, StreamStats};
 use crate::sys::poll::Deadline;
 use crate::sys::reactor::{self, Registered, StableFd};
-use crate::transport::ThunderboltTransport;
 
 /// A [`DataStream`] for tokio tasks, with [`AsyncRead`] and [`AsyncWrite`].
 ///
@@ -59,7 +60,7 @@ impl StableFd for Claimed {}
 
 impl Drop for Claimed {
     fn drop(&mut self) {
-        self.0.release();
+        self.0.stream().release();
     }
 }
 
@@ -80,7 +81,7 @@ impl AsyncDataStream {
             let action = format!("cannot wait for the stream with {peer} in an event loop");
             TransportError::io(action, source)
         };
-        if !stream.claim() {
+        if !stream.stream().claim() {
             return Err(failed(stream.peer(), io::ErrorKind::AlreadyExists.into()));
         }
         let claimed = Claimed(stream);
@@ -98,15 +99,16 @@ impl AsyncDataStream {
         peer: &str,
         timeout: Option<Duration>,
     ) -> Result<Self> {
-        core.count(Self::try_open(core, peer, timeout).await)
+        core.context
+            .count(Self::try_open(core, peer, timeout).await)
     }
 
     async fn try_open(core: &Arc<Core>, peer: &str, timeout: Option<Duration>) -> Result<Self> {
         let deadline = Deadline::after(timeout);
-        let stream = DataStream::unconnected(core, peer)?;
-        let connecting = stream.begin_connect()?;
+        let stream = Stream::unconnected(&core.context, &core.streams, peer)?;
+        let connecting = stream.begin_connect_to_peer()?;
         // Register after the connect started: an unconnected socket reports that it is ready.
-        let connected = Self::new(stream.clone())?;
+        let connected = Self::new(DataStream::new(core, Arc::clone(&stream)))?;
         let call = || stream.connected_now();
         let writable = poll_fn(|cx| connected.poll(cx, Direction::Write, call));
         match within(deadline, writable).await {
@@ -163,7 +165,7 @@ impl AsyncDataStream {
         direction: Direction,
         mut call: impl FnMut() -> Result<Option<T>>,
     ) -> Poll<Result<T>> {
-        let stream = self.get_ref();
+        let stream = self.get_ref().stream();
         let mut is_watched = false;
         loop {
             if stream.has_news(direction) {
@@ -178,7 +180,7 @@ impl AsyncDataStream {
             match ready {
                 Poll::Ready(ready) => {
                     let mut ready = ready.map_err(|source| {
-                        let action = format!("cannot wait for the stream with {}", stream.peer());
+                        let action = format!("cannot wait for the stream with {}", stream.peer);
                         TransportError::io(action, source)
                     })?;
                     if let Some(done) = call()? {
@@ -219,7 +221,7 @@ impl AsyncRead for &AsyncDataStream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let rest = buf.initialize_unfilled();
-        let call = || self.get_ref().read_now(rest);
+        let call = || self.get_ref().stream().read_now(rest);
         let count = ready!(self.poll(cx, Direction::Read, call))?;
         buf.advance(count);
         Poll::Ready(Ok(()))
@@ -240,7 +242,7 @@ impl AsyncWrite for &AsyncDataStream {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let call = || self.get_ref().write_now(pieces);
+        let call = || self.get_ref().stream().write_now(pieces);
         self.poll(cx, Direction::Write, call).map_err(Into::into)
     }
 

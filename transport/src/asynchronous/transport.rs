@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::rtt::run;
 use super::stream::AsyncDataStream;
 use crate::config::ThunderboltTransportBuilder;
-use crate::control::send::PATIENCE;
+use crate::control::SEND_PATIENCE;
+use crate::core::ThunderboltTransport;
 use crate::error::{Result, TransportError};
 use crate::handlers::Sender;
 use crate::link::LinkWait;
@@ -15,7 +16,6 @@ use crate::rtt::{
     check_port, DiscoveredPeer, Discovery, PingOptions, RoundTrip, RttSummary, Series,
 };
 use crate::sys::poll::Deadline;
-use crate::transport::ThunderboltTransport;
 use crate::weak::WeakTransport;
 
 /// The interval between attempts to send while the send queue is full. Waiting for the control socket
@@ -76,14 +76,17 @@ impl AsyncTransport {
         let core = self.transport.core();
         // Sending rarely waits, so a task that only sends would never let other tasks run.
         tokio::task::coop::consume_budget().await;
-        let deadline = Deadline::after(Some(PATIENCE));
+        let deadline = Deadline::after(Some(SEND_PATIENCE));
         loop {
-            match core.send_message_timeout(data, peer, Some(Duration::ZERO)) {
+            match core
+                .control
+                .send_message_timeout(data, peer, Some(Duration::ZERO))
+            {
                 Err(TransportError::WouldBlock) if deadline.passed() => {
-                    core.counters.cold.send_drops.increment();
-                    return core.count(Err(TransportError::QueueFull {
-                        interface: core.link.name(),
-                        after: PATIENCE,
+                    core.context.counters.cold.send_drops.increment();
+                    return core.context.count(Err(TransportError::QueueFull {
+                        interface: core.context.link.name(),
+                        after: SEND_PATIENCE,
                     }));
                 }
                 Err(TransportError::WouldBlock) => tokio::time::sleep(RETRY).await,
@@ -152,7 +155,8 @@ impl AsyncTransport {
     /// [`Shutdown`](TransportError::Shutdown).
     pub async fn wait_link(&self, up: bool) -> Result<()> {
         let core = self.transport.core();
-        core.count(LinkWait::new(&core.link, up).run_async().await)
+        core.context
+            .count(LinkWait::new(&core.context.link, up).run_async().await)
     }
 
     /// Opens a data stream to a peer's data port, within the configured connect timeout.
@@ -206,10 +210,11 @@ impl AsyncTransport {
     /// Those of [`ThunderboltTransport::round_trip`].
     pub async fn round_trip(&self, peer: &str, timeout: Option<Duration>) -> Result<Duration> {
         let core = self.transport.core();
-        core.count(match RoundTrip::begin(core, peer, timeout) {
-            Ok((session, round_trip)) => run(session, round_trip).await,
-            Err(error) => Err(error),
-        })
+        core.context
+            .count(match RoundTrip::begin(&core.round_trips, peer, timeout) {
+                Ok((session, round_trip)) => run(session, round_trip).await,
+                Err(error) => Err(error),
+            })
     }
 
     /// Measures a series of round trips. A series without any answer is not an error. Tokio's clock has
@@ -220,13 +225,14 @@ impl AsyncTransport {
     /// Those of [`ThunderboltTransport::ping`].
     pub async fn ping(&self, peer: &str, options: &PingOptions) -> Result<RttSummary> {
         let core = self.transport.core();
-        core.count(match Series::begin(core, peer, options) {
-            Ok((session, series)) => match run(session, series).await {
-                Ok(pinged) => pinged.answered(),
+        core.context
+            .count(match Series::begin(&core.round_trips, peer, options) {
+                Ok((session, series)) => match run(session, series).await {
+                    Ok(pinged) => pinged.answered(),
+                    Err(error) => Err(error),
+                },
                 Err(error) => Err(error),
-            },
-            Err(error) => Err(error),
-        })
+            })
     }
 
     /// Lists the other hosts on the link that answer a multicast ping, sorted by address. Collects
@@ -237,7 +243,7 @@ impl AsyncTransport {
     /// Those of [`ThunderboltTransport::discover`].
     pub async fn discover(&self, wait: Option<Duration>) -> Result<Vec<DiscoveredPeer>> {
         let core = self.transport.core();
-        let port = core.count(core.discovery_port())?;
+        let port = core.context.count(core.round_trips.discovery_port())?;
         self.discover_at(port, usize::MAX, wait).await
     }
 
@@ -267,7 +273,7 @@ impl AsyncTransport {
         wait: Option<Duration>,
     ) -> Result<Vec<DiscoveredPeer>> {
         let core = self.transport.core();
-        let port = core.count(core.discovery_port())?;
+        let port = core.context.count(core.round_trips.discovery_port())?;
         self.discover_at(port, most, wait).await
     }
 
@@ -278,10 +284,12 @@ impl AsyncTransport {
         wait: Option<Duration>,
     ) -> Result<Vec<DiscoveredPeer>> {
         let core = self.transport.core();
-        core.count(match Discovery::begin(core, port, enough, wait) {
-            Ok((session, discovery)) => run(session, discovery).await,
-            Err(error) => Err(error),
-        })
+        core.context.count(
+            match Discovery::begin(&core.round_trips, port, enough, wait) {
+                Ok((session, discovery)) => run(session, discovery).await,
+                Err(error) => Err(error),
+            },
+        )
     }
 
     /// Closes the transport, as [`ThunderboltTransport::close`] does, and awaits the running handlers
@@ -291,6 +299,14 @@ impl AsyncTransport {
     /// it returns at once, and the transport finishes closing after that handler has returned.
     pub async fn close(&self) {
         self.transport.core().close_async().await;
+    }
+}
+
+impl WeakTransport {
+    /// The same for tasks of a tokio runtime.
+    #[cfg(feature = "async")]
+    pub fn upgrade_async(&self) -> Option<AsyncTransport> {
+        self.upgrade().map(ThunderboltTransport::into_async)
     }
 }
 

@@ -1,6 +1,7 @@
 use super::*;
 use crate::models::{check, core};
-use crate::sync::atomic::AtomicUsize;
+use crate::receiver;
+use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sys::poll::{wait, Deadline, Interest};
 use loom::thread::{spawn, JoinHandle};
 use std::os::fd::AsFd;
@@ -20,10 +21,10 @@ fn running() -> (Arc<Core>, Arc<AtomicUsize>) {
     core.spawn("dcf-tb-recv", |core| receiver::run(core, batch))
         .unwrap();
     core.spawn("dcf-tb-accept", |core| {
-        while !core.is_closing() {
-            let mut interests = [Interest::readable(core.accept_wake.as_fd())];
+        while !core.context.is_closing() {
+            let mut interests = [Interest::readable(core.context.event_loop_wake.as_fd())];
             wait(&mut interests, Deadline::Never).unwrap();
-            core.accept_wake.clear();
+            core.context.event_loop_wake.clear();
         }
     })
     .unwrap();
@@ -33,8 +34,7 @@ fn running() -> (Arc<Core>, Arc<AtomicUsize>) {
 fn close(core: &Arc<Core>, closed: &Arc<AtomicUsize>) {
     core.close();
     assert_eq!(closed.load(Ordering::SeqCst), 1);
-    let life = lock(&core.life);
-    assert!(life.finished && life.workers.is_empty());
+    assert!(core.workers.are_finished());
 }
 
 fn closer(core: &Arc<Core>, closed: &Arc<AtomicUsize>) -> JoinHandle<()> {
@@ -87,9 +87,13 @@ fn closing_from_inside_a_handler_does_not_wait_for_that_handler() {
         let (core, closed) = running();
         let logging = {
             let core = Arc::clone(&core);
-            core.log.handler.set(Some(Box::new(|_, _| ()))).unwrap();
+            core.context
+                .log
+                .handler
+                .set(Some(Box::new(|_, _| ())))
+                .unwrap();
             spawn(move || {
-                if let Some(inside) = core.log.handler.enter() {
+                if let Some(inside) = core.context.log.handler.enter() {
                     core.close();
                     drop(inside);
                 }

@@ -4,12 +4,11 @@
 //! index, while SO_BINDTODEVICE holds on to the index. So sockets belong to one *incarnation* of
 //! the interface; the watcher (`watch`) opens new ones for the next.
 
-mod detect;
+pub(crate) mod detect;
 pub(crate) mod events;
 mod failure;
 mod state;
 mod waiting;
-pub(crate) mod watch;
 
 use std::net::Ipv6Addr;
 use std::sync::PoisonError;
@@ -232,7 +231,7 @@ impl Link {
 
     /// What is told from now on; gives the state that was told before, and whether the addresses are
     /// the same.
-    fn tell(&self, new: &Current) -> (LinkState, bool) {
+    pub fn tell(&self, new: &Current) -> (LinkState, bool) {
         let mut told = lock(&self.told);
         let state = std::mem::replace(&mut told.0, new.state.clone());
         let same_addresses = told.1 == new.addresses;

@@ -2,14 +2,14 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddrV6;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::measure::{Measurement, Next};
-use super::port::Answer;
+use super::ping_socket::Answer;
+use super::round_trips::RoundTrips;
 use super::session::Session;
 use crate::address::OwnPort;
-use crate::core::Core;
+use crate::context::Context;
 use crate::error::{Result, TransportError};
 use crate::link::Current;
 use crate::log::log;
@@ -53,7 +53,7 @@ pub(crate) fn check_port(port: u16) -> Result<()> {
 
 /// A search under way.
 pub(crate) struct Discovery<'a> {
-    core: &'a Core,
+    context: &'a Context,
     multicast: bool,
     deadline: Deadline,
     /// From one ping to the next.
@@ -70,7 +70,7 @@ pub(crate) struct Discovery<'a> {
 
 impl<'a> Discovery<'a> {
     pub fn begin(
-        core: &'a Arc<Core>,
+        round_trips: &'a RoundTrips,
         port: u16,
         enough: usize,
         wait: Option<Duration>,
@@ -82,16 +82,17 @@ impl<'a> Discovery<'a> {
                 allowed: "ask for at least one".to_owned(),
             });
         }
-        if core.is_closing() {
+        let context = &*round_trips.context;
+        if context.is_closing() {
             return Err(TransportError::Shutdown);
         }
-        core.link.check()?;
+        context.link.check()?;
         let state = |now: &Current| (now.index.unwrap_or(0), now.multicast);
-        let (index, multicast) = core.link.with(state);
+        let (index, multicast) = context.link.with(state);
         let deadline = Deadline::after(wait);
-        let session = Session::with_everybody(core, index, port)?;
+        let session = Session::with_everybody(round_trips, index, port)?;
         let discovery = Self {
-            core,
+            context,
             multicast,
             deadline,
             pause: wait.map_or(LONGEST, |time| (time / REPEATS).clamp(SHORTEST, LONGEST)),
@@ -107,11 +108,11 @@ impl<'a> Discovery<'a> {
     fn peers(&mut self, session: &Session<'_>) -> Vec<DiscoveredPeer> {
         if self.left_out > 0 {
             log!(
-                self.core.log,
+                self.context.log,
                 Warn,
                 "more than {MAX_DISCOVERED_PEERS} hosts answered on \"{}\": left out {} answers of \
                  others; does somebody on the link make up addresses?",
-                self.core.link.name(),
+                self.context.link.name(),
                 self.left_out
             );
         }
@@ -173,13 +174,15 @@ impl Measurement for Discovery<'_> {
         let Answer::Pong(pong) = answer else {
             return Ok(());
         };
-        let core = self.core;
-        let ours = core.link.with(|now| now.addresses.contains(pong.from.ip()));
+        let context = self.context;
+        let ours = context
+            .link
+            .with(|now| now.addresses.contains(pong.from.ip()));
         let Some(left) = self.left(pong.token).filter(|_| !ours) else {
             return Ok(());
         };
         let rtt = pong.at.saturating_duration_since(left);
-        let cold = &core.counters.cold;
+        let cold = &context.counters.cold;
         cold.pongs_received.increment();
         cold.last_rtt_ns.set(rtt.as_nanos() as u64);
         if let Some(shortest) = self.found.get_mut(&pong.from) {
@@ -203,12 +206,12 @@ impl Measurement for Discovery<'_> {
     }
 }
 
-impl Core {
+impl RoundTrips {
     /// The port to ask other hosts at, if they can have ours. An interface without multicast has no
     /// other hosts.
     pub fn discovery_port(&self) -> Result<u16> {
-        match self.own_control_port() {
-            OwnPort::AnyFree { setting, .. } if self.link.with(|now| now.multicast) => {
+        match self.context.own_control_port() {
+            OwnPort::AnyFree { setting, .. } if self.context.link.with(|now| now.multicast) => {
                 Err(TransportError::OutOfRange {
                     what: setting,
                     value: "0".to_owned(),
@@ -225,35 +228,38 @@ impl Core {
     /// Lists the other hosts on the link that answer on control port `port` within `wait`, by
     /// address. Ends before that when `enough` of them have answered.
     pub fn discover(
-        self: &Arc<Self>,
+        &self,
         port: u16,
         enough: usize,
         wait: Option<Duration>,
     ) -> Result<Vec<DiscoveredPeer>> {
         let measured = Discovery::begin(self, port, enough, wait);
-        self.count(measured.and_then(|(session, discovery)| session.run(discovery)))
+        self.context
+            .count(measured.and_then(|(session, discovery)| session.run(discovery)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rtt::port::Pong;
+    use crate::core::Core;
+    use crate::rtt::ping_socket::Pong;
     use crate::ThunderboltTransportBuilder;
     use std::net::Ipv6Addr;
+    use std::sync::Arc;
 
     fn host(n: usize) -> SocketAddrV6 {
         SocketAddrV6::new(Ipv6Addr::from((0xfe80 << 112) | n as u128), 5000, 0, 1)
     }
 
     fn core() -> Arc<Core> {
-        Core::new(ThunderboltTransportBuilder::new().interface("lo")).unwrap()
+        crate::start::build(ThunderboltTransportBuilder::new().interface("lo")).unwrap()
     }
 
-    fn discovery(core: &Arc<Core>) -> Discovery<'_> {
+    fn discovery(core: &Core) -> Discovery<'_> {
         let now = Instant::now();
         Discovery {
-            core,
+            context: &core.context,
             multicast: true,
             deadline: Deadline::Never,
             pause: LONGEST,
@@ -268,7 +274,7 @@ mod tests {
     #[test]
     fn made_up_answers_are_bounded_counted_and_push_nobody_out() {
         let core = core();
-        let mut session = Session::with_everybody(&core, 1, 5000).unwrap();
+        let mut session = Session::with_everybody(&core.round_trips, 1, 5000).unwrap();
         let mut discovery = discovery(&core);
         let mut answer = |from, micros| {
             let at = discovery.sent[0].1 + Duration::from_micros(micros);
@@ -292,7 +298,7 @@ mod tests {
     #[test]
     fn enough_peers_end_the_search() {
         let core = core();
-        let mut session = Session::with_everybody(&core, 1, 5000).unwrap();
+        let mut session = Session::with_everybody(&core.round_trips, 1, 5000).unwrap();
         let mut discovery = discovery(&core);
         discovery.enough = 2;
         for (n, ends) in [(1, false), (1, false), (2, true), (3, true)] {
@@ -312,19 +318,19 @@ mod tests {
     #[test]
     fn a_discovery_without_an_end_keeps_its_last_pings_only() {
         let core = core();
-        let mut session = Session::with_everybody(&core, 1, 5000).unwrap();
+        let mut session = Session::with_everybody(&core.round_trips, 1, 5000).unwrap();
         let mut discovery = discovery(&core);
         let tokens = 8..8 + 3 * AWAITED as u64;
         for token in tokens.clone() {
-            session.port().expect(token).unwrap();
+            session.socket().expect(token).unwrap();
             discovery.await_answers(&mut session, token, Instant::now());
             assert!(discovery.sent.len() <= AWAITED);
         }
         let awaited = |token| discovery.left(token).is_some();
         assert!(tokens.clone().rev().take(AWAITED).all(awaited));
         let oldest = 8;
-        assert!(!awaited(oldest) && !session.port().expects(oldest));
+        assert!(!awaited(oldest) && !session.socket().expects(oldest));
         let newest = tokens.end - 1;
-        assert!(session.port().expects(newest));
+        assert!(session.socket().expects(newest));
     }
 }

@@ -1,7 +1,7 @@
-//! What single round trips, series and discovery have in common: they send pings when it is time to, and
-//! make something of the pongs. How one waits in between is left to who runs them.
+//! What single round trips, series and discovery have in common: they send pings when it is time, and evaluate the
+//! pongs. The caller decides how to wait in between.
 
-use super::port::Answer;
+use super::ping_socket::Answer;
 use super::session::Session;
 use crate::error::Result;
 use crate::sys::poll::Deadline;

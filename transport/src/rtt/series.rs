@@ -1,15 +1,14 @@
 //! A series of round trips and its percentiles.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
 use super::measure::{Measurement, Next};
-use super::port::{Answer, Pong};
+use super::ping_socket::{Answer, Pong};
+use super::round_trips::RoundTrips;
 use super::session::Session;
-use crate::core::Core;
 use crate::error::{Result, TransportError};
 use crate::sys::floating_point;
 use crate::sys::poll::Deadline;
@@ -138,13 +137,6 @@ pub(crate) struct Pinged {
 }
 
 impl Pinged {
-    pub fn counted_in(self, core: &Core) -> Self {
-        if let Some(error) = &self.error {
-            core.count_error(error);
-        }
-        self
-    }
-
     pub fn answered(self) -> Result<RttSummary> {
         match self.error {
             None => Ok(self.summary),
@@ -178,7 +170,7 @@ pub(crate) struct Series<'a> {
 
 impl<'a> Series<'a> {
     pub fn begin<'c>(
-        core: &'c Arc<Core>,
+        round_trips: &'c RoundTrips,
         peer: &str,
         options: &'a PingOptions,
     ) -> Result<(Session<'c>, Self)> {
@@ -190,7 +182,7 @@ impl<'a> Series<'a> {
             });
         }
         let samples = Samples::new()?;
-        let session = Session::with_peer(core, peer)?;
+        let session = Session::with_peer(round_trips, peer)?;
         let series = Self {
             options,
             samples,
@@ -202,11 +194,11 @@ impl<'a> Series<'a> {
         Ok((session, series))
     }
 
-    fn give_up_lost(&mut self, session: &mut Session<'_>, now: Instant) {
+    fn expire(&mut self, session: &mut Session<'_>, now: Instant) {
         let lost = |ping: &&Flying| ping.until.is_some_and(|end| now >= end);
         while let Some(token) = self.flying.front().filter(lost).map(|ping| ping.token) {
             self.flying.pop_front();
-            session.give_up(token);
+            session.time_out(token);
         }
     }
 
@@ -268,7 +260,7 @@ impl Measurement for Series<'_> {
         }
         loop {
             let now = Instant::now();
-            self.give_up_lost(session, now);
+            self.expire(session, now);
             if !self.is_due(now) {
                 break;
             }
@@ -305,11 +297,15 @@ impl Measurement for Series<'_> {
     }
 }
 
-impl Core {
-    pub fn ping(self: &Arc<Self>, peer: &str, options: &PingOptions) -> Result<Pinged> {
+impl RoundTrips {
+    pub fn ping(&self, peer: &str, options: &PingOptions) -> Result<Pinged> {
         let measured = Series::begin(self, peer, options);
-        let pinged = self.count(measured.and_then(|(session, series)| session.run(series)))?;
-        Ok(pinged.counted_in(self))
+        let pinged = measured.and_then(|(session, series)| session.run(series));
+        let pinged = self.context.count(pinged)?;
+        if let Some(error) = &pinged.error {
+            self.context.count_error(error);
+        }
+        Ok(pinged)
     }
 }
 

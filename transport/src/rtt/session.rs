@@ -5,15 +5,14 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::next_token;
-use super::port::{Answer, Pong, Port};
+use super::ping_socket::{Answer, PingSocket, Pong};
+use super::round_trips::RoundTrips;
+use super::token::next_token;
 use crate::address::{self, perhaps_a_port};
-use crate::control::intake::pump;
-use crate::core::Core;
+use crate::context::Context;
 use crate::error::{expired, Result, TransportError};
 use crate::link::Attempt;
 use crate::spin::Spinning;
-use crate::sync::atomic::Ordering;
 use crate::sys::poll::{wait, Deadline, Interest};
 use crate::sys::{report, socket, would_block};
 use crate::wire::{self, Kind};
@@ -23,44 +22,48 @@ const AT_ONCE: usize = 64;
 
 /// One thread's, or one task's, pings to one address.
 pub(crate) struct Session<'a> {
-    core: &'a Core,
-    port: Arc<Port>,
+    round_trips: &'a RoundTrips,
+    context: &'a Context,
+    socket: Arc<PingSocket>,
     to: SocketAddrV6,
     /// A pong may have been left for us that came to the control port.
     unread: bool,
 }
 
 impl<'a> Session<'a> {
-    pub fn with_peer(core: &'a Arc<Core>, peer: &str) -> Result<Self> {
-        if core.is_closing() {
+    pub fn with_peer(round_trips: &'a RoundTrips, peer: &str) -> Result<Self> {
+        let context = &*round_trips.context;
+        if context.is_closing() {
             return Err(TransportError::Shutdown);
         }
-        let to = core.resolve(peer, core.own_control_port())?;
+        let to = context.resolve(peer, context.own_control_port())?;
         if to.ip().is_multicast() {
             return Err(TransportError::invalid_address(
                 peer,
                 "a round trip is to one peer; use discovery for all",
             ));
         }
-        core.link.check()?;
-        Self::begin(core, to, Some(&to))
+        context.link.check()?;
+        Self::begin(round_trips, to, Some(&to))
     }
 
     /// For pings to everybody on the link, from a socket that hears all answers but not itself.
-    pub fn with_everybody(core: &'a Arc<Core>, index: u32, port: u16) -> Result<Self> {
+    pub fn with_everybody(round_trips: &'a RoundTrips, index: u32, port: u16) -> Result<Self> {
         // RFC 4291, 2.7.1: all nodes on the link.
         let everybody = std::net::Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
         let to = SocketAddrV6::new(everybody, port, 0, index);
-        let session = Self::begin(core, to, None)?;
+        let session = Self::begin(round_trips, to, None)?;
         let failed = |option| {
             move |source: std::io::Error| match source.raw_os_error() {
                 Some(libc::ENODEV | libc::EADDRNOTAVAIL) => {
-                    core.failed_to("cannot send a ping", &to, source)
+                    round_trips
+                        .context
+                        .failed_to("cannot send a ping", &to, source)
                 }
                 _ => TransportError::socket_option(option, index, &source),
             }
         };
-        let socket = &session.port.socket;
+        let socket = &session.socket.socket;
         let chosen = socket.set_multicast_if_v6(index);
         chosen.map_err(failed("IPV6_MULTICAST_IF"))?;
         let silent = socket.set_multicast_loop_v6(false);
@@ -68,10 +71,15 @@ impl<'a> Session<'a> {
         Ok(session)
     }
 
-    fn begin(core: &'a Core, to: SocketAddrV6, peer: Option<&SocketAddrV6>) -> Result<Self> {
+    fn begin(
+        round_trips: &'a RoundTrips,
+        to: SocketAddrV6,
+        peer: Option<&SocketAddrV6>,
+    ) -> Result<Self> {
         Ok(Self {
-            core,
-            port: core.rtt.ports.take(core, peer)?,
+            round_trips,
+            context: &round_trips.context,
+            socket: round_trips.sockets.acquire(&round_trips.context, peer)?,
             to,
             unread: false,
         })
@@ -79,46 +87,48 @@ impl<'a> Session<'a> {
 
     /// Who is pinged, with the port, and a hint if that may be part of the address.
     pub fn peer(&self) -> (String, String) {
-        let core = self.core;
+        let context = self.context;
         (
-            core.endpoint(&self.to),
-            perhaps_a_port(&self.to, &core.link.name()),
+            context.endpoint(&self.to),
+            perhaps_a_port(&self.to, &context.link.name()),
         )
     }
 
     /// What an event loop has to watch.
     #[cfg(any(feature = "async", test))]
-    pub fn port(&self) -> &Arc<Port> {
-        &self.port
+    pub fn socket(&self) -> &Arc<PingSocket> {
+        &self.socket
     }
 
     /// Sends a ping; gives its token and when it left.
     pub fn ping(&mut self) -> Result<(u64, Instant)> {
         let token = next_token();
-        self.port.expect(token)?;
+        self.socket.expect(token)?;
         let ping = wire::ping(token);
         let sent = Instant::now();
         if let Err(error) = self.send(&ping) {
-            self.port.forget(token);
+            self.socket.forget(token);
             if report::is_drop(&error) || would_block(&error) {
-                self.core.counters.cold.send_drops.increment();
+                self.context.counters.cold.send_drops.increment();
                 return Err(TransportError::QueueFull {
-                    interface: self.core.link.name(),
+                    interface: self.context.link.name(),
                     after: Duration::ZERO,
                 });
             }
-            return Err(self.core.failed_to("cannot send a ping", &self.to, error));
+            return Err(self
+                .context
+                .failed_to("cannot send a ping", &self.to, error));
         }
-        self.core.counters.cold.pings_sent.increment();
+        self.context.counters.cold.pings_sent.increment();
         Ok((token, sent))
     }
 
     fn send(&self, ping: &[u8]) -> std::io::Result<()> {
-        let socket = self.port.socket.as_fd();
+        let socket = self.socket.socket.as_fd();
         // What is reported is an earlier ping, to a port where nobody listened yet for example.
         report::send_after(
             || self.read_reports(),
-            || match self.port.is_connected() {
+            || match self.socket.is_connected() {
                 true => socket::send(socket, ping).map(drop),
                 false => socket::send_to(socket, ping, &self.to),
             },
@@ -127,31 +137,31 @@ impl<'a> Session<'a> {
 
     /// A pong of a token that is no longer waited for is not handed out any more.
     pub fn forget(&mut self, token: u64) {
-        self.port.forget(token);
+        self.socket.forget(token);
     }
 
     /// The same of a ping that was not answered in time.
-    pub fn give_up(&mut self, token: u64) {
-        self.port.give_up(token);
+    pub fn time_out(&mut self, token: u64) {
+        self.socket.time_out(token);
     }
 
     /// Reads what the kernel tells of pings that did not reach the peer.
     pub fn read_reports(&self) {
-        let others = self.port.read_reports();
-        self.core.counters.cold.pongs_ignored.add(others);
+        let others = self.socket.read_reports();
+        self.context.counters.cold.pongs_ignored.add(others);
     }
 
     /// Counts a ping that did not reach the peer, and says why.
     pub fn undelivered(&mut self, token: u64, errno: i32) -> TransportError {
         self.forget(token);
-        self.core.counters.cold.pings_undelivered.increment();
+        self.context.counters.cold.pings_undelivered.increment();
         self.unreached(errno)
     }
 
     fn unreached(&self, errno: i32) -> TransportError {
-        let action = format!("cannot ping {}", self.core.endpoint(&self.to));
+        let action = format!("cannot ping {}", self.context.endpoint(&self.to));
         let source = std::io::Error::from_raw_os_error(errno);
-        self.core.failed(Attempt::Ping(&self.to), action, source)
+        self.context.failed(Attempt::Ping(&self.to), action, source)
     }
 
     /// The error of a wait that was in vain: if the kernel told lately that the peer cannot be reached,
@@ -172,16 +182,16 @@ impl<'a> Session<'a> {
 
     /// Why pings did not reach the peer lately.
     pub fn unreachable(&self) -> Option<TransportError> {
-        self.port.unreachable().map(|errno| self.unreached(errno))
+        self.socket.unreachable().map(|errno| self.unreached(errno))
     }
 
     /// Counts a pong and gives its round trip.
     pub fn accept(&mut self, pong: &Pong, sent: Instant) -> Duration {
         self.forget(pong.token);
-        self.port.reached();
-        self.core.heard_from(pong.from.ip(), || pong.at);
+        self.socket.reached();
+        self.context.record_seen(pong.from.ip(), || pong.at);
         let time = pong.at.saturating_duration_since(sent);
-        let cold = &self.core.counters.cold;
+        let cold = &self.context.counters.cold;
         cold.pongs_received.increment();
         cold.last_rtt_ns.set(time.as_nanos() as u64);
         time
@@ -189,9 +199,12 @@ impl<'a> Session<'a> {
 
     /// Waits for the next answer to a ping that is outstanding; `None` when the time is up.
     pub fn answer(&mut self, deadline: Deadline) -> Result<Option<Answer>> {
-        let core = self.core;
+        let context = self.context;
         // An answer may be there in microseconds; the time of the next ping is not.
-        let mut spinning = self.port.expects_any().then(|| core.spin.begin(deadline));
+        let mut spinning = self
+            .socket
+            .expects_any()
+            .then(|| context.spin.begin(deadline));
         loop {
             if let Some(answer) = self.look()? {
                 if let (Some(spinning), Answer::Pong(pong)) = (spinning, &answer) {
@@ -215,19 +228,19 @@ impl<'a> Session<'a> {
     /// An answer that has come by now; fails when none can come any more.
     pub fn look(&mut self) -> Result<Option<Answer>> {
         // Cleared before anything is looked at that a signal may be about.
-        if self.port.wake.is_pending() {
+        if self.socket.wake.is_pending() {
             self.woken();
         }
-        if self.core.is_closing() {
+        if self.context.is_closing() {
             return Err(TransportError::Shutdown);
         }
-        self.core.link.check()?;
+        self.context.link.check()?;
         Ok(self.take())
     }
 
-    /// The port's wake-up descriptor was readable.
+    /// The wake-up descriptor of the socket was readable.
     pub fn woken(&mut self) {
-        self.port.wake.clear();
+        self.socket.wake.clear();
         self.unread = true;
     }
 
@@ -235,7 +248,7 @@ impl<'a> Session<'a> {
     fn take(&mut self) -> Option<Answer> {
         self.take_pong()
             .map(Answer::Pong)
-            .or_else(|| self.port.take_undelivered())
+            .or_else(|| self.socket.take_undelivered())
     }
 
     fn take_pong(&mut self) -> Option<Pong> {
@@ -253,51 +266,51 @@ impl<'a> Session<'a> {
             };
             let at = Instant::now();
             if let Kind::Pong(token) = wire::classify(&buf[..size]) {
-                if self.port.expects(token) && self.core.serves(from.ip()) {
+                if self.socket.expects(token) && self.context.serves(from.ip()) {
                     return Some(Pong { token, from, at });
                 }
             }
-            self.core.counters.cold.pongs_ignored.increment();
+            self.context.counters.cold.pongs_ignored.increment();
         }
-        if self.core.intake.is_busy() {
-            pump(self.core);
+        if self.round_trips.reader.is_receiver_busy() {
+            self.round_trips.reader.drain_for_receiver();
         }
         if !self.unread {
             return None;
         }
-        let pong = self.port.take_delivered();
+        let pong = self.socket.take_delivered();
         self.unread = pong.is_some();
         pong
     }
 
     fn receive(&self, buf: &mut [u8]) -> std::io::Result<(usize, SocketAddrV6)> {
-        let socket = self.port.socket.as_fd();
-        match self.port.is_connected() {
+        let socket = self.socket.socket.as_fd();
+        match self.socket.is_connected() {
             true => Ok((socket::receive(socket, buf)?, self.to)),
             false => socket::receive_from(socket, buf),
         }
     }
 
     fn sleep(&mut self, deadline: Deadline) {
-        let (core, port) = (self.core, &self.port);
-        core.rtt.sleepers.fetch_add(1, Ordering::SeqCst);
-        // Counted as a sleeper before this look: who becomes busy after it wakes us.
-        let control = match core.intake.is_busy() {
-            true => core.control.socket(),
-            false => None,
-        };
-        let mut interests = [
-            Interest::readable(port.socket.as_fd()),
-            Interest::readable(port.wake.as_fd()),
-            Interest::readable(control.as_deref().unwrap_or(&port.socket).as_fd()),
-        ];
-        // It could fail for lack of memory only; then the loop tries again.
-        let _ = wait(&mut interests, deadline);
-        if interests[0].is_in_error() {
+        let (reader, socket) = (&self.round_trips.reader, &self.socket);
+        let (in_error, woken) = self.round_trips.sockets.while_asleep(|| {
+            // Counted as a sleeper before this look: a receiver that becomes busy after it wakes us.
+            let control = match reader.is_receiver_busy() {
+                true => reader.dispatch.control.socket(),
+                false => None,
+            };
+            let mut interests = [
+                Interest::readable(socket.socket.as_fd()),
+                Interest::readable(socket.wake.as_fd()),
+                Interest::readable(control.as_deref().unwrap_or(&socket.socket).as_fd()),
+            ];
+            // It can fail for lack of memory only; then the loop tries again.
+            let _ = wait(&mut interests, deadline);
+            (interests[0].is_in_error(), interests[1].is_ready())
+        });
+        if in_error {
             self.read_reports();
         }
-        let woken = interests[1].is_ready();
-        core.rtt.sleepers.fetch_sub(1, Ordering::SeqCst);
         if woken {
             self.woken();
         }
@@ -305,17 +318,21 @@ impl<'a> Session<'a> {
 
     /// The peer string of whoever sent a pong.
     pub fn peer_string(&self, from: &SocketAddrV6) -> String {
-        address::format(from, &self.core.link.name(), self.core.own_control_port())
+        address::format(
+            from,
+            &self.context.link.name(),
+            self.context.own_control_port(),
+        )
     }
 }
 
 impl Drop for Session<'_> {
     fn drop(&mut self) {
         // Else the next session would wake for nothing.
-        if self.port.wake.is_pending() {
-            self.port.wake.clear();
+        if self.socket.wake.is_pending() {
+            self.socket.wake.clear();
         }
-        self.core.rtt.ports.give_back(&self.port);
+        self.round_trips.sockets.release(&self.socket);
     }
 }
 

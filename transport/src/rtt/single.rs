@@ -1,12 +1,11 @@
 //! One round trip.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::measure::{Measurement, Next};
-use super::port::Answer;
+use super::ping_socket::Answer;
+use super::round_trips::RoundTrips;
 use super::session::Session;
-use crate::core::Core;
 use crate::error::Result;
 use crate::sys::poll::Deadline;
 
@@ -20,11 +19,11 @@ pub(crate) struct RoundTrip {
 
 impl RoundTrip {
     pub fn begin<'c>(
-        core: &'c Arc<Core>,
+        round_trips: &'c RoundTrips,
         peer: &str,
         timeout: Option<Duration>,
     ) -> Result<(Session<'c>, Self)> {
-        let session = Session::with_peer(core, peer)?;
+        let session = Session::with_peer(round_trips, peer)?;
         let round_trip = Self {
             timeout,
             ping: None,
@@ -70,10 +69,11 @@ impl Measurement for RoundTrip {
     }
 }
 
-impl Core {
+impl RoundTrips {
     /// Measures one round trip.
-    pub fn round_trip(self: &Arc<Self>, peer: &str, timeout: Option<Duration>) -> Result<Duration> {
+    pub fn round_trip(&self, peer: &str, timeout: Option<Duration>) -> Result<Duration> {
         let measured = RoundTrip::begin(self, peer, timeout);
-        self.count(measured.and_then(|(session, round_trip)| session.run(round_trip)))
+        self.context
+            .count(measured.and_then(|(session, round_trip)| session.run(round_trip)))
     }
 }

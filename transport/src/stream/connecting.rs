@@ -7,24 +7,24 @@ use std::time::{Duration, Instant};
 
 use socket2::SockAddr;
 
+use super::call_limit::CallLimit;
+use super::connection::{CallGuard, Stream};
 use super::options;
-use super::shared::{Shared, Using};
-use super::waited::Waited;
 use crate::address::perhaps_a_port;
 use crate::error::{expired, Result, TransportError};
 use crate::link::Attempt;
 use crate::sync::atomic::Ordering;
 use crate::sys::poll::{Deadline, Interest};
 
-/// A connect that is under way until this is dropped.
+/// A connection attempt, under way until this is dropped.
 pub(crate) struct Connecting<'a> {
-    stream: &'a Shared,
+    stream: &'a Stream,
     start: Instant,
-    _using: Using<'a>,
+    _guard: CallGuard<'a>,
 }
 
-impl Shared {
-    /// Connects, and waits until that is done.
+impl Stream {
+    /// Connects, and waits until the connection is there.
     pub(super) fn connect(
         &self,
         to: &SocketAddrV6,
@@ -32,8 +32,8 @@ impl Shared {
         timeout: Option<Duration>,
     ) -> Result<()> {
         let connecting = self.begin_connect(to)?;
-        let mut waited = Waited::until(deadline, timeout);
-        let writable = self.wait(Interest::writable(self.socket.as_fd()), &mut waited);
+        let mut limit = CallLimit::until(deadline, timeout);
+        let writable = self.wait(Interest::writable(self.socket.as_fd()), &mut limit);
         writable.map_err(|error| match error {
             TransportError::Timeout => connecting.too_long(timeout),
             other => other,
@@ -41,17 +41,17 @@ impl Shared {
         connecting.finish()
     }
 
-    /// Begins to connect. It is done when the socket is writable.
+    /// Begins to connect. The attempt has ended when the socket is writable.
     pub(super) fn begin_connect(&self, to: &SocketAddrV6) -> Result<Connecting<'_>> {
-        let using = self.enter()?;
-        // Set before the link is looked at: who takes the link down looks the other way round.
+        let guard = self.enter()?;
+        // Set before the link is checked. A thread that sets the link down looks for this flag afterwards.
         self.connecting.store(true, Ordering::SeqCst);
         let connecting = Connecting {
             stream: self,
             start: Instant::now(),
-            _using: using,
+            _guard: guard,
         };
-        self.core.link.check()?;
+        self.context.link.check()?;
         connecting.begin(to)?;
         Ok(connecting)
     }
@@ -63,45 +63,45 @@ impl Connecting<'_> {
         match stream.socket.connect(&SockAddr::from(*to)) {
             Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-            Err(error) if stream.ended().is_none() => {
+            Err(error) if !stream.has_ended() => {
                 Err(stream
-                    .core
+                    .context
                     .failed(Attempt::Connect(to), self.action(), error))
             }
-            Err(_) => Err(stream.end_error()),
+            Err(_) => Err(stream.close_error()),
             Ok(()) => Ok(()),
         }
     }
 
-    /// What came of it, when the socket is writable.
+    /// The result, when the socket is writable.
     pub fn finish(self) -> Result<()> {
         let stream = self.stream;
         match stream.socket.take_error() {
-            Ok(None) if stream.ended().is_some() => Err(stream.end_error()),
-            // Only now: a SYN may be tried for as long as the caller waits.
-            Ok(None) => options::limit_silence(&stream.socket, stream.dead_after),
+            Ok(None) if stream.has_ended() => Err(stream.close_error()),
+            // Not before: it would shorten the time for which the kernel repeats the SYN.
+            Ok(None) => options::set_user_timeout(&stream.socket, stream.dead_after),
             // The kernel gave up before the caller did.
             Ok(Some(error)) if error.raw_os_error() == Some(libc::ETIMEDOUT) => {
                 Err(self.too_long(Some(self.start.elapsed())))
             }
-            Ok(Some(_)) | Err(_) if stream.ended().is_some() => Err(stream.end_error()),
+            Ok(Some(_)) | Err(_) if stream.has_ended() => Err(stream.close_error()),
             Ok(Some(error)) | Err(error) => {
                 Err(stream
-                    .core
+                    .context
                     .failed(Attempt::Opening(&stream.address), self.action(), error))
             }
         }
     }
 
     fn action(&self) -> String {
-        let to = self.stream.core.endpoint(&self.stream.address);
+        let to = self.stream.context.endpoint(&self.stream.address);
         format!("cannot open a stream to {to}")
     }
 
-    /// The error when it took too long.
+    /// The error when the time is up.
     pub fn too_long(&self, after: Option<Duration>) -> TransportError {
-        let core = &self.stream.core;
-        let hint = perhaps_a_port(&self.stream.address, &core.link.name());
+        let context = &self.stream.context;
+        let hint = perhaps_a_port(&self.stream.address, &context.link.name());
         let text = format!("{}: no answer", self.action());
         expired(text, after, hint)
     }

@@ -1,21 +1,20 @@
-//! Files over streams, inside the kernel where it can, and by copying where it cannot.
+//! Files over streams: inside the kernel where that is possible, otherwise by copying.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use super::listener;
-use super::registry::End;
-use super::shared::Shared;
-use super::waited::{Waited, Work};
+use super::call_limit::{CallLimit, Work};
+use super::close_reason::CloseReason;
+use super::connection::Stream;
 use crate::error::{Result, TransportError};
+use crate::progress::Progress;
 use crate::sys::file::{self, FileKind, Pipe};
 use crate::sys::poll::Interest;
 use crate::sys::read_buffer::ReadBuffer;
 use crate::sys::signals::without_write_signals;
 use crate::sys::would_block;
 use crate::sys::{reserve_alloc, socket};
-use crate::Progress;
 
 /// Bytes of one sendfile or splice call at most: large enough not to matter, small enough to look
 /// at the state of the stream now and then.
@@ -28,12 +27,12 @@ const PIPE: i32 = 1 << 20;
 const PIPE_BUF: usize = 4096;
 
 /// One transfer under way.
-pub(super) struct Transfer<'a> {
-    stream: &'a Shared,
+pub(crate) struct Transfer<'a> {
+    stream: &'a Stream,
     file: BorrowedFd<'a>,
     offset: u64,
     rest: u64,
-    waited: Waited,
+    limit: CallLimit,
 }
 
 /// What a step of a transfer came to.
@@ -62,7 +61,7 @@ impl Way {
 
 impl<'a> Transfer<'a> {
     pub fn new(
-        stream: &'a Shared,
+        stream: &'a Stream,
         file: BorrowedFd<'a>,
         offset: u64,
         count: u64,
@@ -74,13 +73,13 @@ impl<'a> Transfer<'a> {
             file,
             offset,
             rest: count,
-            waited: Waited::new(timeout, work(count)),
+            limit: CallLimit::new(timeout, work(count)),
         }
     }
 
     /// From the file to the stream.
     pub fn send(mut self) -> Progress {
-        let outcome = self.stream.enter().and_then(|_using| {
+        let outcome = self.stream.enter().and_then(|_call| {
             let kind = self.kind()?;
             without_write_signals(|| match kind {
                 FileKind::Seekable => self.send_seekable(),
@@ -94,10 +93,10 @@ impl<'a> Transfer<'a> {
 
     /// From the stream to the file.
     pub fn receive(mut self) -> Progress {
-        let outcome = self.stream.enter_to_read().and_then(|_using| {
+        let outcome = self.stream.enter_to_read().and_then(|_call| {
             let kind = self.kind()?;
             without_write_signals(|| {
-                self.receive_leftover(kind)?;
+                self.receive_unread(kind)?;
                 match kind {
                     FileKind::Pipe => self.receive_pipe(),
                     FileKind::Socket => self.receive_socket(),
@@ -126,8 +125,10 @@ impl<'a> Transfer<'a> {
     }
 
     fn counted(&self, outcome: Result<()>) -> Progress {
-        let count = self.waited.done;
-        self.stream.core.count_progress(Progress { count, outcome })
+        let count = self.limit.done;
+        self.stream
+            .context
+            .count_progress(Progress { count, outcome })
     }
 
     fn step_size(&self, most: u64) -> usize {
@@ -135,7 +136,7 @@ impl<'a> Transfer<'a> {
     }
 
     fn moved(&mut self, count: usize) {
-        self.waited.done += count as u64;
+        self.limit.done += count as u64;
         self.offset += count as u64;
         self.rest -= count as u64;
     }
@@ -149,16 +150,16 @@ impl<'a> Transfer<'a> {
 
     fn wait_stream_writable(&mut self) -> Result<()> {
         let interest = Interest::writable(self.stream.socket.as_fd());
-        self.stream.wait(interest, &mut self.waited)
+        self.stream.wait(interest, &mut self.limit)
     }
 
     fn wait_stream_readable(&mut self) -> Result<()> {
         let interest = Interest::readable(self.stream.socket.as_fd());
-        self.stream.wait(interest, &mut self.waited)
+        self.stream.wait(interest, &mut self.limit)
     }
 
     fn wait_file(&mut self, interest: Interest<'_>) -> Result<()> {
-        self.stream.wait_file(interest, &mut self.waited)
+        self.stream.wait_file(interest, &mut self.limit)
     }
 
     /// Runs one system call that moves bytes between the stream and something else. `None`: it
@@ -174,7 +175,7 @@ impl<'a> Transfer<'a> {
                 // What cannot be written any more is the stream when it is sent to, else the file.
                 Some(libc::EPIPE) if way == Way::Send => Err(self.stream.failed(action, error)),
                 // A stream that is well has no error: it is the file's.
-                _ if !self.stream.is_broken() && self.stream.ended().is_none() => {
+                _ if !self.stream.is_broken() && !self.stream.has_ended() => {
                     Err(self.file_failed(way.use_of_file(), error))
                 }
                 _ => Err(self.stream.failed(action, error)),
@@ -262,12 +263,12 @@ impl<'a> Transfer<'a> {
                 Ok(0) => return Ok(()),
                 Ok(count) => {
                     let mut sent = 0;
-                    let done = self.waited.done;
+                    let done = self.limit.done;
                     let outcome =
                         self.stream
-                            .write_entered(&buf[..count], &mut self.waited, &mut sent);
+                            .write_entered(&buf[..count], &mut self.limit, &mut sent);
                     // It counted them too.
-                    self.waited.done = done;
+                    self.limit.done = done;
                     self.moved(sent as usize);
                     outcome?;
                 }
@@ -364,7 +365,7 @@ impl<'a> Transfer<'a> {
                 }
                 Err(TransportError::WouldBlock) => {
                     self.keep(pipe, filled)?;
-                    return self.receive_leftover(kind);
+                    return self.receive_unread(kind);
                 }
                 Err(error) => {
                     self.keep(pipe, filled)?;
@@ -380,13 +381,13 @@ impl<'a> Transfer<'a> {
     fn keep(&self, pipe: &Pipe, filled: usize) -> Result<()> {
         let kept = memory_for(filled).and_then(|mut bytes| {
             pipe.drain(&mut bytes);
-            self.stream.leftover.reserve(filled)?;
-            self.stream.leftover.put(&bytes);
+            self.stream.unread.reserve(filled)?;
+            self.stream.unread.put(&bytes);
             Ok(())
         });
         if kept.is_err() {
-            listener::reset(&self.stream.socket);
-            self.stream.end(End::Closed);
+            socket::reset_on_close(&self.stream.socket);
+            self.stream.end(CloseReason::Closed);
         }
         kept
     }
@@ -394,14 +395,14 @@ impl<'a> Transfer<'a> {
     fn receive_by_copy(&mut self, kind: FileKind) -> Result<()> {
         let mut buf = copy_buffer()?;
         // Before anything is taken from the socket.
-        self.stream.leftover.reserve(COPY)?;
+        self.stream.unread.reserve(COPY)?;
         while self.rest > 0 {
             let size = self.step_size(COPY as u64);
             match socket::receive(self.stream.socket.as_fd(), &mut buf[..size]) {
                 Ok(0) => return self.stream.end_of_stream(),
                 Ok(count) => {
-                    self.stream.leftover.put(&buf[..count]);
-                    self.receive_leftover(kind)?;
+                    self.stream.unread.put(&buf[..count]);
+                    self.receive_unread(kind)?;
                 }
                 Err(error) if would_block(&error) => self.wait_stream_readable()?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -412,21 +413,21 @@ impl<'a> Transfer<'a> {
     }
 
     /// Writes what was taken from the socket before. What the file does not take stays left over.
-    fn receive_leftover(&mut self, kind: FileKind) -> Result<()> {
-        if self.stream.leftover.is_empty() {
+    fn receive_unread(&mut self, kind: FileKind) -> Result<()> {
+        if self.stream.unread.is_empty() {
             return Ok(());
         }
         let mut buf = match kind {
             FileKind::Seekable => copy_buffer()?,
             _ => memory_for(PIPE_BUF)?,
         };
-        while self.rest > 0 && !self.stream.leftover.is_empty() {
+        while self.rest > 0 && !self.stream.unread.is_empty() {
             let size = self.step_size(buf.len() as u64);
             let mut room = ReadBuffer::from(&mut buf[..size]);
-            let count = self.stream.leftover.take(&mut room);
+            let count = self.stream.unread.take(&mut room);
             let written = self.write_file(&buf[..count], kind);
             let taken = *written.as_ref().unwrap_or(&0);
-            self.stream.leftover.put_back(&buf[taken..count]);
+            self.stream.unread.put_back(&buf[taken..count]);
             self.count_received(taken);
             written?;
         }

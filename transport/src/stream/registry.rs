@@ -7,112 +7,71 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::shared::Shared;
-use super::silent::Silent;
-use super::stall::Watched;
+use super::close_reason::CloseReason;
+use super::options::StreamOptions;
+use super::pending_data::PendingData;
+use super::silent::{MayBeSilent, SilentStreams};
 use crate::error::{Result, TransportError};
 use crate::settings::Settings;
-use crate::stats::Counter;
-use crate::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use crate::sync::atomic::Ordering;
 use crate::sync::{lock, Mutex};
 use crate::sys::event::EventFd;
 use crate::sys::reserve_alloc;
 use crate::sys::thread::wait_until;
 use crate::throttle::Throttle;
 
-/// Streams that are visited at a time.
-const SOME: usize = 64;
+/// The streams that are visited at a time.
+const AT_ONCE: usize = 64;
 
-/// Why a stream takes no more calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum End {
-    Closed = 1,
-    Detached = 2,
-    LinkGone = 3,
-    TransportClosed = 4,
-    /// It was silent, and gave way to another stream.
-    GaveWay = 5,
-    /// This side reset it.
-    Rejected = 6,
+/// What a registry does with a stream.
+pub(crate) trait Registered: MayBeSilent {
+    /// Ends the stream, once; false if it had ended before.
+    fn end(&self, reason: CloseReason) -> bool;
+    /// Whether the stream is being connected.
+    fn is_connecting(&self) -> bool;
 }
 
-impl End {
-    /// The end that is stored as this number; 0 is an open stream.
-    pub fn from_number(number: u8) -> Option<Self> {
-        [
-            Self::Closed,
-            Self::Detached,
-            Self::LinkGone,
-            Self::TransportClosed,
-            Self::GaveWay,
-            Self::Rejected,
-        ]
-        .into_iter()
-        .find(|end| *end as u8 == number)
-    }
-}
-
-pub(crate) struct Streams {
-    open: Mutex<Open>,
-    /// Those that peers opened and that may still be silent.
-    silent: Mutex<Silent>,
-    /// Whether somebody looks after those that have data to send.
-    pub watched: Watched,
+/// The open streams of a transport.
+pub(crate) struct Registry<S> {
+    open: Mutex<Open<S>>,
+    /// The streams that peers opened and that may still be silent.
+    silent: Mutex<SilentStreams<S>>,
+    pub(super) pending_data: PendingData,
     limit: AtomicU32,
-    port: AtomicU16,
-    /// Readable for a moment when threads that wait on streams are to look at their state again:
-    /// in the poll set of each of them, so that not every stream needs a descriptor of its own.
-    nudge: EventFd,
-    /// One nudge at a time.
-    nudging: Mutex<()>,
-    /// Bytes of send buffer that a stream is given; 0: tuned by the kernel.
-    pub send_buffer: Counter,
-    /// The system's congestion control is one for shared paths.
-    paced: AtomicBool,
-    /// Of records of streams that this side resets.
+    /// Readable for a moment when threads that wait on streams have to look at their state again. It is in the poll
+    /// set of each of them, so a stream needs no descriptor of its own for that.
+    broadcast: EventFd,
+    /// One broadcast at a time.
+    broadcasting: Mutex<()>,
+    pub(super) options: StreamOptions,
+    /// For the log records of streams that this side resets.
     pub malformed: Throttle,
 }
 
-#[derive(Default)]
-struct Open {
-    /// By their numbers, which go up.
-    streams: BTreeMap<u64, Weak<Shared>>,
+struct Open<S> {
+    /// By their numbers, which ascend.
+    streams: BTreeMap<u64, Weak<S>>,
     next_id: u64,
     closed: bool,
 }
 
-impl Streams {
+impl<S: Registered> Registry<S> {
     pub fn new(settings: &Settings) -> io::Result<Self> {
         let (max, after) = (settings.max_silent_streams, settings.silent_after);
         Ok(Self {
-            open: Mutex::default(),
-            silent: Mutex::new(Silent::new(max, after)),
-            watched: Watched::default(),
+            open: Mutex::new(Open {
+                streams: BTreeMap::new(),
+                next_id: 0,
+                closed: false,
+            }),
+            silent: Mutex::new(SilentStreams::new(max, after)),
+            pending_data: PendingData::default(),
             limit: AtomicU32::new(settings.max_streams),
-            port: AtomicU16::new(0),
-            nudge: EventFd::new()?,
-            nudging: Mutex::new(()),
-            send_buffer: Counter::default(),
-            paced: AtomicBool::new(false),
+            broadcast: EventFd::new()?,
+            broadcasting: Mutex::new(()),
+            options: StreamOptions::default(),
             malformed: Throttle::default(),
         })
-    }
-
-    pub fn port(&self) -> u16 {
-        self.port.load(Ordering::Relaxed)
-    }
-
-    pub fn set_port(&self, port: u16) {
-        self.port.store(port, Ordering::Relaxed);
-    }
-
-    pub fn is_paced(&self) -> bool {
-        self.paced.load(Ordering::Relaxed)
-    }
-
-    pub fn set_paced(&self, paced: bool) {
-        self.paced.store(paced, Ordering::Relaxed);
     }
 
     pub fn limit(&self) -> u32 {
@@ -123,7 +82,12 @@ impl Streams {
         self.limit.store(streams, Ordering::Relaxed);
     }
 
-    /// How many may be silent, and from when on they give way.
+    /// Bytes of send buffer that a stream is given; 0: tuned by the kernel.
+    pub fn send_buffer(&self) -> u64 {
+        self.options.send_buffer.get()
+    }
+
+    /// How many streams may be silent, and after which time they may be evicted.
     pub fn silent_limits(&self) -> (u32, Duration) {
         lock(&self.silent).limits()
     }
@@ -133,13 +97,14 @@ impl Streams {
     }
 
     pub fn set_max_silent(&self, max: u32) {
-        // Under the lock all along: what is accepted meanwhile is watched afterwards.
+        // The lock is held throughout: a stream that is accepted meanwhile is watched afterwards.
         let mut silent = lock(&self.silent);
         if silent.set_max(max) {
             self.each(|stream| silent.watch_again(stream));
         }
     }
 
+    /// The number of open streams.
     pub fn open(&self) -> usize {
         lock(&self.open).streams.len()
     }
@@ -161,61 +126,62 @@ impl Streams {
         Ok(id)
     }
 
-    /// Takes a place for a connection that a peer opened, which may say nothing for long. Gives the
-    /// stream besides, if there is one, that gives way to it: it has ended.
-    pub fn reserve_accepted(&self) -> Result<(u64, Option<Arc<Shared>>)> {
-        let gave_way = lock(&self.silent).make_room()?;
-        if let Some(stream) = &gave_way {
-            stream.end(End::GaveWay);
+    /// Takes a place for a connection that a peer opened, and that may be silent for long. Also returns the stream
+    /// that was evicted for it, if any.
+    pub fn reserve_accepted(&self) -> Result<(u64, Option<Arc<S>>)> {
+        let evicted = lock(&self.silent).make_room()?;
+        if let Some(stream) = &evicted {
+            stream.end(CloseReason::Evicted);
         }
-        Ok((self.reserve()?, gave_way))
+        Ok((self.reserve()?, evicted))
     }
 
-    /// From now on its silence is noticed.
-    pub fn watch_silence(&self, stream: &Arc<Shared>) {
+    /// From now on the stream counts as silent until something is sent on it.
+    pub fn watch_silence(&self, stream: &Arc<S>) {
         lock(&self.silent).watch(stream);
     }
 
-    /// Puts the stream into its place. False when the transport was closed meanwhile.
-    pub fn register(&self, id: u64, stream: Weak<Shared>) -> bool {
+    /// Puts the stream into its place. False if the transport was closed meanwhile.
+    pub fn register(&self, id: u64, stream: Weak<S>) -> bool {
         let mut open = lock(&self.open);
         open.streams.insert(id, stream);
         !open.closed
     }
 
+    /// Gives a place back.
     pub fn release(&self, id: u64) {
         lock(&self.open).streams.remove(&id);
     }
 
-    /// Ends every stream. After `TransportClosed` there are no new ones.
-    pub fn end_all(&self, end: End) {
-        lock(&self.open).closed |= end == End::TransportClosed;
+    /// Ends every stream. After `TransportClosed` no new ones are admitted.
+    pub fn end_all(&self, reason: CloseReason) {
+        lock(&self.open).closed |= reason == CloseReason::TransportClosed;
         self.each(|stream| {
-            stream.end(end);
+            stream.end(reason);
         });
     }
 
-    /// Ends those that are still being opened: there is no carrier to open them over.
+    /// Ends the streams that are being connected: the link has no carrier.
     pub fn end_connecting(&self) {
         self.each(|stream| {
             if stream.is_connecting() {
-                stream.end(End::LinkGone);
+                stream.end(CloseReason::LinkGone);
             }
         });
     }
 
-    /// Visits those that are open.
-    pub fn each(&self, mut visit: impl FnMut(&Arc<Shared>)) {
-        // A few at a time: it has to work without memory. Ending one, and dropping the last reference,
-        // takes the lock again.
-        let mut some = Vec::with_capacity(SOME);
+    /// Visits the open streams.
+    pub fn each(&self, mut visit: impl FnMut(&Arc<S>)) {
+        // A few at a time, because this has to work without memory. Ending a stream, and dropping its last
+        // reference, takes the lock again.
+        let mut some = Vec::with_capacity(AT_ONCE);
         let mut next = 0;
         loop {
             let open = lock(&self.open);
             for (&id, stream) in open.streams.range(next..) {
                 some.extend(stream.upgrade());
                 next = id + 1;
-                if some.len() == SOME {
+                if some.len() == AT_ONCE {
                     break;
                 }
             }
@@ -227,16 +193,17 @@ impl Streams {
         }
     }
 
-    /// What a thread that waits on a stream waits for besides.
-    pub fn nudge_fd(&self) -> BorrowedFd<'_> {
-        self.nudge.as_fd()
+    /// The descriptor of broadcasts, for the poll set of a thread that waits on a stream.
+    #[inline]
+    pub fn broadcast_fd(&self) -> BorrowedFd<'_> {
+        self.broadcast.as_fd()
     }
 
-    /// Makes every waiting thread look at its stream again, until `done`.
-    pub fn nudge_until(&self, done: impl Fn() -> bool) {
-        let _one_at_a_time = lock(&self.nudging);
-        self.nudge.signal();
+    /// Wakes every waiting thread to look at its stream again, until `done`.
+    pub fn wake_all_until(&self, done: impl Fn() -> bool) {
+        let _one_at_a_time = lock(&self.broadcasting);
+        self.broadcast.signal();
         wait_until(done);
-        self.nudge.clear();
+        self.broadcast.clear();
     }
 }

@@ -1,46 +1,43 @@
-//! Streams that peers opened and on which nobody has said anything: there is no handshake that would
-//! tell a peer with a purpose from one that only takes places away, so their number is bounded, and
-//! old ones give way to new ones.
+//! Streams that peers opened and on which nothing was sent yet. No handshake tells an honest peer from one that only
+//! takes places away, so their number is bounded, and new ones evict old ones.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use super::shared::Shared;
 use crate::error::{Result, TransportError};
 
-/// Looking at all of them costs a system call each; a flood of connections does not make us do it
-/// more often than this.
-const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
+/// Checking all of them costs a system call each. A flood of connections does not cause more checks than this.
+const CHECK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
-/// What can be silent, in place of a stream for the tests.
-pub(super) trait MayBeSilent {
+/// What can be silent: a stream, or a stand-in for it in the tests.
+pub(crate) trait MayBeSilent {
     /// Whether it is open and nothing was sent on it, either way.
     fn is_silent(&self) -> bool;
-    /// Since when, if it was opened by a peer and watched once, or would have been without a limit.
+    /// Since when a stream is watched that a peer opened; `None` for streams that this side opened.
     fn watched_since(&self) -> Option<Instant>;
-    /// From now on `watched_since` gives this.
+    /// Sets what `watched_since` returns from now on.
     fn watch_since(&self, now: Instant);
 }
 
-/// The accepted streams of which it is not known that they spoke, oldest first.
-pub(super) struct Silent<T = Shared> {
+/// The accepted streams on which nothing was sent as far as is known, oldest first.
+pub(super) struct SilentStreams<T> {
     streams: VecDeque<(Instant, Weak<T>)>,
     /// 0: any number.
     max: usize,
-    /// Older ones give way.
+    /// Older ones may be evicted.
     after: Duration,
-    /// When a look at all of them found each silent.
-    looked_in_vain: Option<Instant>,
+    /// When a check found all of them silent.
+    all_silent_at: Option<Instant>,
 }
 
-impl<T: MayBeSilent> Silent<T> {
+impl<T: MayBeSilent> SilentStreams<T> {
     pub fn new(max: u32, after: Duration) -> Self {
         Self {
             streams: VecDeque::new(),
             max: max as usize,
             after,
-            looked_in_vain: None,
+            all_silent_at: None,
         }
     }
 
@@ -52,16 +49,16 @@ impl<T: MayBeSilent> Silent<T> {
         self.after = after;
     }
 
-    /// True when there was no limit, and there is one now: those that are silent are to be watched again,
-    /// oldest first.
+    /// True if there was no limit, and there is one now. Then the silent streams have to be watched again, oldest
+    /// first.
     pub fn set_max(&mut self, max: u32) -> bool {
         let begins = self.max == 0 && max > 0;
         self.max = max as usize;
         if max == 0 {
             self.streams.clear();
         }
-        // Who was refused a moment ago may have room now.
-        self.looked_in_vain = None;
+        // There may be room now for a stream that was refused a moment ago.
+        self.all_silent_at = None;
         begins
     }
 
@@ -80,8 +77,8 @@ impl<T: MayBeSilent> Silent<T> {
         }
     }
 
-    /// Room for one more: there are few enough, or the oldest has been silent for so long that it
-    /// gives way, and is returned.
+    /// Makes room for one more, if there are few enough, or if the oldest has been silent for so long that it is
+    /// evicted. Returns the evicted stream.
     pub fn make_room(&mut self) -> Result<Option<Arc<T>>> {
         self.make_room_at(Instant::now())
     }
@@ -91,15 +88,15 @@ impl<T: MayBeSilent> Silent<T> {
             return Ok(None);
         }
         if self
-            .looked_in_vain
-            .is_none_or(|then| now >= then + LOOK_AGAIN_AFTER)
+            .all_silent_at
+            .is_none_or(|then| now >= then + CHECK_AGAIN_AFTER)
         {
             self.streams
                 .retain(|(_, stream)| stream.upgrade().is_some_and(|stream| stream.is_silent()));
             if self.streams.len() < self.max {
                 return Ok(None);
             }
-            self.looked_in_vain = Some(now);
+            self.all_silent_at = Some(now);
         }
         match self.streams.front() {
             Some((since, _)) if now.duration_since(*since) >= self.after => {
@@ -107,7 +104,7 @@ impl<T: MayBeSilent> Silent<T> {
                     .streams
                     .pop_front()
                     .and_then(|(_, stream)| stream.upgrade());
-                // One that spoke or is gone makes room as well.
+                // One that has carried data, or is gone, makes room as well.
                 Ok(oldest.filter(|stream| stream.is_silent()))
             }
             _ => Err(TransportError::TooManySilentStreams {
@@ -143,8 +140,8 @@ mod tests {
     const AFTER: Duration = Duration::from_secs(10);
 
     /// Three silent streams where three may be.
-    fn full() -> (Silent<Stream>, Vec<Arc<Stream>>) {
-        let mut silent = Silent::new(3, AFTER);
+    fn full() -> (SilentStreams<Stream>, Vec<Arc<Stream>>) {
+        let mut silent = SilentStreams::new(3, AFTER);
         let streams: Vec<_> = (0..3).map(|_| Arc::new(Stream::default())).collect();
         for stream in &streams {
             assert!(silent.make_room().unwrap().is_none());
@@ -164,10 +161,10 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_gives_way_when_it_was_silent_for_long() {
+    fn the_oldest_is_evicted_when_it_was_silent_for_long() {
         let (mut silent, streams) = full();
-        let gave_way = silent.make_room_at(Instant::now() + AFTER).unwrap();
-        assert!(Arc::ptr_eq(&gave_way.unwrap(), &streams[0]));
+        let evicted = silent.make_room_at(Instant::now() + AFTER).unwrap();
+        assert!(Arc::ptr_eq(&evicted.unwrap(), &streams[0]));
     }
 
     #[test]
@@ -187,7 +184,7 @@ mod tests {
         assert!(is_full(&silent.make_room()));
         streams[1].0.store(true, Ordering::Relaxed);
         assert!(is_full(&silent.make_room()));
-        let later = Instant::now() + LOOK_AGAIN_AFTER;
+        let later = Instant::now() + CHECK_AGAIN_AFTER;
         assert!(silent.make_room_at(later).unwrap().is_none());
     }
 
@@ -202,8 +199,8 @@ mod tests {
         ));
         assert_eq!(silent.streams.len(), 3);
         silent.set_after(Duration::ZERO);
-        let gave_way = silent.make_room().unwrap().unwrap();
-        assert!(Arc::ptr_eq(&gave_way, &streams[0]));
+        let evicted = silent.make_room().unwrap().unwrap();
+        assert!(Arc::ptr_eq(&evicted, &streams[0]));
         assert!(!silent.set_max(4));
         assert!(silent.make_room().unwrap().is_none());
     }
@@ -222,13 +219,13 @@ mod tests {
             silent.watch_again(stream);
         }
         assert!(is_full(&silent.make_room()));
-        let gave_way = silent.make_room_at(Instant::now() + AFTER).unwrap();
-        assert!(Arc::ptr_eq(&gave_way.unwrap(), &streams[0]));
+        let evicted = silent.make_room_at(Instant::now() + AFTER).unwrap();
+        assert!(Arc::ptr_eq(&evicted.unwrap(), &streams[0]));
     }
 
     #[test]
     fn no_limit_watches_nothing() {
-        let mut silent = Silent::new(0, AFTER);
+        let mut silent = SilentStreams::new(0, AFTER);
         let stream = Arc::new(Stream::default());
         silent.watch(&stream);
         assert!(silent.make_room().unwrap().is_none());

@@ -99,6 +99,12 @@ pub(crate) fn join_datagrams(socket: &Socket) -> bool {
     set_int(socket.as_fd(), libc::SOL_UDP, libc::UDP_GRO, 1).is_ok()
 }
 
+/// Makes closing the socket reset the connection, so that the peer learns of it at once.
+pub(crate) fn reset_on_close(socket: &Socket) {
+    // It fails for no socket that is open.
+    let _ = socket.set_linger(Some(Duration::ZERO));
+}
+
 /// Lets a receive or poll on an empty socket poll the device for up to `time`, instead of waiting for
 /// its interrupt (SO_BUSY_POLL, socket(7)). The driver and the kernel must support it, and it needs
 /// CAP_NET_ADMIN. False if it could not be set; the socket works as before then.

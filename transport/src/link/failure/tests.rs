@@ -243,6 +243,7 @@ fn whoever_waits_for_a_link_that_was_down_for_a_moment_hears_of_its_end() {
         let attempt = Attempt::Send(&on_lo());
         let error = transport
             .core()
+            .context
             .failed(attempt, "cannot do it".into(), source);
         assert_eq!(is(&error), Is::LinkDown, "{error}");
         for up in [false, true] {
@@ -254,6 +255,7 @@ fn whoever_waits_for_a_link_that_was_down_for_a_moment_hears_of_its_end() {
     let attempt = Attempt::Send(&on_lo());
     let error = transport
         .core()
+        .context
         .failed(attempt, "cannot do it".into(), source);
     assert_eq!(is(&error), Is::Connection, "{error}");
     assert_eq!(transport.get_stats().link_changes, 6);

@@ -14,7 +14,7 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::{protocols::NETLINK_ROUTE, Socket, SocketAddr};
 
 use super::interface::{add_addresses, link, Interface};
-use super::messages;
+use super::messages::messages;
 use crate::sys::check;
 
 /// The size of `struct ifinfomsg`, which precedes the attributes.

@@ -11,7 +11,7 @@ use netlink_packet_route::link::{
 };
 use netlink_packet_route::RouteNetlinkMessage;
 
-use super::messages;
+use super::messages::messages;
 
 /// The state of an interface at one time.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use netlink_packet_route::link::LinkHeader;
 use netlink_packet_route::AddressFamily;
 use netlink_sys::{protocols::NETLINK_ROUTE, Socket, SocketAddr};
 
-use super::messages;
+use super::messages::messages;
 
 /// RTMGRP_LINK and RTMGRP_IPV6_IFADDR of linux/rtnetlink.h.
 const LINK_AND_ADDRESS_GROUPS: u32 = 0x1 | 0x100;
