@@ -61,8 +61,7 @@ static void texts(void)
     stream_pair pair = connect_streams(other, t);
     stream = pair.far_end;
     a_text(stream_peer, "::1%lo");
-    OK(dcf_tb_stream_close(pair.near_end));
-    OK(dcf_tb_stream_close(pair.far_end));
+    close_pair(pair);
 
     TOPIC("the last error is cut to any size, and ends with a NUL");
     char whole[1024];
@@ -190,8 +189,7 @@ static void reads(void)
         CHECK(is_untouched(count));
         done += count;
     }
-    OK(dcf_tb_stream_close(pair.near_end));
-    OK(dcf_tb_stream_close(pair.far_end));
+    close_pair(pair);
 }
 
 int main(void)

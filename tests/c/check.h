@@ -205,7 +205,7 @@ static inline void expect_text(dcf_tb_transport transport, const char *text)
     CHECK(memcmp(buffer, text, length) == 0);
 }
 
-/* Two ends of one stream: `near` opened it on `from`, `far` was accepted by `to`. */
+/* Both ends of a stream: `near_end` opened it, and `far_end` was accepted. */
 typedef struct stream_pair {
     dcf_tb_stream near_end;
     dcf_tb_stream far_end;
@@ -217,6 +217,12 @@ static inline stream_pair connect_streams(dcf_tb_transport from, dcf_tb_transpor
     OK(dcf_tb_open_stream(from, peer_strings(to).data, GENEROUS_MS, &pair.near_end));
     OK(dcf_tb_accept(to, GENEROUS_MS, &pair.far_end));
     return pair;
+}
+
+static inline void close_pair(stream_pair pair)
+{
+    OK(dcf_tb_stream_close(pair.near_end));
+    OK(dcf_tb_stream_close(pair.far_end));
 }
 
 static inline void write_all(dcf_tb_stream stream, const void *data, size_t length)

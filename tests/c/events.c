@@ -80,8 +80,7 @@ static void streams(dcf_tb_transport t, dcf_tb_transport from, int fd)
     CHECK(readable(fd));
     OK(dcf_tb_accept(t, 0, &pair.far_end));
     CHECK(!readable(fd));
-    OK(dcf_tb_stream_close(pair.near_end));
-    OK(dcf_tb_stream_close(pair.far_end));
+    close_pair(pair);
 }
 
 static void ignore(const uint8_t *message, size_t length, const char *sender, void *calls)

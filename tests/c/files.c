@@ -22,12 +22,6 @@ static int file_of(size_t length)
     return fd;
 }
 
-static void close_pair(stream_pair pair)
-{
-    OK(dcf_tb_stream_close(pair.near_end));
-    OK(dcf_tb_stream_close(pair.far_end));
-}
-
 /* Reads `length` bytes from a stream, then its end. */
 typedef struct sink {
     dcf_tb_stream stream;

@@ -140,8 +140,7 @@ int main(void)
         stream_pair next = connect_streams(transport, other);
         CHECK(next.near_end != pair.near_end && next.far_end != pair.near_end);
         REFUSED(dcf_tb_stream_fd(pair.near_end, &fd));
-        OK(dcf_tb_stream_close(next.near_end));
-        OK(dcf_tb_stream_close(next.far_end));
+        close_pair(next);
         REFUSED(dcf_tb_stream_fd(next.near_end, &fd));
     }
     OK(dcf_tb_close(transport));

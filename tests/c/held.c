@@ -160,8 +160,7 @@ static void goes_on(const struct kind *kind)
     stream_pair pair = connect_streams(t, other);
     write_all(pair.near_end, "four", 4);
     read_exactly(pair.far_end, text, 4);
-    OK(dcf_tb_stream_close(pair.near_end));
-    OK(dcf_tb_stream_close(pair.far_end));
+    close_pair(pair);
     int before = value(&accepted);
     open_one();
     if (kind->accepts)

@@ -24,8 +24,7 @@ static void file_too_large(dcf_tb_transport a, dcf_tb_transport b)
     CHECK(pread(fileno(file), back, sizeof back, 0) == (ssize_t)received);
     read_exactly(pair.far_end, back + received, sizeof back - received);
     CHECK(memcmp(back, data, sizeof data) == 0);
-    OK(dcf_tb_stream_close(pair.near_end));
-    OK(dcf_tb_stream_close(pair.far_end));
+    close_pair(pair);
     fclose(file);
 }
 

@@ -24,8 +24,7 @@ static void ring(void)
         write_all(pair.near_end, &i, sizeof number);
         read_exactly(pair.far_end, &number, sizeof number);
         CHECK(number == (uint32_t)i);
-        OK(dcf_tb_stream_close(pair.near_end));
-        OK(dcf_tb_stream_close(pair.far_end));
+        close_pair(pair);
     }
 }
 

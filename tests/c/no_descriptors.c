@@ -203,8 +203,7 @@ int main(void)
     have_descriptors();
     stream_pair fresh = connect_streams(other, t);
     write_all(fresh.near_end, "works", 5);
-    OK(dcf_tb_stream_close(fresh.near_end));
-    OK(dcf_tb_stream_close(fresh.far_end));
+    close_pair(fresh);
     for (int i = 0; i < MORE; i++)
         close(tcp[i]);
     EVENTUALLY(count_descriptors() == descriptors - MORE);

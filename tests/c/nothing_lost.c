@@ -8,12 +8,6 @@ enum { SIZE = 1 << 20 };
 static uint8_t content[SIZE], back[SIZE];
 static dcf_tb_transport a, b;
 
-static void close_pair(stream_pair pair)
-{
-    OK(dcf_tb_stream_close(pair.near_end));
-    OK(dcf_tb_stream_close(pair.far_end));
-}
-
 static void *write_content(void *stream)
 {
     write_all(*(dcf_tb_stream *)stream, content, SIZE);

@@ -103,13 +103,11 @@ static void log_level(void)
         const int before = value(&debug_records);
         set_option(t, DCF_TB_OPTION_LOG_LEVEL, DCF_TB_LOG_INFO);
         stream_pair pair = connect_streams(t, t);
-        OK(dcf_tb_stream_close(pair.near_end));
-        OK(dcf_tb_stream_close(pair.far_end));
+        close_pair(pair);
         CHECK(value(&debug_records) == before);
         set_option(t, DCF_TB_OPTION_LOG_LEVEL, DCF_TB_LOG_DEBUG);
         pair = connect_streams(t, t);
-        OK(dcf_tb_stream_close(pair.near_end));
-        OK(dcf_tb_stream_close(pair.far_end));
+        close_pair(pair);
         CHECK(value(&debug_records) >= before + 2);
     }
     OK(dcf_tb_close(t));

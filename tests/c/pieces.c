@@ -45,8 +45,7 @@ static void read_exact(dcf_tb_transport a, dcf_tb_transport b)
     CHECK(error_says("10 of 11 bytes"));
     GIVES(DCF_TB_EOF, dcf_tb_stream_read_exact(pair.far_end, in, 1, GENEROUS_MS, &count));
     CHECK(count == 0);
-    OK(dcf_tb_stream_close(pair.near_end));
-    OK(dcf_tb_stream_close(pair.far_end));
+    close_pair(pair);
 }
 
 static void pieces(dcf_tb_transport a, dcf_tb_transport b)
@@ -108,8 +107,7 @@ static void pieces(dcf_tb_transport a, dcf_tb_transport b)
     GIVES(DCF_TB_ERR_BROKEN_PIPE,
           dcf_tb_stream_writev(pair.near_end, slices, 3, GENEROUS_MS, &count));
     CHECK(count == 0);
-    OK(dcf_tb_stream_close(pair.near_end));
-    OK(dcf_tb_stream_close(pair.far_end));
+    close_pair(pair);
 }
 
 static void batches(dcf_tb_transport a, dcf_tb_transport b)

@@ -48,8 +48,7 @@ static void by_time(dcf_tb_transport other)
     EVENTUALLY(value(&disappearances) == 2);
     stream_pair pair = connect_streams(other, t);
     EVENTUALLY(value(&disappearances) == 3);
-    OK(dcf_tb_stream_close(pair.near_end));
-    OK(dcf_tb_stream_close(pair.far_end));
+    close_pair(pair);
     CHECK(value(&appearances) == 3 && stats_of(t).peers_not_reported == 0);
     OK(dcf_tb_close(t));
 }

@@ -41,8 +41,7 @@ static void everything_works(void)
     stream_pair fresh = connect_streams(t, other);
     write_all(fresh.near_end, "four", 4);
     read_exactly(fresh.far_end, text, 4);
-    OK(dcf_tb_stream_close(fresh.near_end));
-    OK(dcf_tb_stream_close(fresh.far_end));
+    close_pair(fresh);
     dcf_tb_transport fresh_transport = start_on_loopback();
     OK(dcf_tb_close(fresh_transport));
 }
@@ -197,8 +196,7 @@ static void address_space(void)
     CHECK(setrlimit(RLIMIT_AS, &low) == 0);
     void *taken = take_everything();
     refused_or_done();
-    OK(dcf_tb_stream_close(pair.near_end));
-    OK(dcf_tb_stream_close(pair.far_end));
+    close_pair(pair);
     OK(dcf_tb_close(other));
     CHECK(setrlimit(RLIMIT_AS, &normal) == 0);
     while (taken != NULL) {

@@ -164,8 +164,7 @@ static void nothing_lost(dcf_tb_status status)
     memset(data, 0, sizeof data);
     status = dcf_tb_stream_read(pair.near_end, data, sizeof data, GENEROUS_MS, &count);
     CHECK(status == DCF_TB_CANCELLED || (count == 4 && memcmp(data, "four", 4) == 0));
-    OK(dcf_tb_stream_close(pair.near_end));
-    OK(dcf_tb_stream_close(pair.far_end));
+    close_pair(pair);
     pair = connect_streams(t, other);
 }
 

@@ -151,8 +151,7 @@ static void reset(dcf_tb_transport t)
     CHECK(stats_of(t).streams_open == 2);
     OK(dcf_tb_reset_stats(t));
     CHECK(stats_of(t).streams_open == 2);
-    OK(dcf_tb_stream_close(pair.near_end));
-    OK(dcf_tb_stream_close(pair.far_end));
+    close_pair(pair);
     CHECK(stats_of(t).streams_open == 0);
 }
 

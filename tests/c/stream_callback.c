@@ -104,8 +104,7 @@ int main(void)
 
     TOPIC("without a callback, streams wait for accept");
     stream_pair pair = connect_streams(client, server);
-    OK(dcf_tb_stream_close(pair.near_end));
-    OK(dcf_tb_stream_close(pair.far_end));
+    close_pair(pair);
 
     TOPIC("a stream that waits for accept goes to a new callback");
     dcf_tb_stream early = open_to(client, server);

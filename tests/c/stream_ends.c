@@ -75,8 +75,7 @@ static void limit(void)
     GIVES(DCF_TB_WOULD_BLOCK, dcf_tb_accept(small, 0, &stream));
 
     TOPIC("a closed stream makes room");
-    OK(dcf_tb_stream_close(one.near_end));
-    OK(dcf_tb_stream_close(one.far_end));
+    close_pair(one);
     one = connect_streams(small, peer);
     OK(dcf_tb_stream_close(two.far_end));
     two = connect_streams(peer, small);

@@ -119,8 +119,7 @@ static void times(dcf_tb_transport a, dcf_tb_transport b)
     CHECK(near.since_received_ns > 200 * MS && near.idle_ns == near.since_sent_ns);
     CHECK(far.age_ns > far.since_received_ns + 100 * MS);
     CHECK(far.since_sent_ns > 200 * MS && far.idle_ns == far.since_received_ns);
-    OK(dcf_tb_stream_close(pair.near_end));
-    OK(dcf_tb_stream_close(pair.far_end));
+    close_pair(pair);
 }
 
 static void a_peer_that_does_not_read(dcf_tb_transport a, dcf_tb_transport b)
@@ -148,8 +147,7 @@ static void a_peer_that_does_not_read(dcf_tb_transport a, dcf_tb_transport b)
     }
     EVENTUALLY(in_flight(pair.near_end) == 0 && figures(pair.near_end).stalled == 0);
     CHECK(figures(pair.far_end).bytes_received == figures(pair.near_end).bytes_sent);
-    OK(dcf_tb_stream_close(pair.near_end));
-    OK(dcf_tb_stream_close(pair.far_end));
+    close_pair(pair);
 }
 
 static void broken(dcf_tb_transport a, dcf_tb_transport b)
@@ -193,8 +191,7 @@ static void other_sizes(dcf_tb_transport a, dcf_tb_transport b)
     stats.now.struct_size = 3;
     GIVES(DCF_TB_ERR_OUT_OF_RANGE, dcf_tb_stream_get_stats(pair.near_end, &stats.now));
     CHECK(error_says("stats->struct_size is 3"));
-    OK(dcf_tb_stream_close(pair.near_end));
-    OK(dcf_tb_stream_close(pair.far_end));
+    close_pair(pair);
 }
 
 int main(void)

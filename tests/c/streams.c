@@ -87,8 +87,7 @@ static void time_outs(dcf_tb_transport a, dcf_tb_transport b)
     CHECK(status == DCF_TB_EOF);
     CHECK(received == sent);
     CHECK(stats_of(a).stream_bytes_sent >= sent);
-    OK(dcf_tb_stream_close(pair.near_end));
-    OK(dcf_tb_stream_close(pair.far_end));
+    close_pair(pair);
 }
 
 /* One direction of a stream, on a thread of its own. */
@@ -141,8 +140,7 @@ static void both_ways(dcf_tb_transport a, dcf_tb_transport b)
         threads[i] = start_thread(i % 2 == 0 ? write_blocks : read_blocks, &work[i]);
     for (int i = 0; i < 4; i++)
         join(threads[i]);
-    OK(dcf_tb_stream_close(pair.near_end));
-    OK(dcf_tb_stream_close(pair.far_end));
+    close_pair(pair);
 }
 
 static void *wait_to_read(void *argument)

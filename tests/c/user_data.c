@@ -42,8 +42,7 @@ static void one_thread(dcf_tb_transport a, dcf_tb_transport b)
         CHECK(kept(next.near_end) == NULL && kept(next.far_end) == NULL);
         OK(dcf_tb_stream_set_user_data(next.near_end, &own));
         OK(dcf_tb_stream_set_user_data(next.far_end, &own));
-        OK(dcf_tb_stream_close(next.near_end));
-        OK(dcf_tb_stream_close(next.far_end));
+        close_pair(next);
     }
 }
 
@@ -84,8 +83,7 @@ static void several_threads(dcf_tb_transport a, dcf_tb_transport b)
     }
     for (int i = 0; i < 3; i++)
         join(threads[i]);
-    OK(dcf_tb_stream_close(pair.near_end));
-    OK(dcf_tb_stream_close(pair.far_end));
+    close_pair(pair);
 }
 
 static int called;

@@ -104,12 +104,15 @@ fn procfs_files_are_sent_whole() {
     }
 }
 
-#[test]
-fn pipes_work_in_both_directions() {
+/// Sends `size` bytes from `source` over a stream into `target`; `source_end` and `target_end` are the
+/// other ends of these.
+fn assert_transferred(
+    size: usize,
+    (source, mut source_end): (impl AsFd, impl Write + Send + 'static),
+    (mut target_end, target): (impl Read + Send + 'static, impl AsFd + Send + 'static),
+) {
     let pair = pair();
-    let content = pattern(5_000_000);
-    let (source, mut source_end) = std::io::pipe().unwrap();
-    let (mut target_end, target) = std::io::pipe().unwrap();
+    let content = pattern(size);
     let expected = content.clone();
     let feeding = std::thread::spawn(move || source_end.write_all(&content).unwrap());
     let far = pair.far.clone();
@@ -125,37 +128,29 @@ fn pipes_work_in_both_directions() {
     });
     let sent = pair.near.send_file(source.as_fd(), 0, u64::MAX, PATIENCE);
     assert!(sent.outcome.is_ok(), "{sent:?}");
-    assert_eq!(sent.count, 5_000_000);
+    assert_eq!(sent.count, size as u64);
     pair.near.finish().unwrap();
     feeding.join().unwrap();
-    assert_eq!(receiving.join().unwrap(), 5_000_000);
+    assert_eq!(receiving.join().unwrap(), size as u64);
     assert!(draining.join().unwrap() == expected, "the content changed");
 }
 
 #[test]
+fn pipes_work_in_both_directions() {
+    assert_transferred(
+        5_000_000,
+        std::io::pipe().unwrap(),
+        std::io::pipe().unwrap(),
+    );
+}
+
+#[test]
 fn sockets_work_in_both_directions() {
-    let pair = pair();
-    let content = pattern(3_000_000);
-    let (source, mut source_end) = UnixStream::pair().unwrap();
-    let (mut target_end, target) = UnixStream::pair().unwrap();
-    let expected = content.clone();
-    let feeding = std::thread::spawn(move || source_end.write_all(&content).unwrap());
-    let far = pair.far.clone();
-    let receiving = std::thread::spawn(move || {
-        far.receive_file(target.as_fd(), 0, u64::MAX, PATIENCE)
-            .count
-    });
-    let draining = std::thread::spawn(move || {
-        let mut arrived = Vec::new();
-        target_end.read_to_end(&mut arrived).unwrap();
-        arrived
-    });
-    let sent = pair.near.send_file(source.as_fd(), 0, u64::MAX, PATIENCE);
-    assert!(sent.outcome.is_ok(), "{sent:?}");
-    pair.near.finish().unwrap();
-    feeding.join().unwrap();
-    assert_eq!(receiving.join().unwrap(), 3_000_000);
-    assert!(draining.join().unwrap() == expected, "the content changed");
+    assert_transferred(
+        3_000_000,
+        UnixStream::pair().unwrap(),
+        UnixStream::pair().unwrap(),
+    );
 }
 
 #[test]
