@@ -27,10 +27,13 @@ fn at(transport: &ThunderboltTransport) -> String {
     format!("[::1%lo]:{}", transport.control_port())
 }
 
-/// Checks that ports are free, by opening a transport on them.
+/// Waits until a transport can be opened on these ports. A program that another test is starting has copies of all
+/// sockets until its exec, so they may be taken for a moment after a close.
 fn assert_free((control, data): (u16, u16)) {
-    let again = loopback().control_port(control).data_port(data).build();
-    again.expect("the ports are free").close();
+    wait_until("the ports are free", GENEROUS, || {
+        let again = loopback().control_port(control).data_port(data).build();
+        again.map(|again| again.close()).is_ok()
+    });
 }
 
 fn ports(transport: &ThunderboltTransport) -> (u16, u16) {
