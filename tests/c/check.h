@@ -39,11 +39,16 @@ enum { GENEROUS_MS = 30000 };
 #define GIVES(expected, call) check_status(__FILE__, __LINE__, #call, #expected, (expected), (call))
 #define OK(call) GIVES(DCF_TB_OK, call)
 /* Waits until the condition holds. */
-#define EVENTUALLY(condition)                                                            \
+#define EVENTUALLY(condition) WITHIN(GENEROUS_MS, condition)
+/*
+ * The same with a limit, which has to be shorter than any other mechanism takes to make the condition true, such as
+ * a time-out of the library: the check is about what happened before.
+ */
+#define WITHIN(limit_ms, condition)                                                      \
     do {                                                                                 \
         uint64_t check_start = milliseconds();                                           \
         while (!(condition)) {                                                           \
-            if (milliseconds() - check_start > GENEROUS_MS)                              \
+            if (milliseconds() - check_start > (limit_ms))                               \
                 check_failed(__FILE__, __LINE__, "eventually " #condition, NULL, DCF_TB_OK); \
             pause_briefly();                                                             \
         }                                                                                \

@@ -6,6 +6,9 @@
 #include "check.h"
 #include "dcf_plugin.h"
 
+/* Less than the 10 s after which a plugin closes a connection on which nothing comes. */
+enum { BEFORE_IDLE_MS = 8000 };
+
 /* The contracts v1 and 1.1 report errors only as text. */
 #define FAILS(part, call) check_fails(__FILE__, __LINE__, #call, (part), (call))
 

@@ -111,7 +111,7 @@ static void senders(void)
     }
     CHECK(whole >= 1);
     EVENTUALLY(stats_of(native_v2(self)).messages_dropped > before.messages_dropped);
-    EVENTUALLY(stats_of(native_v2(self)).streams_open == 0);
+    WITHIN(BEFORE_IDLE_MS, stats_of(native_v2(self)).streams_open == 0);
     request("start echo");
     comes_back(peer, LARGE, 5);
 }

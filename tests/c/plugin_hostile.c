@@ -133,7 +133,7 @@ static void cut(void)
     uint64_t accepted = stats_of(native(self)).connections_accepted;
     close(connection());
     EVENTUALLY(stats_of(native(self)).connections_accepted > accepted);
-    EVENTUALLY(stats_of(native(self)).streams_open == 0);
+    WITHIN(BEFORE_IDLE_MS, stats_of(native(self)).streams_open == 0);
     CHECK(rejected() == malformed_before + 1 && dropped() == before);
 }
 

@@ -170,8 +170,8 @@ static void peers(void)
     v2_expect(self, NULL, 70000, 3);
     CHECK(stats_of(native_v2(self)).streams_open == 2);
     OK(self->disconnect(self, "::1"));
-    EVENTUALLY(stats_of(native_v2(self)).streams_open == 0);
-    EVENTUALLY(stats_of(native(other)).streams_open == 0);
+    WITHIN(BEFORE_IDLE_MS, stats_of(native_v2(self)).streams_open == 0);
+    WITHIN(BEFORE_IDLE_MS, stats_of(native(other)).streams_open == 0);
     OK(v2_send(self, "[::1]:6000", 70000, 4, GENEROUS_MS));
     v1_expect(other, 70000, 4);
     CHECK(v1_send(other, "[::1]:5000", 70000, 5));
