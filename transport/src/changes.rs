@@ -1,8 +1,8 @@
 //! Changing settings while the transport runs.
 //!
-//! Each is one atomic number where it is read, so a change takes no lock that traffic takes, and holds for
-//! what begins after it. None ends anything that goes on: where a limit is now below what is in use, that stays,
-//! and newcomers are refused until there is room.
+//! Each setting is one atomic number where it is read, so a change takes no lock that traffic takes, and applies to
+//! what begins after it. A change ends nothing: when a limit falls below the number in use, those stay, and new ones
+//! are refused until there is room.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,21 +15,21 @@ use crate::sys::socket;
 impl Core {
     fn set_stream_dead_after(&self, time: Duration) {
         let (live, time) = (&self.context.live, limit_user_timeout(time));
-        // Before any stream has it.
+        // Before any stream has the new time.
         live.shortest_dead_after.shorten(time);
         live.dead_after_changed.store(true, Ordering::Release);
         live.stream_dead_after.set(time);
-        // It looks at streams that have data to send as often as the shortest one needs.
+        // The event loop checks streams with data to send as often as the shortest time requires.
         self.context.event_loop_wake.signal();
     }
 
     fn set_busy_poll(&self, time: Duration) {
         self.context.spin.set_budget(time);
-        // Less is always allowed; more needs CAP_NET_ADMIN, as it did at the start.
+        // A shorter time is always allowed; a longer one needs CAP_NET_ADMIN, as at the start.
         if let Some(socket) = self.control.socket() {
             socket::busy_poll(&socket, time);
         }
-        // The next round trips make new ones.
+        // The next round trips open new sockets.
         self.round_trips.close_idle_sockets();
     }
 }
@@ -37,9 +37,9 @@ impl Core {
 /// # Settings while it runs
 ///
 /// Each has the name, the meaning and the range that it has in [`ThunderboltTransportBuilder`]. A change
-/// holds at once for what begins after it, on all threads, and ends nothing that goes on: where a limit is now
-/// below what is in use, that stays, and newcomers are refused until there is room. What is not here belongs to
-/// the sockets and is fixed when the transport starts.
+/// applies at once to what begins after it, on all threads. It ends nothing: when a limit falls below the number in
+/// use, those stay, and new ones are refused until there is room. All other settings belong to the sockets and are
+/// fixed when the transport starts.
 ///
 /// [`ThunderboltTransportBuilder`]: crate::ThunderboltTransportBuilder
 impl ThunderboltTransport {
@@ -75,23 +75,24 @@ impl ThunderboltTransport {
         self.core().inbox.set_limit(messages);
     }
 
-    /// Bytes that these messages may have together.
+    /// The most bytes of these messages together.
     pub fn receive_queue_bytes(&self) -> usize {
         self.core().inbox.limit_bytes()
     }
 
-    /// Changes how many bytes these messages may have together; the same holds.
+    /// Changes how many bytes these messages may have together, as
+    /// [`set_receive_queue`](Self::set_receive_queue) changes their number.
     pub fn set_receive_queue_bytes(&self, bytes: usize) {
         self.core().inbox.set_limit_bytes(bytes);
     }
 
-    /// Data streams that may be open at a time.
+    /// The most open data streams.
     pub fn max_streams(&self) -> u32 {
         self.core().streams.limit()
     }
 
-    /// Changes how many data streams may be open at a time. With fewer than are open now those stay open,
-    /// and new ones are refused until enough have closed.
+    /// Changes how many data streams may be open. If more are open now, they stay open, and new ones are refused until
+    /// enough have closed.
     pub fn set_max_streams(&self, streams: u32) {
         self.core().streams.set_limit(streams);
     }
@@ -101,20 +102,18 @@ impl ThunderboltTransport {
         self.core().streams.silent_limits().0
     }
 
-    /// Changes how many of them there may be. With fewer than there are now those stay, and each new one
-    /// makes the oldest give way or is refused, as always when there are too many. After 0, no limit, those that
-    /// are silent now count as well.
+    /// Changes how many of them there may be. If there are more now, they stay, and each new one evicts the oldest or is
+    /// refused, as always when there are too many. After 0, which is no limit, the streams that are silent now count.
     pub fn set_max_silent_streams(&self, streams: u32) {
         self.core().streams.set_max_silent(streams);
     }
 
-    /// How long a stream may stay silent before it gives way to another one.
+    /// How long a stream may stay silent before it may be evicted.
     pub fn silent_after(&self) -> Duration {
         self.core().streams.silent_limits().1
     }
 
-    /// Changes how long a stream may stay silent before it gives way to another one. It holds for the
-    /// streams that are silent now, too.
+    /// Changes how long a stream may stay silent before it may be evicted, also for the streams that are silent now.
     pub fn set_silent_after(&self, time: Duration) {
         self.core().streams.set_silent_after(time);
     }

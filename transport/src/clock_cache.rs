@@ -1,10 +1,9 @@
-//! A map of limited size that keeps what is used again.
+//! A map of limited size that keeps entries that are used again.
 //!
-//! Strangers choose some of the keys: on a link anybody can send from any number of made-up
-//! addresses. When the map is full, a new entry replaces one that was never used again, so a flood of
-//! keys that come once replaces nothing but itself. Entries that were used again, the *regulars*, have
-//! three quarters of the places; when there are more, the one that was not used for longest, or
-//! nearly (a clock with a second chance), may be replaced like any other.
+//! Strangers choose some of the keys: any host on a link can send from any number of forged addresses. When the map is
+//! full, a new entry replaces one that was never used again, so a flood of keys that come once replaces only itself.
+//! Entries that were used again, the *regulars*, have three quarters of the places. When there are more, about the
+//! least recently used one (a clock with a second chance) becomes replaceable.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
@@ -18,9 +17,9 @@ pub(crate) struct ClockCache<K, V> {
     entries: Vec<Entry<K, V>>,
     places: HashMap<K, usize, RandomState>,
     regulars: usize,
-    /// Where to look for an entry to replace.
+    /// Where the search for an entry to replace continues.
     next_to_go: usize,
-    /// Where to look for a regular that is one no longer.
+    /// Where the search for a regular to demote continues.
     next_to_demote: usize,
 }
 
@@ -33,14 +32,14 @@ struct Entry<K, V> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
-    /// Not used since it came.
+    /// Not used since it was inserted.
     New,
-    /// Used again, and perhaps since the clock last passed it.
+    /// Used again; `lately`: since the clock last passed it.
     Regular { lately: bool },
 }
 
 impl<K: Clone + Eq + Hash, V> ClockCache<K, V> {
-    /// For up to `limit` entries, at least 4. It takes no memory before there are some.
+    /// For up to `limit` entries, at least 4. It allocates with the first entry.
     pub fn new(limit: usize) -> Self {
         Self {
             limit: limit.max(4),
@@ -78,8 +77,7 @@ impl<K: Clone + Eq + Hash, V> ClockCache<K, V> {
         Some(&mut self.entries[place].value)
     }
 
-    /// What is at a place, without a look at the map: the caller compares the key, and says so when
-    /// it uses the entry (`touch`).
+    /// The entry at a place, without a lookup. The caller compares the key, and calls `touch` when it uses the entry.
     #[inline]
     pub fn at(&mut self, place: usize) -> Option<(&K, &mut V)> {
         let entry = self.entries.get_mut(place)?;
@@ -104,8 +102,8 @@ impl<K: Clone + Eq + Hash, V> ClockCache<K, V> {
         }
     }
 
-    /// Makes the next regular that was not used lately replaceable. There is one after a turn of the
-    /// clock at the latest.
+    /// Makes the next regular that was not used lately replaceable. There is one after one turn of the clock at the
+    /// latest.
     fn demote(&mut self) {
         loop {
             let place = self.next_to_demote % self.entries.len();
@@ -125,7 +123,7 @@ impl<K: Clone + Eq + Hash, V> ClockCache<K, V> {
         }
     }
 
-    /// Sets the value of a key, and gives its place. Without memory it is not kept.
+    /// Sets the value of a key, and returns its place. Without memory it is not kept.
     pub fn insert(&mut self, key: K, value: V) -> Option<usize> {
         if let Some(place) = self.find(&key) {
             self.entries[place].value = value;
@@ -151,7 +149,7 @@ impl<K: Clone + Eq + Hash, V> ClockCache<K, V> {
         Some(place)
     }
 
-    /// The next entry that is no regular. A quarter of them are not.
+    /// The next entry that is not a regular. At least a quarter are not.
     fn replaceable(&mut self) -> usize {
         loop {
             let place = self.next_to_go % self.entries.len();

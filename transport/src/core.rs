@@ -64,15 +64,15 @@ impl Handlers {
 /// one later; only `close` is sure to wait.
 ///
 /// **Handlers** are kept by the transport, so one that captured a reference to it would keep it open for
-/// ever. What a handler needs is lent to it ([`Sender::transport`](crate::Sender::transport),
+/// ever. A handler borrows what it needs ([`Sender::transport`](crate::Sender::transport),
 /// [`DataStream::transport`](crate::DataStream::transport),
 /// [`LinkEvent::transport`](crate::LinkEvent::transport)); other code captures a
 /// [`WeakTransport`](crate::WeakTransport).
 ///
-/// **Peers** are strings: `fe80::1%thunderbolt0`, `fe80::1` (our interface is meant), `fe80::1%2`
+/// **Peers** are strings: `fe80::1%thunderbolt0`, `fe80::1` (on our interface), `fe80::1%2`
 /// (by index), `::1%lo`; `[fe80::1%thunderbolt0]:6000` names another port than our own. If our port is any
 /// free one (0 was configured), no other host has it. A string then has to name the port, except for
-/// loopback, where ours is meant.
+/// loopback, where it means ours.
 pub struct ThunderboltTransport {
     core: Arc<Core>,
     /// Lent to a handler or a stream: dropping it does not close the transport.

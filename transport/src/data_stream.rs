@@ -71,8 +71,8 @@ impl DataStream {
         self.stream.id
     }
 
-    /// What this stream has done, and the state of its connection. Never blocks; a stream that was closed, or
-    /// whose connection broke, still tells.
+    /// The counters of this stream, and the state of its connection. It never blocks, and works for a stream that was
+    /// closed or whose connection broke.
     pub fn stats(&self) -> StreamStats {
         self.stream.stats()
     }
@@ -96,8 +96,8 @@ impl DataStream {
         Ok(self.read_into(buf.into(), timeout)?.len())
     }
 
-    /// The same into memory that nobody has written to yet, which saves doing so. Returns its part that
-    /// has been read into.
+    /// As [`read_timeout`](Self::read_timeout), into uninitialised memory, which saves writing to it first. Returns the
+    /// part that was read into.
     ///
     /// # Errors
     ///
@@ -129,8 +129,8 @@ impl DataStream {
         self.fill(buf.into(), timeout)
     }
 
-    /// The same into memory that nobody has written to yet. The first `count` bytes of `buf` are
-    /// initialised then.
+    /// As [`read_exact_timeout`](Self::read_exact_timeout), into uninitialised memory. The first `count` bytes of `buf`
+    /// are initialised then.
     pub fn read_exact_uninit_timeout(
         &self,
         buf: &mut [MaybeUninit<u8>],
@@ -157,7 +157,7 @@ impl DataStream {
             .count_progress(Progress { count, outcome })
     }
 
-    /// The same for several pieces, as if they were one. The slices are advanced over what was
+    /// As [`write_timeout`](Self::write_timeout), for several pieces as if they were one. The slices are advanced over what was
     /// written ([`IoSlice::advance_slices`]).
     pub fn write_vectored_timeout(
         &self,
@@ -176,8 +176,8 @@ impl DataStream {
     /// file's own position stays where it was.
     ///
     /// Pipes, sockets and terminals have no offset: it must be 0, and they are read from where
-    /// they are. `timeout` is for the whole call. What a terminal or other character device gave
-    /// and the peer did not take when the call fails is lost; of all other files nothing is.
+    /// they are. `timeout` is for the whole call. If the call fails, bytes that were read from a terminal or other
+    /// character device and not sent are lost; those of all other files are not.
     pub fn send_file(
         &self,
         file: BorrowedFd<'_>,
@@ -223,7 +223,7 @@ impl DataStream {
     }
 
     /// Ends a stream that a peer opened and did not use as it has to: resets it, counts it among
-    /// the [`rejected`](crate::Stats::rejected) and logs why. Nothing happens when it has ended.
+    /// the [`rejected`](crate::Stats::rejected) and logs why. On a stream that has ended it has no effect.
     pub fn reject(&self, why: fmt::Arguments<'_>) {
         self.reset_because(&self.stream.context.counters.cold.rejected.malformed, why);
     }
@@ -286,7 +286,7 @@ impl Write for &DataStream {
         let written = self.write_timeout(data, None);
         match written.outcome {
             Err(error) if written.count == 0 => Err(error.into()),
-            // What is wrong comes again with the next call.
+            // The next call reports the error again.
             _ => Ok(written.count as usize),
         }
     }

@@ -8,7 +8,7 @@ use crate::data_stream::DataStream;
 use crate::error::Result;
 use crate::sender_name::SenderName;
 
-/// Called with a control message and who sent it; see
+/// Called with a control message and its sender; see
 /// [`on_message`](crate::ThunderboltTransportBuilder::on_message).
 pub type MessageHandler = Box<dyn Fn(&[u8], &Sender<'_>) + Send + Sync>;
 /// Called with a data stream that a peer opened.
@@ -20,7 +20,7 @@ pub type PeerHandler = Box<dyn Fn(&PeerEvent<'_>) + Send + Sync>;
 /// The last call of a transport.
 pub type ClosedHandler = Box<dyn FnOnce() + Send>;
 
-/// Who sent a control message, and how to answer.
+/// The sender of a control message, and how to answer it.
 #[derive(Debug, Clone, Copy)]
 pub struct Sender<'a> {
     name: &'a SenderName,
@@ -44,7 +44,7 @@ impl<'a> Sender<'a> {
     /// Sends a control message back to the sender, through the transport that received this one, as
     /// [`send_message`](ThunderboltTransport::send_message) does. Gives its size.
     ///
-    /// It answers whoever asks. Where strangers can reach the link,
+    /// It answers any sender. Where strangers can reach the link,
     /// [`may_answer`](ThunderboltTransport::may_answer) first.
     ///
     /// # Errors
@@ -110,7 +110,7 @@ impl<'a> LinkEvent<'a> {
     }
 }
 
-/// What happened to which interface; whichever transport says so.
+/// Compares the event and the interface, not the transport.
 impl PartialEq for LinkEvent<'_> {
     fn eq(&self, other: &Self) -> bool {
         (self.up, self.interface) == (other.up, other.interface)
@@ -123,7 +123,7 @@ impl Eq for LinkEvent<'_> {}
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct PeerEvent<'a> {
-    /// Whether it was heard from; else it vanished.
+    /// True if the peer appeared, false if it vanished.
     pub appeared: bool,
     /// Its address with the interface, as a peer string without a port.
     pub peer: &'a str,
@@ -145,7 +145,7 @@ impl<'a> PeerEvent<'a> {
     }
 }
 
-/// What happened to which peer; whichever transport says so.
+/// Compares the event and the peer, not the transport.
 impl PartialEq for PeerEvent<'_> {
     fn eq(&self, other: &Self) -> bool {
         (self.appeared, self.peer) == (other.appeared, other.peer)

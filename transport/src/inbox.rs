@@ -21,15 +21,15 @@ use crate::wakers::Wakers;
 /// has something.
 pub(crate) struct Inbox {
     state: Mutex<State>,
-    /// Something came that somebody waits for, or the inbox was closed.
+    /// A message or a stream arrived while a thread waits, or the inbox was closed.
     came: Condvar,
     /// The tasks that wait for the same.
     wakers: Wakers,
     /// Readable while a receive or an accept would not wait.
     event: Readiness,
-    /// Messages that are kept at most.
+    /// The most messages that are kept.
     limit: AtomicUsize,
-    /// Bytes that they may have together.
+    /// The most bytes of these messages together.
     limit_bytes: AtomicUsize,
 }
 
@@ -42,13 +42,13 @@ pub(crate) enum NoRoom {
 
 #[derive(Default)]
 struct State {
-    /// Each with its sender's name, which takes longer to make than the rest.
+    /// Each with its sender's name, which takes longer to format than the message to receive.
     messages: VecDeque<(QueuedMessage, SenderName)>,
     /// Bytes of `messages`.
     bytes: usize,
     streams: VecDeque<Arc<Stream>>,
     closed: bool,
-    /// Threads that wait; telling nobody would cost a system call all the same.
+    /// Threads that wait. Without any, the system call that wakes them is saved.
     waiting: usize,
 }
 
@@ -92,7 +92,7 @@ impl Inbox {
         }
     }
 
-    /// Queues a stream. Without memory for that its peer learns of it by a reset.
+    /// Queues a stream. Without memory it is reset.
     pub fn push_stream(&self, stream: Arc<Stream>) {
         let mut state = lock(&self.state);
         if state.streams.try_reserve(1).is_err() {
@@ -108,8 +108,7 @@ impl Inbox {
         drop(stream);
     }
 
-    /// Lets go of streams that ended while they waited: nobody may ever ask for them, and others take
-    /// their places.
+    /// Drops streams that ended while they waited. The application may never accept them, and others need their places.
     pub fn drop_ended_streams(&self) {
         loop {
             let mut state = lock(&self.state);
@@ -132,7 +131,7 @@ impl Inbox {
         message
     }
 
-    /// Gives back what `pop_message` took.
+    /// Returns a message that `pop_message` took.
     pub fn put_back(&self, message: QueuedMessage, sender: SenderName) {
         let mut state = lock(&self.state);
         if !state.closed {
@@ -240,8 +239,7 @@ impl Inbox {
         }
     }
 
-    /// Tells everybody who waits, in a call or on the event descriptor. Tasks are woken when the lock is
-    /// given back.
+    /// Wakes the waiting threads and updates the event descriptor. Tasks are woken after the lock is released.
     fn announce(&self, state: &State) {
         if state.waiting > 0 {
             self.came.notify_all();
@@ -259,7 +257,7 @@ impl Inbox {
         self.event.update(state.is_ready());
     }
 
-    /// Wakes everybody who waits, and drops what is queued.
+    /// Wakes all waiting threads and tasks, and drops the queues.
     pub fn close(&self) {
         let mut state = lock(&self.state);
         state.closed = true;
@@ -290,7 +288,7 @@ impl State {
 /// The inbox, open for a batch of messages.
 pub(crate) struct Filling<'a> {
     inbox: &'a Inbox,
-    // Fields are dropped in order: the lock is given back, then tasks are told.
+    // Fields are dropped in order: the lock is released, then tasks are woken.
     state: MutexGuard<'a, State>,
     added: Added<'a>,
 }

@@ -1,4 +1,4 @@
-//! When each peer was last heard from, and which are there.
+//! When each peer was last heard from, and which peers are present.
 
 mod present;
 
@@ -13,27 +13,28 @@ use crate::sys::poll::Deadline;
 use present::Present;
 pub(crate) use present::Seen;
 
-/// Peers of each kind that are remembered at most; more than a mesh has.
+/// The most peers of each kind that are remembered; more than a mesh has.
 const LIMIT: usize = 4096;
 
-/// By address and not by port: pings and streams come from ports of their own.
+/// When each peer was last heard from. A peer is an address without a port, because pings and streams come from ports
+/// of their own.
 pub(crate) struct LastSeen {
     /// The application asked to remember peers.
     remember: bool,
-    /// It did, or there is a peer handler. Else it costs nothing.
+    /// Set if `remember` is set or there is a peer handler. Otherwise nothing is recorded, and it costs nothing.
     on: AtomicBool,
     peers: Mutex<Peers>,
 }
 
-/// Strangers fill one table, and this host the other, so a flood of made-up sources does not make
-/// a peer forgotten that the application asked for.
+/// Strangers fill one table, and the application the other. So a flood of forged sources does not displace a peer that
+/// the application asked for.
 struct Peers {
-    /// Those that the application asked for. `None`: not heard from since.
+    /// The peers that the application asked for. `None`: not heard from since.
     asked_for: ClockCache<Ipv6Addr, Option<Instant>>,
     others: ClockCache<Ipv6Addr, Instant>,
     /// There is a peer handler.
     tracking: bool,
-    /// While a peer is in here, it knows best.
+    /// While a peer is in here, its time here is the latest.
     present: Present,
 }
 
@@ -41,12 +42,12 @@ impl Peers {
     fn remember(&mut self, from: &Ipv6Addr, at: Instant) {
         match self.asked_for.get(from) {
             Some(last) => *last = Some(at),
-            // Without memory it is as if nothing had been heard.
+            // Without memory it is not recorded.
             None => drop(self.others.insert(*from, at)),
         }
     }
 
-    /// Has `change` done to those that are there, and remembers those that vanish.
+    /// Applies `change` to the present peers, and remembers those that vanish.
     fn changing<T>(
         &mut self,
         change: impl FnOnce(&mut Present, &mut dyn FnMut(Ipv6Addr, Instant)) -> T,
@@ -63,7 +64,7 @@ impl Peers {
 }
 
 impl LastSeen {
-    /// A peer of which nothing is heard for `timeout` has vanished; zero: only the link makes it.
+    /// A peer vanishes after `timeout` without traffic; zero: only when the link goes down.
     pub fn new(remember: bool, timeout: Duration, has_handler: impl FnOnce() -> bool) -> Self {
         let heard = Self {
             remember,
@@ -79,10 +80,10 @@ impl LastSeen {
         heard
     }
 
-    /// The handler was set or removed: without one nobody is tracked.
+    /// The handler was set or removed. Without one no peer is tracked.
     pub fn follow(&self, has_handler: impl FnOnce() -> bool) {
         let mut peers = lock(&self.peers);
-        // Under the lock: of several who change the handler the last one here sees the last one.
+        // Read under the lock: of several threads that change the handler, the last one here sees the last handler.
         peers.tracking = has_handler();
         if !peers.tracking {
             for (address, last) in peers.present.clear() {
@@ -93,8 +94,8 @@ impl LastSeen {
             .store(self.remember || peers.tracking, Ordering::Relaxed);
     }
 
-    /// Something came from this address, whatever it is. `name` gives its peer string, or `None` while
-    /// no peer can appear.
+    /// Records that something came from this address. `name` returns its peer string, or `None` while no peer can
+    /// appear.
     #[inline]
     pub fn record(
         &self,
@@ -130,7 +131,7 @@ impl LastSeen {
         Seen::Known
     }
 
-    /// The application asks for this peer: from now on strangers do not make it forgotten.
+    /// When the peer was last heard from. The application asks for it, so from now on strangers do not displace it.
     pub fn last(&self, from: &Ipv6Addr) -> Option<Instant> {
         if !self.on.load(Ordering::Relaxed) {
             return None;
@@ -154,8 +155,8 @@ impl LastSeen {
         }
     }
 
-    /// Makes peers vanish whose time is up. Gives when to look again, and whether the caller has to have
-    /// somebody tell the handler what is [`next`](Self::next_change) until nothing is left.
+    /// Makes peers vanish whose time is up. Returns when to look again, and whether the caller has to have a thread
+    /// report the changes, each [`next_change`](Self::next_change) until there is none.
     pub fn expire(&self) -> (Deadline, bool) {
         if !self.on.load(Ordering::Relaxed) {
             return (Deadline::Never, false);
@@ -167,14 +168,14 @@ impl LastSeen {
         }
     }
 
-    /// The link is down, and every peer with it.
+    /// The link is down, so every peer vanishes.
     pub fn link_is_down(&self) {
         if self.on.load(Ordering::Relaxed) {
             lock(&self.peers).changing(|present, vanished| present.all_vanish(vanished));
         }
     }
 
-    /// The next change to tell the handler: the peer, and whether it appeared.
+    /// The next change to report to the handler: the peer, and whether it appeared.
     pub fn next_change(&self) -> Option<(String, bool)> {
         lock(&self.peers).present.next()
     }
@@ -214,7 +215,7 @@ mod tests {
         assert_eq!(heard.last(&peer(3)), None);
     }
 
-    /// Whatever number of sources a stranger makes up, and however often each of them sends.
+    /// A stranger may forge any number of sources, and each may send any number of times.
     #[test]
     fn strangers_do_not_make_a_known_peer_forgotten() {
         for times in 1..=3 {
@@ -291,7 +292,7 @@ mod tests {
         assert_eq!(hear(&name), Seen::Appeared);
         heard.forget(&peer(1));
         assert_eq!((heard.last(&peer(1)), heard.next_change()), (None, None));
-        // Without the handler nobody is tracked, and with the next one they appear again.
+        // Without the handler no peer is tracked, and with the next one they appear again.
         for _ in 0..2 {
             assert_eq!(hear(&name), Seen::Appeared);
             heard.follow(|| false);

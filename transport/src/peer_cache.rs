@@ -7,8 +7,8 @@ use crate::clock_cache::ClockCache;
 use crate::control::Usage;
 use crate::sys::reserve_alloc;
 
-/// The strings that a thread keeps; more than a mesh has peers. Strangers choose the strings of a program that
-/// answers whoever writes to it.
+/// The strings that a thread keeps; more than a mesh has peers. Strangers choose the strings of a program that answers
+/// any sender.
 const LIMIT: usize = 4096;
 
 /// What a peer string meant, and how much was sent to that peer.

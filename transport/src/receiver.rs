@@ -1,6 +1,6 @@
 //! The receiver thread: it reads the control socket and calls the message handler.
 //!
-//! While the handler runs it does not read; [`ControlReader`](crate::control::ControlReader) says who does.
+//! While the handler runs it does not read; [`ControlReader`](crate::control::ControlReader) lets other threads read then.
 
 mod delivery;
 mod sender_names;

@@ -11,19 +11,18 @@ use crate::message::{combined, MessageData, MessageType};
 
 /// # Handlers of a running transport
 ///
-/// These replace a handler, as the methods of the same name set it when the transport is built. When
-/// one has returned, the handler before runs nowhere and never will again; it waits for the calls that are
-/// under way, so do not hold a lock that they take. Called from inside the handler that it replaces, it
-/// returns at once, and the running call is the last. On a transport that was closed nothing calls a
-/// handler any more, and the new one is dropped. [`set_message_handler`](Self::set_message_handler) and its
-/// kin tell that, and remove handlers.
+/// These replace a handler, as the methods of the same name set it when the transport is built. They wait
+/// for the calls that are under way, so do not hold a lock that the handler takes. After they return, the old
+/// handler is not called again. Called from inside the handler that it replaces, such a method returns at once,
+/// and the running call is the last. A transport that was closed drops the new handler.
+/// [`set_message_handler`](Self::set_message_handler) and the like report that, and can remove handlers.
 ///
 /// A handler must not capture a reference to its transport: see
 /// [`WeakTransport`](crate::WeakTransport).
 impl ThunderboltTransport {
     /// Replaces the handlers of messages and of streams by one for both, as
-    /// [`message_handler`](crate::ThunderboltTransportBuilder::message_handler) of the builder. What waits
-    /// in the queues goes to it first.
+    /// [`message_handler`](crate::ThunderboltTransportBuilder::message_handler) of the builder. It gets the
+    /// contents of the queues first.
     ///
     /// ```
     /// use thunderbolt_transport::{MessageData, ThunderboltTransportBuilder};
@@ -49,19 +48,19 @@ impl ThunderboltTransport {
     }
 
     /// Replaces the handler of control messages, as
-    /// [`on_message`](crate::ThunderboltTransportBuilder::on_message) of the builder sets it. What waits in
-    /// the queue goes to it first.
+    /// [`on_message`](crate::ThunderboltTransportBuilder::on_message) of the builder sets it. It gets the
+    /// queued messages first.
     pub fn on_message<F>(&self, handler: F)
     where
         F: Fn(&[u8], &Sender<'_>) + Send + Sync + 'static,
     {
-        // It fails when the transport was closed: see above. The same below.
+        // It fails if the transport was closed: see above. The same applies below.
         let _ = self.set_message_handler(Some(Box::new(handler)));
     }
 
     /// Replaces the handler of data streams, as
-    /// [`on_stream`](crate::ThunderboltTransportBuilder::on_stream) of the builder sets it. What waits in
-    /// the queue goes to it first.
+    /// [`on_stream`](crate::ThunderboltTransportBuilder::on_stream) of the builder sets it. It gets the
+    /// queued streams first.
     pub fn on_stream<F>(&self, handler: F)
     where
         F: Fn(DataStream) + Send + Sync + 'static,
@@ -80,8 +79,8 @@ impl ThunderboltTransport {
     }
 
     /// Replaces the handler of link changes, as
-    /// [`on_link`](crate::ThunderboltTransportBuilder::on_link) of the builder sets it. It is told changes
-    /// from now on; the present state is [`link_up`](crate::Stats::link_up).
+    /// [`on_link`](crate::ThunderboltTransportBuilder::on_link) of the builder sets it. It is called for
+    /// later changes; the present state is [`link_up`](crate::Stats::link_up).
     pub fn on_link<F>(&self, handler: F)
     where
         F: Fn(&LinkEvent<'_>) + Send + Sync + 'static,
@@ -90,8 +89,8 @@ impl ThunderboltTransport {
     }
 
     /// Replaces the handler of peers, as
-    /// [`on_peer`](crate::ThunderboltTransportBuilder::on_peer) of the builder sets it. In the place of
-    /// another it is told changes from now on; if there was none, every peer appears when it is heard from.
+    /// [`on_peer`](crate::ThunderboltTransportBuilder::on_peer) of the builder sets it. If it replaces
+    /// another, it is called for later changes. Otherwise every peer appears with its next traffic.
     pub fn on_peer<F>(&self, handler: F)
     where
         F: Fn(&PeerEvent<'_>) + Send + Sync + 'static,
@@ -103,11 +102,11 @@ impl ThunderboltTransport {
 /// # Handlers of a running transport, set or removed
 impl ThunderboltTransport {
     /// Replaces the handler of control messages. `None`: they are queued for
-    /// [`recv`](Self::recv); what is queued when a handler is set goes to it first.
+    /// [`recv`](Self::recv); a handler that is set gets the queued messages first.
     ///
-    /// Returns when the old handler runs nowhere and never will again; called from inside it,
+    /// Returns when the old handler has returned and is not called again; called from inside it,
     /// returns at once. (Two handlers that replace each other do not wait for each other.) Fails
-    /// with [`Shutdown`](crate::TransportError::Shutdown) only. The same holds for the other handlers.
+    /// with [`Shutdown`](crate::TransportError::Shutdown) only. All this applies to the other handlers, too.
     pub fn set_message_handler(&self, handler: Option<MessageHandler>) -> Result<()> {
         self.core().handlers.on_message.set(handler)?;
         self.core().control.wake.signal();
@@ -121,11 +120,11 @@ impl ThunderboltTransport {
         Ok(())
     }
 
-    /// Both at once. They may be one handler, which is called from inside it: then it does not wait for its
-    /// own calls of the other kind either.
+    /// Sets both at once. They may be one handler. Called from inside it, this does not wait for its calls of the
+    /// other kind either.
     fn replace_both(&self, messages: MessageHandler, streams: StreamHandler) {
         let core = self.core();
-        // It fails when the transport was closed: then nobody calls a handler any more.
+        // It fails if the transport was closed, which calls no handler.
         let _ = if core.handlers.on_message.is_inside() || core.handlers.on_stream.is_inside() {
             let exchanged = core.handlers.on_message.exchange(Some(messages));
             exchanged.and_then(|()| core.handlers.on_stream.exchange(Some(streams)))
@@ -147,8 +146,8 @@ impl ThunderboltTransport {
         self.core().handlers.on_link.set(handler)
     }
 
-    /// Replaces the handler of peers that appear and vanish. One that takes the place of another is told
-    /// changes from now on; after `None` every peer appears anew when it is heard from.
+    /// Replaces the handler of peers that appear and vanish. If it replaces another, it is called for later
+    /// changes. After `None` every peer appears again with its next traffic.
     pub fn set_peer_handler(&self, handler: Option<PeerHandler>) -> Result<()> {
         let set = self.core().handlers.on_peer.set(handler);
         let core = self.core();

@@ -1,12 +1,11 @@
-//! Spinning for a moment before sleeping: the answer of a peer on the same cable, or the next message
-//! of a stream of them, comes sooner than a sleeping thread would be back.
+//! Spinning for a moment before sleeping: the answer of a peer on the same cable, or the next message of a burst, comes
+//! sooner than a sleeping thread would wake.
 //!
-//! After a few microseconds without a result the processor is yielded now and then, so that two ends
-//! on one core do not wait for each other; and at once, as long as that is what brings results.
-//! Where many threads want to run, a yield takes as long as theirs please, and sleeping is better: a
-//! wake-up is put in front of them. So a yield that let others run for long ends the spinning, for a
-//! while. One that took long because of an interrupt, or because the hypervisor took the processor
-//! away, does not: sleeping would not have been shorter.
+//! After a few microseconds without a result the thread yields the processor regularly, so that two ends on one core do
+//! not wait for each other. It yields from the start if that brought the last result. When many threads want to run, a
+//! yield takes as long as they run, and sleeping is better: the scheduler prefers a thread that wakes up. So a yield in
+//! which others ran for long stops the spinning for a while. A yield that took long because of an interrupt, or because
+//! the hypervisor took the processor away, does not: sleeping would not have been shorter.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -15,28 +14,28 @@ use crate::live_settings::LiveDuration;
 use crate::sys::poll::Deadline;
 use crate::sys::thread::context_switches;
 
-/// Looks before the first yield, and from one to the next. A look is a system call, about as long as
-/// a yield that lets nobody run: a fraction of a microsecond.
+/// The looks before the first yield, and between two yields. A look is a system call. It takes a fraction of a
+/// microsecond, about as long as a yield in which no other thread runs.
 const LOOKS_BEFORE: u32 = 32;
 const LOOKS_BETWEEN: u32 = 4;
-/// The same while yielding brings results.
+/// The looks before the first yield while yielding brings results.
 const LOOKS_ON_ONE_CORE: u32 = 1;
-/// A yield that took longer has let somebody run.
+/// In a longer yield another thread ran.
 const SHORTEST_RUN: Duration = Duration::from_micros(1);
-/// A yield that takes longer, and in which others ran, has let somebody run who is not waiting for us.
+/// In a longer yield with a context switch, a thread ran that does not wait for this one.
 const LONG_YIELD: Duration = Duration::from_micros(20);
-/// How many times as long not to spin after that, so that spinning loses a small part of the time at
-/// most; twice as long whenever it happens again soon, up to a limit.
+/// The pause of spinning after that, in multiples of the yield, so that spinning loses only a small part of the time.
+/// The pause doubles each time that this happens again soon, up to a limit.
 const REST: u32 = 32;
 const LONGEST_REST: Duration = Duration::from_secs(10);
 
-/// Whether and how long to spin; one for each transport.
+/// Whether and how long the threads of a transport spin.
 pub(crate) struct Spin {
     budget: LiveDuration,
     start: Instant,
-    /// Whoever is waited for seems to run on the same core.
+    /// The other end seems to run on the same core.
     one_core: AtomicBool,
-    /// Nanoseconds after `start` until which not to spin, and how long that rest was.
+    /// The end of the pause, in nanoseconds after `start`, and its length.
     rests_until: AtomicU64,
     rest: AtomicU64,
 }
@@ -60,7 +59,7 @@ impl Spin {
         self.budget.set(budget);
     }
 
-    /// Begins a wait that spins at first, if that pays at present.
+    /// Begins a wait, which spins first if that pays at present.
     pub fn begin(&self, deadline: Deadline) -> Spinning<'_> {
         let now = Instant::now();
         let resting = self.since_start(now) < self.rests_until.load(Ordering::Relaxed);
@@ -84,7 +83,7 @@ impl Spin {
         }
     }
 
-    /// Rests after a yield that took `yielded`.
+    /// Pauses spinning after a yield that took `yielded`.
     fn rest(&self, yielded: Duration, now: Instant) {
         let now = self.since_start(now);
         let last = self.rest.load(Ordering::Relaxed);
@@ -104,7 +103,7 @@ impl Spin {
     }
 }
 
-/// One wait, from the first look that found nothing.
+/// One wait, from the first look without a result.
 pub(crate) struct Spinning<'a> {
     spin: &'a Spin,
     since: Instant,
@@ -114,12 +113,12 @@ pub(crate) struct Spinning<'a> {
     next_yield: u32,
     /// How long the last yield took, if the last look was right after one.
     yielded: Option<Duration>,
-    /// How often others had run on this thread's processor when it first yielded.
+    /// The involuntary context switches of this thread before its first yield.
     switches: Option<u64>,
 }
 
 impl Spinning<'_> {
-    /// Whether to look again at once; else it is time to sleep.
+    /// Whether to look again at once; otherwise it is time to sleep.
     pub fn again(&mut self) -> bool {
         self.looks += 1;
         self.yielded = None;
@@ -143,8 +142,8 @@ impl Spinning<'_> {
         self.goes_on
     }
 
-    /// The last look found what was waited for, after sleeping perhaps. Whether it came so soon that
-    /// the next is worth spinning for.
+    /// The last look found the result, perhaps after sleeping. Returns whether it came so soon that the next wait should
+    /// spin.
     pub fn found(self, now: Instant) -> bool {
         let one_core = self.yielded.is_some_and(|took| took > SHORTEST_RUN);
         if self.spin.one_core.load(Ordering::Relaxed) != one_core {
@@ -196,7 +195,7 @@ mod tests {
         let spin = Spin::new(Duration::from_secs(3600));
         let mut spinning = spin.begin(Deadline::Never);
         let now = Instant::now();
-        // An interrupt: nobody else ran.
+        // An interrupt: no other thread ran.
         loop {
             let switches = context_switches();
             spinning.judge(2 * LONG_YIELD, now, switches);
@@ -207,7 +206,7 @@ mod tests {
             spinning.goes_on = true;
         }
         assert!(spinning.again());
-        // One switch less than there are now: somebody ran in between.
+        // One switch less than there are now: another thread ran in between.
         let fewer = context_switches().wrapping_sub(1);
         spinning.judge(LONG_YIELD / 2, now, fewer);
         assert!(spinning.again(), "a short yield is no reason to stop");

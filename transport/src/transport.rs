@@ -146,7 +146,7 @@ impl ThunderboltTransport {
 
     /// A descriptor for poll(2) that is readable exactly while [`recv`](Self::recv) or
     /// [`accept`](Self::accept) would not wait. Never read, write or close it. It becomes readable
-    /// for good when the transport closes.
+    /// when the transport closes, and stays so.
     pub fn event_fd(&self) -> Result<BorrowedFd<'_>> {
         let event = self.core().inbox.event();
         let event =
@@ -203,7 +203,7 @@ impl ThunderboltTransport {
     /// limit, zero not at all. Returns at once if it is so already.
     ///
     /// A link that changes and changes back meanwhile ends the wait too, so a short outage is not
-    /// missed. What is true when it returns the next call tells.
+    /// missed. The state may have changed again when it returns.
     ///
     /// # Errors
     ///
@@ -233,7 +233,7 @@ impl ThunderboltTransport {
     /// # Errors
     ///
     /// [`ConnectionFailed`](TransportError::ConnectionFailed) when the ping did not reach the peer: its
-    /// [`errno`](TransportError::errno) is `ECONNREFUSED` when nothing listens on that port there, at once, and `EHOSTUNREACH`
+    /// [`errno`](TransportError::errno) is `ECONNREFUSED` at once when no program listens on that port there, and `EHOSTUNREACH`
     /// when no host has the address, which the kernel takes about three seconds to find out.
     /// [`Timeout`](TransportError::Timeout), [`WouldBlock`](TransportError::WouldBlock),
     /// [`InvalidAddress`](TransportError::InvalidAddress),
@@ -265,13 +265,13 @@ impl ThunderboltTransport {
         Ok((pinged.summary, pinged.error))
     }
 
-    /// Lists the other hosts on the link that answer a ping to everybody, sorted by address. Waits
+    /// Lists the other hosts on the link that answer a ping to all of them, sorted by address. Waits
     /// the whole time; `None`: until the transport closes. An interface without multicast (`lo`)
     /// has no peers.
     ///
     /// The first [`MAX_DISCOVERED_PEERS`](crate::MAX_DISCOVERED_PEERS) that answer are listed. Answers
-    /// of others are counted in [`discovery_dropped`](Stats::discovery_dropped) and logged: somebody
-    /// on the link makes up addresses.
+    /// of others are counted in [`discovery_dropped`](Stats::discovery_dropped) and logged: a host
+    /// on the link forges addresses.
     ///
     /// # Errors
     ///
@@ -338,7 +338,7 @@ impl ThunderboltTransport {
     }
 
     /// When anything came from this peer last: a message, a ping, a pong, or bytes of a stream.
-    /// `None`: nothing yet, or [`remember_peers`](ThunderboltTransportBuilder::remember_peers) is
+    /// `None`: never, or [`remember_peers`](crate::ThunderboltTransportBuilder::remember_peers) is
     /// off and there is no peer handler. Its port does not matter.
     ///
     /// # Errors
@@ -348,8 +348,8 @@ impl ThunderboltTransport {
         Ok(self.core().context.last_seen.last(&self.address_of(peer)?))
     }
 
-    /// Forgets when this peer was last heard from, until it is heard from again. The peer handler is not
-    /// told that it is gone, but that it appears then.
+    /// Forgets when this peer was last heard from. The peer handler is not called for that, but for the peer's
+    /// next appearance.
     ///
     /// # Errors
     ///
@@ -367,8 +367,7 @@ impl ThunderboltTransport {
         self.core().baseline.since(self.core().totals())
     }
 
-    /// Sets all counts to zero. What is a state and not a count (open streams, the last round
-    /// trip, buffer sizes) stays.
+    /// Sets all counts to zero. States (open streams, the last round trip, buffer sizes) stay.
     pub fn reset_stats(&self) {
         self.core().baseline.set(self.core().totals());
     }
@@ -378,18 +377,18 @@ impl ThunderboltTransport {
         self.core().context.link.name()
     }
 
-    /// The UDP port of control messages, also when any free one was asked for.
+    /// The UDP port of control messages. If 0 was configured, it is the one that was chosen.
     pub fn control_port(&self) -> u16 {
         self.core().context.control_port()
     }
 
-    /// The TCP port of data streams, also when any free one was asked for.
+    /// The TCP port of data streams. If 0 was configured, it is the one that was chosen.
     pub fn data_port(&self) -> u16 {
         self.core().context.data_port()
     }
 
-    /// Counts and logs messages that a handler could not keep for whoever asks for them, as those
-    /// are counted for which the queue of [`recv`](Self::recv) has no room.
+    /// Counts and logs messages that a handler could not keep, like messages for which the queue of
+    /// [`recv`](Self::recv) has no room.
     pub fn count_dropped(&self, reason: DropReason<'_>, messages: u64) {
         count_dropped(self.core(), reason, messages);
     }
@@ -398,7 +397,7 @@ impl ThunderboltTransport {
     /// it, and it has the default floating-point environment. [`close`](Self::close) waits for its
     /// end, so `body` must end when calls on the transport or on its streams fail with
     /// [`Shutdown`](TransportError::Shutdown). While it has a reference to the transport, the transport stays
-    /// open; with a [`WeakTransport`] it sees the end of the others. `name` has 1 to 15 bytes.
+    /// open; with a [`WeakTransport`](crate::WeakTransport) it sees the end of the others. `name` has 1 to 15 bytes.
     ///
     /// # Errors
     ///
@@ -418,11 +417,10 @@ impl ThunderboltTransport {
         self.core().spawn(name, |_| body())
     }
 
-    /// Whether to answer this peer, for programs that answer whoever sends to them. An address that was
-    /// not answered lately takes a place in the kernel's neighbour table, and a stranger can make up
-    /// any number of them. So this allows what the transport allows for its own answers to pings:
-    /// addresses that were answered within the last minute always, others 256 at once and then 4 a
-    /// second. Pings and this share the limit.
+    /// Whether to answer this peer, for programs that answer any sender. An answer to a new address takes a place
+    /// in the kernel's neighbour table, and a stranger can forge any number of addresses. So this applies the limit
+    /// of the transport's own answers to pings: addresses that were answered within the last minute are always
+    /// allowed, others 256 at once and then 4 a second. Pings and this call share the limit.
     ///
     /// # Errors
     ///
@@ -446,7 +444,7 @@ impl ThunderboltTransport {
     }
 }
 
-/// The queues only know that the time was up; the user asked for something.
+/// The error of a wait that timed out, with what was waited for.
 fn waited(
     nothing: impl FnOnce() -> String,
     timeout: Option<Duration>,

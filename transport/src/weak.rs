@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use crate::core::{ThunderboltTransport, WeakCell};
 
-/// A reference to a transport that does not keep it open: what a handler captures.
+/// A reference to a transport that does not keep it open, for handlers to capture.
 ///
 /// A transport closes when its last reference is dropped. A handler that captured one of them would be
-/// kept by the transport, and the transport by the handler, for ever. So it captures this, and calls
-/// [`upgrade`](Self::upgrade). (It need not do even that to answer a message: see
+/// kept by the transport, and the transport by the handler, for ever. So it captures this type, and calls
+/// [`upgrade`](Self::upgrade). (Answering a message needs neither: see
 /// [`Sender::reply`](crate::Sender::reply) and [`Sender::transport`](crate::Sender::transport).)
 ///
 /// It comes from a transport ([`downgrade`](ThunderboltTransport::downgrade)), or from its builder
@@ -43,7 +43,7 @@ impl WeakTransport {
     /// [`Shutdown`](crate::TransportError::Shutdown).
     ///
     /// If meanwhile all others are dropped, the transport closes when this one is, from inside a handler
-    /// as [`close`](ThunderboltTransport::close) does: it only begins there, and waits for nobody.
+    /// as [`close`](ThunderboltTransport::close) does: it only begins there, and does not wait.
     pub fn upgrade(&self) -> Option<Arc<ThunderboltTransport>> {
         self.0.get()?.upgrade()
     }

@@ -14,7 +14,7 @@ use socket2::Socket;
 use std::net::{Ipv6Addr, TcpStream};
 use std::time::Duration;
 
-/// A listener whose queue is full: who connects waits, whatever the kernel's threads do meanwhile.
+/// A listener whose queue is full, so that a connection attempt waits.
 fn deaf() -> (Socket, u16, TcpStream) {
     let listener = socket::tcp("lo").unwrap();
     socket::bind_port(&listener, 0).unwrap();
@@ -24,8 +24,7 @@ fn deaf() -> (Socket, u16, TcpStream) {
     (listener, port, queued)
 }
 
-/// Opening a stream over a link whose carrier goes: whether it has looked at the link, connects or
-/// waits, it learns of that.
+/// The carrier goes while a stream is opened. The call learns of that, whether it checks the link, connects or waits.
 #[test]
 fn a_stream_that_is_being_opened_does_not_miss_that_the_link_goes_down() {
     let (_listener, port, _queued) = deaf();
@@ -46,7 +45,7 @@ fn a_stream_that_is_being_opened_does_not_miss_that_the_link_goes_down() {
     });
 }
 
-/// A stream to a peer that says nothing, and the peer's end of it.
+/// A stream to a silent peer, and the peer's end of it.
 fn silent_stream(core: &Arc<Core>) -> (Arc<Stream>, TcpStream) {
     let listener = std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).unwrap();
     let far = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -58,8 +57,7 @@ fn silent_stream(core: &Arc<Core>) -> (Arc<Stream>, TcpStream) {
     (stream, far)
 }
 
-/// Whoever learns from a stream that the link is down finds it down: in the state, in the statistics,
-/// and as one who waits for it.
+/// After a stream reports that the link is down, the state, the statistics and a wait for the link agree.
 #[test]
 fn the_state_is_down_before_a_stream_says_so() {
     check(Some(2), || {
@@ -89,7 +87,7 @@ fn the_state_is_down_before_a_stream_says_so() {
     });
 }
 
-/// Nobody who waits for a change misses it, however short it is, nor the end of the transport.
+/// A waiting thread misses no change, however short, and not the end of the transport.
 #[test]
 fn a_change_wakes_whoever_waits_for_it() {
     check(Some(3), || {

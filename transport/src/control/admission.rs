@@ -1,14 +1,13 @@
 //! Whose pings are answered.
 //!
-//! Anybody on the link can ping from any number of made-up addresses. For each new one that is
-//! answered the kernel adds an entry to its neighbour table, which has 1,024 places for all interfaces
-//! together (`net.ipv6.neigh.default.gc_thresh3`): when they are taken, the host reaches no new
-//! neighbour on any network. It keeps an entry for three seconds while nobody answers for the
-//! address, and for up to 45 seconds when somebody does; from 512 entries on it collects old ones.
+//! Any host on the link can ping from any number of forged addresses. For each new address that is answered, the kernel
+//! adds an entry to its neighbour table, which has 1,024 places for all interfaces together
+//! (`net.ipv6.neigh.default.gc_thresh3`). When they are taken, the host reaches no new neighbour on any network. The
+//! kernel keeps an entry for three seconds if no host answers for the address, and otherwise for up to 45 seconds. From
+//! 512 entries on it collects old ones.
 //!
-//! So a source that was answered within the last minute is answered always, and others only now and
-//! then. At most 512 addresses are answered within a minute, whatever comes. A mesh of [`BURST`] peers can
-//! begin at once.
+//! So a source that was answered within the last minute is always answered, and the rate of others is limited. At most
+//! 512 addresses are answered within a minute. A mesh of [`BURST`] peers can begin at once.
 
 use std::collections::HashMap;
 use std::net::Ipv6Addr;
@@ -19,20 +18,19 @@ use foldhash::fast::RandomState;
 use crate::sync::{lock, Mutex};
 use crate::throttle::Throttle;
 
-/// Sources that are answered without asking for how long they are known: [`BURST`], and what is added
-/// within [`KEPT`].
+/// The most sources that are answered: [`BURST`], and those that are added within [`KEPT`].
 const LIMIT: usize = 512;
-/// New sources that are answered at once.
+/// The new sources that are answered in one moment.
 const BURST: u32 = 256;
-/// Then one more each time that this has passed.
+/// After that, one more in each period of this length.
 const EVERY: Duration = Duration::from_millis(250);
 /// A source that pings within this time stays known. The kernel keeps an unused neighbour as long
 /// (`gc_stale_time`).
 const KEPT: Duration = Duration::from_secs(60);
-/// How long a thread relies on what it found here. It is a part of `KEPT`, so a source that pings all the time
+/// How long a thread caches an answer of this table. It is shorter than `KEPT`, so a source that pings all the time
 /// stays known.
 const RELIED_ON: Duration = Duration::from_secs(1);
-/// Between two searches for sources that are known no longer.
+/// The time between two searches for expired sources.
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// The sources of pings that are answered.
@@ -46,13 +44,13 @@ pub(crate) struct Admission {
 struct Sources {
     /// When each was last answered, to within `RELIED_ON`.
     answered: HashMap<Ipv6Addr, Instant, RandomState>,
-    /// Ahead of now by `EVERY` for each new source of late: the bucket is full when it has passed, and
-    /// empty when it is `BURST` of them ahead.
+    /// When the token bucket is full again. Each new source moves it `EVERY` ahead; the bucket is empty when it is
+    /// `BURST` periods ahead of now.
     full_at: Option<Instant>,
     next_sweep: Option<Instant>,
 }
 
-/// What a thread knows of the source whose ping it answered last: more of its pings are likely.
+/// A thread's cache of the source whose ping it answered last: more of its pings are likely.
 #[derive(Default)]
 pub(crate) struct Admitted(Option<(Ipv6Addr, Instant)>);
 
@@ -91,8 +89,8 @@ impl Sources {
         if self.answered.len() >= LIMIT {
             self.sweep(now);
         }
-        // Nobody makes room who pings within his time, so strangers do not replace a known peer. Without
-        // memory nobody new is answered.
+        // A source that pings often enough stays, so strangers do not replace a known peer. Without memory new sources
+        // are not answered.
         if self.answered.len() >= LIMIT || self.answered.try_reserve(1).is_err() {
             return false;
         }
@@ -101,8 +99,7 @@ impl Sources {
         true
     }
 
-    /// Forgets those that have not pinged for long. It looks at all of them, and a flood must not make it do
-    /// that each time.
+    /// Removes expired sources. It visits all of them, so a flood must not trigger it each time.
     fn sweep(&mut self, now: Instant) {
         if self.next_sweep.is_some_and(|next| now < next) {
             return;
@@ -121,7 +118,7 @@ mod tests {
         Ipv6Addr::from((0xfe80 << 112) | u128::from(n))
     }
 
-    /// What passes without a thread's memory of its last source.
+    /// Whether a source is admitted without a thread's cache.
     fn admits(admission: &Admission, n: u32, now: Instant) -> bool {
         admission.admit(&source(n), now, &mut Admitted::default())
     }

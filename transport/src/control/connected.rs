@@ -41,16 +41,16 @@ fn unused_group() -> Ipv6Addr {
     Ipv6Addr::new(0xff01, 0, 0, 0, 0, 0x0dcf, high, low)
 }
 
-/// The connected sockets of a transport, oldest first. It owns them; everybody else has weak references.
+/// The connected sockets of a transport, oldest first. It owns them; all others have weak references.
 #[derive(Default)]
 pub(super) struct ConnectedSockets(Mutex<Vec<ConnectedSocket>>);
 
-/// What a socket is connected for.
+/// The use of a connected socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// Messages, to a peer that the application chose.
     Messages,
-    /// Pongs, to whoever pings.
+    /// Pongs, to any host that pings.
     Pongs,
 }
 
@@ -148,7 +148,7 @@ pub(super) fn outbound(control: &Socket, interface: &str) -> std::io::Result<Soc
     Ok(outbound)
 }
 
-/// What one sender knows of its traffic to one peer.
+/// One sender's record of its traffic to one peer.
 #[derive(Debug, Default)]
 pub(crate) struct Usage {
     sends: u32,

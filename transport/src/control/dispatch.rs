@@ -117,7 +117,7 @@ impl Dispatch {
             Some(_) => None,
         };
         let sent = match connected {
-            // What it does not take is lost: a stranger who pings must not fill the shared buffer.
+            // A pong that it does not take is lost: the pings of a stranger must not fill the shared buffer.
             Some(socket) => socket::send(socket.as_fd(), &pong).map(drop),
             None => self
                 .control

@@ -26,7 +26,7 @@ use crate::wire::{self, Kind};
 
 /// The datagrams, or trains of them, that one system call takes here.
 const BATCH: usize = 4;
-/// What a message in the backlog costs besides its bytes.
+/// The memory of a message in the backlog, without its bytes.
 const OVERHEAD: usize = 128;
 /// The messages for which the backlog keeps its room. A handler that blocked for long can leave many more, and their
 /// room is freed.
@@ -213,7 +213,7 @@ impl ReceiverWatchdog {
         )
     }
 
-    /// False when there is nothing to watch any more.
+    /// False if there is no receiver to watch any more.
     fn check(&mut self, reader: &ControlReader, now: Instant) -> bool {
         let busy = reader.is_receiver_busy();
         let calls = reader.calls.load(Ordering::SeqCst);

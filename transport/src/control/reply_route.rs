@@ -9,7 +9,7 @@ use super::admission::Admitted;
 use super::channel::Control;
 use super::connected::Usage;
 
-/// What a thread knows of the peer whose ping it answered last.
+/// A thread's cache of the peer whose ping it answered last.
 #[derive(Default)]
 pub(crate) struct ReplyRoute {
     address: Option<SocketAddrV6>,

@@ -9,8 +9,8 @@ use loom::thread::spawn;
 
 type Handler = Box<dyn Fn()>;
 
-/// What a handler works with, and its owner frees when the handler is removed: loom finds a free
-/// that does not come after every use.
+/// The data of a handler, which its owner frees when the handler is removed. Loom reports a free that does not come
+/// after every use.
 #[derive(Clone)]
 struct UserData(Arc<UnsafeCell<()>>);
 
@@ -35,7 +35,7 @@ fn caller(cell: &Arc<HandlerCell<Handler>>, events: usize) -> JoinHandle<()> {
     spawn(move || {
         let Some(running) = cell.enter() else { return };
         for event in 0..events {
-            // Not before the first: who is on record is waited for.
+            // Not before the first call: the registration is what `set` waits for.
             if event > 0 && running.is_retired() {
                 return;
             }
@@ -61,7 +61,7 @@ fn when_set_returns_the_old_handler_runs_nowhere_and_never_will_again() {
     });
 }
 
-/// Who replaces second waits as well for the handler that was replaced first.
+/// The second thread to replace also waits for the handler that was replaced first.
 #[test]
 fn of_two_that_replace_at_once_both_wait_for_the_handler_before_them() {
     check(Some(2), || {

@@ -40,7 +40,7 @@ fn every_waiting_call_gets_its_message() {
     });
 }
 
-/// A message is not announced to somebody who waits for a stream instead.
+/// A message wakes the thread that waits for a message, not only one that waits for a stream.
 #[test]
 fn a_message_reaches_who_waits_for_one_beside_who_waits_for_a_stream() {
     check(Some(3), || {

@@ -1,8 +1,8 @@
-//! The peers that are there, for the peer handler.
+//! The present peers, for the peer handler.
 //!
-//! A peer appears when something comes from it, and vanishes when nothing has come for a time or the
-//! link goes down. What the handler has not been told yet is no queue of events but the difference
-//! between what is and what it was told, so it never needs more room than the peers themselves.
+//! A peer appears when something comes from it. It vanishes after a time without traffic, or when the link goes down.
+//! The changes that the handler has not been called for are not a queue of events. They are the difference between the
+//! present peers and the reported ones, so they never need more room than the peers themselves.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::Ipv6Addr;
@@ -12,27 +12,27 @@ use foldhash::fast::RandomState;
 
 use crate::sys::poll::Deadline;
 
-/// Peers that are tracked at most, and as many more of those that the application asked for. A stranger who
-/// makes up sources gets no more places than appear within the timeout, see [`BURST`].
+/// The most peers that are tracked, and as many more that the application asked for. A stranger that forges sources
+/// gets no more places than appear within the timeout, see [`BURST`].
 pub(super) const LIMIT: usize = 1024;
-/// Peers that may appear at once, besides those that the application asked for.
+/// The peers that may appear in one moment, without those that the application asked for.
 const BURST: u32 = 256;
-/// Then one more each time that this has passed.
+/// After that, one more peer may appear in each period of this length.
 const EVERY: Duration = Duration::from_micros(62_500);
 
-/// Nothing is in it while nobody asks for it.
+/// It is empty while there is no peer handler.
 pub(super) struct Present {
-    /// Zero: only the link makes a peer vanish.
+    /// Zero: peers vanish only when the link goes down.
     timeout: Duration,
     peers: HashMap<Ipv6Addr, Peer, RandomState>,
-    /// Those of which the handler may have to be told, each once, in the order of their changes.
+    /// The peers that may have to be reported, each once, in the order of their changes.
     changed: VecDeque<Ipv6Addr>,
-    /// A thread is telling them.
+    /// A thread is reporting them.
     telling: bool,
-    /// Ahead of now by `EVERY` for each that appeared of late: the bucket is full when it has passed,
-    /// and empty when it is `BURST` of them ahead.
+    /// When the token bucket is full again. Each appearance moves it `EVERY` ahead; the bucket is empty when it is
+    /// `BURST` periods ahead of now.
     full_at: Option<Instant>,
-    /// Nobody vanishes before.
+    /// No peer vanishes before.
     next_look: Option<Instant>,
 }
 
@@ -40,20 +40,20 @@ struct Peer {
     name: String,
     last: Instant,
     here: bool,
-    /// What the handler knows: `here` as it was told last.
+    /// `here` as it was reported last.
     told: bool,
     /// It is in `changed`.
     queued: bool,
 }
 
-/// What came of hearing from a peer.
+/// The result of recording a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Seen {
-    /// It was there before, or nobody asks.
+    /// It was present before, or peers are not tracked.
     Known,
-    /// It appeared: somebody has to look.
+    /// It appeared, and has to be reported.
     Appeared,
-    /// Too many did, or there is no memory.
+    /// Too many appeared, or there is no memory.
     Refused,
 }
 
@@ -78,20 +78,20 @@ impl Present {
     #[inline]
     pub fn note(&mut self, from: &Ipv6Addr, at: Instant) -> Option<Seen> {
         let peer = self.peers.get_mut(from)?;
-        // Threads note what they received in any order.
+        // Threads record what they received in any order.
         peer.last = peer.last.max(at);
         if peer.here {
             return Some(Seen::Known);
         }
-        // It vanished, and the handler was not told yet.
+        // It vanished, and that is not reported yet.
         peer.here = true;
         let last = peer.last;
         self.look_by(last);
         Some(Seen::Appeared)
     }
 
-    /// Tracks a peer that is not tracked, unless it has no `name` now. `asked_for`: no stranger's appearances
-    /// are a reason to refuse it.
+    /// Tracks a peer that is not tracked, unless it has no `name` now. `asked_for`: appearances of other peers are no
+    /// reason to refuse it.
     pub fn admit(
         &mut self,
         from: &Ipv6Addr,
@@ -129,7 +129,7 @@ impl Present {
         Seen::Appeared
     }
 
-    /// Whether one more has a place, and one in `changed`, which then never has to grow.
+    /// Whether there is room for one more, also in `changed`, which then never has to grow.
     fn has_room(&mut self, limit: usize) -> bool {
         let places = self.peers.len() + 1;
         let more = places - self.changed.len();
@@ -138,24 +138,23 @@ impl Present {
             && self.changed.try_reserve(more).is_ok()
     }
 
-    /// A peer was heard from at this moment.
+    /// Schedules the look after which a peer vanishes that was last heard from at this moment.
     fn look_by(&mut self, last: Instant) {
         if let Some(end) = end(self.timeout, last) {
             self.next_look = Some(self.next_look.map_or(end, |next| next.min(end)));
         }
     }
 
-    /// Makes those vanish whose time is up. Gives when to look again, and whether the handler is to be
-    /// told something and nobody does it: then the caller has somebody call `next` until nothing is left.
-    /// `vanished` gets those that vanish, and when each was last heard from.
+    /// Makes peers vanish whose time is up. Returns when to look again, and whether there are changes to report and no
+    /// thread reports them. The caller then has a thread call `next` until it returns `None`. `vanished` gets the peers
+    /// that vanish, and when each was last heard from.
     pub fn look(
         &mut self,
         now: Instant,
         vanished: impl FnMut(Ipv6Addr, Instant),
     ) -> (Deadline, bool) {
         if self.next_look.is_some_and(|next| next <= now) {
-            // One that the handler was not told of yet is told first, however late that is: `next` sees to
-            // it that it is looked at again.
+            // A peer that was not reported yet does not vanish before it is. `next` schedules another look for it.
             let is_told = |peer: &Peer| peer.told;
             self.sweep(is_told, |end| end.is_some_and(|end| end <= now), vanished);
         }
@@ -165,7 +164,7 @@ impl Present {
         (again, tell)
     }
 
-    /// The link is down, and everybody with it.
+    /// The link is down, and all peers vanish.
     pub fn all_vanish(&mut self, vanished: impl FnMut(Ipv6Addr, Instant)) {
         self.sweep(|_| true, |_| true, vanished);
     }
@@ -193,8 +192,8 @@ impl Present {
         self.next_look = next;
     }
 
-    /// The next change to tell: the peer, and whether it appeared. A change and the one back are left
-    /// out together. When nothing is left, somebody has to `look` again.
+    /// The next change to report: the peer, and whether it appeared. A change and its reversal cancel each other. After
+    /// `None`, a `look` is due.
     pub fn next(&mut self) -> Option<(String, bool)> {
         while let Some(address) = self.changed.pop_front() {
             let Some(peer) = self.peers.get_mut(&address) else {
@@ -205,7 +204,7 @@ impl Present {
             let was_told = std::mem::replace(&mut peer.told, here);
             let change = (here != was_told).then(|| (peer.name.clone(), here));
             match here {
-                // It could not vanish before it was told.
+                // It could not vanish before it was reported.
                 true => {
                     let last = peer.last;
                     self.look_by(last);
@@ -220,14 +219,14 @@ impl Present {
         None
     }
 
-    /// The peer is not tracked any more, and the handler is not told.
+    /// Stops tracking a peer, without a report.
     pub fn forget(&mut self, from: &Ipv6Addr) {
         if self.peers.remove(from).is_some_and(|peer| peer.queued) {
             self.changed.retain(|changed| changed != from);
         }
     }
 
-    /// Nobody is tracked any more. Gives them with when each was last heard from.
+    /// Stops tracking all peers. Returns them, each with when it was last heard from.
     pub fn clear(&mut self) -> impl Iterator<Item = (Ipv6Addr, Instant)> {
         self.changed.clear();
         self.next_look = None;
@@ -244,8 +243,7 @@ impl Present {
     }
 }
 
-/// When a peer vanishes that was last heard from at this moment. A time too far to be represented is no
-/// limit.
+/// When a peer vanishes that was last heard from at this moment. A time that cannot be represented is no limit.
 fn end(timeout: Duration, last: Instant) -> Option<Instant> {
     match timeout {
         Duration::ZERO => None,
@@ -263,7 +261,7 @@ mod tests {
         Ipv6Addr::from((0xfe80 << 112) | n as u128)
     }
 
-    /// As `LastSeen` does it.
+    /// Records a peer as `LastSeen` does.
     fn hear(present: &mut Present, n: usize, at: Instant) -> Seen {
         let known = present.note(&peer(n), at);
         known.unwrap_or_else(|| present.admit(&peer(n), at, false, || Some(n.to_string())))
@@ -293,7 +291,7 @@ mod tests {
         );
         assert!(
             !present.look(start, |_, _| ()).1,
-            "somebody tells it already"
+            "a thread reports it already"
         );
         assert_eq!(told(&mut present), one(1, true));
         let later = start + TIMEOUT / 2;
@@ -378,7 +376,7 @@ mod tests {
         }
     }
 
-    /// Whatever number of sources a stranger makes up, and however long.
+    /// A stranger may forge any number of sources, for any time.
     #[test]
     fn made_up_sources_appear_seldom_and_make_no_known_peer_vanish() {
         let mut present = Present::new(TIMEOUT);

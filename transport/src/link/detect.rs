@@ -1,4 +1,4 @@
-//! Finding the interface: by name, or the one that the Thunderbolt driver made.
+//! Finding the interface: by name, or by the Thunderbolt driver.
 
 use std::fs;
 use std::io;
@@ -12,17 +12,16 @@ use crate::sys::netlink::{Interface, Kernel, Named, Which};
 const AUTO: &str = "auto";
 /// The driver's name in sysfs (drivers/net/thunderbolt/main.c).
 const DRIVER: &str = "thunderbolt-net";
-/// Where sysfs has the interfaces of the network namespace that it was mounted in.
+/// The interfaces in sysfs, of the network namespace in which it was mounted.
 const SYSFS: &str = "/sys/class/net";
 
-/// What a configured name means at the moment.
+/// The interface that a configured name means at present.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Resolved {
     Interface(Interface),
     /// There is none.
     Nothing,
-    /// There are several, and none is better than another: using one by silence could be another
-    /// network than the one that is meant.
+    /// There are several. Choosing one silently could use another network than the intended one.
     Several(Vec<String>),
 }
 
@@ -47,7 +46,7 @@ pub(crate) fn resolve(kernel: &Kernel, configured: &str) -> Result<Resolved> {
     Ok(found.map_or(Resolved::Nothing, Resolved::Interface))
 }
 
-/// Looks up an interface that may have been renamed since it was bound to.
+/// Looks up an interface by its index, because it may have been renamed since the sockets were bound.
 pub(crate) fn by_index(kernel: &Kernel, index: u32, name: &str) -> Result<Option<Interface>> {
     let found = kernel.interface(Which::Index(index));
     found.map_err(|error| cannot_ask(name, error))
@@ -58,8 +57,8 @@ fn cannot_ask(name: &str, source: io::Error) -> TransportError {
     TransportError::from_os(action, source)
 }
 
-/// Those of `all` whose device is driven by thunderbolt-net. sysfs tells, or the driver itself: sysfs
-/// may be that of another network namespace, whose interfaces are not meant.
+/// The interfaces of `all` whose driver is thunderbolt-net, according to sysfs or to the driver itself. sysfs may belong
+/// to another network namespace, whose interfaces do not count.
 fn thunderbolt_interfaces(
     all: &[Named],
     class_net: &Path,
@@ -78,8 +77,7 @@ fn thunderbolt_interfaces(
         .collect()
 }
 
-/// Whether an entry of sysfs is of this interface, and not of one that has the same name in another
-/// network namespace.
+/// Whether an entry of sysfs belongs to this interface, and not to one with the same name in another network namespace.
 fn is_same(interface: &Named, entry: &Path) -> bool {
     let hardware: Vec<String> = interface
         .hardware
@@ -87,13 +85,13 @@ fn is_same(interface: &Named, entry: &Path) -> bool {
         .map(|byte| format!("{byte:02x}"))
         .collect();
     let says = |file: &str, value: &str| {
-        // What it does not say, it does not deny.
+        // A missing file does not contradict.
         fs::read_to_string(entry.join(file)).map_or(true, |text| text.trim() == value)
     };
     says("ifindex", &interface.index.to_string()) && says("address", &hardware.join(":"))
 }
 
-/// The error for an interface that is not there, with those that are.
+/// The error for an interface that does not exist. It lists the existing ones.
 pub(crate) fn not_found(kernel: &Kernel, configured: &str, found: &Resolved) -> TransportError {
     let what = match found {
         Resolved::Several(names) => several(names),
@@ -120,7 +118,7 @@ pub(crate) fn not_found(kernel: &Kernel, configured: &str, found: &Resolved) -> 
     TransportError::interface_not_found(configured, format_args!("{what}; this host has: {there}"))
 }
 
-/// Why nothing is bound to while there are several.
+/// Why the sockets are not bound while there are several.
 pub(crate) fn several(names: &[String]) -> String {
     format!(
         "{} interfaces have the driver {DRIVER} ({}); name the one that is meant",
@@ -189,7 +187,7 @@ mod tests {
     fn auto_never_takes_another_network() {
         let sysfs = Sysfs::new("none");
         sysfs.add("eth0", Some("e1000e"));
-        // The name alone says nothing.
+        // The name alone does not count.
         sysfs.add("thunderbolt0", None);
         let all = ["eth0", "thunderbolt0"].map(|name| named(3, name));
         assert!(thunderbolt_interfaces(&all, &sysfs.0, unknown).is_empty());

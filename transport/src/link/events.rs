@@ -1,20 +1,20 @@
-//! What the link handler is to be told. The handler may take long, and the accepting thread has the next
-//! change of the link to see meanwhile; so a thread of its own calls it (`watch`).
+//! The changes for the link handler. The handler may block, and the event loop has to see the next change of the link
+//! meanwhile. So a thread of its own calls it (`announce`).
 
 use std::collections::VecDeque;
 
 use crate::sync::{lock, Mutex};
 
-/// Changes that are kept for a handler that does not return.
+/// The changes that are kept for a handler that does not return.
 const KEPT: usize = 64;
 
-/// Changes that the handler has not been told of.
+/// The changes that were not reported yet.
 pub(crate) struct LinkEvents(Mutex<Waiting>);
 
 struct Waiting {
-    /// In turns: up, down, up.
+    /// Alternating: up, down, up.
     changes: VecDeque<(bool, String)>,
-    /// A thread is telling them.
+    /// A thread is reporting them.
     telling: bool,
 }
 
@@ -29,8 +29,7 @@ impl Default for LinkEvents {
 }
 
 impl Waiting {
-    /// Beyond the limit a change and the one back again are left out together: the last one that is
-    /// told is always the present state.
+    /// Beyond the limit a change and its reversal cancel each other, so the last change is always the present state.
     fn push(&mut self, up: bool, interface: String) {
         if self.changes.len() >= KEPT {
             self.changes.pop_back();
@@ -41,15 +40,15 @@ impl Waiting {
 }
 
 impl LinkEvents {
-    /// Keeps a change. True if nobody tells them yet: the caller has somebody call `next` until
-    /// nothing is left.
+    /// Keeps a change. True if no thread reports them yet: the caller then has a thread call `next` until it returns
+    /// `None`.
     pub fn push(&self, up: bool, interface: String) -> bool {
         let mut waiting = lock(&self.0);
         waiting.push(up, interface);
         !std::mem::replace(&mut waiting.telling, true)
     }
 
-    /// The next change to tell.
+    /// The next change to report.
     pub fn next(&self) -> Option<(bool, String)> {
         let mut waiting = lock(&self.0);
         let next = waiting.changes.pop_front();

@@ -1,7 +1,6 @@
-//! What a failed system call says of the link. An errno alone does not tell: with ENETUNREACH the
-//! kernel answers when the interface is gone, and also when a link that is up has no route to one
-//! address. A caller that is told of a link that is down waits until it is up; so the state is looked
-//! at, and what is told is true.
+//! The meaning of a failed system call. An errno alone is ambiguous: the kernel reports ENETUNREACH if the interface is
+//! gone, and also if a link that is up has no route to one address. A caller that gets `LinkDown` waits until the link
+//! is up. So the state is checked before an error says that the link is down.
 
 use std::io;
 use std::net::{Ipv6Addr, SocketAddrV6};
@@ -15,23 +14,23 @@ use crate::sync::atomic::Ordering;
 /// What failed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Attempt<'a> {
-    /// Handing a datagram to the kernel.
+    /// Passing a datagram to the kernel.
     Send(&'a SocketAddrV6),
-    /// Waiting for the answer to one: an ICMP error came back.
+    /// Waiting for the answer to a ping: an ICMP error came back.
     Ping(&'a SocketAddrV6),
     /// Beginning to connect.
     Connect(&'a SocketAddrV6),
-    /// Connecting: the kernel tells what came of it.
+    /// Connecting: the kernel reports the result.
     Opening(&'a SocketAddrV6),
-    /// A connection that was there.
+    /// An established connection.
     Connection,
-    /// Tying another socket to the interface of this name.
+    /// Binding another socket to the interface of this name.
     Bind(&'a str),
 }
 
 impl Link {
-    /// The error of a system call that failed on a socket of this link. `any_source`: answers from
-    /// other addresses than link-local ones are not refused.
+    /// The error of a system call that failed on a socket of this link. `any_source`: sources that are not link-local
+    /// are served.
     pub fn failed(
         &self,
         attempt: Attempt<'_>,
@@ -44,9 +43,9 @@ impl Link {
             self.with(|now| (now.name.clone(), now.index, now.state.clone()));
         let mut asked = false;
         if state == LinkState::Up && depends_on_link(&source) {
-            // The news of a change may be on its way to the accepting thread.
+            // A notification of a change may be on its way to the event loop.
             state = match attempt {
-                // The socket or the address is of an interface that was replaced during the call.
+                // The socket or the address belongs to an interface that was replaced during the call.
                 Attempt::Send(to) | Attempt::Ping(to) | Attempt::Connect(to)
                     if Some(to.scope_id()) != index =>
                 {
@@ -85,7 +84,7 @@ impl Link {
     }
 }
 
-/// Whether this error means one thing while the link is up, and another while it is not.
+/// Whether the meaning of this error depends on the state of the link.
 fn depends_on_link(source: &io::Error) -> bool {
     matches!(
         source.raw_os_error(),
@@ -102,7 +101,7 @@ fn depends_on_link(source: &io::Error) -> bool {
     )
 }
 
-/// Sorts an errno into the variant that a caller can act on, with the link in this state.
+/// Turns an errno into the error that a caller can act on, for this state of the link.
 fn sort(
     attempt: Attempt<'_>,
     action: String,
@@ -132,7 +131,7 @@ fn sort(
                        the thread that started the transport?";
             TransportError::io(because(why), source)
         }
-        // The kernel says that it was down, however it is by now.
+        // The kernel reports that it was down, whatever its present state.
         (libc::ENETDOWN | libc::ENODEV | libc::ENXIO, _) if up => {
             link_down(format!("{action}: {source}"))
         }
@@ -193,7 +192,7 @@ fn sort(
             action: because("a firewall rule or a prohibit route of this host forbids it"),
             source,
         },
-        // ICMPv6 "administratively prohibited": this host has nothing to do with it.
+        // ICMPv6 "administratively prohibited" comes from another host.
         (libc::EACCES, Opening(_) | Ping(_)) => {
             connection("a firewall of the peer, or on the way to it, rejects it")
         }
@@ -202,7 +201,7 @@ fn sort(
     }
 }
 
-/// Why a link that is up does not lead to an address, and what to do.
+/// Why an address is unreachable over a link that is up, and what to do.
 fn no_route(to: &Ipv6Addr, interface: &str, any_source: bool) -> String {
     let dev = word(interface);
     let what = if to.is_loopback() {

@@ -1,8 +1,8 @@
 //! The interface: which one it is, and whether it can carry traffic.
 //!
-//! Unplugging a cable destroys the Linux interface, and replugging makes a new one with a new
-//! index, while SO_BINDTODEVICE holds on to the index. So sockets belong to one *incarnation* of
-//! the interface; the watcher (`watch`) opens new ones for the next.
+//! Unplugging a cable destroys the Linux interface, and replugging creates a new one with a new index, while
+//! SO_BINDTODEVICE keeps the old index. So sockets belong to one *incarnation* of the interface; `interface_binding`
+//! opens new ones for the next.
 
 pub(crate) mod detect;
 pub(crate) mod events;
@@ -25,7 +25,7 @@ pub(crate) use state::{Absence, LinkState};
 pub(crate) use waiting::LinkWait;
 use waiting::Waiters;
 
-/// The interface as it is now, for the threads that use it.
+/// The present state of the interface, for the threads that use it.
 pub(crate) struct Link {
     /// Mirrors `current.state == Up` for the hot path.
     up: AtomicBool,
@@ -34,22 +34,21 @@ pub(crate) struct Link {
     epoch: AtomicU64,
     /// How often it went down.
     outages: AtomicU64,
-    /// One more than the number of outages when a call was told that the link is down, while it had
-    /// not been announced. 0: none was.
+    /// One more than the number of outages when a call reported an outage that was not announced yet; 0: no call did.
     doubted: AtomicU64,
     current: RwLock<Current>,
-    /// The state that the log and the link handler were told last, and the addresses at that time.
+    /// The state that was announced last, and the addresses at that time.
     told: Mutex<(LinkState, Vec<Ipv6Addr>)>,
     waiters: Waiters,
     kernel: Kernel,
 }
 
-/// What is known about the interface.
+/// The known state of the interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Current {
-    /// The configured name, or the present one of the interface that we are bound to.
+    /// The configured name, or the present name of the interface that the sockets are bound to.
     pub name: String,
-    /// The index that our sockets are bound to.
+    /// The index that the sockets are bound to.
     pub index: Option<u32>,
     pub state: LinkState,
     pub multicast: bool,
@@ -83,13 +82,13 @@ impl Link {
         self.up.load(Ordering::SeqCst)
     }
 
-    /// A number that no other link of this process ever has, and that changes with the state: what
-    /// was concluded from it holds as long as the number stays.
+    /// A number that changes with the state, and that no other link of this process ever has. A conclusion from the
+    /// state is valid as long as the number is the same.
     pub fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// What the kernel knows of interfaces, in this transport's network namespace.
+    /// The kernel's interfaces, in this transport's network namespace.
     pub fn kernel(&self) -> &Kernel {
         &self.kernel
     }
@@ -107,7 +106,7 @@ impl Link {
     fn why_down(&self) -> Result<()> {
         let (state, name) = self.with(|current| (current.state.clone(), current.name.clone()));
         let state = match state {
-            // The kernel says nothing of an address that it began to check, nor of most settings.
+            // The kernel does not announce that it begins to check an address, nor most changes of settings.
             LinkState::Addressless(_) => match self.present_state() {
                 Some(now @ LinkState::Addressless(_)) => now,
                 _ => state,
@@ -115,7 +114,7 @@ impl Link {
             state => state,
         };
         match state {
-            // It came up just now.
+            // It came up a moment ago.
             LinkState::Up => Ok(()),
             state => Err(TransportError::LinkDown {
                 reason: state.reason(&name),
@@ -126,7 +125,7 @@ impl Link {
         }
     }
 
-    /// The error of a call that failed because the link was down, or another one, a moment ago.
+    /// The error of a call that failed because the link was down, or was another incarnation, a moment ago.
     pub fn down(&self, reason: &str) -> TransportError {
         TransportError::LinkDown {
             interface: self.name(),
@@ -136,8 +135,7 @@ impl Link {
         }
     }
 
-    /// What the kernel says now of the interface that the sockets are bound to; `None` when it
-    /// cannot be asked.
+    /// The kernel's present state of the interface that the sockets are bound to; `None` if the query fails.
     fn present_state(&self) -> Option<LinkState> {
         let (index, state) = self.with(|current| (current.index, current.state.clone()));
         let Some(index) = index else {
@@ -151,13 +149,13 @@ impl Link {
         )
     }
 
-    /// A call is told that the link is down. Whoever waits for the link then is told when it is up
-    /// again, even if it is so before the next look.
+    /// A call reports that the link is down. The outage and its end are then announced, even if the link is up again
+    /// before the next look.
     fn doubt(&self, outages: u64) {
         self.doubted.store(outages + 1, Ordering::SeqCst);
     }
 
-    /// Whether a call was told that the link is down since it was last announced, once.
+    /// Whether a call reported an outage that was not announced yet. True once for each.
     pub fn take_doubt(&self) -> bool {
         let doubted = self.doubted.swap(0, Ordering::SeqCst);
         doubted == self.outages.load(Ordering::SeqCst) + 1
@@ -185,7 +183,7 @@ impl Link {
 
     pub fn set(&self, new: Current) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        // Most news are of other interfaces, and what was concluded still holds.
+        // Most notifications concern other interfaces; the epoch stays if nothing changed.
         if *current == new {
             return;
         }
@@ -196,8 +194,8 @@ impl Link {
         self.waiters.wake();
     }
 
-    /// A call found out from the kernel that this incarnation of the interface is down, before the
-    /// accepting thread did. The state says so before the call does. False if it had changed already.
+    /// A call learned from the kernel that this incarnation of the interface is down, before the event loop did. The
+    /// state is set before the call returns. False if the state had changed already.
     fn found_down(&self, index: Option<u32>, state: LinkState) -> bool {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         if current.state != LinkState::Up || current.index != index {
@@ -205,7 +203,7 @@ impl Link {
         }
         current.state = state;
         self.note_change(false);
-        // The accepting thread looks again, and tells of this outage whatever it sees.
+        // The event loop looks again, and announces this outage in any case.
         self.doubt(self.outages.load(Ordering::SeqCst));
         drop(current);
         self.waiters.wake();
@@ -229,8 +227,7 @@ impl Link {
         self.changes.load(Ordering::SeqCst)
     }
 
-    /// What is told from now on; gives the state that was told before, and whether the addresses are
-    /// the same.
+    /// Sets the announced state. Returns the state that was announced before, and whether the addresses are the same.
     pub fn tell(&self, new: &Current) -> (LinkState, bool) {
         let mut told = lock(&self.told);
         let state = std::mem::replace(&mut told.0, new.state.clone());

@@ -3,8 +3,7 @@ use crate::models::{check, link as state};
 use loom::thread::spawn;
 use std::sync::Arc;
 
-/// What a thread knows of peer strings: a conclusion from the state, kept under the epoch that was
-/// read before it.
+/// A conclusion from the state, as a cache of peer strings keeps it, with the epoch that was read before it.
 fn conclude(link: &Link) -> (u64, Option<u32>) {
     (link.epoch(), link.with(|now| now.index))
 }
@@ -30,7 +29,7 @@ fn what_was_concluded_in_the_present_epoch_holds() {
     });
 }
 
-/// Who finds the link up after the news of a change finds the state that is up, too.
+/// A thread that finds the link up also finds the state that is up.
 #[test]
 fn up_tells_of_the_state_that_was_set() {
     check(None, || {

@@ -1,20 +1,20 @@
-//! What an interface can do, and the words for it.
+//! The states of an interface, and their texts.
 
 use std::net::Ipv6Addr;
 
 use crate::sys::netlink::{Interface, Ipv6, Operational, Port, Unusable};
 
-/// What the interface is able to do.
+/// What the interface can do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LinkState {
     Absent(Absence),
     /// `ip link set … down`.
     Down,
-    /// Nothing comes from the other end.
+    /// There is no signal from the other end.
     NoCarrier(Silence),
     /// No IPv6 address that could be a source.
     Addressless(Missing),
-    /// It could carry traffic, but our sockets could not be bound.
+    /// It could carry traffic, but the sockets could not be bound.
     Unbound(String),
     /// A call found it down for a moment.
     Interrupted,
@@ -32,7 +32,7 @@ pub(crate) enum Absence {
     Moved,
 }
 
-/// Why an interface that is switched on carries nothing.
+/// Why an interface that is switched on carries no traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Silence {
     /// The other end is asleep, rebooting or not configured.
@@ -47,15 +47,15 @@ pub(crate) enum Silence {
 /// Why no address can be a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Missing {
-    /// Addresses there are.
+    /// There are addresses, but this one is not usable.
     Unusable(Ipv6Addr, Unusable),
     SmallMtu(u32),
     /// The kernel has no IPv6 for this interface.
     NoIpv6,
     Disabled,
-    /// Part of something that has the addresses in its place.
+    /// It is a port of another interface, which has the addresses.
     PortOf(Port),
-    /// The kernel was told not to make any.
+    /// The kernel is configured to generate none.
     NotGenerated,
     Nothing,
 }
@@ -64,7 +64,7 @@ pub(crate) enum Missing {
 const SMALLEST_MTU: u32 = 1280;
 
 impl LinkState {
-    /// What an interface can do, as far as the kernel is concerned.
+    /// The state of an interface according to the kernel.
     pub fn of(interface: &Interface) -> Self {
         if !interface.up {
             Self::Down
@@ -77,7 +77,7 @@ impl LinkState {
         }
     }
 
-    /// Why nothing can be sent, and what to do, for the interface of this name.
+    /// Why the interface cannot send, and what to do.
     pub fn reason(&self, interface: &str) -> String {
         let dev = word(interface);
         match self {
@@ -120,7 +120,7 @@ impl Silence {
             _ if interface.held_down => Self::HeldDown,
             Operational::Testing => Self::Testing,
             Operational::Dormant => Self::Dormant,
-            // With a signal of its own, what is below it is not the reason.
+            // With a signal of its own, the interface below it is not the reason.
             Operational::LowerLayerDown if !interface.signal => Self::LowerLayerDown,
             _ => Self::NoSignal,
         }
@@ -155,7 +155,7 @@ impl Silence {
 
 impl Missing {
     fn of(interface: &Interface) -> Self {
-        // What lasts for a second only, before what lasts.
+        // States that last a second only come before lasting ones.
         for kind in [
             Unusable::Tentative,
             Unusable::Optimistic,
@@ -221,8 +221,8 @@ impl Missing {
     }
 }
 
-/// An interface's name as a word of a command. Linux lets one be called almost anything: what could
-/// mean something to a shell, or to a terminal, is not written into a command.
+/// An interface's name as a word of a command. Linux allows almost any name. One that could mean something to a shell,
+/// or to a terminal, is not written into a command.
 pub(super) fn word(name: &str) -> &str {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._@-".contains(&byte);
     match !name.starts_with('-') && !name.is_empty() && name.bytes().all(is_plain) {
@@ -295,7 +295,7 @@ mod tests {
         })
     }
 
-    /// Each state that the kernel can tell of, and what its reason has to say.
+    /// Each state that the kernel can report, and the words that its reason needs.
     fn states() -> Vec<(LinkState, &'static [&'static str])> {
         let operational = |state, signal| {
             silent(|interface| {

@@ -9,14 +9,14 @@ use crate::sync::{lock, wait, Condvar, Mutex};
 use crate::sys::poll::Deadline;
 use crate::wakers::Wakers;
 
-/// Those that wait for a change of the link.
+/// The threads and tasks that wait for a change of the link.
 #[derive(Default)]
 pub(super) struct Waiters {
-    /// Threads. Held while one looks at the state before it sleeps.
+    /// The number of threads. Locked while one reads the state before it sleeps.
     threads: Mutex<usize>,
     changed: Condvar,
     wakers: Wakers,
-    /// The transport closes, and nothing is waited for any more.
+    /// The transport closes, and every wait ends.
     closed: AtomicBool,
 }
 
@@ -57,8 +57,8 @@ impl<'a> LinkWait<'a> {
         Self { link, up, changes }
     }
 
-    /// `None`: the link has been the other way since the call began. If it was what is waited for only
-    /// for a moment, that is enough: the call would else miss it by chance.
+    /// `None`: the link has been in the other state since the call began. A state that lasted only for a moment counts,
+    /// because otherwise the call could miss it.
     fn look(&self) -> Option<Result<()>> {
         if self.link.waiters.closed.load(Ordering::SeqCst) {
             return Some(Err(TransportError::Shutdown));

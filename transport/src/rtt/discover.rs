@@ -1,4 +1,4 @@
-//! Who else is on the cable: a ping to everybody.
+//! Discovery: a ping to all hosts on the link.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddrV6;
@@ -16,7 +16,7 @@ use crate::log::log;
 use crate::sys::poll::Deadline;
 use crate::sys::reserve_alloc;
 
-/// A transport that answered.
+/// A peer that answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DiscoveredPeer {
@@ -26,11 +26,11 @@ pub struct DiscoveredPeer {
     pub rtt: Duration,
 }
 
-/// Peers that one discovery finds at most; more than a link has. Anybody on the link can answer in any
-/// number of made-up names, so those that come first stay, and later ones are counted
+/// The most peers that one discovery finds; more than a link has. Any host on the link can answer under any number of
+/// forged addresses. The first ones stay, and later ones are counted
 /// ([`Stats::discovery_dropped`](crate::Stats::discovery_dropped)) and left out.
 pub const MAX_DISCOVERED_PEERS: usize = 1024;
-/// Pings of a discovery that are remembered at once. An answer to an older one is too late.
+/// The pings of a discovery that are remembered. An answer to an older one is too late.
 const AWAITED: usize = 64;
 
 /// The pings are repeated, because the network may lose one: this often within the waiting time,
@@ -39,7 +39,7 @@ const REPEATS: u32 = 5;
 const SHORTEST: Duration = Duration::from_millis(20);
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// Whether a peer can have this control port.
+/// Fails if no peer can have this control port.
 pub(crate) fn check_port(port: u16) -> Result<()> {
     if port == 0 {
         return Err(TransportError::OutOfRange {
@@ -59,12 +59,12 @@ pub(crate) struct Discovery<'a> {
     /// From one ping to the next.
     pause: Duration,
     next: Instant,
-    /// Tokens of pings, each larger than the one before it, and when each left.
+    /// The tokens of the pings in ascending order, and when each left.
     sent: VecDeque<(u64, Instant)>,
     found: HashMap<SocketAddrV6, Duration>,
     /// The search ends when so many peers are found.
     enough: usize,
-    /// Answers of peers for which there was no place.
+    /// The answers for which there was no room.
     left_out: u64,
 }
 
@@ -128,7 +128,7 @@ impl<'a> Discovery<'a> {
         peers
     }
 
-    /// There is room in the queue already. The oldest ping gives way, if there are many.
+    /// Remembers a ping, for which there is room in the queue. The oldest is forgotten if there are too many.
     fn await_answers(&mut self, session: &mut Session<'_>, token: u64, left: Instant) {
         if self.sent.len() >= AWAITED {
             if let Some((oldest, _)) = self.sent.pop_front() {
@@ -161,7 +161,7 @@ impl Measurement for Discovery<'_> {
             room.map_err(|_| reserve_alloc::exhausted("cannot wait for more pongs"))?;
             match session.ping() {
                 Ok((token, left)) => self.await_answers(session, token, left),
-                // As lost as one that the network loses: it is repeated.
+                // It counts as lost, and is repeated.
                 Err(TransportError::QueueFull { .. }) => {}
                 Err(error) => return Err(error),
             }

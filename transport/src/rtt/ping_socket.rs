@@ -145,7 +145,7 @@ impl PingSocket {
     }
 
     /// Reads the ICMP errors that came back. One counts if it quotes an outstanding ping. Only the peer, and hosts
-    /// that see the packets in between, know the token, so nobody else can forge such an error. Returns the number of
+    /// that see the packets in between, know the token, so no other host can forge such an error. Returns the number of
     /// the others.
     pub fn read_reports(&self) -> u64 {
         let mut others = 0;
@@ -155,7 +155,7 @@ impl PingSocket {
                 return;
             };
             let mut pings = lock(&self.pings);
-            // A ping to everybody asks many hosts, so one error says nothing. And no MTU is too small for a ping.
+            // A ping to all hosts may be answered by others, so one error does not count. And no MTU is too small for a ping.
             let counts = self.is_connected() && report.errno != libc::EMSGSIZE;
             let expected = pings.expects(token);
             if !counts || !(expected || pings.timed_out.contains(&token)) {

@@ -37,7 +37,7 @@ impl Default for PingOptions {
     }
 }
 
-/// What a series of pings came to. Percentiles are those of the answered ones, within 0.1 %;
+/// The result of a series of pings. Percentiles are those of the answered ones, within 0.1 %;
 /// all are zero when none was answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -62,8 +62,8 @@ pub struct RttSummary {
     pub max: Duration,
 }
 
-/// What is longer counts as this in the percentiles: nine minutes. The histogram then has one size,
-/// which the reserve of memory can serve: it has no way to tell that it cannot grow.
+/// Longer round trips count as this in the percentiles: nine minutes. The histogram then has a fixed size, which the
+/// reserve of memory can serve. A histogram that grows could not report that there is no memory.
 const LONGEST_NS: u64 = 1 << 39;
 
 /// Collects round trips.
@@ -130,7 +130,7 @@ impl Samples {
     }
 }
 
-/// What a series came to, and why it had no answer at all, if the kernel told that.
+/// The result of a series, and the kernel's reason if it had no answer at all.
 pub(crate) struct Pinged {
     pub summary: RttSummary,
     pub error: Option<TransportError>,
@@ -145,14 +145,14 @@ impl Pinged {
     }
 }
 
-/// Of a ping that did not leave: tokens are times, and none is so long ago.
+/// The token of a ping that did not leave. Tokens are times, and no time is 0.
 const NO_TOKEN: u64 = 0;
 
 /// A ping that may still be answered.
 struct Flying {
     token: u64,
     sent: Instant,
-    /// When it is given up; `None`: never.
+    /// When it times out; `None`: never.
     until: Option<Instant>,
 }
 
@@ -226,8 +226,7 @@ impl<'a> Series<'a> {
 
     fn send(&mut self, session: &mut Session<'_>) -> Result<()> {
         let (token, left) = match session.ping() {
-            // One that the interface's own queue had no room for is as lost as one that the network
-            // loses. The statistics tell them apart.
+            // Without room in the interface's own queue it counts as lost. The statistics tell such pings apart.
             Err(TransportError::QueueFull { .. }) => (NO_TOKEN, Instant::now()),
             ping => ping?,
         };
@@ -242,7 +241,7 @@ impl<'a> Series<'a> {
             });
         }
         self.sent += 1;
-        // Not several at once after a delay.
+        // After a delay, overdue pings do not leave all at once.
         let next = self
             .next
             .and_then(|next| next.checked_add(self.options.interval));
@@ -287,7 +286,7 @@ impl Measurement for Series<'_> {
             Answer::Pong(pong) => self.samples.add(session.accept(pong, ping.sent)),
             &Answer::Undelivered { token, errno } => {
                 let error = session.undelivered(token, errno);
-                // Later it is one that was lost: the peer's program may be back in a moment.
+                // After an answer it counts as lost: the peer's program may be back in a moment.
                 if self.samples.is_empty() {
                     self.unreached = Some(error);
                 }

@@ -17,16 +17,16 @@ use crate::sys::poll::{wait, Deadline, Interest};
 use crate::sys::{report, socket, would_block};
 use crate::wire::{self, Kind};
 
-/// Datagrams that are looked at before the clock is.
+/// The datagrams that are read before the clock is checked again.
 const AT_ONCE: usize = 64;
 
-/// One thread's, or one task's, pings to one address.
+/// The pings of one thread, or one task, to one address.
 pub(crate) struct Session<'a> {
     round_trips: &'a RoundTrips,
     context: &'a Context,
     socket: Arc<PingSocket>,
     to: SocketAddrV6,
-    /// A pong may have been left for us that came to the control port.
+    /// A pong that came to the control port may have been delivered.
     unread: bool,
 }
 
@@ -47,7 +47,7 @@ impl<'a> Session<'a> {
         Self::begin(round_trips, to, Some(&to))
     }
 
-    /// For pings to everybody on the link, from a socket that hears all answers but not itself.
+    /// For pings to all hosts on the link, from a socket that receives all answers but not its own pings.
     pub fn with_everybody(round_trips: &'a RoundTrips, index: u32, port: u16) -> Result<Self> {
         // RFC 4291, 2.7.1: all nodes on the link.
         let everybody = std::net::Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
@@ -85,7 +85,7 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// Who is pinged, with the port, and a hint if that may be part of the address.
+    /// The peer with its port, and a hint if the port may be a part of the address.
     pub fn peer(&self) -> (String, String) {
         let context = self.context;
         (
@@ -94,13 +94,13 @@ impl<'a> Session<'a> {
         )
     }
 
-    /// What an event loop has to watch.
+    /// The socket that a reactor has to watch.
     #[cfg(any(feature = "async", test))]
     pub fn socket(&self) -> &Arc<PingSocket> {
         &self.socket
     }
 
-    /// Sends a ping; gives its token and when it left.
+    /// Sends a ping. Returns its token and when it left.
     pub fn ping(&mut self) -> Result<(u64, Instant)> {
         let token = next_token();
         self.socket.expect(token)?;
@@ -125,7 +125,7 @@ impl<'a> Session<'a> {
 
     fn send(&self, ping: &[u8]) -> std::io::Result<()> {
         let socket = self.socket.socket.as_fd();
-        // What is reported is an earlier ping, to a port where nobody listened yet for example.
+        // A report concerns an earlier ping, for example to a port on which no program listened yet.
         report::send_after(
             || self.read_reports(),
             || match self.socket.is_connected() {
@@ -135,23 +135,23 @@ impl<'a> Session<'a> {
         )
     }
 
-    /// A pong of a token that is no longer waited for is not handed out any more.
+    /// Stops waiting for the pong with this token.
     pub fn forget(&mut self, token: u64) {
         self.socket.forget(token);
     }
 
-    /// The same of a ping that was not answered in time.
+    /// The ping with this token timed out.
     pub fn time_out(&mut self, token: u64) {
         self.socket.time_out(token);
     }
 
-    /// Reads what the kernel tells of pings that did not reach the peer.
+    /// Reads the kernel's reports of pings that did not reach the peer.
     pub fn read_reports(&self) {
         let others = self.socket.read_reports();
         self.context.counters.cold.pongs_ignored.add(others);
     }
 
-    /// Counts a ping that did not reach the peer, and says why.
+    /// Counts a ping that did not reach the peer. Returns the reason.
     pub fn undelivered(&mut self, token: u64, errno: i32) -> TransportError {
         self.forget(token);
         self.context.counters.cold.pings_undelivered.increment();
@@ -164,8 +164,8 @@ impl<'a> Session<'a> {
         self.context.failed(Attempt::Ping(&self.to), action, source)
     }
 
-    /// The error of a wait that was in vain: if the kernel told lately that the peer cannot be reached,
-    /// that is why.
+    /// The error of a wait without an answer. If the kernel reported lately that the peer cannot be reached, that is the
+    /// reason.
     pub fn unanswered(&self, timeout: Option<Duration>) -> TransportError {
         match self.unreachable() {
             Some(error) if timeout != Some(Duration::ZERO) => error,
@@ -185,7 +185,7 @@ impl<'a> Session<'a> {
         self.socket.unreachable().map(|errno| self.unreached(errno))
     }
 
-    /// Counts a pong and gives its round trip.
+    /// Counts a pong and returns its round trip.
     pub fn accept(&mut self, pong: &Pong, sent: Instant) -> Duration {
         self.forget(pong.token);
         self.socket.reached();
@@ -200,7 +200,7 @@ impl<'a> Session<'a> {
     /// Waits for the next answer to a ping that is outstanding; `None` when the time is up.
     pub fn answer(&mut self, deadline: Deadline) -> Result<Option<Answer>> {
         let context = self.context;
-        // An answer may be there in microseconds; the time of the next ping is not.
+        // An answer may arrive within microseconds, so spinning pays; waiting for the time of the next ping does not.
         let mut spinning = self
             .socket
             .expects_any()
@@ -225,9 +225,9 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// An answer that has come by now; fails when none can come any more.
+    /// An answer that has arrived by now. Fails if none can arrive any more.
     pub fn look(&mut self) -> Result<Option<Answer>> {
-        // Cleared before anything is looked at that a signal may be about.
+        // Cleared before reading anything that a signal announces.
         if self.socket.wake.is_pending() {
             self.woken();
         }
@@ -244,7 +244,7 @@ impl<'a> Session<'a> {
         self.unread = true;
     }
 
-    /// An answer that has come, on our own socket or by way of the control port.
+    /// An answer that has arrived, on the own socket or through the control port.
     fn take(&mut self) -> Option<Answer> {
         self.take_pong()
             .map(Answer::Pong)
@@ -253,12 +253,12 @@ impl<'a> Session<'a> {
 
     fn take_pong(&mut self) -> Option<Pong> {
         let mut buf = [0; wire::PING_SIZE + 1];
-        // A peer that floods this port must not keep us from looking at the time.
+        // A peer that floods this port must not keep the caller from checking the time.
         for _ in 0..AT_ONCE {
             let (size, from) = match self.receive(&mut buf) {
                 Ok(received) => received,
                 Err(error) if would_block(&error) => break,
-                // News of a ping: nobody listens there (yet), for example.
+                // A report about a ping, for example that no program listens there yet.
                 Err(_) => {
                     self.read_reports();
                     continue;
@@ -316,7 +316,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The peer string of whoever sent a pong.
+    /// The peer string of the sender of a pong.
     pub fn peer_string(&self, from: &SocketAddrV6) -> String {
         address::format(
             from,
@@ -328,7 +328,7 @@ impl<'a> Session<'a> {
 
 impl Drop for Session<'_> {
     fn drop(&mut self) {
-        // Else the next session would wake for nothing.
+        // Otherwise the next session would wake without a reason.
         if self.socket.wake.is_pending() {
             self.socket.wake.clear();
         }

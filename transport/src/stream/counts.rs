@@ -1,4 +1,4 @@
-//! What a stream has done, and what the kernel knows of its connection.
+//! The counters of a stream, and the state of its connection.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::OnceLock;
@@ -9,12 +9,12 @@ use socket2::Socket;
 
 use crate::sys::tcp_info::{connection, Connection};
 
-/// What one stream has done, and the state of its connection.
+/// The counters of one stream, and the state of its connection.
 ///
 /// The counts are of this stream since it was opened; [`reset_stats`](crate::ThunderboltTransport::reset_stats)
 /// does not change them. All times are of the monotonic clock, which stands still while the host sleeps. From
 /// `since_sent` on the kernel tells them (TCP_INFO of tcp(7)). When the connection is gone the counts stay as they
-/// were; so does what the kernel told last, but it tells nothing of one that this side reset.
+/// were, and so do the kernel's last values, except after a reset by this side.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StreamStats {
@@ -62,8 +62,7 @@ pub struct StreamStats {
     pub mss: u64,
 }
 
-/// What is counted on one stream. One thread may read while another writes, so the two directions
-/// share no cache line.
+/// The counters of one stream. One thread may read while another writes, so the two directions share no cache line.
 #[derive(Default)]
 pub(super) struct Counts {
     sent: CachePadded<Direction>,

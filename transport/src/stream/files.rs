@@ -16,12 +16,12 @@ use crate::sys::signals::without_write_signals;
 use crate::sys::would_block;
 use crate::sys::{reserve_alloc, socket};
 
-/// Bytes of one sendfile or splice call at most: large enough not to matter, small enough to look
-/// at the state of the stream now and then.
+/// The most bytes of one sendfile or splice call: large enough to be efficient, small enough to check the state of the
+/// stream regularly.
 const STEP: u64 = 8 << 20;
-/// Bytes that are copied at a time where the kernel cannot move them.
+/// The size of a copy where the kernel cannot move the bytes.
 const COPY: usize = 256 << 10;
-/// Pipe between the socket and a file; pipe(7): what an unprivileged user may have.
+/// The size of the pipe between the socket and a file: the limit for unprivileged users (pipe(7)).
 const PIPE: i32 = 1 << 20;
 /// A pipe or terminal that is writable takes at least this much without blocking (PIPE_BUF).
 const PIPE_BUF: usize = 4096;
@@ -35,7 +35,7 @@ pub(crate) struct Transfer<'a> {
     limit: CallLimit,
 }
 
-/// What a step of a transfer came to.
+/// The result of one step of a transfer.
 enum Step {
     Moved(usize),
     End,
@@ -43,7 +43,7 @@ enum Step {
     Unsupported,
 }
 
-/// Which way the bytes go.
+/// The direction of the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     Send,
@@ -107,7 +107,7 @@ impl<'a> Transfer<'a> {
         self.counted(outcome)
     }
 
-    /// The kind of the file, if it has the offset that is asked for.
+    /// The kind of the file. Fails if the file cannot have the offset.
     fn kind(&self) -> Result<FileKind> {
         let kind = file::kind(self.file)
             .map_err(|error| TransportError::of_file("cannot use the file", error))?;
@@ -162,8 +162,7 @@ impl<'a> Transfer<'a> {
         self.stream.wait_file(interest, &mut self.limit)
     }
 
-    /// Runs one system call that moves bytes between the stream and something else. `None`: it
-    /// found nothing to move, or was interrupted.
+    /// Evaluates one system call that moves bytes between the stream and a file. `None`: there were no bytes, or no room.
     fn attempt(&self, way: Way, action: &str, moved: io::Result<usize>) -> Result<Option<Step>> {
         match moved {
             Ok(0) => Ok(Some(Step::End)),
@@ -172,9 +171,9 @@ impl<'a> Transfer<'a> {
             Err(error) => match error.raw_os_error() {
                 Some(libc::EINTR) => Ok(Some(Step::Moved(0))),
                 Some(libc::EINVAL | libc::ENOSYS | libc::ESPIPE) => Ok(Some(Step::Unsupported)),
-                // What cannot be written any more is the stream when it is sent to, else the file.
+                // The broken end is the stream when sending, and the file when receiving.
                 Some(libc::EPIPE) if way == Way::Send => Err(self.stream.failed(action, error)),
-                // A stream that is well has no error: it is the file's.
+                // If the stream works, the error is the file's.
                 _ if !self.stream.is_broken() && !self.stream.has_ended() => {
                     Err(self.file_failed(way.use_of_file(), error))
                 }
@@ -207,7 +206,7 @@ impl<'a> Transfer<'a> {
         Ok(())
     }
 
-    /// From a pipe straight into the socket: what does not fit stays in the pipe.
+    /// From a pipe directly into the socket. Bytes that do not fit stay in the pipe.
     fn send_pipe(&mut self) -> Result<()> {
         while self.rest > 0 {
             self.wait_file(Interest::readable(self.file))?;
@@ -223,7 +222,7 @@ impl<'a> Transfer<'a> {
         Ok(())
     }
 
-    /// From one socket to another: looked at, sent, and only then taken.
+    /// From one socket to another: bytes are peeked at, sent, and only then taken.
     fn send_socket(&mut self) -> Result<()> {
         let mut buf = copy_buffer()?;
         while self.rest > 0 {
@@ -267,7 +266,7 @@ impl<'a> Transfer<'a> {
                     let outcome =
                         self.stream
                             .write_entered(&buf[..count], &mut self.limit, &mut sent);
-                    // It counted them too.
+                    // `write_entered` counted them, too.
                     self.limit.done = done;
                     self.moved(sent as usize);
                     outcome?;
@@ -280,7 +279,7 @@ impl<'a> Transfer<'a> {
         Ok(())
     }
 
-    /// From the socket straight into a pipe: what does not fit stays in the socket.
+    /// From the socket directly into a pipe. Bytes that do not fit stay in the socket.
     fn receive_pipe(&mut self) -> Result<()> {
         while self.rest > 0 {
             self.wait_stream_readable()?;
@@ -340,7 +339,7 @@ impl<'a> Transfer<'a> {
         Ok(())
     }
 
-    /// Moves `filled` bytes from our pipe into the file. What it does not take is left over.
+    /// Moves `filled` bytes from our pipe into the file. Bytes that it does not take become unread bytes of the stream.
     fn empty_pipe(&mut self, pipe: &Pipe, mut filled: usize, kind: FileKind) -> Result<()> {
         while filled > 0 {
             let offset = (kind == FileKind::Seekable).then_some(self.offset);
@@ -351,7 +350,7 @@ impl<'a> Transfer<'a> {
             let moved = ready.and_then(|()| {
                 let moved = file::splice(pipe.read.as_fd(), self.file, offset, filled);
                 moved.or_else(|error| match error.raw_os_error() {
-                    // It looks for signals before it does anything.
+                    // It checks for signals before it moves bytes.
                     Some(libc::EINTR) => Ok(0),
                     // Not a file of the kind that splice writes to (O_APPEND is one).
                     Some(libc::EINVAL) => Err(TransportError::WouldBlock),
@@ -376,8 +375,8 @@ impl<'a> Transfer<'a> {
         Ok(())
     }
 
-    /// Takes `filled` bytes back from our pipe, for the next read. Without memory for them the stream
-    /// ends: reading on would leave them out.
+    /// Takes `filled` bytes back from our pipe, for the next read. Without memory for them the stream ends, because the
+    /// next read would skip them.
     fn keep(&self, pipe: &Pipe, filled: usize) -> Result<()> {
         let kept = memory_for(filled).and_then(|mut bytes| {
             pipe.drain(&mut bytes);
@@ -412,7 +411,7 @@ impl<'a> Transfer<'a> {
         Ok(())
     }
 
-    /// Writes what was taken from the socket before. What the file does not take stays left over.
+    /// Writes the unread bytes of the stream. Bytes that the file does not take stay unread.
     fn receive_unread(&mut self, kind: FileKind) -> Result<()> {
         if self.stream.unread.is_empty() {
             return Ok(());

@@ -73,7 +73,7 @@ mod tests {
     use std::net::Shutdown;
     use std::thread;
 
-    /// A socket on which nothing goes any more.
+    /// A socket that is shut down in both directions.
     fn gone() -> Socket {
         let (near, _far) =
             Socket::pair(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
@@ -85,7 +85,7 @@ mod tests {
         io::Error::from_raw_os_error(number)
     }
 
-    /// Two calls know only that it broke, and the third, which was told, is slow to say so.
+    /// Two calls know only that the connection broke; the third, which got the error, is slow to latch it.
     #[test]
     fn whoever_was_not_told_waits_for_the_one_who_was() {
         let (broken, socket, users) = (ErrorLatch::default(), gone(), || 3);

@@ -16,7 +16,7 @@ use crate::sys::socket::{self, BufferOption};
 /// receive buffer would switch the kernel's better tuning off (tcp(7), docs/TUNING.md).
 const BEST_SEND_BUFFER: usize = 4 << 20;
 
-/// What is chosen for all streams of a transport when its listener is opened.
+/// The options that are chosen for all streams of a transport when its listener is opened.
 #[derive(Default)]
 pub(super) struct StreamOptions {
     /// Bytes of send buffer that a stream is given; 0: tuned by the kernel.
@@ -61,7 +61,7 @@ impl StreamOptions {
     }
 }
 
-/// The send buffer for streams: what is asked for, if it is granted in full. Once it is set, the kernel no longer
+/// The send buffer for streams: the requested size, if it is granted in full. Once it is set, the kernel no longer
 /// tunes it, so a size below what the kernel would reach by itself is never set.
 fn choose_send_buffer(context: &Context, interface: &str) -> usize {
     let wanted = BEST_SEND_BUFFER;

@@ -212,7 +212,7 @@ mod tests {
         let later = Arc::new(Stream::default());
         silent.watch(&later);
         streams[1].0.store(true, Ordering::Relaxed);
-        // One that nobody watched: we opened it ourselves.
+        // A stream that was never watched, because this side opened it.
         let own = Arc::new(Stream::default());
         assert!(silent.set_max(3));
         for stream in streams.iter().chain([&own, &later]) {

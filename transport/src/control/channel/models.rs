@@ -43,8 +43,8 @@ fn when_closing_returns_no_socket_is_in_use_and_none_is_made() {
     });
 }
 
-/// Whoever finds the socket finds the link up, so a handler can answer the first message; and whoever
-/// finds the link up finds a socket to send from.
+/// A thread that finds the socket finds the link up, so a handler can answer the first message. A thread that finds the
+/// link up finds a socket to send from.
 #[test]
 fn the_link_is_up_when_the_control_socket_is_used() {
     check(None, || {

@@ -7,7 +7,7 @@ use crate::sys::yield_point;
 use loom::thread::spawn;
 use std::os::unix::net::UnixDatagram;
 
-/// Says how far a thread of the model has got, and waits for that.
+/// Announces how far a thread of the model has got, and waits for that.
 struct Milestone(AtomicU64, EventFd);
 
 impl Milestone {
@@ -65,10 +65,10 @@ fn messages_stay_in_order_and_none_is_left_behind_whoever_reads_them() {
     });
 }
 
-/// A handler that runs until the accepting thread reads in the receiver's place, twice: the second
-/// time that thread may just be about to look no more.
+/// A handler that runs until the event loop reads in the receiver's place, twice. The second time the event loop may be
+/// about to end its watch.
 #[test]
-fn a_handler_that_takes_long_always_gets_its_stand_in() {
+fn while_a_handler_takes_long_the_event_loop_always_reads() {
     check(Some(3), || {
         const TIMES: u64 = 2;
         let core = core(|settings| settings);
@@ -86,7 +86,7 @@ fn a_handler_that_takes_long_always_gets_its_stand_in() {
                     }
                     match until {
                         Deadline::At(then) => now = then,
-                        // Nobody will wake us any more.
+                        // No thread wakes this one any more.
                         _ if call == TIMES => return,
                         _ => {}
                     }

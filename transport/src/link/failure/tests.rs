@@ -5,7 +5,7 @@ use crate::ThunderboltTransportBuilder;
 use std::sync::mpsc;
 use testkit::GENEROUS;
 
-/// What an error is, without its words.
+/// The kind of an error, without its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Is {
     LinkDown,
@@ -106,7 +106,7 @@ fn every_errno_means_what_the_state_of_the_link_allows() {
                     assert!(text.contains(&kernel), "{case}");
                     assert_eq!(error.raw_os_error(), Some(errno), "{case}");
                 }
-                // Nothing is said of a link that is not so.
+                // The text does not contradict the state of the link.
                 let text = text.replace(&kernel, "");
                 match up {
                     true => assert!(
@@ -180,7 +180,7 @@ fn the_kernel_is_asked_when_our_knowledge_may_be_old() {
     assert_eq!(is(&error), Is::Connection, "{error}");
     assert!(!up.is_doubted());
 
-    // It is gone already, and the news of that is on its way.
+    // It is gone already, and the notification is on its way.
     let peer = SocketAddrV6::new(Ipv6Addr::LOCALHOST, 5000, 0, 999_999);
     let gone = link(999_999, "tb0");
     let error = failed(&gone, Attempt::Send(&peer), libc::ENETUNREACH);
@@ -227,7 +227,7 @@ fn a_link_that_was_down_for_a_moment_is_doubted_and_said_to_be_back() {
     assert!(lo.is_doubted() && lo.take_doubt());
 }
 
-/// It is told of the outage and of its end, although no look of the accepting thread saw one.
+/// The handler is called for the outage and for its end, although no look of the event loop saw one.
 #[test]
 fn whoever_waits_for_a_link_that_was_down_for_a_moment_hears_of_its_end() {
     let (sender, events) = mpsc::channel();
@@ -250,7 +250,7 @@ fn whoever_waits_for_a_link_that_was_down_for_a_moment_hears_of_its_end() {
             assert_eq!(events.recv_timeout(GENEROUS).unwrap(), up);
         }
     }
-    // What says nothing of the link is no outage.
+    // An error that does not concern the link is no outage.
     let source = io::Error::from_raw_os_error(libc::ENETUNREACH);
     let attempt = Attempt::Send(&on_lo());
     let error = transport

@@ -47,8 +47,8 @@ fn ending_a_stream_wakes_its_readers_whenever_they_fall_asleep() {
     });
 }
 
-/// All waiting threads of a transport share one descriptor to be woken by. Detached, a stream wakes
-/// nobody by its socket. With two interruptions in each order, four threads that wait by yielding
+/// All waiting threads of a transport share one descriptor to be woken by. A stream that is
+/// detached wakes no thread by its socket. With two interruptions in each order, four threads that wait by yielding
 /// take more than ten minutes.
 #[test]
 fn streams_that_end_at_once_do_not_take_one_anothers_wake_up() {
