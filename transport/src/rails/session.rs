@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::paths::Paths;
-use super::rail::{Rail, RailId};
+use super::rail::Rail;
 use super::receive::Receiver;
 use super::send::Sender;
 use super::wire::{Id, MAX_DATA};
@@ -22,6 +22,7 @@ const RESET_LINGER: Duration = Duration::from_secs(1);
 /// An acknowledgement is sent for each so many bytes at the latest.
 const ACK_EVERY: u64 = 1 << 20;
 
+pub(crate) use super::rail::RailId;
 pub(crate) use action::{Action, End};
 pub(crate) use incoming::Need;
 pub(crate) use opening::Refusal;

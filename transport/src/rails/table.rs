@@ -4,9 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::session::Refusal;
-use super::wire::{
-    session_of, BadGreeting, Greeting, Hello, Id, Opening, Reply, Status, GREETING_SIZE,
-};
+use super::wire::{session_of, BadGreeting, Hello, Id, Opening, Reply, Status, GREETING_SIZE};
 
 /// How long an ended session is remembered.
 const REMEMBERED: Duration = Duration::from_secs(10);
@@ -167,6 +165,7 @@ impl<S: Clone> Table<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rails::wire::Greeting;
 
     const HOST: Id = [9; 16];
 

@@ -237,6 +237,8 @@ impl Host {
                         )
                     }
                     Need::Payload(piece) => {
+                        let in_order = session.read_position() + session.readable();
+                        assert!(piece.offset >= in_order, "overwriting bytes in order");
                         let room = self.incoming.room(piece.offset, piece.length).unwrap();
                         (network.read(conn, self.side, room), Some(piece))
                     }

@@ -67,6 +67,37 @@ fn an_opener_asks_for_a_new_session_once_and_then_joins() {
 }
 
 #[test]
+fn a_window_that_opens_during_a_greeting_is_announced() {
+    let now = Instant::now();
+    let mut session = open(now, 1);
+    connects(&mut session, now);
+    assert_eq!(Hello::decode(&session.hello()).unwrap().window, 16 << 20);
+    let rail = session
+        .reply(now, 0, &reply(Status::Granted, 3, 0))
+        .unwrap();
+    for offset in (0..16 << 20).step_by(1 << 20) {
+        let length = 1 << 20;
+        let data = Frame::Data { offset, length };
+        session.control(now, rail, &data.encode());
+        session.payload(now, rail, length.into());
+    }
+    session.rail_failed(now, rail);
+    connects(&mut session, now + milliseconds(100));
+    let hello = Hello::decode(&session.hello()).unwrap();
+    assert_eq!((hello.offset, hello.window), (16 << 20, 0));
+    session.read(16 << 20);
+    let rail = session
+        .reply(now, 0, &reply(Status::Granted, 3, 0))
+        .unwrap();
+    let ack = Frame::Ack {
+        offset: 16 << 20,
+        window: 16 << 20,
+    };
+    let transmit = session.transmit(now, rail).unwrap();
+    assert_eq!(transmit.header, ack.encode());
+}
+
+#[test]
 fn an_opener_connects_when_its_link_returns() {
     let now = Instant::now();
     let mut session = open(now, 1);

@@ -28,6 +28,10 @@ pub enum Fault {
         path: usize,
         knows: Side,
     },
+    /// Neither side ever learns: only the other rails show it.
+    Vanish {
+        path: usize,
+    },
     /// Bytes that a side sends over a path are late.
     Stall {
         path: usize,
@@ -121,6 +125,11 @@ pub fn faults(random: &mut Random, paths: usize, fate: Fate) -> Vec<(u64, Fault)
             // No other fault brings a link back.
             faults.retain(|(_, fault)| !matches!(fault, Fault::LinkDown { .. }));
             faults.extend(all_down(u64::MAX, random.chance(50)));
+        }
+        // Without another path that works, only TCP's own timeouts would help.
+        Fate::Complete if paths > 1 && random.chance(30) => {
+            let path = random.within(0..paths as u64) as usize;
+            faults.push((at, Fault::Vanish { path }));
         }
         _ if random.chance(20) => faults.extend(all_down(time_down(random), random.chance(50))),
         _ => {}

@@ -346,3 +346,23 @@ fn a_frame_that_is_leaving_keeps_its_bytes() {
     peer.session.transmitted(peer.now, rail, 400);
     assert_eq!(peer.session.kept_from(), 1500);
 }
+
+#[test]
+fn an_acceptor_ends_when_its_last_acknowledgement_is_written() {
+    let mut peer = Peer::new(2);
+    peer.session.finish();
+    assert_eq!(peer.receive(0), [Frame::Finish { offset: 0 }]);
+    peer.send_data(1, 0, 5);
+    peer.send(1, Frame::Finish { offset: 5 });
+    peer.send(1, ack(1, 100));
+    assert_eq!(peer.session.end(), None);
+    assert_eq!(peer.closed(), []);
+    assert_eq!(peer.receive(1), [ack(6, u64::from(WINDOW) - 6)]);
+    assert_eq!(peer.session.end(), Some(&End::Complete));
+    assert_eq!(peer.closed(), peer.rails);
+    assert_eq!(peer.session.final_position(), Some(6));
+    // A rail that comes before the session is forgotten.
+    let late = peer.session.join(peer.now, &hello(Opening::Join, 1));
+    let status = Status::UnknownSession;
+    assert_eq!(late, Err(Refusal { status, offset: 6 }));
+}

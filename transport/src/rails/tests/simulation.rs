@@ -272,6 +272,11 @@ impl Simulation {
                     self.network.vanish(conn, after);
                 }
             }
+            Fault::Vanish { path } => {
+                for conn in self.network.open_over(path) {
+                    self.network.vanish(conn, [1000 * SECOND; 2]);
+                }
+            }
             Fault::Stall { path, side, time } => {
                 for conn in self.network.open_over(path) {
                     self.network.stall(conn, side, time);
