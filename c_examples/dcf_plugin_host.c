@@ -1,8 +1,8 @@
-/* dcf_plugin_host: what a DCF node does to a transport plugin, by each of the four contracts that its
+/* dcf_plugin_host: acts as a DCF node that loads a transport plugin, by each of the four contracts that its
    loaders have. It loads the library, sets the plugin up, has messages of all sizes come back
-   from a peer, and lets go of everything; then again.
+      from a peer, and releases everything. Then it repeats that.
 
-       dcf_plugin_host LIBRARY HOST PORT echo             sends back what comes, until Ctrl-C
+       dcf_plugin_host LIBRARY HOST PORT echo             sends every message back, until Ctrl-C
        dcf_plugin_host LIBRARY HOST PORT PEER [ROUNDS]    each contract ROUNDS times (20)
 
    HOST is an interface, one of this host's addresses on one, or "-" for the default interface. A peer
@@ -131,8 +131,8 @@ static uint8_t *receive_message(plugin *p, size_t *size)
     return data;
 }
 
-/* One message to the peer and back. What is lost, as datagrams may be, is sent again; what goes over a
-   connection is not lost, so it is only waited for. */
+/* Sends a message to the peer and waits for its echo. Datagrams may be lost, so they are sent again. Large messages go
+   over a connection, so they are only waited for. */
 static void exchange(plugin *p, const char *peer, size_t size)
 {
     uint8_t *out = malloc(size);

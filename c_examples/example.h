@@ -97,9 +97,9 @@ static inline void *close_on_signal_thread(void *transport)
     return NULL;
 }
 
-/* dcf_tb_init, and from then on SIGINT and SIGTERM close the transport: whatever call
-   waits at that moment returns DCF_TB_CANCELLED, so nobody has to wait with a timeout
-   just to look at a flag. (dcf_tb_close takes locks: a thread may call it, a signal
+/* Calls dcf_tb_init. From then on SIGINT and SIGTERM close the transport, and every call that
+      waits at that moment returns DCF_TB_CANCELLED. So calls need no timeout
+      for checking a flag. (dcf_tb_close takes locks: a thread may call it, a signal
    handler may not.) */
 static inline dcf_tb_transport open_until_signal(const dcf_tb_config *config)
 {

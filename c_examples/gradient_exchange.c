@@ -1,14 +1,14 @@
 /* gradient_exchange: data-parallel training in its smallest form. Two workers hold the same
    parameters and different data. In each step both compute the gradient of their own data,
-   exchange it over a stream, and go on with the mean, so that both stay at the same parameters
+      exchange it over a stream, and use the mean, so that both keep the same parameters
    and arrive at the optimum of all data, which neither of them could find alone.
 
        gradient_exchange 0 PEER [PARAMETERS [STEPS]]    on one host, and on the other
        gradient_exchange 1 PEER [PARAMETERS [STEPS]]    in any order
 
    Control messages are the barrier before each step: short, and quick. They may be lost, so a worker
-   that waits repeats its question, and a callback answers the other's at any time. The stream carries
-   what is large and must arrive.
+      that waits repeats its question, and a callback answers the peer's at any time. The stream carries
+      the large data that must arrive.
    Exit code 0: both workers have the same parameters, and those are the optimum. */
 #include "example.h"
 #include <errno.h>
@@ -237,8 +237,8 @@ int main(int argc, char **argv)
     bound += 1e-5f; /* rounding */
     wait_for_peer(checksum_of(parameters, count));
     clock_gettime(CLOCK_MONOTONIC, &end);
-    /* Who leaves first leaves nobody to answer the other's last question; so we leave when the peer
-       has said, over the stream, that it has no more of them. */
+    /* If this worker ended now, it could not answer the peer's last question. So it ends when the peer
+              has ended its side of the stream, and so has no more questions. */
     check(dcf_tb_stream_finish(stream));
     if (dcf_tb_stream_read(stream, &rest, 1, PATIENCE_MS, &got) != DCF_TB_EOF) {
         fprintf(stderr, "the peer sent more than its gradients\n");

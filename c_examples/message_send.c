@@ -1,9 +1,9 @@
 /* message_send: sends COUNT messages of SIZE bytes to a peer that runs message_echo,
-   checks every byte of what comes back, and prints how fast that went.
+      checks every byte of the echoes, and prints the rate.
 
-   Datagrams that find a buffer full are lost, so a sender must not run far ahead of
-   its peer: here at most a window of messages is under way at a time.
-   Exit code 0: every message came back as it was. */
+      Datagrams are lost when a buffer is full, so a sender must not run far ahead of
+      its peer: at most a window of messages is in flight here.
+      Exit code 0: every message came back unchanged. */
 #include "example.h"
 #include <time.h>
 

@@ -1,11 +1,11 @@
-/* What stream_file_send and stream_file_receive say to each other. A stream carries the
-   bytes that are written to it and nothing else, so this is their own affair:
+/* The protocol of stream_file_send and stream_file_receive. A stream carries only the
+      bytes that are written to it, so programs define their own protocol:
 
        sender      size of the file, the file
        receiver    number of bytes that have arrived and are in the file
 
    Both numbers are 8 bytes, big-endian. The size goes first because the end of a stream
-   does not tell whether the sender was done or died. The answer is needed because sent is
+      does not show whether the sender had finished or died. The answer is needed because sent is
    not arrived: the last megabytes may still be in a buffer, or the other disk be full. */
 #ifndef STREAM_FILE_H
 #define STREAM_FILE_H

@@ -1,14 +1,14 @@
-"""libdcf_thunderbolt for Python, by ctypes: nothing to build, nothing to install but the library.
+"""libdcf_thunderbolt for Python, by ctypes. Only the library must be installed.
 
     with Transport(interface_name="lo", control_port=0, data_port=0) as transport:
         transport.send(peer, b"hello")
         message, sender = transport.recv(timeout_ms=1000)
 
-An example rather than a binding: it has what most programs need, and the rest is called in the same way. It pulls
-(recv, accept) and registers no callbacks, so Python code runs on Python's own threads only. ctypes
-lets other Python threads run while a call waits.
+This is an example rather than a complete binding: other functions are called in the same way. Programs receive by
+recv and accept. Only on_peer is a callback, which runs on a thread of the library. ctypes lets other Python threads
+run while a call waits.
 
-The library is searched for as the system does it; DCF_THUNDERBOLT_LIBRARY names another file.
+The system's linker finds the library; DCF_THUNDERBOLT_LIBRARY names another file.
 """
 
 import ctypes
@@ -28,7 +28,7 @@ ERR_TIMEOUT = 0x0A00
 
 
 def _integer(kind, value, name):
-    """`value` for C. ctypes would cut 70000 to a port of 4464, and make -1 a timeout without an end."""
+    """Checks that C can hold `value`. ctypes would turn 70000 into port 4464, and -1 into an infinite timeout."""
     bits = 8 * ctypes.sizeof(kind)
     low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if kind(-1).value < 0 else (0, (1 << bits) - 1)
     value = operator.index(value)
@@ -38,7 +38,7 @@ def _integer(kind, value, name):
 
 
 def _text(value, name):
-    """A string for C, from str, bytes or None. C would end it at a zero byte."""
+    """A C string from str, bytes or None. A zero byte, which would end it, is refused."""
     if value is None:
         return None
     text = os.fsencode(value)
@@ -60,7 +60,7 @@ def _bytes(data):
 
 
 def _bounded(kind, name):
-    """An argument type that refuses what `kind` cannot hold."""
+    """An argument type that refuses values that `kind` cannot hold."""
     return type(name, (), {"from_param": classmethod(lambda cls, value: kind(_integer(kind, value, name)))})
 
 
@@ -110,7 +110,7 @@ class Config(ctypes.Structure):
     ]
 
 
-# What can change while a transport runs: the numbers of DCF_TB_OPTION_*.
+# Settings that can change while a transport runs: the numbers of DCF_TB_OPTION_*.
 OPTIONS = {
     name: number
     for number, name in enumerate(
@@ -124,7 +124,7 @@ OPTIONS = {
 
 
 class Rtt(ctypes.Structure):
-    """dcf_tb_rtt: what a series of pings came to."""
+    """dcf_tb_rtt: the summary of a series of pings."""
 
     _fields_ = [("struct_size", c_uint32), ("sent", c_uint32), ("received", c_uint32), ("reserved", c_uint32)] + [
         (name, c_uint64) for name in ("min_ns", "mean_ns", "p50_ns", "p90_ns", "p99_ns", "p999_ns", "max_ns")
@@ -132,7 +132,7 @@ class Rtt(ctypes.Structure):
 
 
 class Peer(ctypes.Structure):
-    """dcf_tb_peer: who answered to discovery."""
+    """dcf_tb_peer: a peer that discovery found."""
 
     _fields_ = [("address", c_char * PEER_SIZE), ("rtt_ns", c_uint64)]
 
@@ -144,13 +144,13 @@ class Received(ctypes.Structure):
 
 
 class Slice(ctypes.Structure):
-    """dcf_tb_slice: a piece of what is written."""
+    """dcf_tb_slice: a piece of a vectored write."""
 
     _fields_ = [("data", c_void_p), ("len", c_size_t)]
 
 
 class Stats(ctypes.Structure):
-    """dcf_tb_stats, as far as this file knows it: a longer one of a newer library is cut."""
+    """dcf_tb_stats, with the members that this file knows. Those of a newer library are left out."""
 
     _fields_ = [("struct_size", c_uint32), ("link_up", c_uint32)] + [
         (name, c_uint64)
@@ -166,7 +166,7 @@ class Stats(ctypes.Structure):
 
 
 class StreamStats(ctypes.Structure):
-    """dcf_tb_stream_stats: what one stream has done, and the state of its connection."""
+    """dcf_tb_stream_stats: the statistics of one stream, and the state of its connection."""
 
     _fields_ = [("struct_size", c_uint32), ("connected", c_uint32)] + [
         (name, c_uint64)
@@ -252,7 +252,7 @@ class Error(Exception):
 
 
 class Timeout(Error):
-    """Nothing came in time."""
+    """The timeout expired."""
 
 
 def _call(name, *arguments):
@@ -264,7 +264,7 @@ def _call(name, *arguments):
 
 
 def _counted(name, *arguments):
-    """A call that tells in its last argument how much it moved, on errors too."""
+    """A call whose last argument returns how much was transferred, also on errors."""
     count = c_size_t()
     try:
         _call(name, *arguments, byref(count))
@@ -299,7 +299,7 @@ class Transport:
         self._received = threading.local()
 
     def close(self):
-        """Ends it, with its streams; whoever waits in a call wakes with an Error of CANCELLED."""
+        """Closes it, with its streams. Waiting calls raise an Error with CANCELLED."""
         handle, self._handle = self._handle, c_uint64(0)
         _call("close", handle)
 
@@ -311,7 +311,7 @@ class Transport:
             self.close()
 
     def ports(self):
-        """The control port and the data port that it really has."""
+        """The actual control port and data port."""
         control, data = c_uint16(), c_uint16()
         _call("ports", self._handle, byref(control), byref(data))
         return control.value, data.value
@@ -331,7 +331,7 @@ class Transport:
             _call("set_option", self._handle, OPTIONS[name], _integer(c_uint64, value, name))
 
     def setting(self, name):
-        """The value that one of OPTIONS has now."""
+        """The current value of one of OPTIONS."""
         value = c_uint64()
         _call("get_option", self._handle, OPTIONS[name], byref(value))
         return value.value
@@ -341,7 +341,7 @@ class Transport:
         _call("send", self._handle, peer, *_bytes(message))
 
     def recv(self, timeout_ms=WAIT_FOREVER):
-        """The oldest message, and who sent it."""
+        """The oldest message, and its sender."""
         length, sender = c_size_t(), ctypes.create_string_buffer(PEER_SIZE)
         buffer = self._own_buffer()
         _call("recv", self._handle, buffer, len(buffer), byref(length), sender, len(sender), timeout_ms)
@@ -358,19 +358,19 @@ class Transport:
         ]
 
     def _own_buffer(self):
-        """A buffer as large as a message can be; each thread has its own."""
+        """A buffer for the largest message; each thread has its own."""
         if not hasattr(self._received, "buffer"):
             self._received.buffer = ctypes.create_string_buffer(MAX_MESSAGE_SIZE)
         return self._received.buffer
 
     def fileno(self):
-        """For select: readable while recv or accept would not wait."""
+        """A descriptor for select: readable while recv or accept would not block."""
         fd = c_int32()
         _call("event_fd", self._handle, byref(fd))
         return fd.value
 
     def last_heard(self, peer):
-        """How many seconds ago anything came from a peer; None: nothing did, or the transport does not remember."""
+        """Seconds since data last came from a peer; None if none came, or if the transport does not remember peers."""
         ago = c_uint64()
         try:
             _call("last_heard", self._handle, peer, byref(ago))
@@ -379,11 +379,11 @@ class Transport:
         return ago.value / 1e9
 
     def forget(self, peer):
-        """Forgets that. on_peer is told when the peer appears again."""
+        """Forgets a peer. on_peer reports it when it appears again."""
         _call("forget", self._handle, peer)
 
     def measure_rtt(self, peer, timeout_ms):
-        """One round trip, in seconds. ERR_CONNECTION_REFUSED: the host is there, but no transport listens."""
+        """One round trip, in seconds. ERR_CONNECTION_REFUSED means that the host is up, but no transport listens."""
         rtt = c_uint64()
         _call("measure_rtt", self._handle, peer, timeout_ms, byref(rtt))
         return rtt.value / 1e9
@@ -399,7 +399,7 @@ class Transport:
         return summary
 
     def discover(self, timeout_ms=1000, most=64):
-        """The addresses of the peers that answered in this time, `most` at most."""
+        """The addresses of the peers that answer within the timeout, at most `most`."""
         peers, count = (Peer * most)(), c_size_t()
         try:
             _call("discover", self._handle, timeout_ms, peers, most, byref(count))
@@ -409,13 +409,13 @@ class Transport:
         return [peer.address.decode() for peer in peers[: count.value]]
 
     def discover_first(self, most=1, timeout_ms=1000):
-        """The addresses of the first `most` peers that answer: returns as soon as they have. A cable has one."""
+        """The addresses of the first `most` peers that answer. Returns as soon as these have. A cable has one peer."""
         peers, count = (Peer * most)(), c_size_t()
         _call("discover_first", self._handle, timeout_ms, peers, most, byref(count))
         return [peer.address.decode() for peer in peers[: count.value]]
 
     def open_stream(self, peer, timeout_ms=0):
-        """A data stream to a peer; 0 is the configured connect_timeout_ms."""
+        """Opens a data stream to a peer; timeout 0 means the configured connect_timeout_ms."""
         handle = c_uint64()
         _call("open_stream", self._handle, peer, timeout_ms, byref(handle))
         return Stream(handle)
@@ -427,31 +427,31 @@ class Transport:
         return Stream(handle)
 
     def stats(self):
-        """What it has done."""
+        """Its statistics."""
         stats = Stats(struct_size=ctypes.sizeof(Stats))
         _call("get_stats", self._handle, byref(stats))
         return stats
 
 
 class Stream:
-    """A data stream: bytes in order, both ways. `user_data` is the program's own: any object."""
+    """A data stream: bytes in order, in both directions. The program may store any object in `user_data`."""
 
     def __init__(self, handle):
         self._handle = handle
         self.user_data = None
 
     def write(self, data, timeout_ms=WAIT_FOREVER):
-        """Writes all of it. An Error has the number of bytes that were written in `done`."""
+        """Writes all bytes. An Error has the number of written bytes in `done`."""
         _counted("stream_write", self._handle, *_bytes(data), timeout_ms)
 
     def writev(self, pieces, timeout_ms=WAIT_FOREVER):
-        """Writes all pieces as if they were one, without putting them together. Errors as in `write`."""
+        """Writes all pieces in order, without joining them first. Errors as in `write`."""
         held = [_bytes(piece) for piece in pieces]
         slices = (Slice * len(held))(*((ctypes.cast(data, c_void_p), size) for data, size in held))
         _counted("stream_writev", self._handle, slices, len(held), timeout_ms)
 
     def read(self, most=1 << 18, timeout_ms=WAIT_FOREVER):
-        """What is there, one byte at least; b"" when the peer has ended the stream."""
+        """Available bytes, at least one; b"" when the peer has ended the stream."""
         buffer, got = ctypes.create_string_buffer(most), c_size_t()
         try:
             _call("stream_read", self._handle, buffer, most, timeout_ms, byref(got))
@@ -477,7 +477,7 @@ class Stream:
         return b"".join(iter(lambda: self.read(timeout_ms=timeout_ms), b""))
 
     def finish(self):
-        """Ends our direction: the peer reads the end, we may still read."""
+        """Ends the sending direction: the peer reads the end of the stream, and reading here still works."""
         _call("stream_finish", self._handle)
 
     def peer(self):
@@ -487,13 +487,13 @@ class Stream:
         return text.value.decode()
 
     def stats(self):
-        """What it has done, and the state of its connection."""
+        """Its statistics, and the state of its connection."""
         stats = StreamStats(struct_size=ctypes.sizeof(StreamStats))
         _call("stream_get_stats", self._handle, byref(stats))
         return stats
 
     def close(self):
-        """Closes it; whoever waits on it wakes with an Error of CANCELLED."""
+        """Closes it. Waiting calls raise an Error with CANCELLED."""
         handle, self._handle = self._handle, c_uint64(0)
         _call("stream_close", handle)
 

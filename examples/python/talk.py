@@ -19,7 +19,7 @@ PATIENCE_MS = 10000
 
 
 def echo(transport):
-    """Both kinds of input in one thread: the descriptor is readable while there is any."""
+    """Handles messages and streams on one thread: the descriptor is readable while any of them waits."""
     stop, stopped = os.pipe()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os.write(stopped, b"."))
@@ -61,7 +61,7 @@ def talk(transport, peer):
 
     data = os.urandom(5_000_000)
     with transport.open_stream(peer) as stream:
-        # Who writes all before reading waits for ever once the buffers in between are full.
+        # Write on another thread: writing everything before reading would block for ever once the buffers are full.
         writer = threading.Thread(target=lambda: (stream.write(data, PATIENCE_MS), stream.finish()))
         writer.start()
         back = stream.read_all(PATIENCE_MS)
