@@ -1,6 +1,8 @@
 //! Internal functions for the fuzz targets in `fuzz/`. The module exists under `cfg(fuzzing)` only,
 //! which cargo-fuzz sets.
 
+pub mod rails;
+
 /// Pings and pongs.
 pub mod wire {
     use crate::wire::{classify, Kind};

@@ -146,3 +146,22 @@ fn status_1_after_the_end_tells_that_everything_arrived() {
         assert_eq!(session.acknowledged(), acknowledged);
     }
 }
+
+#[test]
+fn the_end_of_a_rail_is_no_end_before_both_directions_are_finished() {
+    let now = Instant::now();
+    let mut session = open(now, 1);
+    for offset in 0..2 {
+        connects(&mut session, now + milliseconds(100 * offset));
+        session.hello();
+        let granted = reply(Status::Granted, 3, offset);
+        let rail = session.reply(now, 0, &granted).unwrap();
+        session.finish();
+        while let Some(transmit) = session.transmit(now, rail) {
+            let length = transmit.header.len();
+            session.transmitted(now, rail, length);
+        }
+        session.rail_ended(now, rail);
+        assert_eq!((session.acknowledged(), session.end()), (offset, None));
+    }
+}
