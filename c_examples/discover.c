@@ -24,7 +24,7 @@ int main(int argc, char **argv)
     if (count > MOST)
         fprintf(stderr, "%lu more not shown\n", (unsigned long)(count - MOST));
     if (count == 0)
-        fprintf(stderr, "nobody answered\n");
+        fprintf(stderr, "no peer answered\n");
     check(dcf_tb_close(transport));
     return count > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -14,8 +14,8 @@ fn no_other_user_gets_our_ports() {
     let map = fs::read_to_string("/proc/self/uid_map").expect("procfs");
     let ids = map.split_whitespace().skip(2).step_by(3);
     if ids.eq(["1"]) {
-        let note = "\nno_other_user_gets_our_ports: one user id is mapped here, so nobody with \
-                    another one was tried; run this test as root\n";
+        let note = "\nno_other_user_gets_our_ports: only one user id is mapped here, so attackers \
+                    of another user were not tested; run this test as root\n";
         stderr().write_all(note.as_bytes()).expect("stderr");
     }
     let host = Host::alone();

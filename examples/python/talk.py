@@ -96,7 +96,7 @@ def main(arguments):
             return echo(transport)
         peers = arguments[1:] or transport.discover_first()
         if not peers:
-            raise SystemExit("nobody answered")
+            raise SystemExit("no peer answered")
         return talk(transport, peers[0])
 
 

@@ -20,7 +20,7 @@
   (loop for thread = (bordeaux-threads:with-lock-held ((hold-lock hold))
                        (first (hold-threads hold)))
         while thread
-        do (ignore-errors               ; somebody may have ended it by force
+        do (ignore-errors               ; it may have been ended by force
             (bordeaux-threads:join-thread thread))
            (bordeaux-threads:with-lock-held ((hold-lock hold))
              (setf (hold-threads hold) (remove thread (hold-threads hold))))))

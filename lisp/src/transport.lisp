@@ -87,7 +87,7 @@ It is the library's: never read or close it."
   "True on threads that call handlers, which must not wait for handlers: they could wait for themselves.")
 
 (defun close-transport (transport)
-  "Closes TRANSPORT and its streams; frees its ports; wakes everybody who waits on it, with a
+  "Closes TRANSPORT and its streams; frees its ports; wakes all calls that wait on it, with a
 CLOSED-ERROR, which ends handlers that wait without a report; waits for its handlers, unless it is
 called from inside one. A second close does nothing. Returns whether it was open."
   (let ((was-open (release (hold transport))))

@@ -127,7 +127,7 @@
 (test errno-of-a-system-failure
   (with-drop-in (transport)
     (handler-case (progn (dcf.transport.thunderbolt:open-data-stream transport "[::1%lo]:1")
-                         (fail "nobody listens there"))
+                         (fail "nothing listens there"))
       (dcf.transport.thunderbolt:transport-error (condition)
         (is-true (search "(errno: 111)" (princ-to-string condition)))))))
 
@@ -207,7 +207,7 @@
                 (print (list name sent))
                 (terpri)))")
          directory environment)))
-      ;; A package without the function is none.
+      ;; A package without the function is not a plugin manager.
       (is-true
        (search "loaded" (run-lisp `(,*plugin-manager*
                                     "(asdf:load-system \"dcf-thunderbolt/compat\")"

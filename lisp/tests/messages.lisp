@@ -80,7 +80,7 @@
                            (fail "~S was taken for a peer" string))
         (invalid-address-error (condition)
           (is (plusp (length (error-message condition)))))
-        (link-down-error (condition)    ; a right one, and nobody is there
+        (link-down-error (condition)    ; a valid address of an absent host
           (is (string= string "fe80::1") "~A" condition))))))
 
 (test order-and-batches

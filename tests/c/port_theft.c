@@ -154,8 +154,8 @@ int main(void)
     CHECK(common != MAP_FAILED);
     int other_user = has_other_users();
     if (!other_user)
-        printf("! only one user id is mapped here, and attackers of another user need a second one: they are "
-               "not tried; run this test as root\n");
+        printf("! only one user id is mapped here, so attackers of another user are not tested; "
+               "run this test as root\n");
     int count = make_attackers(other_user, pids);
 
     dcf_tb_config config = loopback_config();

@@ -236,7 +236,7 @@ fn a_flood_of_made_up_sources_is_limited_counted_and_makes_no_peer_vanish() {
     );
     a.close();
     events.extend(told.try_iter());
-    assert!(events.iter().all(|event| event.0), "nobody vanished");
+    assert!(events.iter().all(|event| event.0), "no peer may vanish");
     assert!(events.iter().all(|event| event.1 != cable.b().address()));
     assert!(events.len() < 1024, "{}", events.len());
     assert!(events.len() as u64 + refused <= MADE_UP.into());

@@ -46,7 +46,7 @@
   (+err-message-too-large+ #x0403 "More than +MAX-MESSAGE-SIZE+ bytes in one control message.")
   (+err-forked+ #x0600 "This process is a fork of one that had a transport open.")
   (+err-not-initialized+ #x0601 "The transport was not started.")
-  (+err-shutdown+ #x0604 "The transport was closed under way.")
+  (+err-shutdown+ #x0604 "The transport was closed during the call.")
   (+err-permission-denied+ #x0701 "The operating system does not allow it to this user.")
   (+err-invalid-address+ #x0800 "A peer string that is not an address on our interface.")
   (+err-out-of-range+ #x0801 "An argument outside what is allowed.")

@@ -168,10 +168,10 @@ fn calls_to_a_silent_peer_use_their_timeouts() {
     let started = Instant::now();
     let opened = link
         .on_a(|a, peer| in_words(a.open_data_stream_timeout(peer, Some(TIMEOUT))))
-        .expect_err("nobody answers");
+        .expect_err("the peer is silent");
     let pinged = link
         .on_a(|a, peer| in_words(a.round_trip(peer, Some(TIMEOUT))))
-        .expect_err("nobody answers");
+        .expect_err("the peer is silent");
     for error in [opened, pinged] {
         let (error, text) = error;
         assert!(matches!(error, TransportError::Timeout), "{error}");
