@@ -22,7 +22,7 @@ const STEP: u64 = 8 << 20;
 /// The size of a copy where the kernel cannot move the bytes.
 const COPY: usize = 256 << 10;
 /// The size of the pipe between the socket and a file: the limit for unprivileged users (pipe(7)).
-const PIPE: i32 = 1 << 20;
+const PIPE: usize = 1 << 20;
 /// A pipe or terminal that is writable takes at least this much without blocking (PIPE_BUF).
 const PIPE_BUF: usize = 4096;
 

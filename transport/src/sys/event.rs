@@ -1,7 +1,9 @@
 //! Wake-ups through descriptors: eventfd(2).
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::event::{eventfd, EventfdFlags};
 
 use once_cell::sync::OnceCell;
 
@@ -14,28 +16,18 @@ pub(crate) struct EventFd(OwnedFd);
 
 impl EventFd {
     pub fn new() -> io::Result<Self> {
-        // SAFETY: no pointers are involved.
-        let fd = super::check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
-        // SAFETY: the kernel just returned this descriptor, so it has no other owner.
-        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        Ok(Self(eventfd(0, flags)?))
     }
 
     pub fn signal(&self) {
-        let one = 1u64.to_ne_bytes();
         // It fails only when the counter is full, and then the descriptor is readable already.
-        // SAFETY: the buffer is valid for its eight bytes.
-        yield_point::syscall(|| unsafe {
-            libc::write(self.0.as_raw_fd(), one.as_ptr().cast(), one.len())
-        });
+        yield_point::syscall(|| rustix::io::write(&self.0, &1u64.to_ne_bytes())).ok();
     }
 
     pub fn clear(&self) {
-        let mut count = [0u8; 8];
         // It fails only when the counter is 0.
-        // SAFETY: the buffer is valid for its eight bytes.
-        yield_point::syscall(|| unsafe {
-            libc::read(self.0.as_raw_fd(), count.as_mut_ptr().cast(), count.len())
-        });
+        yield_point::syscall(|| rustix::io::read(&self.0, &mut [0; 8])).ok();
     }
 }
 

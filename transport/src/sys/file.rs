@@ -1,15 +1,17 @@
 //! Moving bytes between files and sockets inside the kernel: sendfile(2), splice(2).
 
 use std::io;
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::{check, check_size};
+use rustix::fs::{fcntl_getfl, fcntl_setfl, fstat, FileType, OFlags};
+use rustix::io::{pread, pwrite, Errno};
+use rustix::net::RecvFlags;
+use rustix::pipe::{self, PipeFlags, SpliceFlags};
 
-/// What kind of file a descriptor is, as far as moving bytes is concerned.
+/// The kinds of files that need different ways of moving bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileKind {
-    /// A regular file or a block device: has offsets, never makes one wait.
+    /// A regular file or a block device: it has offsets, and is always ready.
     Seekable,
     Pipe,
     Socket,
@@ -18,128 +20,98 @@ pub(crate) enum FileKind {
 }
 
 pub(crate) fn kind(fd: BorrowedFd<'_>) -> io::Result<FileKind> {
-    let mut status = MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: fstat fills the struct when it succeeds.
-    check(unsafe { libc::fstat(fd.as_raw_fd(), status.as_mut_ptr()) })?;
-    // SAFETY: it succeeded.
-    let mode = unsafe { status.assume_init() }.st_mode;
-    Ok(match mode & libc::S_IFMT {
-        libc::S_IFREG | libc::S_IFBLK => FileKind::Seekable,
-        libc::S_IFIFO => FileKind::Pipe,
-        libc::S_IFSOCK => FileKind::Socket,
+    Ok(match FileType::from_raw_mode(fstat(fd)?.st_mode) {
+        FileType::RegularFile | FileType::BlockDevice => FileKind::Seekable,
+        FileType::Fifo => FileKind::Pipe,
+        FileType::Socket => FileKind::Socket,
         _ => FileKind::Other,
     })
 }
 
-/// Sends up to `count` bytes of a file from `offset`; the file's own position stays. 0 is its end.
+/// Sends up to `count` bytes of a file from `offset` and returns how many; 0 is its end. The file's
+/// own position does not change.
 pub(crate) fn sendfile(
     socket: BorrowedFd<'_>,
     file: BorrowedFd<'_>,
     offset: u64,
     count: usize,
 ) -> io::Result<usize> {
-    let mut offset = file_offset(offset)?;
-    // SAFETY: the offset is valid for the call.
-    check_size(unsafe { libc::sendfile(socket.as_raw_fd(), file.as_raw_fd(), &mut offset, count) })
+    let mut offset = checked(offset)?;
+    Ok(rustix::fs::sendfile(
+        socket,
+        file,
+        Some(&mut offset),
+        count,
+    )?)
 }
 
-/// Moves up to `count` bytes, one of the two being a pipe, to `offset` where the target has one.
-/// Never waits for the pipe.
+/// Moves up to `count` bytes between a pipe and another file and returns how many. `to_offset` is
+/// for a seekable target. It never waits for the pipe.
 pub(crate) fn splice(
     from: BorrowedFd<'_>,
     to: BorrowedFd<'_>,
     to_offset: Option<u64>,
     count: usize,
 ) -> io::Result<usize> {
-    let mut offset = to_offset.map(file_offset).transpose()?;
-    let to_offset = offset
-        .as_mut()
-        .map_or(std::ptr::null_mut(), std::ptr::from_mut);
-    // SAFETY: the offset pointer is null or valid for the call.
-    check_size(unsafe {
-        libc::splice(
-            from.as_raw_fd(),
-            std::ptr::null_mut(),
-            to.as_raw_fd(),
-            to_offset,
-            count,
-            libc::SPLICE_F_MOVE | libc::SPLICE_F_NONBLOCK,
-        )
-    })
+    let mut offset = to_offset.map(checked).transpose()?;
+    let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
+    Ok(pipe::splice(from, None, to, offset.as_mut(), count, flags)?)
 }
 
-fn file_offset(offset: u64) -> io::Result<libc::off_t> {
-    offset
-        .try_into()
-        .map_err(|_| io::Error::from_raw_os_error(libc::EOVERFLOW))
+/// An offset that fits the kernel's signed type.
+fn checked(offset: u64) -> io::Result<u64> {
+    match i64::try_from(offset) {
+        Ok(_) => Ok(offset),
+        Err(_) => Err(Errno::OVERFLOW.into()),
+    }
 }
 
 pub(crate) fn read(file: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
-    // SAFETY: pointer and length belong together.
-    check_size(unsafe { libc::read(file.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len()) })
+    Ok(rustix::io::read(file, buf)?)
 }
 
 pub(crate) fn read_at(file: BorrowedFd<'_>, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-    let offset = file_offset(offset)?;
-    // SAFETY: pointer and length belong together.
-    check_size(unsafe { libc::pread(file.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len(), offset) })
+    Ok(pread(file, buf, checked(offset)?)?)
 }
 
-/// Writes what the file takes, at `offset` where it has one.
+/// Writes as much as the file takes, at `offset` for a seekable file.
 pub(crate) fn write(file: BorrowedFd<'_>, data: &[u8], offset: Option<u64>) -> io::Result<usize> {
-    let offset = offset.map(file_offset).transpose()?;
-    let (fd, pointer) = (file.as_raw_fd(), data.as_ptr().cast());
-    // SAFETY: pointer and length belong together.
-    check_size(unsafe {
-        match offset {
-            Some(offset) => libc::pwrite(fd, pointer, data.len(), offset),
-            None => libc::write(fd, pointer, data.len()),
-        }
+    Ok(match offset {
+        Some(offset) => pwrite(file, data, checked(offset)?)?,
+        None => rustix::io::write(file, data)?,
     })
 }
 
-/// Looks at what a socket has, and leaves it there. Never blocks.
+/// Reads what a socket has received and leaves it there. Never blocks.
 pub(crate) fn peek(socket: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
-    // SAFETY: pointer and length belong together.
-    check_size(unsafe {
-        libc::recv(
-            socket.as_raw_fd(),
-            buf.as_mut_ptr().cast(),
-            buf.len(),
-            libc::MSG_PEEK | libc::MSG_DONTWAIT,
-        )
-    })
+    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    let (count, _) = rustix::net::recv(socket, buf, flags)?;
+    Ok(count)
 }
 
-/// A pipe of our own between a socket and a file.
+/// A pipe between a socket and a file.
 pub(crate) struct Pipe {
     pub read: OwnedFd,
     pub write: OwnedFd,
-    /// Bytes it can hold.
+    /// Bytes that it can hold.
     pub capacity: usize,
 }
 
 impl Pipe {
-    /// A non-blocking pipe of `capacity` bytes, or of what the user may have.
-    pub fn new(capacity: libc::c_int) -> io::Result<Self> {
-        let mut ends = [0; 2];
-        // SAFETY: the array has room for the two descriptors.
-        check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) })?;
-        // SAFETY: the kernel just returned these descriptors, so they have no other owner.
-        let (read, write) =
-            unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) };
-        // SAFETY: no pointers are involved.
-        unsafe { libc::fcntl(write.as_raw_fd(), libc::F_SETPIPE_SZ, capacity) };
-        // SAFETY: no pointers are involved.
-        let granted = check(unsafe { libc::fcntl(write.as_raw_fd(), libc::F_GETPIPE_SZ) })?;
+    /// Makes a non-blocking pipe of `capacity` bytes, or of the default size where the user may not
+    /// have as much.
+    pub fn new(capacity: usize) -> io::Result<Self> {
+        let (read, write) = pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        let _ = pipe::fcntl_setpipe_size(&write, capacity);
+        let capacity = pipe::fcntl_getpipe_size(&write)?;
         Ok(Self {
             read,
             write,
-            capacity: granted as usize,
+            capacity,
         })
     }
 
-    /// Empties it into a buffer, which is as large as what it holds.
+    /// Drains the pipe into `buf`, whose length is the number of bytes that the pipe holds.
     pub fn drain(&self, buf: &mut Vec<u8>) {
         let mut filled = 0;
         while filled < buf.len() {
@@ -155,9 +127,6 @@ impl Pipe {
 
 /// Puts an open file into blocking mode.
 pub(crate) fn set_blocking(fd: &OwnedFd) -> io::Result<()> {
-    // SAFETY: no pointers are involved.
-    let flags = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) })?;
-    // SAFETY: as above.
-    check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags & !libc::O_NONBLOCK) })?;
-    Ok(())
+    let flags = fcntl_getfl(fd)?;
+    Ok(fcntl_setfl(fd, flags - OFlags::NONBLOCK)?)
 }

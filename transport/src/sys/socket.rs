@@ -9,6 +9,7 @@ use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
+use rustix::net::sockopt;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 pub(crate) use address::{from_c, to_c};
@@ -78,12 +79,12 @@ pub(crate) fn local_port(socket: &Socket) -> io::Result<u16> {
 /// Sets the size of a socket buffer in bytes, without the limit of `rmem_max` or `wmem_max`. It needs
 /// CAP_NET_ADMIN (socket(7)).
 pub(crate) fn force_buffer(socket: &Socket, option: BufferOption, bytes: usize) -> io::Result<()> {
-    let value = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
-    let name = match option {
-        BufferOption::Send => libc::SO_SNDBUFFORCE,
-        BufferOption::Receive => libc::SO_RCVBUFFORCE,
-    };
-    set_int(socket.as_fd(), libc::SOL_SOCKET, name, value)
+    let bytes = bytes.min(i32::MAX as usize);
+    match option {
+        BufferOption::Send => sockopt::set_socket_send_buffer_size_force(socket, bytes),
+        BufferOption::Receive => sockopt::set_socket_recv_buffer_size_force(socket, bytes),
+    }?;
+    Ok(())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
