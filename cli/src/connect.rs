@@ -2,13 +2,15 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use thunderbolt_transport::{
-    DataStream, LogLevel, ThunderboltTransport, ThunderboltTransportBuilder, TransportError,
+    DataStream, DiscoveredPeer, LogLevel, ThunderboltTransport, ThunderboltTransportBuilder,
+    TransportError,
 };
 
 use crate::common::Common;
+use crate::countdown::Countdown;
 use crate::doctor::ports;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -27,6 +29,8 @@ pub const DISCOVERY: Duration = Duration::from_millis(500);
 const QUICK: Duration = Duration::from_millis(50);
 /// How long a peer may take to accept a stream. Its kernel does, unless the host is off.
 const CONNECT: Duration = Duration::from_secs(5);
+/// The pause between two searches for a peer that is waited for.
+const AGAIN: Duration = Duration::from_millis(250);
 /// After this time a note tells the user about the wait.
 const SLOW: Duration = Duration::from_secs(1);
 
@@ -152,7 +156,48 @@ pub fn peer(
         found if found.is_empty() => search(DISCOVERY - QUICK)?,
         found => found,
     };
-    match &found[..] {
+    select(transport, common, &found)
+}
+
+/// As [`peer`] without a name, but waits for a peer, and for the link, that are not there yet.
+pub fn peer_within(
+    transport: &ThunderboltTransport,
+    common: &Common,
+    limit: Duration,
+) -> Result<Peer, Failure> {
+    let begin = Instant::now();
+    let mut countdown = None;
+    loop {
+        let found = transport.discover_port(common.control_port, Some(QUICK));
+        let why = match found {
+            Ok(found) if !found.is_empty() => {
+                drop(countdown);
+                return select(transport, common, &found);
+            }
+            Ok(_) => format!("no receiver answers yet on {}", transport.interface()),
+            Err(TransportError::LinkDown { reason, .. }) if begin.elapsed() < limit => {
+                format!("the link is down: {reason}")
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if begin.elapsed() >= limit {
+            drop(countdown);
+            return Err(no_peer(transport, common));
+        }
+        countdown.get_or_insert_with(|| Countdown::new(&why, limit));
+        if interrupt::sleep(AGAIN) {
+            return Err(Failure::new(Exit::Interrupted, "interrupted"));
+        }
+    }
+}
+
+/// The only one of the peers that answered.
+fn select(
+    transport: &ThunderboltTransport,
+    common: &Common,
+    found: &[DiscoveredPeer],
+) -> Result<Peer, Failure> {
+    match found {
         [only] => {
             let peer = Peer::found(only, common);
             output::detail(&format!("found {}", peer.name));

@@ -6,6 +6,7 @@
 mod bench;
 mod common;
 mod connect;
+mod countdown;
 mod deadline;
 mod discover;
 mod doctor;

@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::Write;
 
 use common::folders::{content, fast, push, Disk, Folders};
-use common::{tool, Tool};
+use common::{run, tool, Tool};
 use testkit::{while_suspended, Cable};
 
 /// A size that takes seconds at the speed of [`slow`].
@@ -44,11 +44,35 @@ fn a_cable_that_is_pulled_and_plugged_in_again() {
     receiver.wait_err("push it again to resume");
     assert_eq!(folders.names("in"), [".file.dcf-part"]);
     cable.plug();
+    pusher.wait_err("going on after ");
     let ended = pusher.end();
     assert!(ended.out.contains("1 file pushed"), "{}", ended.out);
     ended.with(0);
     assert!(folders.read("in/file") == folders.read("out/file"));
     assert_eq!(folders.names("in"), ["file"]);
+}
+
+#[test]
+fn a_receiver_that_is_not_there_yet_is_waited_for() {
+    for named in [false, true] {
+        let (cable, folders) = (Cable::new(), Folders::new());
+        let file = folders.write("out/file", "content");
+        let to = cable.b().address();
+        let words = ["push", "--wait", "60", &file, to];
+        let words = if named { &words[..] } else { &words[..4] };
+        cable.unplug();
+        let mut pusher = Tool::start(tool(cable.a(), words));
+        pusher.wait_err("waiting for up to 60 s");
+        cable.plug();
+        let _receiver = folders.receive(cable.b(), &[]);
+        pusher.end().with(0);
+        assert_eq!(folders.names("in"), ["file"]);
+    }
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let file = folders.write("out/file", "content");
+    let waited = run(tool(cable.a(), &["push", "--wait", "0.3", &file]));
+    assert!(waited.err.contains("no dcf-tb runs there"), "{waited:#?}");
+    waited.with(4);
 }
 
 #[test]
@@ -93,7 +117,13 @@ fn an_interrupted_push_continues_where_it_stopped() {
     let pusher = under_way(&cable, &folders, &[]);
     pusher.interrupt();
     let ended = pusher.end();
-    assert_eq!(ended.err, "", "who interrupts it knows");
+    for said in [
+        "interrupted: 0 of 1 file is complete at fe80::",
+        "is kept",
+        "to go on",
+    ] {
+        assert!(ended.err.contains(said), "{said}: {ended:#?}");
+    }
     ended.with(130);
     receiver.wait_err("push it again to resume");
     assert_eq!(folders.names("in"), [".file.dcf-part"]);

@@ -73,6 +73,8 @@ pub fn run(
     let (wants, id) = announce(&mut connection, &entries, extensions)?;
     tally.accept(&wants)?;
     let total: u64 = entries.iter().map(|entry| entry.size).sum();
+    let there = total - missing(&entries, &wants);
+    tally.goes_on(there, total);
     let wanted = |is_wanted: fn(Kind) -> bool| {
         let wants = entries.iter().zip(&wants).enumerate();
         wants
@@ -88,11 +90,7 @@ pub fn run(
         job: Job {
             tree,
             tally,
-            progress: Progress::new(
-                total - missing(&entries, &wants),
-                total,
-                (files.len() + links.len()) as u64,
-            ),
+            progress: Progress::new(there, total, (files.len() + links.len()) as u64),
             wants,
             entries,
             extensions,

@@ -9,6 +9,7 @@ mod job;
 mod links;
 mod lost_metadata;
 mod place;
+mod retry;
 mod route;
 mod sparse;
 mod stream_tuner;
@@ -19,7 +20,7 @@ mod walk;
 use std::ffi::OsString;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 
@@ -28,9 +29,7 @@ use crate::connect;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt;
-use crate::output;
 use crate::peer::looks_like_peer;
-use crate::transfer::error::TransferError;
 use crate::transfer::MOST_STREAMS;
 use route::Route;
 use tally::Tally;
@@ -66,14 +65,11 @@ pub struct Options {
     #[arg(long)]
     json: bool,
 
-    /// How long to wait for a broken connection to come back, or for another push to end.
-    // The default exceeds the time that a receiver takes to detect a dead pusher.
-    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = seconds)]
-    wait: Duration,
+    /// How long to wait for a receiver that is not there yet. Also how long to wait for a broken connection to come
+    /// back, and for another push to end, which is 120 by default.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    wait: Option<Duration>,
 }
-
-/// The pause between two attempts to connect.
-const AGAIN: Duration = Duration::from_millis(250);
 
 fn streams(text: &str) -> Result<NonZeroU16, String> {
     match text.parse::<NonZeroU16>() {
@@ -101,79 +97,18 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     }
     let tree = Tree::read(&paths, options.dereference)?;
     tree.lost_metadata.report();
-    let transport = connect::client(common, peer)?;
-    let found = connect::peer(&transport, common, peer)?;
+    let waits = options.wait.is_some_and(|wait| !wait.is_zero());
+    let transport =
+        connect::client_with(common, peer, |builder| builder.wait_for_interface(waits))?;
+    let found = match (peer, options.wait) {
+        (None, Some(wait)) => connect::peer_within(&transport, common, wait)?,
+        _ => connect::peer(&transport, common, peer)?,
+    };
     let mut route = Route::new(&transport, common, found, peer.is_some());
     let tally = Tally::new(&tree);
-    push(&mut route, &tree, &tally, options)?;
+    retry::push(&mut route, &tree, &tally, options)?;
     tally.report(&route.peer().name, options.json);
     Ok(tally.exit(options.strict))
-}
-
-/// Pushes until everything has arrived, in as many attempts as it takes.
-fn push(
-    route: &mut Route<'_>,
-    tree: &Tree,
-    tally: &Tally<'_>,
-    options: &Options,
-) -> Result<(), Failure> {
-    let mut wait = Waiting::default();
-    loop {
-        let accepted = tally.accepted();
-        let outcome = attempt::run(route, tree, tally, options.streams);
-        if tally.accepted() > accepted {
-            route.arrived();
-        }
-        let Err(error) = outcome else {
-            return Ok(());
-        };
-        tally.broke();
-        if interrupt::is_interrupted() {
-            return Err(Failure::new(Exit::Interrupted, "interrupted"));
-        }
-        let why = match &error {
-            TransferError::Busy => "the receiver is busy with another push".to_owned(),
-            // Without any accepted attempt, a mistake is more likely than a broken cable.
-            TransferError::Broken(failure) if tally.accepted() > 0 => failure.text.clone(),
-            _ => return Err(route.explained(error.into())),
-        };
-        if !wait.go_on(tally.accepted() > accepted, options.wait) {
-            let gave_up = Failure::from(error);
-            return Err(gave_up.advise(route.advice()));
-        }
-        if wait.is_new() {
-            output::note(&format!(
-                "{why}; waiting for up to {:.0} s",
-                options.wait.as_secs_f64()
-            ));
-        }
-        interrupt::sleep(AGAIN);
-        if matches!(error, TransferError::Broken(_)) {
-            route.search();
-        }
-    }
-}
-
-/// How long the push has been waiting.
-#[derive(Default)]
-struct Waiting {
-    since: Option<Instant>,
-    tries: u32,
-}
-
-impl Waiting {
-    /// Whether to try again. A connection resets the time.
-    fn go_on(&mut self, connected: bool, limit: Duration) -> bool {
-        if connected {
-            *self = Self::default();
-        }
-        self.tries += 1;
-        self.since.get_or_insert_with(Instant::now).elapsed() < limit
-    }
-
-    fn is_new(&self) -> bool {
-        self.tries == 1
-    }
 }
 
 #[cfg(test)]
@@ -192,14 +127,6 @@ mod tests {
         assert_eq!(peer, Some("fe80::1%tb0"));
         assert_eq!(split(&words(&["a", "b"])).1, None);
         assert_eq!(split(&words(&["fe80::1"])).0.len(), 0);
-    }
-
-    #[test]
-    fn waiting_begins_anew_with_a_connection() {
-        let mut wait = Waiting::default();
-        assert!(!wait.go_on(false, Duration::ZERO) && wait.is_new());
-        assert!(wait.go_on(false, Duration::MAX) && !wait.is_new());
-        assert!(wait.go_on(true, Duration::MAX) && wait.is_new());
     }
 
     #[test]

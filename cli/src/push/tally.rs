@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
+use std::time::Instant;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -11,7 +12,7 @@ use crate::transfer::entry::Kind;
 use crate::transfer::error::{Result, TransferError};
 use crate::transfer::message::Want;
 use crate::transfer::summary::{Failed, Summary, LISTED};
-use crate::units::plural;
+use crate::units::{bytes, count, plural};
 
 use super::tree::Tree;
 
@@ -20,6 +21,8 @@ const SHOWN: u64 = 100;
 
 pub struct Tally<'a> {
     clock: TransferClock,
+    /// Since when it waits.
+    waiting: Mutex<Option<Instant>>,
     tree: &'a Tree,
     /// How many attempts a receiver accepted.
     accepted: AtomicU64,
@@ -62,6 +65,7 @@ impl<'a> Tally<'a> {
     pub fn new(tree: &'a Tree) -> Self {
         Self {
             clock: TransferClock::new(),
+            waiting: Mutex::default(),
             tree,
             accepted: AtomicU64::new(0),
             fates: Mutex::new(vec![Fate::Unwanted; tree.entries.len()]),
@@ -239,10 +243,58 @@ impl<'a> Tally<'a> {
                 Fate::Earlier | Fate::Pushed if entry.kind == Kind::Link => counts.links += 1,
                 _ if !entry.is_file() => {}
                 Fate::Earlier | Fate::Pushed => counts.pushed += 1,
-                _ => counts.there += 1,
+                Fate::Wanted | Fate::Sent | Fate::Same => {}
+                Fate::Unwanted | Fate::Found => counts.there += 1,
             }
         }
         counts
+    }
+
+    /// From now on it waits. The next attempt says for how long.
+    pub fn waits(&self) {
+        *self.waiting() = Some(Instant::now());
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.waiting
+            .lock()
+            .unwrap_or_else(|error| error.into_inner())
+    }
+
+    /// Says where the push goes on after it waited, with so many bytes at the receiver.
+    pub fn goes_on(&self, there: u64, total: u64) {
+        if let Some(since) = self.waiting().take() {
+            let percent = there as f64 * 100.0 / total.max(1) as f64;
+            output::note(&format!(
+                "going on after {:.0} s: {} of {} ({percent:.0} %) are there",
+                since.elapsed().as_secs_f64(),
+                bytes(there),
+                bytes(total)
+            ));
+        }
+    }
+
+    /// After an interruption: says what the receiver keeps, and how to go on.
+    pub fn report_kept(&self, peer: &str) {
+        if self.accepted() == 0 {
+            output::note("interrupted before anything was sent");
+            return;
+        }
+        let files = self
+            .tree
+            .entries
+            .iter()
+            .filter(|entry| entry.is_file())
+            .count() as u64;
+        let counts = self.counts();
+        let complete = counts.pushed + counts.there;
+        output::note(&format!(
+            "interrupted: {} of {} complete at {peer}; {} sent, and what arrived of unfinished files \
+             is kept; push the same paths again to go on",
+            count(complete),
+            plural(files, "file is", "files are"),
+            bytes(self.sent())
+        ));
     }
 
     /// Prints the result.
