@@ -367,7 +367,7 @@ fn a_wrong_command_line() {
             (&["push", "fe80::1%thunderbolt0"], 2),
             (&["push", &file, &file], 2),
             (&["push"], 2),
-            (&["receive"], 2),
+            (&["receive", "a", "b"], 2),
             (&["send", "fe80::1"], 2),
             (&["doctor", "--root", "/", "--fix"], 2),
             (&["env", "nothing"], 2),

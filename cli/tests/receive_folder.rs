@@ -6,6 +6,7 @@ use std::fs;
 use std::process::Command;
 
 use common::folders::{push, Disk, Folders};
+use common::{local, run, tool, Tool};
 use testkit::Cable;
 
 #[test]
@@ -47,4 +48,65 @@ fn a_replaced_folder_receives_no_files() {
     assert!(status.unwrap().success());
     refused("read-only file system");
     assert!(folders.names("in").is_empty());
+}
+
+#[test]
+fn the_current_folder_is_the_usual_one_and_a_new_one_is_made_on_request() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let file = folders.write("out/file", "content");
+    let new = folders.at("in/new/folder");
+    let absent = run(tool(cable.b(), &["receive", &new]));
+    assert!(absent.err.contains("--mkdir"), "{}", absent.err);
+    absent.with(1);
+    for (words, place) in [
+        (&["receive", "--once"][..], "in/file"),
+        (
+            &["receive", "--once", "--mkdir", &new],
+            "in/new/folder/file",
+        ),
+    ] {
+        let mut command = tool(cable.b(), words);
+        command.current_dir(folders.at("in"));
+        let mut receiver = Tool::start(command);
+        receiver.wait_err("listening");
+        push(cable.a(), &[&file]).with(0);
+        receiver.end().with(0);
+        assert_eq!(folders.read(place), b"content");
+    }
+}
+
+#[test]
+fn unfinished_files_of_yesterday_are_cleaned_away() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let _receiver = folders.receive(cable.b(), &[]);
+    let pusher = folders.push_slowly(&cable, 48 << 20, &[]);
+    let clean = || run(local(&["receive", "--clean", &folders.at("in")])).with(0);
+    assert_eq!(clean(), "0 unfinished files removed, 0 B freed\n");
+    // Old, but still being received.
+    let part = folders.at("in/.file.dcf-part");
+    let touch = || {
+        let touched = std::process::Command::new("touch")
+            .args(["-d", "2 days ago", &part])
+            .status();
+        assert!(touched.unwrap().success());
+    };
+    touch();
+    assert!(clean().starts_with("0 "));
+    pusher.interrupt();
+    pusher.end().with(130);
+    drop(_receiver);
+    touch();
+    fs::create_dir(folders.at("in/d")).unwrap();
+    // Another program's file with such a name stays.
+    let other = folders.write("in/d/.other.dcf-part", "other");
+    let touched = std::process::Command::new("touch")
+        .args(["-d", "2 days ago", &other])
+        .status();
+    assert!(touched.unwrap().success());
+    let said = clean();
+    assert!(
+        said.starts_with(".file.dcf-part (") && said.contains("\n1 unfinished file removed"),
+        "{said}"
+    );
+    assert_eq!(folders.names("in"), ["d", "d/.other.dcf-part"]);
 }

@@ -126,7 +126,7 @@ impl Folder {
 
     /// Opens a subfolder. Refuses one of another user, who may have put it there and could exchange everything in
     /// it.
-    fn enter(&self, parent: &OwnedFd, name: &OsStr) -> io::Result<OwnedFd> {
+    pub(super) fn enter(&self, parent: &OwnedFd, name: &OsStr) -> io::Result<OwnedFd> {
         let folder = openat(parent, name, FOLDER, Mode::empty())?;
         let owner = fstat(&folder)?.st_uid;
         match self.trusted.contains(&owner) {

@@ -1,6 +1,7 @@
 //! `dcf-tb receive`: receives the files that peers push.
 
 mod announced;
+mod clean;
 mod exchange;
 mod fault;
 mod file;
@@ -24,6 +25,8 @@ mod serve;
 mod session;
 mod want;
 
+use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,13 +49,21 @@ use rules::Rules;
 
 /// Receive the files and folders that peers push, until Ctrl-C.
 ///
-/// Files are written into DIR only. A file is received as .NAME.dcf-part, verified by checksum and then renamed;
+/// Files are written into DIR only, which is the current folder if omitted. A file is received as .NAME.dcf-part, verified by checksum and then renamed;
 /// pushing an unfinished file again resumes it. Peers are not authenticated: any host on the cable can push.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// The folder for the files. It must exist.
-    #[arg(value_name = "DIR")]
+    /// The folder for the files. It must exist, unless --mkdir is given.
+    #[arg(value_name = "DIR", default_value = ".")]
     directory: PathBuf,
+
+    /// Create DIR, and the folders above it, if it does not exist.
+    #[arg(long)]
+    mkdir: bool,
+
+    /// Remove the unfinished files in DIR that no push has continued for a day, print them, and end.
+    #[arg(long, conflicts_with_all = ["once", "json", "mkdir"])]
+    clean: bool,
 
     /// Stop after one complete push.
     #[arg(long)]
@@ -88,15 +99,13 @@ const ENDING: Duration = Duration::from_secs(10);
 const STREAMS: u32 = 2 * (MOST_STREAMS as u32 + serve::MOST_PENDING as u32);
 
 pub fn run(common: &Common, options: Options) -> Result<Exit, Failure> {
-    let folder = Folder::open(&options.directory).map_err(|error| {
-        Failure::new(
-            Exit::Failed,
-            format!(
-                "cannot open the folder {}: {error}",
-                output::shown(&options.directory)
-            ),
-        )
-    })?;
+    let folder = open(&options)?;
+    if options.clean {
+        return Ok(match clean::clean(&folder) {
+            true => Exit::Done,
+            false => Exit::Failed,
+        });
+    }
     interrupt::take_signals();
     let push_lock = Arc::new(PushLock::new());
     let once = options.once;
@@ -134,4 +143,21 @@ pub fn run(common: &Common, options: Options) -> Result<Exit, Failure> {
     Ok(interrupt::exit(
         push_lock.is_cut() || (once && !push_lock.has_finished()),
     ))
+}
+
+/// Opens the folder, and creates it if the user wants that.
+fn open(options: &Options) -> Result<Folder, Failure> {
+    let path = &options.directory;
+    let failed = |what: &str, error: io::Error| {
+        let text = format!("cannot {what} the folder {}: {error}", output::shown(path));
+        let is_absent = error.kind() == io::ErrorKind::NotFound;
+        match Failure::new(Exit::Failed, text) {
+            failure if is_absent => failure.advise("use --mkdir to create it"),
+            failure => failure,
+        }
+    };
+    if options.mkdir {
+        fs::create_dir_all(path).map_err(|error| failed("create", error))?;
+    }
+    Folder::open(path).map_err(|error| failed("open", error))
 }

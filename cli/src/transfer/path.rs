@@ -9,7 +9,7 @@ pub const LONGEST_PATH: usize = 4095;
 /// The longest name (NAME_MAX).
 pub const LONGEST_NAME: usize = 255;
 /// The deepest nesting of folders.
-const DEEPEST: usize = 128;
+pub const DEEPEST: usize = 128;
 /// The suffix of the name of an unfinished file.
 pub const PART: &str = ".dcf-part";
 /// The longest name that fits between a dot and the suffix.
