@@ -41,6 +41,7 @@ TEST_NEEDS := $(DEMO_NEEDS) lld nftables procps g++ binutils valgrind cmake pkg-
 	$(LISP_NEEDS) cl-fiveam ecl
 LINT_NEEDS := gcc libc6-dev rust rustfmt clippy shellcheck
 DOCS_NEEDS := mandoc
+DIST_NEEDS := gcc libc6-dev binutils rust lld
 DEB_NEEDS := gcc libc6-dev rust lld dpkg-dev debhelper
 DEB_TEST_NEEDS := mmdebstrap iproute2 util-linux
 BENCH_NEEDS := gcc libc6-dev iproute2 util-linux valgrind rust
@@ -183,7 +184,7 @@ abi-baseline: ## abi/dcf_thunderbolt-MAJOR.MINOR.abi, the baseline of abidiff
 	abidw --no-show-locs --no-comp-dir-path --no-corpus-path --out-file abi/dcf_thunderbolt-$(basename $(VERSION)).abi $(TARGET)/abi-witness.so
 
 deps: ## install everything that the targets need
-	@scripts/require-packages $(sort $(TEST_NEEDS) $(LINT_NEEDS) $(DOCS_NEEDS) $(DEB_NEEDS) $(BENCH_NEEDS) $(SOAK_NEEDS) $(FUZZ_NEEDS) \
+	@scripts/require-packages $(sort $(TEST_NEEDS) $(LINT_NEEDS) $(DOCS_NEEDS) $(DIST_NEEDS) $(DEB_NEEDS) $(BENCH_NEEDS) $(SOAK_NEEDS) $(FUZZ_NEEDS) \
 		$(if $(filter 0,$(shell id -u)),$(DEB_TEST_NEEDS)))
 
 # Builds only missing files, so that `make && sudo make install` builds nothing as root.
@@ -197,6 +198,10 @@ deb: ## Debian packages, in target/deb (installs what it needs)
 deb-test: ## the packages in a clean Debian: installed, used, purged (needs root)
 	@scripts/require-packages $(DEB_TEST_NEEDS)
 	@scripts/deb-test $(TARGET)/deb
+
+dist: ## one dcf-tb to copy to other machines, in target/dist: static and stripped
+	@scripts/require-packages $(DIST_NEEDS)
+	@scripts/dist $(TARGET)/dist $(TARGET)
 
 INSTALL = DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" BINDIR="$(BINDIR)" LIBDIR="$(LIBDIR)" \
 	INCLUDEDIR="$(INCLUDEDIR)" DATADIR="$(DATADIR)" MANDIR="$(MANDIR)" UNITDIR="$(UNITDIR)" \
