@@ -279,3 +279,43 @@ fn both_ends_print_the_result_as_json() {
         (&"d/taken".into(), &5.into())
     );
 }
+
+#[test]
+fn what_is_pushed_can_be_selected_and_slowed_down() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    for name in ["a.o", "keep.o", "a.c", "target/x", "sub/b.c"] {
+        folders.write(&format!("out/d/{name}"), "content");
+    }
+    let list = folders.write("list", "sub\na.c\nabsent\n");
+    let folder = folders.at("out/d");
+    let _receiver = folders.receive(cable.b(), &[]);
+    let patterns = [
+        "--exclude",
+        "*.o",
+        "--exclude",
+        "target/",
+        "--include",
+        "keep.o",
+    ];
+    push(cable.a(), &[&patterns[..], &[&folder]].concat()).with(0);
+    assert_eq!(folders.names("in/d"), ["a.c", "keep.o", "sub", "sub/b.c"]);
+    fs::remove_dir_all(folders.at("in/d")).unwrap();
+    let listed = push(cable.a(), &["--files-from", &list, &folder]);
+    assert!(
+        listed
+            .err
+            .contains("absent: it is listed, but was not found"),
+        "{listed:?}"
+    );
+    listed.with(1);
+    assert_eq!(folders.names("in/d"), ["a.c", "sub", "sub/b.c"]);
+
+    // 4 MiB at 16 Mb/s take two seconds; half of it is enough on a busy clock.
+    let large = folders.write("out/large", content(4 << 20));
+    let slow = push(cable.a(), &["--json", "--bwlimit", "16Mb/s", &large]).with(0);
+    let json: serde_json::Value = serde_json::from_str(&slow).unwrap();
+    assert!(json["bytes_per_second"].as_f64().unwrap() < 4e6, "{json}");
+    assert!(folders.read("in/large") == folders.read("out/large"));
+    push(cable.a(), &["--bwlimit", "16", &large]).with(2);
+    push(cable.a(), &["--exclude", "a[z-a]", &large]).with(2);
+}

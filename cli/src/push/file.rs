@@ -185,6 +185,7 @@ impl OutgoingFile<'_> {
         if data.is_empty() {
             return Ok(());
         }
+        self.job.tally.wait_for(data.len() as u64);
         self.file.read_exact_at(&mut data, offset)?;
         unchanged(&self.file, self.entry)?;
         self.job.tally.leaves(self.index);
@@ -250,21 +251,29 @@ impl OutgoingFile<'_> {
         length: u64,
     ) -> Result<io::Result<()>> {
         let file = self.file.as_fd();
-        let sent = connection
-            .stream
-            .send_file(file, offset, length, Some(PATIENCE));
-        self.job.sent(sent.count);
-        let read = match sent.outcome {
-            Ok(()) => Ok(()),
-            // Errors of a stream have other variants.
-            Err(error @ (TransportError::Io(_) | TransportError::PermissionDenied { .. })) => {
-                Err(error.into())
-            }
-            Err(error) => return Err(connection.reason(error.into())),
-        };
-        if sent.count < length {
+        let (mut done, mut read) = (0, Ok(()));
+        while done < length && read.is_ok() {
+            let step = self.job.tally.step().min(length - done);
+            self.job.tally.wait_for(step);
+            let sent = connection
+                .stream
+                .send_file(file, offset + done, step, Some(PATIENCE));
+            self.job.sent(sent.count);
+            done += sent.count;
+            read = match sent.outcome {
+                Ok(()) if sent.count == step => Ok(()),
+                // The file was truncated.
+                Ok(()) => break,
+                // Errors of a stream have other variants.
+                Err(error @ (TransportError::Io(_) | TransportError::PermissionDenied { .. })) => {
+                    Err(error.into())
+                }
+                Err(error) => return Err(connection.reason(error.into())),
+            };
+        }
+        if done < length {
             // The file was truncated or cannot be read.
-            let zeros = vec![0; (length - sent.count) as usize];
+            let zeros = vec![0; (length - done) as usize];
             connection.append(&zeros)?;
             connection.flush()?;
         }

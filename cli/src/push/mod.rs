@@ -9,8 +9,10 @@ mod job;
 mod links;
 mod lost_metadata;
 mod place;
+mod rate_limit;
 mod retry;
 mod route;
+mod selection;
 mod sparse;
 mod stream_tuner;
 mod tally;
@@ -31,7 +33,9 @@ use crate::failure::Failure;
 use crate::interrupt;
 use crate::peer::looks_like_peer;
 use crate::transfer::MOST_STREAMS;
+use rate_limit::{Rate, RateLimit};
 use route::Route;
+use selection::Selection;
 use tally::Tally;
 use tree::Tree;
 
@@ -52,6 +56,23 @@ pub struct Options {
     /// folders, and the others are skipped.
     #[arg(long, short = 'L')]
     dereference: bool,
+
+    /// Do not push what matches this pattern, in the syntax of .gitignore. Paths begin at the pushed names.
+    #[arg(long, value_name = "PATTERN")]
+    exclude: Vec<OsString>,
+
+    /// Push what matches this pattern although an --exclude matches it.
+    #[arg(long, value_name = "PATTERN")]
+    include: Vec<OsString>,
+
+    /// Push only what this file lists, one path below the pushed folder a line (or NUL-separated); `-` reads
+    /// standard input.
+    #[arg(long, value_name = "FILE")]
+    files_from: Option<PathBuf>,
+
+    /// Send at most so much, as in 500Mb/s or 60MB/s.
+    #[arg(long, value_name = "RATE", value_parser = rate_limit::parse)]
+    bwlimit: Option<Rate>,
 
     /// End with code 8 if links or special files were skipped. Otherwise they are only reported.
     #[arg(long)]
@@ -87,6 +108,9 @@ fn split(words: &[OsString]) -> (Vec<PathBuf>, Option<&str>) {
 }
 
 pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
+    let list = options.files_from.as_deref();
+    // Reading from a pipe may block; until then the default action of signals ends the program.
+    let selection = Selection::new(&options.exclude, &options.include, list)?;
     interrupt::take_signals();
     let (paths, peer) = split(&options.words);
     if paths.is_empty() {
@@ -95,7 +119,7 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
             "nothing to push: the only argument is a peer",
         ));
     }
-    let tree = Tree::read(&paths, options.dereference)?;
+    let tree = Tree::read(&paths, options.dereference, &selection)?;
     tree.lost_metadata.report();
     let waits = options.wait.is_some_and(|wait| !wait.is_zero());
     let transport =
@@ -105,7 +129,8 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         _ => connect::peer(&transport, common, peer)?,
     };
     let mut route = Route::new(&transport, common, found, peer.is_some());
-    let tally = Tally::new(&tree);
+    let limit = options.bwlimit.map(RateLimit::new);
+    let tally = Tally::new(&tree, limit);
     retry::push(&mut route, &tree, &tally, options)?;
     tally.report(&route.peer().name, options.json);
     Ok(tally.exit(options.strict))

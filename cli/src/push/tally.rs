@@ -14,6 +14,7 @@ use crate::transfer::message::Want;
 use crate::transfer::summary::{Failed, Summary, LISTED};
 use crate::units::{bytes, count, plural};
 
+use super::rate_limit::{RateLimit, STEP};
 use super::tree::Tree;
 
 /// The most failures that are shown; the rest is counted.
@@ -23,6 +24,7 @@ pub struct Tally<'a> {
     clock: TransferClock,
     /// Since when it waits.
     waiting: Mutex<Option<Instant>>,
+    limit: Option<RateLimit>,
     tree: &'a Tree,
     /// How many attempts a receiver accepted.
     accepted: AtomicU64,
@@ -62,10 +64,11 @@ struct Counts {
 }
 
 impl<'a> Tally<'a> {
-    pub fn new(tree: &'a Tree) -> Self {
+    pub fn new(tree: &'a Tree, limit: Option<RateLimit>) -> Self {
         Self {
             clock: TransferClock::new(),
             waiting: Mutex::default(),
+            limit,
             tree,
             accepted: AtomicU64::new(0),
             fates: Mutex::new(vec![Fate::Unwanted; tree.entries.len()]),
@@ -126,6 +129,18 @@ impl<'a> Tally<'a> {
     pub fn add_sent(&self, count: u64) {
         self.sent.fetch_add(count, Ordering::Relaxed);
         self.clock.moved();
+    }
+
+    /// The most bytes that may be sent before the limit is asked again.
+    pub fn step(&self) -> u64 {
+        self.limit.as_ref().map_or(u64::MAX, |_| STEP)
+    }
+
+    /// Waits until so many bytes may be sent, if there is a limit.
+    pub fn wait_for(&self, bytes: u64) {
+        if let Some(limit) = &self.limit {
+            limit.wait(bytes);
+        }
     }
 
     /// The attempt broke: from the last progress on, it only waited.

@@ -12,6 +12,7 @@ use rustix::fs::{FileType, Stat};
 
 use super::lost_metadata::LostMetadata;
 use super::place::{beside, Identity, Opener, Place, Root};
+use super::selection::Selection;
 use super::walk::{walk, Found, Visit};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -51,7 +52,11 @@ pub struct Tree {
 }
 
 impl Tree {
-    pub fn read(paths: &[PathBuf], dereference: bool) -> Result<Self, Failure> {
+    pub fn read(
+        paths: &[PathBuf],
+        dereference: bool,
+        selection: &Selection,
+    ) -> Result<Self, Failure> {
         let mut tree = Self {
             entries: Vec::new(),
             first_link: 0,
@@ -67,8 +72,9 @@ impl Tree {
             left_out_as: Exit::Done,
         };
         for path in paths {
-            tree.add(path, dereference)?;
+            tree.add(path, dereference, selection)?;
         }
+        tree.check_list(selection);
         tree.first_link = tree.entries.len();
         tree.keep_links(paths);
         let mut names = HashSet::new();
@@ -88,7 +94,12 @@ impl Tree {
     }
 
     /// Adds a path of the command line. A link there is followed.
-    fn add(&mut self, path: &Path, dereference: bool) -> Result<(), Failure> {
+    fn add(
+        &mut self,
+        path: &Path,
+        dereference: bool,
+        selection: &Selection,
+    ) -> Result<(), Failure> {
         let cannot = |error: &dyn std::fmt::Display| {
             Failure::new(
                 Exit::Failed,
@@ -117,9 +128,35 @@ impl Tree {
         self.roots.push(root);
         self.beside.push(beside(path, &base));
         self.bases.push(base);
-        let mut adding = Adding { tree: self, path };
+        let mut adding = Adding {
+            tree: self,
+            path,
+            selection,
+        };
         walk(fd.as_fd(), &stat, dereference, &mut adding);
         Ok(())
+    }
+
+    /// Everything that a list names must exist.
+    fn check_list(&mut self, selection: &Selection) {
+        let links = self.links.iter().map(|(entry, _)| entry);
+        let names: HashSet<&Path> = self.entries.iter().chain(links).map(|e| &*e.path).collect();
+        let is_absent = |listed: &&Path| {
+            let mut bases = self.bases.iter();
+            !bases.any(|base| names.contains(&*base.join(listed)))
+        };
+        let absent: Vec<PathBuf> = selection
+            .listed()
+            .filter(is_absent)
+            .map(Path::to_owned)
+            .collect();
+        for path in absent {
+            self.fail(
+                &path,
+                "it is listed, but was not found or is excluded",
+                Exit::Failed,
+            );
+        }
     }
 
     /// Opens a file if it is still the one that was announced. The caller compares its size and time.
@@ -186,6 +223,7 @@ impl Tree {
 struct Adding<'a> {
     tree: &'a mut Tree,
     path: &'a Path,
+    selection: &'a Selection,
 }
 
 impl Adding<'_> {
@@ -217,6 +255,10 @@ impl Visit for Adding<'_> {
         };
         if name.as_os_str().is_empty() {
             return true;
+        }
+        let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        if !self.selection.has(&name, below, is_folder) {
+            return false;
         }
         let kind = match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => Kind::Folder,

@@ -13,6 +13,10 @@ fn tree() -> tempfile::TempDir {
     directory
 }
 
+fn read_all(paths: &[PathBuf], dereference: bool) -> Result<Tree, Failure> {
+    Tree::read(paths, dereference, &Selection::new(&[], &[], None).unwrap())
+}
+
 fn names(tree: &Tree) -> Vec<&str> {
     tree.entries
         .iter()
@@ -23,7 +27,7 @@ fn names(tree: &Tree) -> Vec<&str> {
 #[test]
 fn names_are_those_of_cp() {
     let directory = tree();
-    let read = |name: &str, follow| Tree::read(&[directory.path().join(name)], follow).unwrap();
+    let read = |name: &str, follow| read_all(&[directory.path().join(name)], follow).unwrap();
     let plain = read("d", false);
     assert_eq!(names(&plain), ["d", "d/empty", "d/file", "d/link"]);
     assert_eq!((plain.left_out, plain.first_link), (1, 3));
@@ -107,7 +111,7 @@ fn what_took_the_place_of_a_file_is_not_opened() {
     for follow in [false, true] {
         for (what, take) in takes_its_place {
             let (_directory, at) = with_secret();
-            let tree = Tree::read(&[at.join("d")], follow).unwrap();
+            let tree = read_all(&[at.join("d")], follow).unwrap();
             take(&at);
             let opened = opens(&tree, "d/in/ner/file");
             let why = opened.expect_err(what);
@@ -117,7 +121,7 @@ fn what_took_the_place_of_a_file_is_not_opened() {
             );
         }
         let (_directory, at) = with_secret();
-        let tree = Tree::read(&[at.join("d")], follow).unwrap();
+        let tree = read_all(&[at.join("d")], follow).unwrap();
         assert_eq!(opens(&tree, "d/in/ner/file").unwrap(), "open");
     }
 }
@@ -126,7 +130,7 @@ fn what_took_the_place_of_a_file_is_not_opened() {
 fn a_named_file_is_the_one_that_was_seen() {
     let (_directory, at) = with_secret();
     symlink("d/in/ner/file", at.join("named")).unwrap();
-    let tree = Tree::read(&[at.join("named")], false).unwrap();
+    let tree = read_all(&[at.join("named")], false).unwrap();
     assert_eq!(opens(&tree, "named").unwrap(), "open");
     fs::remove_file(at.join("named")).unwrap();
     symlink("secret/ner/file", at.join("named")).unwrap();
@@ -139,7 +143,7 @@ fn links_are_followed_when_the_user_says_so() {
     symlink("../secret/ner", at.join("d/link")).unwrap();
     symlink("..", at.join("d/in/round")).unwrap();
     symlink("nowhere", at.join("d/broken")).unwrap();
-    let tree = Tree::read(&[at.join("d")], true).unwrap();
+    let tree = read_all(&[at.join("d")], true).unwrap();
     assert_eq!(opens(&tree, "d/link/file").unwrap(), "SECR");
     assert_eq!((tree.left_out, tree.left_out_as), (2, Exit::Failed));
     fs::remove_file(at.join("d/link")).unwrap();
@@ -169,7 +173,7 @@ fn a_walk_does_not_leave_the_folder_while_others_swap_it() {
         });
         swaps.wait();
         for _ in 0..500 {
-            let tree = Tree::read(&[at.join("d")], false).unwrap();
+            let tree = read_all(&[at.join("d")], false).unwrap();
             assert!(names(&tree).iter().all(|name| !name.contains("of root")));
             for index in 0..tree.entries.len() as u32 {
                 if let Ok(mut file) = tree.open(index) {
@@ -188,7 +192,7 @@ fn what_is_too_deep_is_left_out_once() {
     let directory = tempfile::tempdir().unwrap();
     let deep: PathBuf = (0..140).map(|_| "d").collect();
     fs::create_dir_all(directory.path().join(deep)).unwrap();
-    let tree = Tree::read(&[directory.path().join("d")], false).unwrap();
+    let tree = read_all(&[directory.path().join("d")], false).unwrap();
     assert_eq!((tree.entries.len(), tree.left_out), (128, 1));
     assert_eq!(tree.left_out_as, Exit::Refused);
 }
@@ -197,9 +201,9 @@ fn what_is_too_deep_is_left_out_once() {
 fn two_of_one_name_are_a_mistake() {
     let directory = tree();
     let paths = [directory.path().join("d"), directory.path().join("d")];
-    let failure = Tree::read(&paths, false).err().unwrap();
+    let failure = read_all(&paths, false).err().unwrap();
     assert_eq!(failure.exit, Exit::Usage);
-    let nothing = Tree::read(&[directory.path().join("nothing")], false)
+    let nothing = read_all(&[directory.path().join("nothing")], false)
         .err()
         .unwrap();
     assert_eq!(nothing.exit, Exit::Failed);
@@ -208,7 +212,7 @@ fn two_of_one_name_are_a_mistake() {
 /// The links that are kept of those below some paths.
 fn kept(directory: &Path, paths: &[&str]) -> Vec<String> {
     let paths: Vec<_> = paths.iter().map(|path| directory.join(path)).collect();
-    let tree = Tree::read(&paths, false).unwrap();
+    let tree = read_all(&paths, false).unwrap();
     let links = &tree.entries[tree.first_link..];
     let shown = |entry: &Entry| entry.path.to_str().unwrap().to_owned();
     let announced = tree.announced(Extensions(0));
