@@ -319,3 +319,56 @@ fn what_is_pushed_can_be_selected_and_slowed_down() {
     push(cable.a(), &["--bwlimit", "16", &large]).with(2);
     push(cable.a(), &["--exclude", "a[z-a]", &large]).with(2);
 }
+
+#[test]
+fn changed_files_are_replaced_if_the_receiver_allows_it() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    folders.write("out/d/file", "first");
+    folders.write("out/d/gone", "x");
+    folders.write("out/d/sub/gone too", "x");
+    let folder = folders.at("out/d");
+    let receiver = folders.receive(cable.b(), &[]);
+    push(cable.a(), &[&folder]).with(0);
+    folders.write("out/d/file", "second, longer");
+    folders.write("out/d/new", "new");
+    fs::remove_file(folders.at("out/d/gone")).unwrap();
+    fs::remove_dir_all(folders.at("out/d/sub")).unwrap();
+    for (mode, option) in [
+        ("--update", "--allow-update"),
+        ("--delete", "--allow-delete"),
+    ] {
+        let refused = push(cable.a(), &[mode, &folder]);
+        assert!(refused.err.contains(option), "{refused:?}");
+        refused.with(8);
+    }
+    assert_eq!(folders.read("in/d/file"), b"first");
+    drop(receiver);
+    let _receiver = folders.receive(cable.b(), &["--allow-update", "--allow-delete"]);
+    let link = folders.write("in/outside", "stays");
+    symlink(&link, folders.at("in/d/link")).unwrap();
+    fs::create_dir(folders.at("in/other")).unwrap();
+    let before = folders.names("in");
+    let dry = push(cable.a(), &["--dry-run", "--update", "--delete", &folder]);
+    assert!(
+        dry.out
+            .starts_with("d/file (14 B)\nd/new (3 B)\nwould push 2 files"),
+        "{dry:?}"
+    );
+    dry.with(0);
+    assert_eq!(
+        (folders.names("in"), folders.read("in/d/file")),
+        (before, b"first".to_vec())
+    );
+    push(cable.a(), &["--update", &folder]).with(0);
+    assert_eq!(folders.read("in/d/file"), b"second, longer");
+    assert!(folders.names("in/d").contains(&"gone".to_owned()));
+    push(cable.a(), &["--update", "--delete", &folder]).with(0);
+    assert_eq!(
+        folders.names("in"),
+        ["d", "d/file", "d/new", "other", "outside"]
+    );
+    assert_eq!(folders.read("in/outside"), b"stays");
+    // What was skipped here must not be deleted there.
+    symlink("/nowhere", folders.at("out/d/skipped")).unwrap();
+    push(cable.a(), &["--delete", &folder]).with(2);
+}

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use common::folders::{content, fast, slow, Folders, LONG};
-use common::pusher::{announced, answer, frame, refused, FILE};
+use common::pusher::{announced, answer, answer_to, frame, refused, FILE, MODES};
 use common::{tool, Tool};
 use testkit::{wait_until, Cable};
 
@@ -136,4 +136,33 @@ fn a_link_that_is_swapped_in_after_the_walk_is_not_followed() {
     }
     ended.with(7);
     assert_eq!(folders.names("in"), ["d", "d/swapped", "large"]);
+}
+
+/// Modes change existing files, so the user must allow them, and they come first.
+#[test]
+fn modes_that_are_not_allowed_change_nothing() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    folders.write("in/d/file", "ours");
+    let _receiver = folders.receive(cable.b(), &["--allow-update"]);
+    let folder = announced(1, b"d", 0);
+    for (modes, why) in [
+        (4, "does not allow deletions"),
+        (4 | 1, "does not allow deletions"),
+        (0x40, "does not know this mode"),
+    ] {
+        let bytes = [&frame(12, &[modes])[..], &folder].concat();
+        let (code, said) = refused(&answer_to(&cable, MODES, &bytes));
+        assert_eq!(code, 8, "{said}");
+        assert!(said.contains(why), "{said}");
+    }
+    let late = [&folder[..folder.len() - 17], &frame(12, &[2])].concat();
+    let (code, said) = refused(&answer_to(&cable, MODES, &late));
+    assert!(
+        code == 4 && said.contains("unexpected message Modes"),
+        "{said}"
+    );
+    // Without the extension there is no such message.
+    let (code, said) = refused(&answer_to(&cable, 0, &frame(12, &[2])));
+    assert!(code == 4 && said.contains("unknown message 12"), "{said}");
+    assert_eq!(folders.read("in/d/file"), b"ours");
 }

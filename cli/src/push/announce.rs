@@ -1,10 +1,13 @@
 //! The announcement of a push.
 
 use super::connection::Connection;
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::transfer::entry::Entry;
 use crate::transfer::error::{Result, TransferError};
 use crate::transfer::extensions::Extensions;
 use crate::transfer::message::{Pusher, Receiver, Want, ENTRIES_AT_ONCE, EXTENDED_AT_ONCE};
+use crate::transfer::modes::Modes;
 use crate::transfer::SessionId;
 
 /// Announces the entries and receives the plan.
@@ -12,7 +15,16 @@ pub fn announce(
     connection: &mut Connection<'_>,
     entries: &[Entry],
     extensions: Extensions,
+    modes: Modes,
 ) -> Result<(Vec<Want>, SessionId)> {
+    if modes != Modes::default() {
+        if !extensions.has(Extensions::MODES) {
+            let text = "the receiver's dcf-tb is older: it knows neither --dry-run nor --update nor --delete";
+            let failure = Failure::new(Exit::Refused, text);
+            return Err(failure.advise("install this version there").into());
+        }
+        connection.send(&Pusher::Modes(modes))?;
+    }
     if extensions.any() {
         for some in entries.chunks(EXTENDED_AT_ONCE) {
             connection.send(&Pusher::Extended(extensions, some.to_vec()))?;

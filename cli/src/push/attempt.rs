@@ -17,6 +17,7 @@ use super::route::Route;
 use super::stream_tuner::{Step, StreamTuner};
 use super::tally::Tally;
 use super::tree::Tree;
+use super::Options;
 use crate::event::{event, Event, Trigger};
 use crate::output;
 use crate::transfer::entry::Kind;
@@ -59,18 +60,17 @@ struct State {
 }
 
 /// Announces a tree, and pushes what the receiver needs of it.
-pub fn run(
-    route: &Route<'_>,
-    tree: &Tree,
-    tally: &Tally<'_>,
-    streams: Option<NonZeroU16>,
-) -> Result<()> {
+pub fn run(route: &Route<'_>, tree: &Tree, tally: &Tally<'_>, options: &Options) -> Result<()> {
     tally.begin();
     let (stream, extensions) = route.open()?;
     let mut connection = Connection::new(stream, tally);
     let entries = tree.announced(extensions);
     tally.announced(tree.entries.len() - entries.len());
-    let (wants, id) = announce(&mut connection, &entries, extensions)?;
+    let (wants, id) = announce(&mut connection, &entries, extensions, options.modes())?;
+    if options.dry_run {
+        tally.would_push(&entries, &wants);
+        return Ok(());
+    }
     tally.accept(&wants)?;
     let total: u64 = entries.iter().map(|entry| entry.size).sum();
     let there = total - missing(&entries, &wants);
@@ -106,7 +106,7 @@ pub fn run(
         }),
         failed,
     };
-    attempt.all(connection, streams)?;
+    attempt.all(connection, options.streams)?;
     tally.finish()
 }
 

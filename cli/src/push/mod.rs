@@ -32,6 +32,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::peer::looks_like_peer;
+use crate::transfer::modes::Modes;
 use crate::transfer::MOST_STREAMS;
 use rate_limit::{Rate, RateLimit};
 use route::Route;
@@ -56,6 +57,19 @@ pub struct Options {
     /// folders, and the others are skipped.
     #[arg(long, short = 'L')]
     dereference: bool,
+
+    /// Print what would be pushed, and change nothing.
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+
+    /// Replace files that differ at the receiver, which must allow it (`dcf-tb receive --allow-update`).
+    #[arg(long, short)]
+    update: bool,
+
+    /// When all has arrived, delete what the pushed folders have only at the receiver, which must allow it
+    /// (`dcf-tb receive --allow-delete`).
+    #[arg(long, conflicts_with_all = ["exclude", "include", "files_from"])]
+    delete: bool,
 
     /// Do not push what matches this pattern, in the syntax of .gitignore. Paths begin at the pushed names.
     #[arg(long, value_name = "PATTERN")]
@@ -92,6 +106,17 @@ pub struct Options {
     wait: Option<Duration>,
 }
 
+impl Options {
+    fn modes(&self) -> Modes {
+        let bit = |is_set, bit| if is_set { bit } else { 0 };
+        Modes(
+            bit(self.dry_run, Modes::DRY_RUN)
+                | bit(self.update, Modes::UPDATE)
+                | bit(self.delete, Modes::DELETE),
+        )
+    }
+}
+
 fn streams(text: &str) -> Result<NonZeroU16, String> {
     match text.parse::<NonZeroU16>() {
         Ok(count) if count.get() <= MOST_STREAMS => Ok(count),
@@ -120,6 +145,13 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
         ));
     }
     let tree = Tree::read(&paths, options.dereference, &selection)?;
+    if options.delete && tree.left_out > 0 {
+        let text = format!(
+            "{} were skipped, and --delete would delete them there",
+            tree.left_out
+        );
+        return Err(Failure::new(Exit::Usage, text).advise("push without --delete"));
+    }
     tree.lost_metadata.report();
     let waits = options.wait.is_some_and(|wait| !wait.is_zero());
     let transport =
@@ -132,6 +164,9 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let limit = options.bwlimit.map(RateLimit::new);
     let tally = Tally::new(&tree, limit);
     retry::push(&mut route, &tree, &tally, options)?;
+    if options.dry_run {
+        return Ok(tally.exit(options.strict));
+    }
     tally.report(&route.peer().name, options.json);
     Ok(tally.exit(options.strict))
 }

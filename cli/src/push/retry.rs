@@ -32,7 +32,7 @@ pub fn push(
     let mut countdown = None;
     loop {
         let accepted = tally.accepted();
-        let outcome = attempt::run(route, tree, tally, options.streams);
+        let outcome = attempt::run(route, tree, tally, options);
         if tally.accepted() > accepted {
             route.arrived();
             countdown = None;

@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
 use crate::transfer::clock::TransferClock;
-use crate::transfer::entry::Kind;
+use crate::transfer::entry::{Entry, Kind};
 use crate::transfer::error::{Result, TransferError};
 use crate::transfer::message::Want;
 use crate::transfer::summary::{Failed, Summary, LISTED};
@@ -102,6 +102,27 @@ impl<'a> Tally<'a> {
                 plural(unknown as u64, "link", "links")
             ));
         }
+    }
+
+    /// Prints what the receiver needs.
+    pub fn would_push(&self, entries: &[Entry], wants: &[Want]) {
+        let (mut number, mut sum) = (0, 0);
+        for (entry, want) in entries.iter().zip(wants) {
+            let left = match want {
+                Want::Nothing => continue,
+                Want::Content { have } => entry.size - have,
+                // Its content is compared, and usually the same.
+                Want::Comparison => 0,
+            };
+            number += 1;
+            sum += left;
+            output::line(&format!("{} ({})", entry.shown(), bytes(left)));
+        }
+        output::prose(&format!(
+            "would push {}, at most {}",
+            plural(number, "file or link", "files and links"),
+            bytes(sum)
+        ));
     }
 
     /// Records the receiver's plan.

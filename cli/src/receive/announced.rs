@@ -14,6 +14,7 @@ use crate::transfer::extensions::Extensions;
 use crate::transfer::frame::Frame;
 use crate::transfer::link::resolve;
 use crate::transfer::message::{out_of_turn, Pusher};
+use crate::transfer::modes::Modes;
 use crate::transfer::PATIENCE;
 
 /// Receives the announcement.
@@ -22,13 +23,15 @@ pub fn receive(
     first: Pusher,
     extensions: Extensions,
     deadline: Deadline,
-) -> Result<Vec<Entry>> {
+) -> Result<(Modes, Vec<Entry>)> {
+    let mut modes = Modes::default();
     let mut entries: Vec<Entry> = Vec::new();
     let (mut paths, mut total) = (0, 0_u64);
     let mut message = first;
     loop {
         match message {
             Pusher::Alive => {}
+            Pusher::Modes(asked) if entries.is_empty() => modes = asked,
             Pusher::Entries(more) | Pusher::Extended(_, more) => {
                 for entry in &more {
                     paths += entry.name_bytes();
@@ -51,7 +54,7 @@ pub fn receive(
                         "an announcement whose totals do not match its entries",
                     ));
                 }
-                return Ok(entries);
+                return Ok((modes, entries));
             }
             other => return Err(out_of_turn(&other)),
         }

@@ -214,7 +214,7 @@ fn content(
             if session.rules.sync {
                 file.sync_data().map_err(cannot)?;
             }
-            let force = session.rules.force;
+            let force = session.rules.replaces_files();
             match place.finish(&part, entry.mode, entry.modified, force) {
                 Ok(is_marked) => {
                     if !is_marked {

@@ -119,6 +119,11 @@ impl Folder {
         Ok(folder)
     }
 
+    /// Opens a folder below, without following links.
+    pub(super) fn open_folder(&self, path: &Path) -> io::Result<Arc<OwnedFd>> {
+        self.walk(path)
+    }
+
     /// Whether a folder exists, without a link on the way.
     pub fn has_folder(&self, path: &Path) -> bool {
         self.walk(path).is_ok()

@@ -103,7 +103,7 @@ fn taken(
     first: &Entry,
     content: &File,
 ) -> io::Result<Taken> {
-    if session.rules.force {
+    if session.rules.replaces_files() {
         return Ok(Taken::Replaced);
     }
     let (There::File { size, modified, .. }, mark) = place.there()? else {

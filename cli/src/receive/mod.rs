@@ -2,6 +2,7 @@
 
 mod announced;
 mod clean;
+mod delete;
 mod exchange;
 mod fault;
 mod file;
@@ -45,7 +46,7 @@ use crate::pending_streams::PendingStreams;
 use crate::transfer::MOST_STREAMS;
 use folder::Folder;
 use push_lock::PushLock;
-use rules::Rules;
+use rules::{Allowed, Rules};
 
 /// Receive the files and folders that peers push, until Ctrl-C.
 ///
@@ -77,6 +78,14 @@ pub struct Options {
     /// changed.
     #[arg(long)]
     force: bool,
+
+    /// Let pushers replace files that differ, by `push --update`.
+    #[arg(long)]
+    allow_update: bool,
+
+    /// Let pushers delete what they do not have in the folders that they push, by `push --delete`.
+    #[arg(long)]
+    allow_delete: bool,
 
     /// Compare with files that other programs put into DIR, too. Peers can then learn whether such a file has the
     /// content that they push; otherwise they only learn that the name exists.
@@ -115,7 +124,12 @@ pub fn run(common: &Common, options: Options) -> Result<Exit, Failure> {
         rules: Rules {
             force: options.force,
             compare: options.compare,
+            update: false,
             sync: options.sync,
+        },
+        allowed: Allowed {
+            update: options.allow_update,
+            delete: options.allow_delete,
         },
         json: options.json,
         push_lock: Arc::clone(&push_lock),

@@ -39,11 +39,12 @@ pub type Refusal = (Exit, Arc<str>);
 pub type Refused = BTreeMap<u32, Refusal>;
 
 /// Makes the plan and creates the folders. Changes nothing if a file may not be overwritten or the disk space
-/// does not suffice.
+/// does not suffice, nor in a dry run.
 pub fn plan(
     folder: &Folder,
     entries: &[Entry],
     rules: Rules,
+    dry_run: bool,
     alive: &mut dyn FnMut() -> Result<()>,
 ) -> Result<Plan> {
     announced::check(entries)?;
@@ -100,6 +101,9 @@ pub fn plan(
             bytes(free)
         );
         return Err(Failure::new(Exit::DiskFull, text).into());
+    }
+    if dry_run {
+        return Ok(Plan { wants, refused });
     }
     folders(
         folder,

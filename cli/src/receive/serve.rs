@@ -10,7 +10,7 @@ use super::file;
 use super::folder::Folder;
 use super::notes;
 use super::push_lock::PushLock;
-use super::rules::Rules;
+use super::rules::{Allowed, Rules};
 use super::session::Session;
 use crate::deadline::Deadline;
 use crate::exit::Exit;
@@ -24,6 +24,7 @@ use crate::transfer::error::{Result, TransferError};
 use crate::transfer::extensions::Extensions;
 use crate::transfer::frame::{self, Frame};
 use crate::transfer::message::{out_of_turn, Pusher, Receiver, AT_ONCE, BUSY};
+use crate::transfer::modes::Modes;
 
 /// Results are gathered up to this many bytes before they are written.
 const RESULTS_AT_ONCE: usize = 256 << 10;
@@ -31,6 +32,8 @@ const RESULTS_AT_ONCE: usize = 256 << 10;
 pub struct Receiving {
     pub folder: Arc<Folder>,
     pub rules: Rules,
+    /// What pushers may ask for.
+    pub allowed: Allowed,
     /// Results are printed as JSON.
     pub json: bool,
     pub push_lock: Arc<PushLock>,
@@ -115,11 +118,14 @@ impl Receiving {
         let source = *stream.peer_address().ip();
         let guard = self.push_lock.take(source).ok_or(TransferError::Busy)?;
         drop(place);
-        let entries = announced::receive(stream, first, extensions, Deadline::after(ANNOUNCING))?;
+        let deadline = Deadline::after(ANNOUNCING);
+        let (modes, entries) = announced::receive(stream, first, extensions, deadline)?;
+        self.allowed.check(modes)?;
         let session = Session::new(
             stream.peer(),
             &self.folder,
             self.rules,
+            modes,
             entries,
             extensions,
             &mut alive(stream, ALIVE),
@@ -130,6 +136,11 @@ impl Receiving {
             let first = (number * AT_ONCE) as u32;
             let wants = wants.to_vec();
             Receiver::Plan { first, wants }.frame().write(stream)?;
+        }
+        if modes.has(Modes::DRY_RUN) {
+            Receiver::Ready(session.id).frame().write(stream)?;
+            wait_for_end(stream);
+            return Ok(());
         }
         guard.open(&session);
         session.starts();
@@ -257,8 +268,12 @@ fn files(
             .write(stream)?;
     }
     Receiver::Done.frame().write(stream)?;
-    // The pusher closes first, so it has read everything.
+    wait_for_end(stream);
+    Ok(())
+}
+
+/// The pusher closes first, so it has read everything.
+fn wait_for_end(stream: &DataStream) {
     let _ = stream.finish();
     let _ = handshake::read_exactly(stream, &mut [0], handshake::PATIENCE);
-    Ok(())
 }

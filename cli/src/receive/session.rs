@@ -18,6 +18,7 @@ use crate::transfer::entry::{Entry, Kind};
 use crate::transfer::error::{Result, TransferError};
 use crate::transfer::extensions::Extensions;
 use crate::transfer::message::Want;
+use crate::transfer::modes::Modes;
 use crate::transfer::progress::Progress;
 use crate::transfer::sizes::missing;
 use crate::transfer::summary::Summary;
@@ -33,6 +34,7 @@ pub struct Session {
     pub folder: Arc<Folder>,
     pub rules: Rules,
     pub extensions: Extensions,
+    pub modes: Modes,
     pub entries: Vec<Entry>,
     pub wants: Vec<Want>,
     /// Entries that cannot be received, and why.
@@ -64,11 +66,17 @@ impl Session {
         peer: &str,
         folder: &Arc<Folder>,
         rules: Rules,
+        modes: Modes,
         entries: Vec<Entry>,
         extensions: Extensions,
         alive: &mut dyn FnMut() -> Result<()>,
     ) -> Result<Self> {
-        let Plan { wants, refused } = plan::plan(folder, &entries, rules, alive)?;
+        let rules = Rules {
+            update: modes.has(Modes::UPDATE),
+            ..rules
+        };
+        let dry_run = modes.has(Modes::DRY_RUN);
+        let Plan { wants, refused } = plan::plan(folder, &entries, rules, dry_run, alive)?;
         let mut id = SessionId::default();
         rustix::rand::getrandom(&mut id, rustix::rand::GetRandomFlags::empty())
             .map_err(|error| plan::failed("random numbers", &error.into()))?;
@@ -82,6 +90,7 @@ impl Session {
             folder: Arc::clone(folder),
             rules,
             extensions,
+            modes,
             entries,
             wants,
             refused,
@@ -196,6 +205,9 @@ impl Session {
     /// failed, and why.
     pub fn finish(&self) -> Vec<(u32, String)> {
         self.clock.stop();
+        if self.modes.has(Modes::DELETE) {
+            self.delete();
+        }
         let mut failed = Vec::new();
         // Innermost folders first: creating a file changes the time of its own folder only, and a folder that
         // loses permissions is complete by then.
@@ -213,6 +225,12 @@ impl Session {
             }
         }
         failed
+    }
+
+    /// Whether an entry of the push did not arrive.
+    pub fn is_incomplete(&self) -> bool {
+        let files = lock(&self.files);
+        !self.refused.is_empty() || files.values().any(|state| *state == State::Failed)
     }
 
     /// Prints the result, when all of the push has ended.

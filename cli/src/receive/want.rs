@@ -84,7 +84,7 @@ pub fn wanted(entry: &Entry, found: Found, rules: Rules) -> Option<Want> {
             // An earlier push set this time after it had verified the content.
             if may_tell && (size, modified) == (entry.size, entry.modified) {
                 Some(Want::Nothing)
-            } else if rules.force {
+            } else if rules.replaces_files() {
                 Some(content)
             } else {
                 (may_tell && size == entry.size).then_some(Want::Comparison)
@@ -112,7 +112,7 @@ pub fn name_wanted(
     let is_brought = found.brought == Mark::Ours;
     let may_tell = is_brought || rules.compare;
     let is_equal = (size, modified) == (first.size, first.modified);
-    if rules.force && !(may_tell && is_equal) {
+    if rules.replaces_files() && !(may_tell && is_equal) {
         // `first` is replaced, or is not known to be equal.
         return make;
     }

@@ -11,8 +11,10 @@ impl Extensions {
     pub const HOLES: u8 = 2;
     /// Hard links within a push.
     pub const HARD_LINKS: u8 = 4;
+    /// Modes: a dry run, updates, deletions.
+    pub const MODES: u8 = 8;
     /// All extensions of this program.
-    pub const KNOWN: Self = Self(Self::LINKS | Self::HOLES | Self::HARD_LINKS);
+    pub const KNOWN: Self = Self(Self::LINKS | Self::HOLES | Self::HARD_LINKS | Self::MODES);
 
     pub fn has(self, extension: u8) -> bool {
         self.0 & extension != 0

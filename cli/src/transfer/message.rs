@@ -9,6 +9,7 @@ use super::extensions::Extensions;
 use super::fields::Fields;
 use super::frame::{Frame, MOST};
 use super::holes::{are_within, Extent};
+use super::modes::Modes;
 use super::{SessionId, PIECE};
 
 /// A message of the pusher.
@@ -42,6 +43,8 @@ pub enum Pusher {
         sum: Checksum,
         extents: Vec<Extent>,
     },
+    /// What it asks for beside its files. Comes before the announcement, if at all.
+    Modes(Modes),
 }
 
 /// The receiver's need of an entry.
@@ -154,6 +157,7 @@ impl Pusher {
                 }
                 (11, payload)
             }
+            Self::Modes(modes) => (12, vec![modes.0]),
         };
         Frame::new(kind, payload)
     }
@@ -212,6 +216,7 @@ impl Pusher {
                     extents,
                 }
             }
+            12 if extensions.has(Extensions::MODES) => Self::Modes(Modes(fields.u8()?)),
             other => return Err(TransferError::protocol(format!("unknown message {other}"))),
         };
         fields.end()?;

@@ -10,6 +10,7 @@ pub mod frame;
 pub mod holes;
 pub mod link;
 pub mod message;
+pub mod modes;
 pub mod path;
 pub mod progress;
 #[cfg(test)]

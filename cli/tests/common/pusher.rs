@@ -10,6 +10,7 @@ pub const FILE: u8 = 2;
 pub const LINKS: u8 = 1;
 pub const HOLES: u8 = 2;
 pub const HARD_LINKS: u8 = 4;
+pub const MODES: u8 = 8;
 
 /// Sends `bytes` after a greeting of the first version, and returns the whole answer.
 pub fn answer(cable: &Cable, bytes: &[u8]) -> Vec<u8> {

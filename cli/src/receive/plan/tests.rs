@@ -22,14 +22,14 @@ fn while_it_is_made_the_pusher_can_be_told() {
         })
         .collect();
     let mut told = 0;
-    let made = plan(&folder, &entries, Rules::default(), &mut || {
+    let made = plan(&folder, &entries, Rules::default(), false, &mut || {
         told += 1;
         Ok(())
     });
     assert_eq!(made.unwrap().wants.len(), entries.len());
     assert!(told >= entries.len(), "{told}");
     // A pusher that disconnects ends the planning.
-    let gone = plan(&folder, &entries, Rules::default(), &mut || {
+    let gone = plan(&folder, &entries, Rules::default(), false, &mut || {
         Err(TransferError::ended())
     });
     assert!(matches!(gone, Err(TransferError::Broken(_))));

@@ -27,6 +27,7 @@ fn messages_are_read_as_they_were_written() {
             why: "gone".into(),
         },
         Pusher::Finished,
+        Pusher::Modes(Modes(Modes::UPDATE | Modes::DELETE)),
         Pusher::Extended(
             KNOWN,
             vec![link(b"../target"), link(b"x"), sparse(), hard_link()],
