@@ -20,9 +20,9 @@ use crate::sys::reserve_alloc;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DiscoveredPeer {
-    /// Its peer string, `fe80::…%thunderbolt0`, ready for every other call.
+    /// Its peer string, `fe80::…%thunderbolt0`, as other calls accept it.
     pub address: String,
-    /// The shortest round trip that was seen.
+    /// The shortest measured round trip.
     pub rtt: Duration,
 }
 
@@ -33,8 +33,8 @@ pub const MAX_DISCOVERED_PEERS: usize = 1024;
 /// The pings of a discovery that are remembered. An answer to an older one is too late.
 const AWAITED: usize = 64;
 
-/// The pings are repeated, because the network may lose one: this often within the waiting time,
-/// but not more often than `SHORTEST` nor more seldom than `LONGEST`.
+/// The network may lose a ping, so a discovery repeats it this many times within the waiting time, at intervals
+/// from `SHORTEST` to `LONGEST`.
 const REPEATS: u32 = 5;
 const SHORTEST: Duration = Duration::from_millis(20);
 const LONGEST: Duration = Duration::from_secs(1);
@@ -51,18 +51,18 @@ pub(crate) fn check_port(port: u16) -> Result<()> {
     Ok(())
 }
 
-/// A search under way.
+/// A running discovery.
 pub(crate) struct Discovery<'a> {
     context: &'a Context,
     multicast: bool,
     deadline: Deadline,
-    /// From one ping to the next.
+    /// The interval between pings.
     pause: Duration,
     next: Instant,
     /// The tokens of the pings in ascending order, and when each left.
     sent: VecDeque<(u64, Instant)>,
     found: HashMap<SocketAddrV6, Duration>,
-    /// The search ends when so many peers are found.
+    /// The discovery ends when it has found this many peers.
     enough: usize,
     /// The answers for which there was no room.
     left_out: u64,
@@ -111,7 +111,7 @@ impl<'a> Discovery<'a> {
                 self.context.log,
                 Warn,
                 "more than {MAX_DISCOVERED_PEERS} hosts answered on \"{}\": left out {} answers of \
-                 others; does somebody on the link make up addresses?",
+                 others; check whether a host on the link forges addresses",
                 self.context.link.name(),
                 self.left_out
             );
@@ -138,7 +138,7 @@ impl<'a> Discovery<'a> {
         self.sent.push_back((token, left));
     }
 
-    /// When the ping of this token left.
+    /// The time when the ping with this token was sent.
     fn left(&self, token: u64) -> Option<Instant> {
         let place = self.sent.binary_search_by_key(&token, |(token, _)| *token);
         place.ok().map(|place| self.sent[place].1)
@@ -152,7 +152,7 @@ impl Measurement for Discovery<'_> {
         if self.found.len() >= self.enough || self.deadline.passed() {
             return Ok(Next::Done(self.peers(session)));
         }
-        // An interface without multicast (lo) has no peers, but the wait is the same.
+        // An interface without multicast (lo) has no other hosts, but the call still waits.
         if !self.multicast {
             return Ok(Next::Wait(self.deadline));
         }
@@ -207,8 +207,8 @@ impl Measurement for Discovery<'_> {
 }
 
 impl RoundTrips {
-    /// The port to ask other hosts at, if they can have ours. An interface without multicast has no
-    /// other hosts.
+    /// The control port to which discovery sends, if other hosts can have the same one. An interface without
+    /// multicast has no other hosts.
     pub fn discovery_port(&self) -> Result<u16> {
         match self.context.own_control_port() {
             OwnPort::AnyFree { setting, .. } if self.context.link.with(|now| now.multicast) => {
@@ -225,8 +225,8 @@ impl RoundTrips {
         }
     }
 
-    /// Lists the other hosts on the link that answer on control port `port` within `wait`, by
-    /// address. Ends before that when `enough` of them have answered.
+    /// Lists the other hosts on the link that answer on control port `port` within `wait`, sorted by address. It
+    /// ends early when `enough` of them have answered.
     pub fn discover(
         &self,
         port: u16,

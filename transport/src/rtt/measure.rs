@@ -6,27 +6,27 @@ use super::session::Session;
 use crate::error::Result;
 use crate::sys::poll::Deadline;
 
-/// A measurement under way.
+/// A running measurement.
 pub(crate) trait Measurement {
     type Outcome;
 
-    /// Sends what is due, and says what to do next.
+    /// Sends the pings that are due, and returns the next step.
     fn next(&mut self, session: &mut Session<'_>) -> Result<Next<Self::Outcome>>;
 
-    /// An answer has come to a ping that is outstanding.
+    /// Evaluates the answer to an outstanding ping.
     fn take(&mut self, session: &mut Session<'_>, answer: &Answer) -> Result<()>;
 }
 
-/// What a measurement does next.
+/// The next step of a measurement.
 pub(crate) enum Next<T> {
-    /// It waits for an answer, up to this moment.
+    /// Wait for an answer until this time.
     Wait(Deadline),
-    /// It is over.
+    /// The measurement is complete.
     Done(T),
 }
 
 impl Session<'_> {
-    /// Measures on this thread.
+    /// Runs the measurement on this thread.
     pub fn run<M: Measurement>(mut self, mut measurement: M) -> Result<M::Outcome> {
         loop {
             match measurement.next(&mut self)? {

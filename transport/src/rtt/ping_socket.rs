@@ -45,12 +45,12 @@ const TIMED_OUT: usize = 16;
 /// kernel sends few errors a second (net.ipv6.icmp.ratelimit).
 const UNREACHABLE_FOR: Duration = Duration::from_secs(4);
 
-/// A socket for the round trips of one thread, or task, at a time.
+/// A socket for round trips. One thread or task uses it at any time.
 pub(crate) struct PingSocket {
     pub socket: Socket,
     /// The peer that it is connected to. `None`: it is not connected, for discovery.
     pub(super) peer: Option<SocketAddrV6>,
-    pub(super) generation: u64,
+    pub(super) epoch: u64,
     pings: Mutex<Pings>,
     /// `undelivered` is not empty.
     has_undelivered: AtomicBool,
@@ -68,20 +68,16 @@ struct Pings {
     timed_out: VecDeque<u64>,
     /// The outstanding ones that did not reach the peer, each with its token and errno.
     undelivered: Vec<(u64, i32)>,
-    /// The last errno that a ping came back with, and when.
+    /// The errno of the last ICMP error, and its time.
     unreachable: Option<(i32, Instant)>,
 }
 
 impl PingSocket {
-    pub(super) fn new(
-        context: &Context,
-        generation: u64,
-        peer: Option<SocketAddrV6>,
-    ) -> Result<Self> {
+    pub(super) fn new(context: &Context, epoch: u64, peer: Option<SocketAddrV6>) -> Result<Self> {
         let interface = context.link.name();
         let socket = socket::udp(&interface)
             .map_err(|error| context.cannot_bind_device(&interface, error))?;
-        // A kernel without the option does not report drops of the queue; nothing else changes.
+        // Without the option, the kernel does not report drops of the queue. All else works.
         let _ = report::tell(&socket);
         let busy_poll = context.spin.budget();
         if !busy_poll.is_zero() {
@@ -96,7 +92,7 @@ impl PingSocket {
         Ok(Self {
             socket,
             peer,
-            generation,
+            epoch,
             pings: Mutex::default(),
             has_undelivered: AtomicBool::new(false),
             wake,
@@ -138,7 +134,7 @@ impl PingSocket {
         lock(&self.pings).unreachable = None;
     }
 
-    /// The errno with which earlier pings came back, if that was a moment ago.
+    /// The errno of the last ICMP error, if it is recent.
     pub fn unreachable(&self) -> Option<i32> {
         let (errno, at) = lock(&self.pings).unreachable?;
         (at.elapsed() < UNREACHABLE_FOR).then_some(errno)
@@ -252,7 +248,7 @@ impl Pings {
         if self.timed_out.len() >= TIMED_OUT {
             self.timed_out.pop_front();
         }
-        // Without memory an error that quotes it counts as forged.
+        // If there is no memory, an error that quotes this ping counts as forged.
         if self.timed_out.try_reserve(1).is_ok() {
             self.timed_out.push_back(token);
         }

@@ -18,8 +18,9 @@ const MAX_IDLE: usize = 8;
 #[derive(Default)]
 pub(crate) struct PingSocketPool {
     sockets: Mutex<Sockets>,
-    /// Goes up when the interface, its addresses or the settings change. Older sockets are not used again.
-    generation: AtomicU64,
+    /// Incremented when the interface, its addresses or the settings change. Sockets of an older epoch are not
+    /// used again.
+    epoch: AtomicU64,
     /// Threads that sleep and do not watch the control socket.
     sleepers: AtomicUsize,
 }
@@ -37,7 +38,7 @@ impl PingSocketPool {
         context: &Context,
         peer: Option<&SocketAddrV6>,
     ) -> Result<Arc<PingSocket>> {
-        let generation = self.generation.load(Ordering::Acquire);
+        let epoch = self.epoch.load(Ordering::Acquire);
         let mut sockets = lock(&self.sockets);
         let same = |socket: &Arc<PingSocket>| peer.is_some() && socket.peer.as_ref() == peer;
         if let Some(place) = sockets.idle.iter().position(same) {
@@ -48,7 +49,7 @@ impl PingSocketPool {
         // The lock is not held for the system calls of a new socket.
         drop(sockets);
         reserve_alloc::check("cannot measure round trips")?;
-        let socket = Arc::new(PingSocket::new(context, generation, peer.copied())?);
+        let socket = Arc::new(PingSocket::new(context, epoch, peer.copied())?);
         lock(&self.sockets).used.push(Arc::clone(&socket));
         Ok(socket)
     }
@@ -64,9 +65,9 @@ impl PingSocketPool {
         {
             sockets.used.swap_remove(place);
         }
-        if socket.is_connected() && socket.generation == self.generation.load(Ordering::Acquire) {
+        if socket.is_connected() && socket.epoch == self.epoch.load(Ordering::Acquire) {
             if sockets.idle.len() >= MAX_IDLE {
-                // About the one that has been idle for longest.
+                // Approximately the one that has been idle for longest.
                 sockets.idle.remove(0);
             }
             sockets.idle.push(Arc::clone(socket));
@@ -108,7 +109,7 @@ impl PingSocketPool {
 
     /// Closes the idle sockets, and those in use when they are released.
     pub fn close_idle(&self) {
-        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.epoch.fetch_add(1, Ordering::AcqRel);
         lock(&self.sockets).idle.clear();
     }
 }

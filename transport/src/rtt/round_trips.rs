@@ -1,4 +1,4 @@
-//! What the round trips of a transport share.
+//! The state that all round trips of a transport share.
 
 use std::sync::Arc;
 

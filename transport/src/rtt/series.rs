@@ -14,20 +14,20 @@ use crate::sys::floating_point;
 use crate::sys::poll::Deadline;
 use crate::sys::reserve_alloc;
 
-/// How to ping.
+/// The options of a series of pings.
 #[derive(Debug, Clone)]
 pub struct PingOptions {
-    /// How many pings, at least one.
+    /// The number of pings, at least one.
     pub count: u32,
-    /// Time from one ping to the next, whether or not it was answered. Zero: each one leaves when
-    /// the one before it was answered or its time was up.
+    /// The time from one ping to the next, answered or not. Zero: each ping is sent when the one before it was
+    /// answered or timed out.
     pub interval: Duration,
-    /// How long each ping is waited for; `None`: without limit.
+    /// How long to wait for the answer to each ping. `None` sets no limit.
     pub timeout: Option<Duration>,
 }
 
 impl Default for PingOptions {
-    /// Ten pings, 100 ms apart, each waited for up to a second.
+    /// Ten pings at intervals of 100 ms, with a timeout of one second each.
     fn default() -> Self {
         Self {
             count: 10,
@@ -46,7 +46,7 @@ pub struct RttSummary {
     pub sent: u32,
     /// Pings answered in time.
     pub received: u32,
-    /// Shortest round trip.
+    /// The shortest round trip.
     pub min: Duration,
     /// Arithmetic mean.
     pub mean: Duration,
@@ -58,7 +58,7 @@ pub struct RttSummary {
     pub p99: Duration,
     /// 99.9th percentile.
     pub p999: Duration,
-    /// Longest round trip.
+    /// The longest round trip.
     pub max: Duration,
 }
 
@@ -113,7 +113,7 @@ impl Samples {
         let percentiles = floating_point::without_exceptions(|| {
             [0.5, 0.9, 0.99, 0.999].map(|quantile| self.histogram.value_at_quantile(quantile))
         });
-        // A bucket's upper end may lie above the largest value in it.
+        // The upper end of a bucket may exceed the largest value in it.
         let [p50, p90, p99, p999] =
             percentiles.map(|ns| Duration::from_nanos(ns).clamp(self.min, self.max));
         RttSummary {
@@ -156,15 +156,15 @@ struct Flying {
     until: Option<Instant>,
 }
 
-/// A series under way.
+/// A running series.
 pub(crate) struct Series<'a> {
     options: &'a PingOptions,
     samples: Samples,
     flying: VecDeque<Flying>,
     sent: u32,
-    /// Why a ping did not reach the peer, before anything was answered.
+    /// The error of a ping that did not reach the peer, if no ping was answered before.
     unreached: Option<TransportError>,
-    /// When the next ping is due; `None` is a time too far to be represented.
+    /// The time when the next ping is due. `None`: an `Instant` cannot represent it.
     next: Option<Instant>,
 }
 

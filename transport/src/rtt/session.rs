@@ -1,4 +1,4 @@
-//! Pings that are out, and waiting for their pongs.
+//! Sending pings and waiting for their pongs.
 
 use std::net::SocketAddrV6;
 use std::os::fd::AsFd;
@@ -180,7 +180,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Why pings did not reach the peer lately.
+    /// The error if the kernel reported recently that the peer is unreachable.
     pub fn unreachable(&self) -> Option<TransportError> {
         self.socket.unreachable().map(|errno| self.unreached(errno))
     }
@@ -197,7 +197,7 @@ impl<'a> Session<'a> {
         time
     }
 
-    /// Waits for the next answer to a ping that is outstanding; `None` when the time is up.
+    /// Waits for the next answer to an outstanding ping. `None` if the deadline passes first.
     pub fn answer(&mut self, deadline: Deadline) -> Result<Option<Answer>> {
         let context = self.context;
         // An answer may arrive within microseconds, so spinning pays; waiting for the time of the next ping does not.
@@ -294,7 +294,7 @@ impl<'a> Session<'a> {
     fn sleep(&mut self, deadline: Deadline) {
         let (reader, socket) = (&self.round_trips.reader, &self.socket);
         let (in_error, woken) = self.round_trips.sockets.while_asleep(|| {
-            // Counted as a sleeper before this look: a receiver that becomes busy after it wakes us.
+            // This thread counts as a sleeper before it reads the flag: a receiver that becomes busy later wakes it.
             let control = match reader.is_receiver_busy() {
                 true => reader.dispatch.control.socket(),
                 false => None,
@@ -304,7 +304,7 @@ impl<'a> Session<'a> {
                 Interest::readable(socket.wake.as_fd()),
                 Interest::readable(control.as_deref().unwrap_or(&socket.socket).as_fd()),
             ];
-            // It can fail for lack of memory only; then the loop tries again.
+            // It fails only if there is no memory, and the loop tries again.
             let _ = wait(&mut interests, deadline);
             (interests[0].is_in_error(), interests[1].is_ready())
         });

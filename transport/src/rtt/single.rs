@@ -12,7 +12,7 @@ use crate::sys::poll::Deadline;
 /// One ping and its pong.
 pub(crate) struct RoundTrip {
     timeout: Option<Duration>,
-    /// Its token, and when it left.
+    /// Its token, and the time when it was sent.
     ping: Option<(u64, Instant)>,
     time: Option<Duration>,
 }
