@@ -117,7 +117,7 @@ impl Acceptor {
             }
             Err(TransportError::TooManySilentStreams { max }) => {
                 let hint = core.context.settings.hint(" (max_silent_streams)");
-                let why = format_args!("{max} streams are open that have said nothing yet{hint}");
+                let why = format_args!("{max} streams of peers have carried no data yet{hint}");
                 self.refuse(core, socket, &from, &reasons.silent, &why);
             }
             Err(TransportError::TooManyStreams { max }) => {

@@ -6,14 +6,14 @@ use std::time::Duration;
 use crate::error::{expired, TransportError};
 use crate::sys::poll::Deadline;
 
-/// What a call on a stream does, and for how many bytes: for the error when its time is up.
+/// The operation of a call and its number of bytes, for the text of a time-out.
 #[derive(Clone, Copy)]
 pub(crate) enum Work {
     /// Its error names the port too: see `Connecting::too_long`.
     Open,
     /// At least one byte.
     Read,
-    /// This number of bytes, as below.
+    /// This number of bytes, as in the following variants.
     ReadExact(u64),
     Write(u64),
     SendFile(u64),
@@ -53,13 +53,13 @@ impl CallLimit {
             .get_or_insert_with(|| Deadline::after(self.timeout))
     }
 
-    /// The error when the time is up. `why` says what was limit for, if not for the peer.
+    /// The error after the deadline has passed. `why` says for what the call waited, if not for the peer.
     pub(super) fn expired(&self, peer: &str, why: &str) -> TransportError {
         expired(Done { limit: self, peer }, self.timeout, why)
     }
 }
 
-/// What was done before the time was up.
+/// Prints how far the call got.
 struct Done<'a> {
     limit: &'a CallLimit,
     peer: &'a str,

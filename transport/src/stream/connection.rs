@@ -74,7 +74,7 @@ impl Stream {
         socket: Socket,
         address: SocketAddrV6,
     ) -> Self {
-        // Without the port: that of the other end means nothing to a caller.
+        // Omit the port: the peer's kernel chose it, so callers cannot use it.
         let peer = address::format(
             &address,
             &context.link.name(),
@@ -136,7 +136,7 @@ impl Stream {
         }
     }
 
-    /// What the stream has done, and the state of its connection.
+    /// The counters of the stream, and the state of its connection.
     pub fn stats(&self) -> StreamStats {
         self.counts.stats(&self.socket)
     }
@@ -213,13 +213,13 @@ impl Stream {
         self.context.endpoint(&self.address)
     }
 
-    /// Whether the connection is gone in both directions.
+    /// Whether both directions of the connection have ended.
     pub(super) fn is_broken(&self) -> bool {
         first_error::is_gone(&self.socket)
     }
 
-    /// What a read of 0 bytes means: the peer has ended the stream, or it is an error, because this side closed the
-    /// stream or the connection broke.
+    /// Interprets a read of 0 bytes. It is the end of the stream if the peer has ended it. It is an error if this side
+    /// closed the stream or the connection broke.
     pub(super) fn end_of_stream(&self) -> Result<()> {
         if self.has_ended() {
             return Err(self.close_error());
@@ -259,7 +259,7 @@ impl Stream {
             let mut interests = [interest.clone(), broadcast];
             match wait(&mut interests, deadline) {
                 Ok(true) if interests[0].is_ready() => return Ok(()),
-                // The broadcast is for another stream. Sleeping lets its thread go on, whatever our priority.
+                // The broadcast is for another stream. Sleeping lets its thread run, whatever the priorities are.
                 Ok(true) => thread::sleep(Duration::from_micros(50)),
                 Ok(false) => return Err(limit.expired(&self.other_end(), why)),
                 Err(error) => return Err(self.failed("cannot wait for", error)),
@@ -280,7 +280,7 @@ impl Registered for Stream {
 
 impl MayBeSilent for Stream {
     fn is_silent(&self) -> bool {
-        // The question fails only for a stream that has ended.
+        // The query fails only for a stream that has ended.
         !self.has_ended() && has_carried_data(&self.socket).is_ok_and(|any| !any)
     }
 
@@ -295,7 +295,7 @@ impl MayBeSilent for Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        // The place was given back already when the stream ended.
+        // A stream that has ended has released its place already.
         if !self.has_ended() {
             self.streams.release(self.id);
         }

@@ -11,32 +11,34 @@ use crate::sys::tcp_info::{connection, Connection};
 
 /// The counters of one stream, and the state of its connection.
 ///
-/// The counts are of this stream since it was opened; [`reset_stats`](crate::ThunderboltTransport::reset_stats)
-/// does not change them. All times are of the monotonic clock, which stands still while the host sleeps. From
-/// `since_sent` on the kernel tells them (TCP_INFO of tcp(7)). When the connection is gone the counts stay as they
-/// were, and so do the kernel's last values, except after a reset by this side.
+/// The counts begin when the stream is opened; [`reset_stats`](crate::ThunderboltTransport::reset_stats) does not
+/// change them. All times are from the monotonic clock, which stops while the host sleeps. `since_sent` and the
+/// fields after it come from the kernel (TCP_INFO of tcp(7)). After the connection has ended, the counts stay as
+/// they were. The kernel's last values stay too, except after a reset by this side.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StreamStats {
-    /// Whether the connection exists. It goes when it breaks, or both sides have ended it.
+    /// Whether the connection exists. It ends when it breaks, or when both sides have ended it.
     pub connected: bool,
-    /// Bytes that the kernel took to send.
+    /// Bytes that the kernel accepted for sending.
     pub bytes_sent: u64,
     /// Bytes that were read, or written to a file.
     pub bytes_received: u64,
-    /// How often the kernel took bytes. A call that has to wait for room in between counts each time.
+    /// How often the kernel accepted bytes. A call that has to wait for room counts several times.
     pub writes: u64,
-    /// How often bytes were read. A call that has to wait for more in between counts each time.
+    /// How often bytes were read. A call that has to wait for more bytes counts several times.
     pub reads: u64,
-    /// Since the stream was opened or accepted.
+    /// The time since the stream was opened or accepted.
     pub age: Duration,
-    /// Since bytes last left or arrived, or since the stream was opened: the shorter one of the next two.
+    /// The time since bytes were last sent or received: the shorter one of the next two.
     pub idle: Duration,
-    /// Since bytes last left, those that were sent again too. The kernel counts in ticks of 1 to 10 ms.
+    /// The time since bytes were last sent, including retransmissions, or since the stream was opened. The kernel
+    /// counts in ticks of 1 to 10 ms.
     pub since_sent: Duration,
-    /// Since bytes last arrived, read or not. The kernel counts in ticks of 1 to 10 ms.
+    /// The time since bytes last arrived, read or not, or since the stream was opened. The kernel counts in ticks of
+    /// 1 to 10 ms.
     pub since_received: Duration,
-    /// Bytes of `bytes_sent` that wait in the send buffer.
+    /// Bytes of `bytes_sent` that are still in the send buffer.
     pub bytes_unsent: u64,
     /// Bytes of `bytes_sent` that left and that the peer's kernel has not acknowledged.
     pub bytes_unacknowledged: u64,

@@ -11,8 +11,8 @@ use socket2::Socket;
 use crate::sys::poll::{wait, Deadline, Interest};
 use crate::sys::thread::wait_until;
 
-/// How long to wait for the call that got the error. It is about to latch it here, unless it waits for a file or is
-/// not scheduled for that long.
+/// How long to wait for the call that got the error. It latches the error here within that time, unless it waits for
+/// a file or is not scheduled.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Latches the first error of a connection for all its calls.
@@ -25,11 +25,11 @@ pub(super) struct ErrorLatch {
 }
 
 impl ErrorLatch {
-    /// Latches the error of a call for the others if the connection broke by it. Returns the error, or the latched one
-    /// if that is the reason. `users`: the calls under way, including this one.
+    /// Latches the error of a call for all calls if it means that the connection broke. Returns the error, or the
+    /// latched one if that is the cause. `users` is the number of running calls, including this one.
     pub fn latch(&self, error: io::Error, socket: &Socket, users: impl Fn() -> u32) -> io::Error {
         match error.raw_os_error() {
-            // These only say that there was an error before.
+            // These only report that there was an error before.
             Some(libc::EPIPE | libc::ENOTCONN) => self.error_or_eof(socket, users).unwrap_or(error),
             Some(errno) if is_gone(socket) => {
                 // The first one is kept.
@@ -41,8 +41,9 @@ impl ErrorLatch {
         }
     }
 
-    /// Whether a read of 0 bytes is an error. `None`: it is the end of the stream. `users`: the calls under way,
-    /// including this one. When all of them ask here, none got the error: the application used the descriptor itself.
+    /// Interprets a read of 0 bytes: the error of the broken connection, or `None` at the end of the stream. `users` is
+    /// the number of running calls, including this one. If all of them wait here, none of them got the error: the
+    /// application used the descriptor itself.
     pub fn error_or_eof(&self, socket: &Socket, users: impl Fn() -> u32) -> Option<io::Error> {
         if is_gone(socket) {
             let end = Instant::now() + PATIENCE;
@@ -62,7 +63,7 @@ impl ErrorLatch {
     }
 }
 
-/// Whether the connection is gone in both directions. The question can fail for lack of memory only.
+/// Whether both directions of the connection have ended. The query fails only if there is no memory.
 pub(super) fn is_gone(socket: &Socket) -> bool {
     wait(&mut [Interest::gone(socket.as_fd())], Deadline::Now).unwrap_or(false)
 }

@@ -53,7 +53,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Reads what is there: 0 bytes at the end of the stream, `None` if nothing is there yet.
+    /// Reads the available bytes: 0 at the end of the stream, `None` if none are available yet.
     #[inline]
     pub(super) fn read_entered(&self, buf: &mut ReadBuffer<'_>) -> Result<Option<usize>> {
         if buf.is_full() {
@@ -136,7 +136,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Sends as much as the socket takes, and waits until that is something.
+    /// Sends as much as the socket takes, and waits until it takes at least one byte.
     fn send(&self, limit: &mut CallLimit, send: impl Fn() -> io::Result<usize>) -> Result<usize> {
         loop {
             if let Some(sent) = self.send_entered(&send)? {

@@ -19,9 +19,9 @@ const BEST_SEND_BUFFER: usize = 4 << 20;
 /// The options that are chosen for all streams of a transport when its listener is opened.
 #[derive(Default)]
 pub(super) struct StreamOptions {
-    /// Bytes of send buffer that a stream is given; 0: tuned by the kernel.
+    /// The size of each stream's send buffer in bytes. 0: the kernel tunes it.
     pub send_buffer: Counter,
-    /// The system's congestion control is one for shared paths.
+    /// Whether the system's congestion control paces segments, as for shared paths.
     paced: AtomicBool,
 }
 
@@ -98,11 +98,12 @@ fn choose_congestion_control(socket: &Socket) {
     }
 }
 
-/// The longest TCP_KEEPIDLE and TCP_KEEPINTVL that the kernel takes, in seconds (MAX_TCP_KEEPIDLE in
+/// The longest TCP_KEEPIDLE and TCP_KEEPINTVL that the kernel accepts, in seconds (MAX_TCP_KEEPIDLE in
 /// include/net/tcp.h).
 const MAX_KEEPALIVE: u64 = 32_767;
 
-/// Has the kernel end the connection when the peer leaves data unacknowledged for this time; 0 leaves it to the system.
+/// Lets the kernel end the connection when the peer leaves data unacknowledged for this time. 0 keeps the system's
+/// default.
 pub(super) fn set_user_timeout(socket: &Socket, dead_after: Duration) -> Result<()> {
     if dead_after.is_zero() {
         return Ok(());
@@ -114,7 +115,8 @@ pub(super) fn set_user_timeout(socket: &Socket, dead_after: Duration) -> Result<
         })
 }
 
-/// Replaces the limit that an accepted connection has from its listener. What fails stays as it is.
+/// Replaces the limit that an accepted connection inherited from its listener. An option that cannot be set keeps its
+/// value.
 pub(super) fn change_user_timeout(socket: &Socket, dead_after: Duration, keep_alive: bool) {
     let limit = Some(dead_after).filter(|time| !time.is_zero());
     let _ = socket.set_tcp_user_timeout(limit);

@@ -20,10 +20,10 @@ use crate::sys::reserve_alloc;
 use crate::sys::thread::wait_until;
 use crate::throttle::Throttle;
 
-/// The streams that are visited at a time.
+/// The number of streams in one batch of a visit.
 const AT_ONCE: usize = 64;
 
-/// What a registry does with a stream.
+/// The operations of a registry on a stream.
 pub(crate) trait Registered: MayBeSilent {
     /// Ends the stream, once; false if it had ended before.
     fn end(&self, reason: CloseReason) -> bool;
@@ -41,7 +41,7 @@ pub(crate) struct Registry<S> {
     /// Readable for a moment when threads that wait on streams have to look at their state again. It is in the poll
     /// set of each of them, so a stream needs no descriptor of its own for that.
     broadcast: EventFd,
-    /// One broadcast at a time.
+    /// Held during a broadcast, so that broadcasts do not overlap.
     broadcasting: Mutex<()>,
     pub(super) options: StreamOptions,
     /// For the log records of streams that this side resets.
@@ -82,7 +82,7 @@ impl<S: Registered> Registry<S> {
         self.limit.store(streams, Ordering::Relaxed);
     }
 
-    /// Bytes of send buffer that a stream is given; 0: tuned by the kernel.
+    /// The size of each stream's send buffer in bytes. 0: the kernel tunes it.
     pub fn send_buffer(&self) -> u64 {
         self.options.send_buffer.get()
     }
@@ -97,7 +97,7 @@ impl<S: Registered> Registry<S> {
     }
 
     pub fn set_max_silent(&self, max: u32) {
-        // The lock is held throughout: a stream that is accepted meanwhile is watched afterwards.
+        // The lock is held throughout, so a stream that is accepted during this call is watched after it.
         let mut silent = lock(&self.silent);
         if silent.set_max(max) {
             self.each(|stream| silent.watch_again(stream));
@@ -172,8 +172,8 @@ impl<S: Registered> Registry<S> {
 
     /// Visits the open streams.
     pub fn each(&self, mut visit: impl FnMut(&Arc<S>)) {
-        // A few at a time, because this has to work without memory. Ending a stream, and dropping its last
-        // reference, takes the lock again.
+        // Visit in small batches, because this must work without memory. The lock is released for each batch: ending a
+        // stream, or dropping its last reference, takes the lock.
         let mut some = Vec::with_capacity(AT_ONCE);
         let mut next = 0;
         loop {

@@ -1,5 +1,5 @@
-//! Streams that peers opened and on which nothing was sent yet. No handshake tells an honest peer from one that only
-//! takes places away, so their number is bounded, and new ones evict old ones.
+//! Silent streams: streams that peers opened and that have not carried data yet. No handshake distinguishes an honest
+//! peer from one that only uses up places, so their number is bounded, and new ones evict old ones.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
@@ -7,27 +7,28 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Result, TransportError};
 
-/// Checking all of them costs a system call each. A flood of connections does not cause more checks than this.
+/// The shortest time between two checks of all silent streams. A check makes a system call for each stream, so a flood
+/// of connections must not cause more.
 const CHECK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
-/// What can be silent: a stream, or a stand-in for it in the tests.
+/// A stream, or a substitute for one in the tests.
 pub(crate) trait MayBeSilent {
-    /// Whether it is open and nothing was sent on it, either way.
+    /// Whether it is open and has not carried data in either direction.
     fn is_silent(&self) -> bool;
-    /// Since when a stream is watched that a peer opened; `None` for streams that this side opened.
+    /// The time since when the stream is watched. `None` for streams that this side opened.
     fn watched_since(&self) -> Option<Instant>;
     /// Sets what `watched_since` returns from now on.
     fn watch_since(&self, now: Instant);
 }
 
-/// The accepted streams on which nothing was sent as far as is known, oldest first.
+/// The accepted streams that were silent when last checked, oldest first.
 pub(super) struct SilentStreams<T> {
     streams: VecDeque<(Instant, Weak<T>)>,
-    /// 0: any number.
+    /// The limit. 0: no limit.
     max: usize,
-    /// Older ones may be evicted.
+    /// The age from which a stream may be evicted.
     after: Duration,
-    /// When a check found all of them silent.
+    /// The time of the last check that found all of them silent.
     all_silent_at: Option<Instant>,
 }
 
@@ -104,7 +105,7 @@ impl<T: MayBeSilent> SilentStreams<T> {
                     .streams
                     .pop_front()
                     .and_then(|(_, stream)| stream.upgrade());
-                // One that has carried data, or is gone, makes room as well.
+                // A stream that has carried data or has ended also makes room, and is not evicted.
                 Ok(oldest.filter(|stream| stream.is_silent()))
             }
             _ => Err(TransportError::TooManySilentStreams {

@@ -13,12 +13,12 @@ use crate::sys::read_buffer::ReadBuffer;
 use crate::sys::socket;
 
 impl Stream {
-    /// Claims it for an event loop; false if it is claimed already.
+    /// Claims the stream for a reactor. False if it is claimed already.
     pub fn claim(&self) -> bool {
         self.wakers.claim()
     }
 
-    /// Takes it out of the event loop.
+    /// Releases the claim.
     pub fn release(&self) {
         self.wakers.release();
     }
@@ -40,7 +40,7 @@ impl Stream {
         self.begin_connect(&self.address)
     }
 
-    /// Reads what is there; `None` if nothing is.
+    /// Reads the available bytes. `None` if none are available yet.
     pub fn read_now(&self, buf: &mut [u8]) -> Result<Option<usize>> {
         self.now(|| {
             let _call = self.enter_to_read()?;
@@ -48,7 +48,7 @@ impl Stream {
         })
     }
 
-    /// Writes as much as the socket takes in one call; `None` if it takes nothing.
+    /// Writes as much as the socket takes in one call. `None` if it has no room.
     pub fn write_now(&self, pieces: &[IoSlice<'_>]) -> Result<Option<usize>> {
         self.now(|| {
             let _call = self.enter()?;

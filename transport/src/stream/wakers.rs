@@ -11,7 +11,7 @@ pub(super) struct StreamWakers {
 }
 
 impl StreamWakers {
-    /// Wakes all of them, after the stream has ended.
+    /// Wakes all waiting tasks, after the stream has ended.
     pub fn wake(&self) {
         #[cfg(feature = "async")]
         {
@@ -28,7 +28,7 @@ mod with_async {
 
     use crate::sync::lock;
 
-    /// What a task waits for.
+    /// The direction for which a task waits.
     #[derive(Debug, Clone, Copy)]
     pub(crate) enum Direction {
         Read,
@@ -37,20 +37,20 @@ mod with_async {
 
     #[derive(Default)]
     pub(super) struct Waiting {
-        /// The stream belongs to an event loop. It can be in one only.
+        /// Whether a reactor has claimed the stream. Only one can.
         claimed: bool,
         /// One task for each direction, as for a socket.
         pub wakers: [Option<Waker>; 2],
     }
 
     impl super::StreamWakers {
-        /// Claims the stream for an event loop; false if it is claimed already.
+        /// Claims the stream for a reactor. False if it is claimed already.
         pub fn claim(&self) -> bool {
             let mut waiting = lock(&self.waiting);
             !std::mem::replace(&mut waiting.claimed, true)
         }
 
-        /// Takes the stream out of the event loop.
+        /// Releases the claim.
         pub fn release(&self) {
             let old = std::mem::take(&mut *lock(&self.waiting));
             // Dropped without the lock, because a waker runs foreign code.

@@ -81,11 +81,11 @@ impl ZeroWindowMonitor {
         pause: Duration,
         now: Instant,
     ) -> bool {
-        // The system decides when its peer is dead.
+        // The system's default decides when its peer is dead.
         if stream.dead_after.is_zero() {
             return false;
         }
-        // The question fails only for a stream that has ended.
+        // The query fails only for a stream that has ended.
         let Ok(pending) = pending(&stream.socket) else {
             return false;
         };
@@ -94,7 +94,7 @@ impl ZeroWindowMonitor {
             // If it fails, the kernel ends the stream as it would without this.
             let _ = stream.socket.set_tcp_user_timeout(Some(timeout));
         }
-        // Without memory the peer gets less time.
+        // If there is no memory, the peer gets less time.
         if let (Some(since), Ok(())) = (since, self.since.try_reserve(1)) {
             self.since.insert(stream.id, since);
         }
@@ -102,7 +102,7 @@ impl ZeroWindowMonitor {
     }
 }
 
-/// Since when the peer does not read, if so, and the user timeout that the connection has to get, if it changes.
+/// Returns since when the peer has not read, if it does not read, and the new user timeout if it must change.
 fn evaluate(
     pending: &Pending,
     known: Option<Instant>,

@@ -37,8 +37,7 @@ impl AsFd for EventFd {
     }
 }
 
-/// A descriptor that is readable exactly while a queue has something to take. It is created when
-/// somebody first asks for it.
+/// A descriptor that is readable exactly while a queue is not empty. It is created on first use.
 ///
 /// The queue calls both methods under its own lock, which keeps the descriptor and the queue in step.
 #[derive(Debug, Default)]

@@ -57,7 +57,7 @@ pub(crate) fn receive_from(
 }
 
 /// Resets a connection now, even if other threads still hold the socket (connect(2) to AF_UNSPEC).
-/// For a connection that has ended it does nothing.
+/// It has no effect on a connection that has ended.
 pub(crate) fn abort(socket: &Socket) {
     let _ = rustix::net::connect_unspec(socket);
 }
@@ -70,7 +70,7 @@ pub(crate) fn accept(listener: BorrowedFd<'_>) -> io::Result<(Socket, SocketAddr
     Ok((socket.into(), address(from)))
 }
 
-/// The IPv6 address that the kernel gave, without the flow information, which nothing here uses.
+/// The IPv6 address that the kernel returned, without the flow information, which this crate does not use.
 fn address(given: Option<SocketAddrAny>) -> SocketAddrV6 {
     let Some(Ok(address)) = given.map(SocketAddrV6::try_from) else {
         return SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0);
