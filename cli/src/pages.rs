@@ -15,10 +15,20 @@ use crate::failure::Failure;
 use crate::options::Options;
 use crate::output;
 
+/// clap_complete 4.6 sets one name for a program with a hyphen in a script for bash, and looks for the other, so no
+/// option of a subcommand would be completed.
+const WRONG: &str = "dcf__subcmd__tb";
+const RIGHT: &str = "dcf__tb";
+
 /// Prints a completion script.
 pub fn completions(shell: Shell) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Options::command(), "dcf-tb", &mut script);
+    if shell == Shell::Bash {
+        script = String::from_utf8_lossy(&script)
+            .replace(WRONG, RIGHT)
+            .into_bytes();
+    }
     output::script(&script);
     Ok(Exit::Done)
 }
