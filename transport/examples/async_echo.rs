@@ -1,10 +1,10 @@
-//! An echo server in tasks: messages and streams come back to whoever sent them. Alone it tries itself
-//! on the loopback interface; on two hosts, one serves and the other asks.
+//! An echo server in tasks: it sends messages and streams back to their sender. Without arguments it tests itself on
+//! the loopback interface. On two hosts, one serves and the other asks.
 //!
 //! ```text
 //! cargo run -p thunderbolt_transport --features async --example async_echo
-//! cargo run … --example async_echo -- serve            # on the one host
-//! cargo run … --example async_echo -- ask [PEER]       # on the other; without PEER it looks for one
+//! cargo run … --example async_echo -- serve            # on one host
+//! cargo run … --example async_echo -- ask [PEER]       # on the other; without PEER it searches for one
 //! ```
 
 use std::error::Error;
@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             let data = port(server.transport().data_port());
             let serving = tokio::spawn(serve(server.clone()));
             ask(&client, &control, &data).await?;
-            // Its tasks wake with the transport's end.
+            // When the transport closes, its tasks wake up.
             server.close().await;
             Ok(serving.await??)
         }
@@ -51,7 +51,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn serve(transport: AsyncTransport) -> Result<(), TransportError> {
     let mut message = vec![0; MAX_MESSAGE_SIZE];
     loop {
-        // Whichever comes first: the call that is given up has taken nothing.
+        // The first one to complete wins. The cancelled call has taken no message and no stream.
         tokio::select! {
             received = transport.recv(&mut message) => match received {
                 Ok((size, sender)) => {

@@ -14,14 +14,14 @@ fn main() -> Result<()> {
     let (closed, wait) = mpsc::channel();
     let transport = ThunderboltTransportBuilder::new()
         .interface(interface.as_deref().unwrap_or(DEFAULT_INTERFACE))
-        // Start before the cable is plugged in, too.
+        // Also start while the cable is unplugged.
         .wait_for_interface(true)
         .log_level(LogLevel::Debug)
         .logger(|level, text| eprintln!("{level:5} {text}"))
         .message_handler(|kind, data| match data {
-            // One at a time, on the receiver thread.
+            // Called on the receiver thread, one call after another.
             MessageData::Bytes(bytes) => println!("{kind:?}: {}", bytes.escape_ascii()),
-            // Each on a thread of its own.
+            // Called on a thread of its own for each stream.
             MessageData::Stream(stream) => match io::copy(&mut &stream, &mut &stream) {
                 Ok(size) => println!("{kind:?} from {}: {size} bytes echoed", stream.peer()),
                 Err(error) => println!("{kind:?} from {}: {error}", stream.peer()),

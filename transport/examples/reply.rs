@@ -1,4 +1,4 @@
-//! Answers every control message with its own text in capitals, and says how many there were.
+//! Answers each control message with its text in capitals, and prints the number of answers so far.
 //!
 //! `cargo run -p thunderbolt_transport --example reply -- [INTERFACE]`
 
@@ -10,7 +10,7 @@ fn main() -> Result<()> {
     let interface = std::env::args().nth(1);
     let builder = ThunderboltTransportBuilder::new()
         .interface(interface.as_deref().unwrap_or(DEFAULT_INTERFACE));
-    // The logger is lent no transport. A reference proper would keep it open for ever.
+    // The logger's arguments do not lend the transport. A strong reference would keep it open.
     let weak = builder.weak();
     let transport = builder
         .logger(move |level, text| {
@@ -34,7 +34,7 @@ fn main() -> Result<()> {
     io::stdin()
         .read_line(&mut String::new())
         .unwrap_or_default();
-    // The last reference: the transport closes.
+    // Dropping the last reference closes the transport.
     drop(transport);
     Ok(())
 }

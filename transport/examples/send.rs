@@ -14,7 +14,7 @@ fn main() -> Result<()> {
     };
     let transport = ThunderboltTransportBuilder::new()
         .interface(interface.first().map_or(DEFAULT_INTERFACE, String::as_str))
-        // Ports of our own, so that it runs beside another transport; the peer's are the usual.
+        // Use other local ports, so that it runs beside another transport. The peer has the default ones.
         .control_port(0)
         .data_port(0)
         .build()?;
