@@ -1,4 +1,4 @@
-//! Whose pings are answered.
+//! The decision which pings are answered.
 //!
 //! Any host on the link can ping from any number of forged addresses. For each new address that is answered, the kernel
 //! adds an entry to its neighbour table, which has 1,024 places for all interfaces together
@@ -18,9 +18,9 @@ use foldhash::fast::RandomState;
 use crate::sync::{lock, Mutex};
 use crate::throttle::Throttle;
 
-/// The most sources that are answered: [`BURST`], and those that are added within [`KEPT`].
+/// The most known sources: [`BURST`], and those that are added within [`KEPT`].
 const LIMIT: usize = 512;
-/// The new sources that are answered in one moment.
+/// The most new sources that are answered at once.
 const BURST: u32 = 256;
 /// After that, one more in each period of this length.
 const EVERY: Duration = Duration::from_millis(250);

@@ -19,7 +19,7 @@ use crate::sys::send::{self, Outgoing, SEND_BATCH};
 /// A part of a batch that is small enough for one system call.
 #[derive(Default)]
 struct Chunk<'a> {
-    /// The destinations, in order; one that comes again later is listed again.
+    /// The destinations in order. One that is not adjacent to its last occurrence is listed again.
     peers: Vec<SocketAddrV6>,
     datagrams: Vec<Outgoing<'a>>,
     /// The peer's connected socket, if all datagrams go to one peer that has one.
@@ -27,14 +27,14 @@ struct Chunk<'a> {
 }
 
 impl Control {
-    /// Sends in order until one fails. The count is of those that left.
+    /// Sends in order until one fails. The count is that of the sent datagrams.
     pub fn send_batch<'a>(&self, datagrams: impl IntoIterator<Item = Datagram<'a>>) -> Progress {
         let mut datagrams = datagrams.into_iter();
         let mut chunk = Chunk::default();
         let mut count = 0;
         let outcome = loop {
             let addressed = self.fill(&mut chunk, &mut datagrams);
-            // A bad datagram does not hold up those before it.
+            // A bad datagram does not prevent sending those before it.
             let sent = self.send_chunk(&chunk);
             count += sent.count;
             match sent.outcome.and(addressed) {
@@ -45,8 +45,8 @@ impl Control {
         self.context.count_progress(Progress { count, outcome })
     }
 
-    /// Takes as many datagrams as one system call does, checks them and finds their destinations, up
-    /// to the first bad one.
+    /// Takes as many datagrams as one system call can send, checks them and resolves their destinations, up to the
+    /// first bad one.
     fn fill<'a>(
         &self,
         chunk: &mut Chunk<'a>,
@@ -105,7 +105,7 @@ impl Control {
         }
     }
 
-    /// Sends what one system call takes, many in one packet where the kernel cuts it.
+    /// Sends as many as one system call can send, several in one packet where the kernel splits it.
     fn send_some(
         &self,
         socket: &Socket,
@@ -116,14 +116,14 @@ impl Control {
         let socket_fd = socket.as_fd();
         let send = || send::send(socket_fd, peers, datagrams, largest);
         match report::send_despite(socket_fd, send) {
-            // The kernel refuses the first datagram itself, not for lack of room.
+            // The kernel refused the first datagram for its size, and not because the queue was full.
             Err(error) if send::is_refused(&error) => {
                 let size = datagrams[0].data.len();
                 if size > largest || size == 0 {
                     return Err(error);
                 }
                 self.refuse_segments(match error.raw_os_error() {
-                    // This interface has no checksum offload, whatever the size.
+                    // The interface has no checksum offload, so no size works.
                     Some(libc::EIO) => 1,
                     _ => size,
                 });

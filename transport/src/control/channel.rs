@@ -19,7 +19,7 @@ use crate::sys::socket::BufferOption;
 use crate::sys::thread::wait_until;
 use crate::wire::MAX_MESSAGE_SIZE;
 
-/// How long messages leave one by one after the interface's own queue had no room.
+/// How long messages are sent one by one after the interface's queue was full.
 const SINGLY: Duration = Duration::from_secs(10);
 
 /// The sockets of the control port, for the present incarnation of the interface.
@@ -27,15 +27,15 @@ pub(crate) struct Control {
     pub context: Arc<Context>,
     sockets: RwLock<Option<Sockets>>,
     pub(super) connected: ConnectedSockets,
-    /// Messages of up to this size may be passed to the kernel many at a time, for it to cut (UDP_SEGMENT). It is
+    /// The largest size of messages that are passed to the kernel as one packet for it to split (UDP_SEGMENT). It is
     /// just below the smallest size that the kernel refused.
     largest_segment: AtomicUsize,
     begun: Instant,
-    /// Until when messages leave one by one, in milliseconds since `begun`.
+    /// The end of the time in which messages are sent one by one, in milliseconds since `begun`.
     single_until: AtomicU64,
     /// Wakes the receiver.
     pub wake: Wake,
-    /// Bytes that the kernel granted, without its doubling for bookkeeping (socket(7)).
+    /// Granted buffer sizes in bytes, without the kernel's doubling for bookkeeping (socket(7)).
     pub send_buffer: Counter,
     pub receive_buffer: Counter,
 }
@@ -43,9 +43,9 @@ pub(crate) struct Control {
 /// The two sockets of the control port.
 #[derive(Clone)]
 pub(crate) struct Sockets {
-    /// Receives.
+    /// The socket that receives.
     pub control: Arc<Socket>,
-    /// Sends.
+    /// The socket that sends.
     pub outbound: Arc<Socket>,
 }
 
@@ -130,22 +130,22 @@ impl Control {
         self.replace(Some(sockets), link_is_up);
     }
 
-    /// The interface changed, and with it perhaps its MTU, so every size is tried again.
+    /// The interface, and perhaps its MTU, has changed, so every size is tried again.
     pub fn allow_segments(&self) {
         self.largest_segment
             .store(MAX_MESSAGE_SIZE, Ordering::Relaxed);
     }
 
-    /// The interface's own queue had no room. A queue that limits the rate cuts a segmented packet itself, drops
-    /// a part of it and reports success (tbf_segment of net/sched/sch_tbf.c). So for a while each message is sent
-    /// alone, with a result of its own.
+    /// The interface's queue was full. A rate-limiting queue splits a segmented packet itself, drops some parts and
+    /// reports success (tbf_segment of net/sched/sch_tbf.c). So each message is sent alone for some time, and has a
+    /// result of its own.
     pub(super) fn send_singly(&self) {
         let now = self.begun.elapsed() + SINGLY;
         let until = now.as_millis() as u64;
         self.single_until.store(until, Ordering::Relaxed);
     }
 
-    /// The largest size of messages that may be passed to the kernel many at a time; 0: none.
+    /// The largest size of messages that are passed to the kernel as one packet. 0: none.
     pub(super) fn largest_segment(&self) -> usize {
         let until = self.single_until.load(Ordering::Relaxed);
         if until > 0 && (self.begun.elapsed().as_millis() as u64) < until {
@@ -154,7 +154,7 @@ impl Control {
         self.largest_segment.load(Ordering::Relaxed)
     }
 
-    /// The kernel does not cut messages of this size: it cannot, or they do not fit in a packet.
+    /// The kernel does not split a packet into messages of this size: it cannot, or they exceed the MTU.
     pub(super) fn refuse_segments(&self, size: usize) {
         self.largest_segment
             .fetch_min(size.saturating_sub(1), Ordering::Relaxed);
@@ -169,15 +169,15 @@ impl Control {
         }
     }
 
-    /// Takes all sockets out of use. Each is closed when the last call that uses it has dropped it: such calls
-    /// are woken by this, or do not wait.
+    /// Takes all sockets out of use. Each is closed when the last call that uses it drops it. This wakes such calls
+    /// if they wait.
     pub fn close(&self) -> Vec<Arc<Socket>> {
         let drops = self.kernel_drops();
         let old = self.replace(None, || {});
         if old.is_some() {
             self.context.counters.cold.kernel_drops_before.add(drops);
         }
-        // After the control socket was taken away: without it no connected socket is made.
+        // The control socket was removed before this. Without it, no thread can make another connected socket.
         let mut closing = self.connected.close();
         if let Some(Sockets { control, outbound }) = old {
             closing.extend([control, outbound]);

@@ -1,4 +1,4 @@
-//! What happens to a datagram that came to the control port: pings are answered, pongs are delivered, messages are
+//! The handling of datagrams that arrive on the control port: pings are answered, pongs are delivered, messages are
 //! counted.
 
 use std::fmt;
@@ -100,7 +100,7 @@ impl Dispatch {
 
     fn answer(&self, outbound: &Socket, token: u64, ping: &Received<'_>, route: &mut ReplyRoute) {
         let cold = &self.context.counters.cold;
-        // Counted first: the peer that has the pong may read our statistics.
+        // Count it first: a program that sees the pong may read these statistics at once.
         cold.pings_answered.increment();
         let pong = wire::pong(token);
         let own = ping.to.filter(|address| !address.is_multicast());
@@ -117,7 +117,7 @@ impl Dispatch {
             Some(_) => None,
         };
         let sent = match connected {
-            // A pong that it does not take is lost: the pings of a stranger must not fill the shared buffer.
+            // If the socket has no room, the pong is lost: pings of a stranger must not fill the shared buffer.
             Some(socket) => socket::send(socket.as_fd(), &pong).map(drop),
             None => self
                 .control
@@ -125,7 +125,7 @@ impl Dispatch {
         };
         if let Err(error) = sent {
             cold.pings_answered.decrement();
-            // Without room the pong is lost, as the network may lose one.
+            // If there was no room, the pong is lost, like one that the network loses.
             if would_block(&error) || report::is_drop(&error) {
                 cold.send_drops.increment();
             } else {

@@ -6,11 +6,11 @@ use socket2::Socket;
 
 use crate::sys::socket;
 
-/// Whether UDP_GRO is on. The kernel then coalesces datagrams of one sender: what the sender passed to its kernel in
-/// one piece arrives in one piece, many times as fast. But where both ends are on one machine, a socket with UDP_GRO
-/// makes each single datagram cost its sender a tenth more. So it is switched on when messages come in crowds.
+/// Whether UDP_GRO is on. The kernel then coalesces datagrams of one sender, and a packet that the sender's kernel
+/// split arrives as one, many times as fast. But if both ends are on one machine, a receiving socket with UDP_GRO makes
+/// each single datagram cost its sender a tenth more. So it is enabled when many messages arrive at once.
 ///
-/// It is never switched off again. Datagrams that were coalesced before would be delivered without their size, as one
+/// It is never disabled again. Datagrams that were coalesced before would be delivered without their size, as one
 /// datagram.
 #[derive(Default)]
 pub(crate) struct GroState {
@@ -19,11 +19,11 @@ pub(crate) struct GroState {
 }
 
 impl GroState {
-    /// Switches it on. Called after a receive call that found as many datagrams as it can take.
+    /// Enables it. Call this after a receive call that read as many datagrams as it can.
     pub fn enable(&mut self, socket: &Arc<Socket>) {
         if !std::ptr::eq(self.socket.as_ptr(), Arc::as_ptr(socket)) {
             self.socket = Arc::downgrade(socket);
-            // With a kernel that has no UDP_GRO, datagrams come one by one; nothing else changes.
+            // Without UDP_GRO in the kernel, datagrams arrive one by one, and all else works.
             socket::join_datagrams(socket);
         }
     }
@@ -37,7 +37,7 @@ mod tests {
     use std::net::{Ipv6Addr, UdpSocket};
     use std::os::fd::AsFd;
 
-    /// Once datagrams come coalesced to a socket, nothing makes the kernel forget to say so.
+    /// Later sockets must not make the kernel omit the size of datagrams that were coalesced before.
     #[test]
     fn what_is_joined_comes_apart_again() {
         let socket = socket::udp("lo").unwrap();

@@ -1,10 +1,10 @@
-//! A message that waits.
+//! Messages in a queue.
 
 use std::net::SocketAddrV6;
 
 use crate::sys::reserve_alloc;
 
-/// A message that waits for the handler, or for `recv`.
+/// A message that is queued for the handler or for `recv`.
 #[derive(Debug)]
 pub(crate) struct QueuedMessage {
     pub data: Vec<u8>,

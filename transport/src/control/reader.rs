@@ -1,10 +1,10 @@
-//! Who reads the control socket.
+//! The decision which thread reads the control socket.
 //!
 //! The receiver reads it, except while the message handler runs. Then other threads read in its place, answer the
-//! pings, deliver the pongs, and leave the messages in a backlog for the receiver, in order:
+//! pings, deliver the pongs, and append the messages to a backlog for the receiver, in order:
 //!
 //! - a thread that waits for a pong does so at once, so round trips work from inside a handler;
-//! - the event loop does so when one call of the handler takes long, so that pings of peers are answered all the same
+//! - the event loop does so when one call of the handler takes long, so that pings of peers are still answered
 //!   ([`ReceiverWatchdog`]).
 
 use std::collections::VecDeque;
@@ -24,24 +24,24 @@ use crate::sys::poll::Deadline;
 use crate::sys::receive::ReceiveBatch;
 use crate::wire::{self, Kind};
 
-/// The datagrams, or trains of them, that one system call takes here.
+/// The most datagrams, or coalesced trains of them, that one system call reads here.
 const BATCH: usize = 4;
 /// The memory of a message in the backlog, without its bytes.
 const OVERHEAD: usize = 128;
 /// The messages for which the backlog keeps its room. A handler that blocked for long can leave many more, and their
 /// room is freed.
 const KEPT: usize = 1024;
-/// A handler call that outlasts this takes long.
+/// A handler call that lasts longer than this takes long.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Decides who reads the control socket. All flags of that decision are here.
+/// Decides which thread reads the control socket. All flags of that decision are here.
 pub(crate) struct ControlReader {
     pub dispatch: Dispatch,
-    /// The message handler runs, so the receiver does not read.
+    /// Whether the message handler runs, so that the receiver does not read.
     busy: AtomicBool,
-    /// The calls of the handler that have begun.
+    /// The number of handler calls that have begun.
     calls: AtomicU64,
-    /// The event loop watches the receiver.
+    /// Whether the event loop watches the receiver.
     watched: AtomicBool,
     backlog: Mutex<Backlog>,
 }
@@ -50,7 +50,7 @@ pub(crate) struct ControlReader {
 #[derive(Default)]
 struct Backlog {
     messages: VecDeque<QueuedMessage>,
-    /// The memory that they take.
+    /// The memory that they use, in bytes.
     size: usize,
     buffers: Option<ReceiveBatch>,
 }
@@ -70,7 +70,7 @@ impl ControlReader {
         &self.dispatch.context
     }
 
-    /// Whether the receiver leaves the reading to others.
+    /// Whether the receiver leaves reading to other threads.
     pub fn is_receiver_busy(&self) -> bool {
         self.busy.load(Ordering::SeqCst)
     }
@@ -79,14 +79,14 @@ impl ControlReader {
     pub fn suspend_receiver(&self) {
         self.busy.store(true, Ordering::SeqCst);
         self.dispatch.ping_sockets.wake_sleepers();
-        // Once for each burst of traffic, not for each message.
+        // This wakes the event loop once for each burst of traffic, not for each message.
         if !self.watched.load(Ordering::SeqCst) {
             self.watched.store(true, Ordering::SeqCst);
             self.context().event_loop_wake.signal();
         }
     }
 
-    /// Counts a call of the handler. Only the receiver does, so this needs no atomic addition.
+    /// Counts a call of the handler. Only the receiver calls this, so it needs no atomic addition.
     pub fn count_call(&self) {
         let calls = self.calls.load(Ordering::Relaxed);
         self.calls.store(calls + 1, Ordering::Release);
@@ -113,7 +113,7 @@ impl ControlReader {
         }
     }
 
-    /// Reads what is there in the receiver's place, if the receiver is busy.
+    /// Reads available datagrams in the receiver's place, if the receiver is busy.
     pub fn drain_for_receiver(&self) {
         let dispatch = &self.dispatch;
         let context = self.context();
@@ -131,7 +131,7 @@ impl ControlReader {
             buffers,
         } = &mut *backlog;
         if buffers.is_none() {
-            // Without memory for buffers the datagrams wait for the receiver.
+            // If there is no memory for buffers, the datagrams stay in the socket for the receiver.
             *buffers = ReceiveBatch::new(BATCH).ok();
         }
         let Some(buffers) = buffers else {
@@ -165,7 +165,7 @@ impl ControlReader {
                 }
             }
         }
-        // No lock is held while something is logged.
+        // No lock is held while the logger runs.
         drop(backlog);
         dispatch.log_limited(&mut route);
         if lost > 0 {
@@ -186,7 +186,7 @@ impl ControlReader {
 pub(crate) struct ReceiverWatchdog {
     seen_calls: u64,
     next_check: Instant,
-    /// One call has outlasted a tick.
+    /// Whether one call has lasted longer than a tick.
     is_long_call: bool,
 }
 
@@ -199,7 +199,7 @@ impl ReceiverWatchdog {
         }
     }
 
-    /// Whether to read in the receiver's place, and until when that holds.
+    /// Whether to read in the receiver's place, and when to call this again.
     pub fn look(&mut self, reader: &ControlReader, now: Instant) -> (bool, Deadline) {
         if !reader.watched.load(Ordering::SeqCst) {
             return (false, Deadline::Never);
@@ -225,7 +225,7 @@ impl ReceiverWatchdog {
             return true;
         }
         reader.watched.store(false, Ordering::SeqCst);
-        // The receiver may have begun a call in between, and relied on being watched.
+        // The receiver may have begun a call before the flag was cleared, and then did not wake the event loop.
         let begun = reader.is_receiver_busy() || reader.calls.load(Ordering::SeqCst) != calls;
         if begun {
             reader.watched.store(true, Ordering::SeqCst);
