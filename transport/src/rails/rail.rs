@@ -100,6 +100,8 @@ pub(super) struct Rail {
     silent_since: Option<Instant>,
     /// When bytes last arrived.
     pub heard: Instant,
+    /// Positions that went over this rail and were acknowledged.
+    delivered: u64,
 }
 
 impl Rail {
@@ -117,6 +119,7 @@ impl Rail {
             probe_at: None,
             silent_since: None,
             heard: now,
+            delivered: 0,
         }
     }
 
@@ -125,12 +128,15 @@ impl Rail {
         self.probe_at.get_or_insert(now + PROBE_EVERY);
     }
 
-    /// An acknowledgement came on this rail, or on another.
-    pub fn acknowledged(&mut self, now: Instant, here: bool, is_outstanding: bool) {
+    /// An acknowledgement came on this rail, or on another. One that covers positions which went over this rail
+    /// shows that it works, wherever it came: another implementation may acknowledge on one rail only.
+    pub fn acknowledged(&mut self, now: Instant, here: bool, is_outstanding: bool, delivered: u64) {
+        let has_delivered = delivered > self.delivered;
+        self.delivered = delivered;
         if !is_outstanding {
             self.probe_at = None;
             self.silent_since = None;
-        } else if here {
+        } else if here || has_delivered {
             self.probe_at = Some(now + PROBE_EVERY);
             self.silent_since = None;
         } else {

@@ -27,6 +27,16 @@ struct Outstanding {
     rail: RailId,
 }
 
+/// The use of one rail.
+#[derive(Debug)]
+struct Count {
+    rail: RailId,
+    /// Ranges that are outstanding on it.
+    ranges: usize,
+    /// Positions that were sent over it and acknowledged over any rail.
+    delivered: u64,
+}
+
 /// The peer acknowledged what was never sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NeverSent;
@@ -44,8 +54,7 @@ pub(super) struct Sender {
     limit: u64,
     /// By the start of each range.
     outstanding: BTreeMap<u64, Outstanding>,
-    /// How many ranges are outstanding on each rail.
-    counts: Vec<(RailId, usize)>,
+    counts: Vec<Count>,
     lost: Ranges,
     retransmitted: u64,
 }
@@ -141,9 +150,13 @@ impl Sender {
         }
         let Range { start, end } = range;
         self.outstanding.insert(start, Outstanding { end, rail });
-        match self.counts.iter_mut().find(|count| count.0 == rail) {
-            Some(count) => count.1 += 1,
-            None => self.counts.push((rail, 1)),
+        match self.counts.iter_mut().find(|count| count.rail == rail) {
+            Some(count) => count.ranges += 1,
+            None => self.counts.push(Count {
+                rail,
+                ranges: 1,
+                delivered: 0,
+            }),
         }
     }
 
@@ -152,11 +165,10 @@ impl Sender {
         offset <= self.next
     }
 
-    /// Whether something that went over `rail` is not acknowledged.
-    pub fn is_outstanding_on(&self, rail: RailId) -> bool {
-        self.counts
-            .iter()
-            .any(|&(of, count)| of == rail && count > 0)
+    /// Whether something that went over `rail` is not acknowledged, and how many positions of it are.
+    pub fn state_of(&self, rail: RailId) -> (bool, u64) {
+        let count = self.counts.iter().find(|count| count.rail == rail);
+        count.map_or((false, 0), |count| (count.ranges > 0, count.delivered))
     }
 
     /// The peer has everything below `offset`, and room for `window` bytes from there. Acknowledgements of
@@ -175,13 +187,15 @@ impl Sender {
             if *first.key() >= offset {
                 break;
             }
-            let rest = first.remove();
-            if rest.end > offset {
-                self.outstanding.insert(offset, rest);
+            let (start, range) = first.remove_entry();
+            let count = self.counts.iter_mut().find(|it| it.rail == range.rail);
+            let count = count.expect("a rail with outstanding ranges is counted");
+            count.delivered += range.end.min(offset) - start;
+            if range.end > offset {
+                self.outstanding.insert(offset, range);
                 break;
             }
-            let count = self.counts.iter_mut().find(|count| count.0 == rest.rail);
-            count.expect("it was counted").1 -= 1;
+            count.ranges -= 1;
         }
         Ok(())
     }
@@ -195,7 +209,7 @@ impl Sender {
             }
             stays
         });
-        self.counts.retain(|count| count.0 != rail);
+        self.counts.retain(|count| count.rail != rail);
     }
 }
 
@@ -229,9 +243,11 @@ mod tests {
         assert_eq!(sender.take(B, 6), data(26..30));
         assert_eq!(sender.take(B, 10), data(30..40));
         assert_eq!(sender.retransmitted(), 20);
-        assert!(!sender.is_outstanding_on(A));
+        assert_eq!(sender.state_of(A), (false, 0));
+        sender.acknowledge(35, 60).unwrap();
+        assert_eq!(sender.state_of(B), (true, 35));
         sender.acknowledge(40, 60).unwrap();
-        assert!(!sender.is_outstanding_on(B));
+        assert_eq!(sender.state_of(B), (false, 40));
     }
 
     #[test]
@@ -261,9 +277,9 @@ mod tests {
         sender.lose(B);
         assert_eq!(sender.take(A, 100), Some(Content::Finish(30)));
         sender.acknowledge(30, 0).unwrap();
-        assert!(!sender.is_complete() && sender.is_outstanding_on(A));
+        assert!(!sender.is_complete() && sender.state_of(A).0);
         sender.acknowledge(31, 0).unwrap();
-        assert!(sender.is_complete() && !sender.is_outstanding_on(A));
+        assert!(sender.is_complete() && !sender.state_of(A).0);
     }
 
     #[test]

@@ -110,8 +110,8 @@ impl Session {
             return self.violated(now, "acknowledgement of what was never sent", detail);
         }
         for (other, rail) in self.rails.iter_mut().enumerate() {
-            let is_outstanding = self.sender.is_outstanding_on(rail.id);
-            rail.acknowledged(now, other == index, is_outstanding);
+            let (is_outstanding, delivered) = self.sender.state_of(rail.id);
+            rail.acknowledged(now, other == index, is_outstanding, delivered);
         }
         if let (Some(paths), Some(path)) = (&mut self.paths, self.rails[index].path) {
             if self.sender.acknowledged() > before {

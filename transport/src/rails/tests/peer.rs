@@ -241,7 +241,7 @@ fn drive(mut step: impl FnMut() -> Option<bool>) {
 }
 
 fn settings() -> Settings {
-    Settings::new(1 << 20, Duration::from_secs(20))
+    Settings::new(1 << 20, LIMIT)
 }
 
 type Greeting = [u8; GREETING_SIZE];

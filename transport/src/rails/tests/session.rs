@@ -183,6 +183,25 @@ fn a_rail_is_dropped_that_is_silent_while_another_acknowledges() {
 }
 
 #[test]
+fn a_peer_may_acknowledge_on_one_rail_only() {
+    let mut peer = Peer::new(2);
+    let end = 100 * MEBIBYTE;
+    for step in 0..20 {
+        for rail in [0, 1] {
+            peer.session.write(MEBIBYTE / 4);
+            peer.receive(rail);
+        }
+        // One chunk of each rail arrived, and one is on its way.
+        if step > 0 {
+            let offset = step * MEBIBYTE / 2;
+            peer.send(1, ack(offset, end - offset));
+        }
+        peer.pass(milliseconds(90));
+        assert_eq!(peer.closed(), []);
+    }
+}
+
+#[test]
 fn a_rail_that_brings_other_frames_may_be_late_with_acknowledgements() {
     let mut peer = Peer::new(2);
     peer.session.write(10);
