@@ -372,3 +372,29 @@ fn changed_files_are_replaced_if_the_receiver_allows_it() {
     symlink("/nowhere", folders.at("out/d/skipped")).unwrap();
     push(cable.a(), &["--delete", &folder]).with(2);
 }
+
+#[test]
+fn standard_input_gets_a_name() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    let stored = folders.write("out/stored", content(LARGE));
+    let _receiver = folders.receive(cable.b(), &[]);
+    let piped = |words: &[&str]| {
+        let mut command = tool(cable.a(), &[&["push"], words].concat());
+        command.stdin(fs::File::open(&stored).unwrap());
+        command.env("TMPDIR", folders.at("out"));
+        run(command)
+    };
+    piped(&["-", "--name", "from a pipe"]).with(0);
+    assert!(folders.read("in/from a pipe") == folders.read("out/stored"));
+    assert_eq!(folders.names("out"), ["stored"], "nothing stays behind");
+    for wrong in [
+        &["-"][..],
+        &["--name", "x", &stored],
+        &["-", &stored, "--name", "x"],
+    ] {
+        piped(wrong).with(2);
+    }
+    // Names are checked as any other.
+    piped(&["-", "--name", "../out/x"]).with(8);
+    assert_eq!(folders.names("out"), ["stored"]);
+}

@@ -14,6 +14,7 @@ mod retry;
 mod route;
 mod selection;
 mod sparse;
+mod spool;
 mod stream_tuner;
 mod tally;
 mod tree;
@@ -37,6 +38,7 @@ use crate::transfer::MOST_STREAMS;
 use rate_limit::{Rate, RateLimit};
 use route::Route;
 use selection::Selection;
+use spool::Spool;
 use tally::Tally;
 use tree::Tree;
 
@@ -57,6 +59,10 @@ pub struct Options {
     /// folders, and the others are skipped.
     #[arg(long, short = 'L')]
     dereference: bool,
+
+    /// The name at the receiver of standard input, which the PATH `-` stands for. It is stored in TMPDIR first.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["exclude", "include", "files_from"])]
+    name: Option<PathBuf>,
 
     /// Print what would be pushed, and change nothing.
     #[arg(long, short = 'n')]
@@ -136,15 +142,38 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let list = options.files_from.as_deref();
     // Reading from a pipe may block; until then the default action of signals ends the program.
     let selection = Selection::new(&options.exclude, &options.include, list)?;
+    let (mut paths, peer) = split(&options.words);
+    let spool = match (&paths[..], &options.name) {
+        ([only], Some(_)) if only == Path::new("-") => Some(Spool::of_standard_input()?),
+        (_, Some(_)) => {
+            return Err(Failure::new(
+                Exit::Usage,
+                "--name needs `-` as the only PATH",
+            ))
+        }
+        (paths, None) if paths.iter().any(|path| path == Path::new("-")) => {
+            let failure = Failure::new(Exit::Usage, "standard input has no name");
+            return Err(failure.advise("give one with --name NAME; a file called - is ./-"));
+        }
+        _ => None,
+    };
+    paths.extend(spool.iter().map(Spool::path));
+    if spool.is_some() {
+        paths.remove(0);
+    }
     interrupt::take_signals();
-    let (paths, peer) = split(&options.words);
     if paths.is_empty() {
         return Err(Failure::new(
             Exit::Usage,
             "nothing to push: the only argument is a peer",
         ));
     }
-    let tree = Tree::read(&paths, options.dereference, &selection)?;
+    let tree = Tree::read(
+        &paths,
+        options.name.as_deref(),
+        options.dereference,
+        &selection,
+    )?;
     if options.delete && tree.left_out > 0 {
         let text = format!(
             "{} were skipped, and --delete would delete them there",

@@ -54,6 +54,7 @@ pub struct Tree {
 impl Tree {
     pub fn read(
         paths: &[PathBuf],
+        name: Option<&Path>,
         dereference: bool,
         selection: &Selection,
     ) -> Result<Self, Failure> {
@@ -72,7 +73,7 @@ impl Tree {
             left_out_as: Exit::Done,
         };
         for path in paths {
-            tree.add(path, dereference, selection)?;
+            tree.add(path, name, dereference, selection)?;
         }
         tree.check_list(selection);
         tree.first_link = tree.entries.len();
@@ -97,6 +98,7 @@ impl Tree {
     fn add(
         &mut self,
         path: &Path,
+        name: Option<&Path>,
         dereference: bool,
         selection: &Selection,
     ) -> Result<(), Failure> {
@@ -118,7 +120,7 @@ impl Tree {
                 _ => cannot(&error),
             }
         })?;
-        let base = match base(path) {
+        let base = match name.map(Path::to_owned).or_else(|| base(path)) {
             Some(base) => base,
             None => fs::canonicalize(path)
                 .ok()

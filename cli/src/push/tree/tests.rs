@@ -14,7 +14,12 @@ fn tree() -> tempfile::TempDir {
 }
 
 fn read_all(paths: &[PathBuf], dereference: bool) -> Result<Tree, Failure> {
-    Tree::read(paths, dereference, &Selection::new(&[], &[], None).unwrap())
+    Tree::read(
+        paths,
+        None,
+        dereference,
+        &Selection::new(&[], &[], None).unwrap(),
+    )
 }
 
 fn names(tree: &Tree) -> Vec<&str> {
