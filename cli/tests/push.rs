@@ -398,3 +398,30 @@ fn standard_input_gets_a_name() {
     piped(&["-", "--name", "../out/x"]).with(8);
     assert_eq!(folders.names("out"), ["stored"]);
 }
+
+#[test]
+fn one_file_can_go_to_standard_output() {
+    let (cable, folders) = (Cable::new(), Folders::new());
+    // Text, because the test collects lines.
+    let text = "a line\n".repeat(100_000);
+    let file = folders.write("out/file", &text);
+    let receive = || {
+        let mut command = tool(cable.b(), &["receive", "--stdout"]);
+        command.env("TMPDIR", folders.at("in"));
+        let mut receiver = Tool::start(command);
+        receiver.wait_err("listening");
+        receiver
+    };
+    let receiver = receive();
+    push(cable.a(), &[&file]).with(0);
+    assert!(receiver.end().with(0) == text);
+    let receiver = receive();
+    push(cable.a(), &[&folders.at("out")]).with(0);
+    let folder = receiver.end();
+    assert!(folder.err.contains("--stdout takes one file"), "{folder:?}");
+    folder.with(1);
+    let receiver = receive();
+    receiver.interrupt();
+    assert_eq!(receiver.end().with(130), "");
+    assert!(folders.names("in").is_empty(), "nothing stays behind");
+}

@@ -34,6 +34,7 @@ use crate::failure::Failure;
 use crate::interrupt;
 use crate::peer::looks_like_peer;
 use crate::transfer::modes::Modes;
+use crate::transfer::summary::Report;
 use crate::transfer::MOST_STREAMS;
 use rate_limit::{Rate, RateLimit};
 use route::Route;
@@ -196,7 +197,12 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     if options.dry_run {
         return Ok(tally.exit(options.strict));
     }
-    tally.report(&route.peer().name, options.json);
+    let how = if options.json {
+        Report::Json
+    } else {
+        Report::Line
+    };
+    tally.report(&route.peer().name, how);
     Ok(tally.exit(options.strict))
 }
 

@@ -11,7 +11,7 @@ use crate::transfer::clock::TransferClock;
 use crate::transfer::entry::{Entry, Kind};
 use crate::transfer::error::{Result, TransferError};
 use crate::transfer::message::Want;
-use crate::transfer::summary::{Failed, Summary, LISTED};
+use crate::transfer::summary::{Failed, Report, Summary, LISTED};
 use crate::units::{bytes, count, plural};
 
 use super::rate_limit::{RateLimit, STEP};
@@ -334,7 +334,7 @@ impl<'a> Tally<'a> {
     }
 
     /// Prints the result.
-    pub fn report(&self, peer: &str, json: bool) {
+    pub fn report(&self, peer: &str, how: Report) {
         let counts = self.counts();
         let unknown = self.unknown.load(Ordering::Relaxed) as u64;
         let failures = self
@@ -350,7 +350,7 @@ impl<'a> Tally<'a> {
             failures: &failures,
             ..Summary::new(peer, self.sent(), self.clock.time())
         };
-        summary.print("pushed to", json);
+        summary.print("pushed to", how);
     }
 
     /// The exit code of the first entry that failed. With `strict`, skipped links and special files are failures.

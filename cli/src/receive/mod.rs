@@ -9,6 +9,7 @@ mod file;
 mod folder;
 mod hard_link;
 mod identity;
+mod inbox;
 mod incoming;
 mod known;
 mod link;
@@ -28,7 +29,7 @@ mod want;
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,8 +44,10 @@ use crate::interrupt;
 use crate::output;
 use crate::own_addresses::OwnAddresses;
 use crate::pending_streams::PendingStreams;
+use crate::transfer::summary::Report;
 use crate::transfer::MOST_STREAMS;
 use folder::Folder;
+use inbox::Inbox;
 use push_lock::PushLock;
 use rules::{Allowed, Rules};
 
@@ -61,6 +64,11 @@ pub struct Options {
     /// Create DIR, and the folders above it, if it does not exist.
     #[arg(long)]
     mkdir: bool,
+
+    /// Receive one push of a single file, and write the file to standard output. It is stored in TMPDIR until it is
+    /// complete.
+    #[arg(long, conflicts_with_all = ["directory", "mkdir", "clean", "json"])]
+    stdout: bool,
 
     /// Remove the unfinished files in DIR that no push has continued for a day, print them, and end.
     #[arg(long, conflicts_with_all = ["once", "json", "mkdir"])]
@@ -108,7 +116,11 @@ const ENDING: Duration = Duration::from_secs(10);
 const STREAMS: u32 = 2 * (MOST_STREAMS as u32 + serve::MOST_PENDING as u32);
 
 pub fn run(common: &Common, options: Options) -> Result<Exit, Failure> {
-    let folder = open(&options)?;
+    let inbox = match options.stdout {
+        true => Some(Inbox::new()?),
+        false => None,
+    };
+    let folder = open(&options, inbox.as_ref().map(Inbox::path))?;
     if options.clean {
         return Ok(match clean::clean(&folder) {
             true => Exit::Done,
@@ -117,7 +129,7 @@ pub fn run(common: &Common, options: Options) -> Result<Exit, Failure> {
     }
     interrupt::take_signals();
     let push_lock = Arc::new(PushLock::new());
-    let once = options.once;
+    let once = options.once || options.stdout;
     let own = OwnAddresses::new(options.allow_local);
     let receiver = serve::Receiving {
         folder: Arc::new(folder),
@@ -131,7 +143,11 @@ pub fn run(common: &Common, options: Options) -> Result<Exit, Failure> {
             update: options.allow_update,
             delete: options.allow_delete,
         },
-        json: options.json,
+        report: match (options.stdout, options.json) {
+            (true, _) => Report::Nothing,
+            (false, true) => Report::Json,
+            (false, false) => Report::Line,
+        },
         push_lock: Arc::clone(&push_lock),
         own,
         pending: PendingStreams::new(serve::MOST_PENDING),
@@ -154,14 +170,17 @@ pub fn run(common: &Common, options: Options) -> Result<Exit, Failure> {
     // An interrupted push reports what it keeps.
     push_lock.close(ENDING);
     transport.close();
+    if let Some(inbox) = inbox.filter(|_| push_lock.has_finished()) {
+        inbox.print()?;
+    }
     Ok(interrupt::exit(
         push_lock.is_cut() || (once && !push_lock.has_finished()),
     ))
 }
 
 /// Opens the folder, and creates it if the user wants that.
-fn open(options: &Options) -> Result<Folder, Failure> {
-    let path = &options.directory;
+fn open(options: &Options, inbox: Option<&Path>) -> Result<Folder, Failure> {
+    let path = inbox.unwrap_or(&options.directory);
     let failed = |what: &str, error: io::Error| {
         let text = format!("cannot {what} the folder {}: {error}", output::shown(path));
         let is_absent = error.kind() == io::ErrorKind::NotFound;

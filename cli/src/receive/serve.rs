@@ -25,6 +25,7 @@ use crate::transfer::extensions::Extensions;
 use crate::transfer::frame::{self, Frame};
 use crate::transfer::message::{out_of_turn, Pusher, Receiver, AT_ONCE, BUSY};
 use crate::transfer::modes::Modes;
+use crate::transfer::summary::Report;
 
 /// Results are gathered up to this many bytes before they are written.
 const RESULTS_AT_ONCE: usize = 256 << 10;
@@ -34,8 +35,8 @@ pub struct Receiving {
     pub rules: Rules,
     /// What pushers may ask for.
     pub allowed: Allowed,
-    /// Results are printed as JSON.
-    pub json: bool,
+    /// How results are printed.
+    pub report: Report,
     pub push_lock: Arc<PushLock>,
     pub own: OwnAddresses,
     pub pending: PendingStreams,
@@ -146,7 +147,7 @@ impl Receiving {
         session.starts();
         Receiver::Ready(session.id).frame().write(stream)?;
         files(&session, stream, || session.finish())?;
-        session.report(self.json);
+        session.report(self.report);
         guard.finished();
         Ok(())
     }

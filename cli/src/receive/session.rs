@@ -21,7 +21,7 @@ use crate::transfer::message::Want;
 use crate::transfer::modes::Modes;
 use crate::transfer::progress::Progress;
 use crate::transfer::sizes::missing;
-use crate::transfer::summary::Summary;
+use crate::transfer::summary::{Report, Summary};
 use crate::transfer::{SessionId, MOST_STREAMS};
 
 /// The most failures that are shown; the rest is counted.
@@ -234,7 +234,7 @@ impl Session {
     }
 
     /// Prints the result, when all of the push has ended.
-    pub fn report(&self, json: bool) {
+    pub fn report(&self, how: Report) {
         let files = lock(&self.files);
         let count = |state| files.values().filter(|is| **is == state).count() as u64;
         let (done, same) = (count(State::Done), count(State::Same));
@@ -261,7 +261,7 @@ impl Session {
         };
         self.progress.clear();
         if notes::allow() {
-            summary.print("received from", json);
+            summary.print("received from", how);
         }
     }
 }

@@ -29,6 +29,15 @@ pub struct Summary<'a> {
     pub failures: &'a [Failed],
 }
 
+/// How a result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Report {
+    Line,
+    Json,
+    /// Standard output has something else.
+    Nothing,
+}
+
 /// An entry that failed.
 #[derive(Debug, Clone, Serialize)]
 pub struct Failed {
@@ -76,11 +85,11 @@ impl<'a> Summary<'a> {
     }
 
     /// Prints the result on standard output: as JSON, or as a line unless `--quiet` is given.
-    pub fn print(&self, done: &str, json: bool) {
-        if json {
-            output::json_line(self);
-        } else if output::wants(Verbosity::Normal) {
-            output::prose(&self.text(done));
+    pub fn print(&self, done: &str, how: Report) {
+        match how {
+            Report::Json => output::json_line(self),
+            Report::Line if output::wants(Verbosity::Normal) => output::prose(&self.text(done)),
+            Report::Line | Report::Nothing => {}
         }
     }
 }
