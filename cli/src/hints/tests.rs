@@ -133,7 +133,7 @@ fn completed(words: &[&str]) -> Vec<String> {
     let mut words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
     if words.len() == 2 || words.iter().skip(2).all(|word| word.starts_with('-')) {
         let more: &[&str] = match words[1].as_str() {
-            "receive" | "push" => &["x"],
+            "push" => &["x"],
             "send" => &["hello", "fe80::1"],
             "completions" => &["bash"],
             _ => &[],
