@@ -152,7 +152,7 @@ mod announce;
 #[cfg(feature = "async")]
 mod asynchronous;
 mod bind;
-mod changes;
+mod change_settings;
 mod clock_cache;
 mod config;
 mod context;

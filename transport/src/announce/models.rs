@@ -4,8 +4,8 @@ use crate::error::TransportError;
 use crate::interface_binding::unbound;
 use crate::link::detect::Resolved;
 use crate::link::Absence;
+use crate::link::CarrierLoss;
 use crate::link::LinkWait;
-use crate::link::Silence;
 use crate::models::{check, core, link as state};
 use crate::stream::Stream;
 use crate::sys::socket;
@@ -35,7 +35,7 @@ fn a_stream_that_is_being_opened_does_not_miss_that_the_link_goes_down() {
             let core = Arc::clone(&core);
             spawn(move || DataStream::open(&core, &format!("[::1%lo]:{port}"), None).map(drop))
         };
-        link(&core, state(LinkState::NoCarrier(Silence::NoSignal), 1));
+        link(&core, state(LinkState::NoCarrier(CarrierLoss::NoSignal), 1));
         let opened = opening.join().unwrap();
         assert!(
             matches!(opened, Err(TransportError::LinkDown { .. })),

@@ -166,10 +166,15 @@ pub(super) enum Route {
 }
 
 impl Usage {
-    /// Counts `sends` messages that are about to go to the peer, and says which socket they take.
+    /// The peer's connected socket, if there is one.
     #[inline]
+    pub(super) fn socket(&self) -> Option<Arc<Socket>> {
+        self.socket.upgrade()
+    }
+
+    /// Counts `sends` messages that are about to go to the peer, and says which socket they take.
     pub(super) fn route(&mut self, sends: u32) -> Route {
-        if let Some(socket) = self.socket.upgrade() {
+        if let Some(socket) = self.socket() {
             return Route::Connected(socket);
         }
         self.sends = self.sends.saturating_add(sends);

@@ -87,9 +87,29 @@ impl Control {
         self.connected.open(to, purpose, epoch, &interface, control)
     }
 
-    /// Sends to a peer. `shared` sends on a socket that is connected to no peer, for up to `patience` while there is no
-    /// room.
+    /// Sends one message to a peer. `shared` sends to an address on a socket that is connected to no peer, for up to
+    /// `patience` while there is no room.
     #[inline]
+    pub(super) fn send_to_peer(
+        &self,
+        peer: &str,
+        patience: Option<Duration>,
+        over_connected: impl FnOnce(&Socket) -> io::Result<()>,
+        mut shared: impl FnMut(&Socket, &SocketAddrV6) -> io::Result<()>,
+    ) -> Result<()> {
+        // The common case first: it needs neither the address nor a count.
+        let (epoch, port) = (self.context.link.epoch(), self.context.control_port());
+        let known = peer_cache::lookup(peer, epoch, port, |cached| cached.usage.socket());
+        if let Some(socket) = known.flatten() {
+            if self.try_connected(&socket, over_connected).is_some() {
+                return Ok(());
+            }
+        }
+        let to = self.destination(peer, 1)?.address;
+        self.send_shared(&to, patience, |socket| shared(socket, &to))
+    }
+
+    /// Sends a part of a batch, as [`send_to_peer`](Self::send_to_peer) does.
     pub(super) fn send<T>(
         &self,
         to: &Destination,
@@ -97,13 +117,22 @@ impl Control {
         over_connected: impl FnOnce(&Socket) -> io::Result<T>,
         shared: impl FnMut(&Socket) -> io::Result<T>,
     ) -> Result<T> {
-        if let Some(socket) = &to.connected {
-            self.check_open()?;
-            if let Ok(sent) = over_connected(socket) {
-                return Ok(sent);
-            }
+        let connected = to.connected.as_ref();
+        match connected.and_then(|socket| self.try_connected(socket, over_connected)) {
+            Some(sent) => Ok(sent),
+            None => self.send_shared(&to.address, patience, shared),
         }
-        self.send_shared(&to.address, patience, shared)
+    }
+
+    /// Sends over a connected socket. `None`: it has to go over the outbound socket, which reports the errors.
+    #[inline]
+    fn try_connected<T>(
+        &self,
+        socket: &Socket,
+        send: impl FnOnce(&Socket) -> io::Result<T>,
+    ) -> Option<T> {
+        self.check_open().ok()?;
+        send(socket).ok()
     }
 
     /// Makes one attempt to send on the outbound socket, or on one that is connected for it when that is full. Returns

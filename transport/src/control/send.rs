@@ -1,5 +1,6 @@
 //! Sending one control message.
 
+use std::net::SocketAddrV6;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -29,13 +30,12 @@ impl Control {
 
     fn send_one(&self, data: &[u8], peer: &str, patience: Option<Duration>) -> Result<usize> {
         check_size(data)?;
-        let to = self.destination(peer, 1)?;
         let over_connected = |socket: &Socket| socket::send(socket.as_fd(), data).map(drop);
-        let shared = |socket: &Socket| {
+        let shared = |socket: &Socket, to: &SocketAddrV6| {
             let socket = socket.as_fd();
-            report::send_despite(socket, || socket::send_to(socket, data, &to.address))
+            report::send_despite(socket, || socket::send_to(socket, data, to))
         };
-        self.send(&to, patience, over_connected, shared)?;
+        self.send_to_peer(peer, patience, over_connected, shared)?;
         let sent = self.context.counters.sent.shard();
         sent.messages.increment();
         sent.bytes.add(data.len() as u64);

@@ -20,7 +20,7 @@ use crate::sys::netlink::{Kernel, Which};
 
 pub(crate) use failure::Attempt;
 #[cfg(all(loom, test))]
-pub(crate) use state::Silence;
+pub(crate) use state::CarrierLoss;
 pub(crate) use state::{Absence, LinkState};
 pub(crate) use waiting::LinkWait;
 use waiting::Waiters;

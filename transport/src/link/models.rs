@@ -44,7 +44,7 @@ fn up_tells_of_the_state_that_was_set() {
             })
         };
         link.set(state(LinkState::Up, 1));
-        link.set(state(LinkState::NoCarrier(Silence::NoSignal), 1));
+        link.set(state(LinkState::NoCarrier(CarrierLoss::NoSignal), 1));
         looking.join().unwrap();
         assert!(link.check().is_err());
     });

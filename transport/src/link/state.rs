@@ -11,7 +11,7 @@ pub(crate) enum LinkState {
     /// `ip link set … down`.
     Down,
     /// There is no signal from the other end.
-    NoCarrier(Silence),
+    NoCarrier(CarrierLoss),
     /// No IPv6 address that could be a source.
     Addressless(Missing),
     /// It could carry traffic, but the sockets could not be bound.
@@ -34,7 +34,7 @@ pub(crate) enum Absence {
 
 /// Why an interface that is switched on carries no traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Silence {
+pub(crate) enum CarrierLoss {
     /// The other end is asleep, rebooting or not configured.
     NoSignal,
     NotPresent,
@@ -69,7 +69,7 @@ impl LinkState {
         if !interface.up {
             Self::Down
         } else if !interface.running {
-            Self::NoCarrier(Silence::of(interface))
+            Self::NoCarrier(CarrierLoss::of(interface))
         } else if interface.addresses.is_empty() {
             Self::Addressless(Missing::of(interface))
         } else {
@@ -85,7 +85,7 @@ impl LinkState {
             Self::Down => {
                 format!("the interface is switched off; switch it on: ip link set dev {dev} up")
             }
-            Self::NoCarrier(silence) => silence.reason(dev),
+            Self::NoCarrier(loss) => loss.reason(dev),
             Self::Addressless(missing) => missing.reason(dev),
             Self::Unbound(why) => why.clone(),
             Self::Interrupted => "it was down for a moment".to_owned(),
@@ -113,7 +113,7 @@ impl Absence {
     }
 }
 
-impl Silence {
+impl CarrierLoss {
     fn of(interface: &Interface) -> Self {
         match interface.operational {
             Operational::NotPresent => Self::NotPresent,

@@ -1,4 +1,4 @@
-use super::super::state::{Missing, Silence};
+use super::super::state::{CarrierLoss, Missing};
 use super::*;
 use crate::link::Current;
 use crate::ThunderboltTransportBuilder;
@@ -70,8 +70,8 @@ fn states() -> Vec<LinkState> {
         LinkState::Absent(Absence::Gone),
         LinkState::Absent(Absence::Moved),
         LinkState::Down,
-        LinkState::NoCarrier(Silence::NoSignal),
-        LinkState::NoCarrier(Silence::Dormant),
+        LinkState::NoCarrier(CarrierLoss::NoSignal),
+        LinkState::NoCarrier(CarrierLoss::Dormant),
         LinkState::Addressless(Missing::Disabled),
         LinkState::Addressless(Missing::Nothing),
         LinkState::Unbound("the port is taken".to_owned()),
