@@ -1,4 +1,4 @@
-//! What the parts of a transport share: settings, link state, counters, log. It knows none of the parts.
+//! The state that all parts of a transport share: settings, link state, counters, log. It imports none of the parts.
 
 use std::io;
 use std::net::{Ipv6Addr, SocketAddrV6};
@@ -20,7 +20,7 @@ use crate::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use crate::sys::event::EventFd;
 use crate::sys::socket::SocketError;
 
-/// What the control channel, the streams and the round trips of a transport share.
+/// The state that the control channel, the streams and the round trips of a transport share.
 pub(crate) struct Context {
     /// The settings at the start. Those that can change later are read where they are used, or from `live`.
     pub settings: Settings,

@@ -22,7 +22,7 @@ pub(crate) struct EventLoop {
     zero_windows: ZeroWindowMonitor,
 }
 
-/// What a wait found.
+/// The results of a wait.
 #[derive(Default)]
 struct Ready {
     link_changed: bool,

@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 
 use crate::sys::netlink::{Interface, Ipv6, Operational, Port, Unusable};
 
-/// What the interface can do.
+/// The state of the interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LinkState {
     Absent(Absence),

@@ -44,7 +44,7 @@ impl<'a> Delivery<'a> {
         delivery
     }
 
-    /// Chooses the present handler, after it was given what is in the queue; without a handler, the queue.
+    /// Chooses the present handler, after delivering the queued messages to it. Without a handler it chooses the queue.
     fn choose_target(&mut self) {
         'handler: loop {
             self.target = Target::Undecided;
