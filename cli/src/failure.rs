@@ -78,7 +78,7 @@ impl From<TransportError> for Failure {
             _ => None,
         };
         let text = in_tool(&error.last_error_text());
-        // Nobody typed this name.
+        // The user did not type this name.
         let text = match text.strip_prefix("network interface \"auto\" not found: ") {
             Some(why) => format!("no Thunderbolt interface was found: {why}"),
             None => text,

@@ -16,11 +16,11 @@ const PING: Duration = Duration::from_millis(300);
 /// What is known about a host that does not answer, and what to do.
 #[derive(Debug, PartialEq, Eq)]
 enum Silence {
-    /// Nothing can be found out.
+    /// The reason cannot be found.
     Unknown,
     /// No host answers an echo.
     NoHost,
-    /// The host is up, and nothing listens on the control port.
+    /// The host is up, and no program listens on the control port.
     NoProgram(String),
     /// The host is up, and the control port neither answers nor refuses.
     Filtered(String),

@@ -26,7 +26,7 @@ pub enum Series {
 }
 
 pub struct Chart {
-    /// What it shows, for readers without eyes.
+    /// A description, for readers who cannot see the chart.
     pub title: &'static str,
     pub x: Axis,
     pub y: Axis,

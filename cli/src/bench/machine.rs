@@ -1,4 +1,4 @@
-//! What a result depends on: when and where it was measured.
+//! The machine and the time of a measurement, on which a result depends.
 
 use std::fs;
 

@@ -129,7 +129,7 @@ fn messages(stream: &DataStream, counting: &Counting) -> Result<(), TransportErr
         .outcome?;
     let end = Instant::now() + LONGEST;
     while Instant::now() < end {
-        // The client sends nothing more.
+        // The client sends no more.
         match stream.read_timeout(&mut [0; 64], Some(LONGEST))? {
             0 => break,
             _ => continue,

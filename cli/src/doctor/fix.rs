@@ -1,5 +1,5 @@
 //! Runs the commands that fix problems: only on request, only commands that were printed, and after a question. Then
-//! the checks are made again, because the exit status of a command proves nothing.
+//! the checks are made again, because the exit status of a command is no proof.
 
 use std::io::{self, ErrorKind, IsTerminal};
 use std::thread;
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SHOWING: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_millis(250);
 
-/// Fails if nobody could be asked.
+/// Fails if there is no terminal to ask on.
 pub fn check_terminal(yes: bool) -> Result<(), Failure> {
     if yes || io::stdin().is_terminal() {
         return Ok(());

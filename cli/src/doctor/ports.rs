@@ -35,7 +35,7 @@ pub const TCP: Tables = Tables {
     state: Some(LISTENING),
 };
 
-/// Who holds a port. `Ok(None)`: nobody. An error: not all tables can be read.
+/// Finds the holder of a port. `Ok(None)`: it is free. An error: not all tables can be read.
 fn holder(sys: &SysRoot, tables: &Tables, port: u16) -> Result<Option<Holder>, ()> {
     let mut readable = 0;
     for table in tables.names {
@@ -110,7 +110,7 @@ fn bound<'a>(line: &'a str, port: u16, state: Option<&str>) -> Option<&'a str> {
 
 struct Owner {
     shown: String,
-    /// It runs the same executable as this program. Its name would prove nothing.
+    /// It runs the same executable as this program. Its name would be no proof.
     is_ours: bool,
 }
 

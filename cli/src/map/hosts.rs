@@ -40,7 +40,7 @@ pub struct Link {
     pub reason: Option<String>,
     /// The slower direction, in Gb/s.
     pub rate_gbps: Option<f64>,
-    /// What the port of this host can do, in Gb/s.
+    /// The maximum of this host's port, in Gb/s.
     pub max_rate_gbps: Option<f64>,
     pub mtu: Option<u64>,
     pub answers: Vec<Answer>,
@@ -121,7 +121,7 @@ fn link(sys: &SysRoot, interface: String) -> Link {
     }
 }
 
-/// What a port of this host can do in one direction. Thunderbolt 1 has one lane of 10 Gb/s for a connection between
+/// The maximum of this host's port in one direction. Thunderbolt 1 has one lane of 10 Gb/s for a connection between
 /// hosts, Thunderbolt 2 joins two of them, Thunderbolt 3 and USB4 have two lanes of 20 Gb/s. USB4 version 2 has the
 /// same generation in sysfs and trains faster.
 fn maximum(sys: &SysRoot, interface: &str, trained: Option<f64>) -> Option<f64> {

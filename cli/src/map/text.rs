@@ -23,7 +23,7 @@ pub fn print(map: &Map) {
     }
 }
 
-/// Who is at the other end.
+/// The host at the other end.
 fn title(host: &Host) -> String {
     let mut title = name(host);
     title.extend(host.vendor.as_ref().map(|vendor| format!(", {vendor}")));
@@ -49,7 +49,7 @@ pub fn mtu(link: &Link) -> Option<String> {
     link.mtu.map(|mtu| format!("MTU {mtu}"))
 }
 
-/// Whether the link works, and who answers on it.
+/// Whether the link works, and which peers answer on it.
 fn state(link: &Link) -> String {
     let answers = link.answers.iter().map(|answer| {
         let rtt = round_trip(answer.rtt_us);

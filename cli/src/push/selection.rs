@@ -23,7 +23,7 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Patterns are in gitignore syntax. What an `include` matches is selected although an `exclude` matches.
+    /// Patterns are in gitignore syntax. A path that an `include` matches is selected even if an `exclude` matches it.
     pub fn new(
         excludes: &[OsString],
         includes: &[OsString],

@@ -25,7 +25,7 @@ const FILE: OFlags = OFlags::RDONLY
     .union(OFlags::CLOEXEC)
     .union(OFlags::NONBLOCK);
 
-/// What was found.
+/// The result of a search.
 #[derive(Default)]
 struct Found {
     removed: u64,

@@ -22,7 +22,7 @@ use crate::transfer::path::{is_part_name, DEEPEST};
 use crate::units::plural;
 
 impl Session {
-    /// Deletes what was not announced, unless an entry failed: what is missing may then be a mistake.
+    /// Deletes what was not announced, unless an entry failed: a missing entry may then be a mistake.
     pub(super) fn delete(&self) {
         if self.is_incomplete() {
             notes::note("nothing is deleted, because not all of the push arrived");

@@ -242,7 +242,7 @@ impl<'a> Exchange<'a> {
 
     /// Reads and discards the rest. The pusher has the result already and may end the file early.
     pub fn drain(mut self) -> Result<()> {
-        // Nothing is known of a file that cannot be read: send wrong checksums.
+        // A file that cannot be read has no checksums: send wrong ones.
         if self.knows_holes() && self.owed > 0 {
             self.send_zeros(self.owed)?;
         }

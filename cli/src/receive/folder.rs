@@ -102,7 +102,7 @@ impl Folder {
         }
     }
 
-    /// Why nothing can be received any more, if the folder is no longer the one that the user named.
+    /// Why receiving has become impossible, if the folder is no longer the one that the user named.
     pub fn lost(&self) -> Option<&'static str> {
         self.presence.lost(&*self.root)
     }

@@ -29,7 +29,7 @@ const NAMED: usize = 3;
 pub struct Plan {
     /// The receiver's need of each entry.
     pub wants: Vec<Want>,
-    /// Entries that cannot be received, and why. Nothing is needed of them.
+    /// Entries that cannot be received, and why. Their content is not needed.
     pub refused: Refused,
 }
 

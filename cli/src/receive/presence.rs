@@ -16,7 +16,7 @@ impl Presence {
         std::path::absolute(path).map(Self)
     }
 
-    /// Why nothing can be received any more. The peer sees the reason, so it contains no path.
+    /// Why receiving has become impossible. The peer sees the reason, so it contains no path.
     pub fn lost(&self, folder: impl AsFd) -> Option<&'static str> {
         let here = fstat(folder).ok()?;
         if here.st_nlink == 0 {

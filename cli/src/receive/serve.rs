@@ -189,7 +189,7 @@ impl Receiving {
         {
             return;
         }
-        // Nothing more will be sent.
+        // No more will be sent.
         let _ = stream.finish();
         let mut rest = [0; 16 << 10];
         let deadline = Deadline::after(handshake::PATIENCE);

@@ -37,7 +37,7 @@ impl TransferClock {
         }
     }
 
-    /// It broke. Nothing has moved since the last progress.
+    /// It broke. No byte has moved since the last progress.
     pub fn stop_at_last_progress(&self) {
         let mut state = self.state();
         if let Some((begin, last)) = state.running.take() {

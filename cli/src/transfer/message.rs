@@ -43,7 +43,7 @@ pub enum Pusher {
         sum: Checksum,
         extents: Vec<Extent>,
     },
-    /// What it asks for beside its files. Comes before the announcement, if at all.
+    /// Its requests beside its files. Comes before the announcement, if at all.
     Modes(Modes),
 }
 

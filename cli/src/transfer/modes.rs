@@ -1,4 +1,4 @@
-//! What a pusher asks for beside its files. The receiver's user must allow what changes existing files.
+//! A pusher's requests beside its files. The receiver's user must allow what changes existing files.
 
 /// A set of modes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -9,7 +9,7 @@ impl Modes {
     pub const DRY_RUN: u8 = 1;
     /// Existing files that differ are replaced.
     pub const UPDATE: u8 = 2;
-    /// What is in the pushed folders and was not announced is deleted.
+    /// Entries of the pushed folders that were not announced are deleted.
     pub const DELETE: u8 = 4;
     /// A set with other bits is from a later version.
     pub const KNOWN: u8 = Self::DRY_RUN | Self::UPDATE | Self::DELETE;

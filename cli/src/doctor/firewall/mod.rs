@@ -43,7 +43,7 @@ pub fn all(sys: &SysRoot, interface: Option<&str>, (control, data): (u16, u16)) 
 /// All chains for IPv6 packets, or why they are unknown.
 fn read(sys: &SysRoot) -> Result<Vec<Chain>, String> {
     let mut chains = nftables(sys)?;
-    // The legacy tables exist besides nftables. Only root can list them.
+    // The legacy tables exist beside nftables. Only root can list them.
     const NAMES: &str = "proc/net/ip6_tables_names";
     if sys.exists(NAMES) {
         let names = sys.read(NAMES);

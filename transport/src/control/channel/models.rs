@@ -22,7 +22,7 @@ fn when_closing_returns_no_socket_is_in_use_and_none_is_made() {
                     true => core
                         .control
                         .connect(&to, Purpose::Messages, core.context.link.epoch())
-                        .and_then(|lane| lane.upgrade()),
+                        .and_then(|socket| socket.upgrade()),
                     false => core.control.outbound(),
                 };
                 if let Some(socket) = socket {
