@@ -16,7 +16,7 @@ const REQUEST: u8 = 128;
 const ANSWER: u8 = 129;
 /// Requests are repeated, because the first one may be lost while the address is resolved.
 const EVERY: Duration = Duration::from_millis(150);
-const WITHIN: Duration = Duration::from_millis(600);
+const WITHIN: Duration = Duration::from_secs(1);
 /// How long to wait for further hosts after the first answer.
 const OTHERS: Duration = Duration::from_millis(50);
 /// The most hosts that are listed: a host can answer under any number of addresses.

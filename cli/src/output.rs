@@ -117,7 +117,7 @@ pub fn prose(text: &str) {
     result(text + "\n");
 }
 
-/// As [`line`], with a coloured mark in front.
+/// As [`line()`], with a coloured mark in front.
 pub fn marked_line(style: Style, mark: &str, text: &str) {
     result(format!("{style}{mark}{style:#}{}\n", escape(text)));
 }

@@ -10,8 +10,10 @@ use crate::common::Common;
 use crate::echo::{answering, ALL_HOSTS};
 use crate::peer::{address, Peer};
 
-/// How long a host that answers an echo may take to answer or refuse a ping.
-const PING: Duration = Duration::from_millis(300);
+/// How long a host that answers an echo may take to answer or refuse a ping, and how many pings are tried: kernels
+/// limit the rate of ICMP errors, so a single refusal may be lost.
+const PING: Duration = Duration::from_millis(150);
+const PINGS: usize = 3;
 
 /// What is known about a host that does not answer, and what to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -84,11 +86,14 @@ fn look(
     let Some(port) = port else {
         return Silence::Unknown;
     };
-    match transport.round_trip(&format!("[{shown}]:{port}"), Some(PING)) {
-        Ok(_) => Silence::Answers(shown),
-        Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-            Silence::NoProgram(shown)
+    for _ in 0..PINGS {
+        match transport.round_trip(&format!("[{shown}]:{port}"), Some(PING)) {
+            Ok(_) => return Silence::Answers(shown),
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                return Silence::NoProgram(shown);
+            }
+            Err(_) => {}
         }
-        Err(_) => Silence::Filtered(shown),
     }
+    Silence::Filtered(shown)
 }
