@@ -10,7 +10,7 @@ use crate::config::dcf_tb_config;
 use crate::failure::Failure;
 use crate::fork::Busy;
 use crate::objects::{self, StreamSet};
-use crate::pointers::{buffer, copy_text, reject_overlap, timeout, Out, Region};
+use crate::pointers::{reject_overlap, text_out, timeout, Out, Region};
 use crate::status::{dcf_tb_status, DCF_TB_ERR_CONFIG_INVALID};
 use crate::symbol_versions::exported_since;
 use crate::types::dcf_tb_transport;
@@ -175,15 +175,8 @@ pub unsafe extern "C" fn dcf_tb_interface(
     len: *mut usize,
 ) -> dcf_tb_status {
     boundary::on_transport("dcf_tb_interface", transport, |owner| {
-        reject_overlap(&[
-            Region::written("buf", buf, cap),
-            Region::written("len", len, 1),
-        ])?;
-        // SAFETY: the caller's promise about `len`.
-        let len = unsafe { Out::new(len, "len") }?;
-        // SAFETY: the caller's promise about `buf` and `cap`.
-        let buf = unsafe { buffer(buf.cast(), cap, "buf") }?;
-        copy_text(&owner.transport.interface(), buf, &len)
+        // SAFETY: the caller's promise about `buf`, `cap` and `len`.
+        unsafe { text_out(&owner.transport.interface(), buf, cap, len) }
     })
 }
 

@@ -231,9 +231,31 @@ fn non_ascii_peer<'a>(text: &'a CStr, name: &str) -> Result<&'a str, Failure> {
     })
 }
 
-/// Copies a text with its NUL to the caller. `len` receives the length or, if the text does not
-/// fit, the size needed.
-pub(crate) fn copy_text(text: &str, buf: &mut [u8], len: &Out<usize>) -> Outcome {
+/// Copies a text with its NUL to the caller, after the checks of the out-pointers: see [`copy_text`].
+///
+/// # Safety
+///
+/// `buf` is NULL or `cap` bytes can be written there, and `len` is NULL or can be written.
+pub(crate) unsafe fn text_out(
+    text: &str,
+    buf: *mut c_char,
+    cap: usize,
+    len: *mut usize,
+) -> Outcome {
+    reject_overlap(&[
+        Region::written("buf", buf, cap),
+        Region::written("len", len, 1),
+    ])?;
+    // SAFETY: the caller's promise about `len`.
+    let len = unsafe { Out::new(len, "len") }?;
+    // SAFETY: the caller's promise about `buf` and `cap`.
+    let buf = unsafe { buffer(buf.cast(), cap, "buf") }?;
+    copy_text(text, buf, &len)
+}
+
+/// Copies a text with its NUL. `len` receives the length or, if the text does not fit, the size
+/// needed.
+fn copy_text(text: &str, buf: &mut [u8], len: &Out<usize>) -> Outcome {
     let needed = text.len() + 1;
     if buf.len() < needed {
         len.set(needed);

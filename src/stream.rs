@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use crate::boundary;
 use crate::objects;
-use crate::pointers::{buffer, copy_text, peer as peer_text, reject_overlap, timeout, Out, Region};
+use crate::pointers::{peer as peer_text, reject_overlap, text_out, timeout, Out, Region};
 use crate::status::dcf_tb_status;
 use crate::symbol_versions::exported_since;
 use crate::types::{dcf_tb_stream, dcf_tb_transport};
@@ -168,15 +168,8 @@ pub unsafe extern "C" fn dcf_tb_stream_peer(
     len: *mut usize,
 ) -> dcf_tb_status {
     boundary::on_stream("dcf_tb_stream_peer", stream, |stream| {
-        reject_overlap(&[
-            Region::written("buf", buf, cap),
-            Region::written("len", len, 1),
-        ])?;
-        // SAFETY: the caller's promise about `len`.
-        let len = unsafe { Out::new(len, "len") }?;
-        // SAFETY: the caller's promise about `buf` and `cap`.
-        let buf = unsafe { buffer(buf.cast(), cap, "buf") }?;
-        copy_text(stream.data.peer(), buf, &len)
+        // SAFETY: the caller's promise about `buf`, `cap` and `len`.
+        unsafe { text_out(stream.data.peer(), buf, cap, len) }
     })
 }
 
