@@ -140,8 +140,17 @@ impl DataStream {
     }
 
     fn fill(&self, mut buf: ReadBuffer<'_>, timeout: Option<Duration>) -> Progress {
-        let outcome = self.stream.read_exact(&mut buf, timeout);
-        let count = buf.filled() as u64;
+        self.progress(|count| {
+            let outcome = self.stream.read_exact(&mut buf, timeout);
+            *count = buf.filled() as u64;
+            outcome
+        })
+    }
+
+    /// Makes a call that counts how far it got, and counts its failure.
+    fn progress(&self, call: impl FnOnce(&mut u64) -> Result<()>) -> Progress {
+        let mut count = 0;
+        let outcome = call(&mut count);
         self.stream
             .context
             .count_progress(Progress { count, outcome })
@@ -150,11 +159,7 @@ impl DataStream {
     /// Writes all of `data`, or as much as the time allows; the count is exact either way. Errors
     /// are those of [`read_timeout`](Self::read_timeout).
     pub fn write_timeout(&self, data: &[u8], timeout: Option<Duration>) -> Progress {
-        let mut count = 0;
-        let outcome = self.stream.write(data, timeout, &mut count);
-        self.stream
-            .context
-            .count_progress(Progress { count, outcome })
+        self.progress(|count| self.stream.write(data, timeout, count))
     }
 
     /// As [`write_timeout`](Self::write_timeout), for several pieces as if they were one. The slices are advanced over what was
@@ -164,11 +169,7 @@ impl DataStream {
         pieces: &mut [IoSlice<'_>],
         timeout: Option<Duration>,
     ) -> Progress {
-        let mut count = 0;
-        let outcome = self.stream.write_vectored(pieces, timeout, &mut count);
-        self.stream
-            .context
-            .count_progress(Progress { count, outcome })
+        self.progress(|count| self.stream.write_vectored(pieces, timeout, count))
     }
 
     /// Sends `count` bytes of `file` from `offset`, in the kernel where that is possible
