@@ -14,7 +14,7 @@ mod throughput;
 pub use serve::{serve, Counting};
 
 use std::num::NonZeroU16;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -88,7 +88,7 @@ pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
 
     let results = Results {
         peer: peer.name.clone(),
-        trained_gbps: doctor::gigabits(&SysRoot::new(Path::new("/")), &interface),
+        trained_gbps: doctor::gigabits(&SysRoot::live(), &interface),
         machine: Machine::new(&interface),
         interface,
         seconds: options.time.as_secs_f64(),

@@ -1,7 +1,5 @@
 //! Checks whether the ports are free, and which process holds them.
 
-use std::path::Path;
-
 use super::driver;
 use super::finding::Finding;
 use super::sysroot::SysRoot;
@@ -61,7 +59,7 @@ fn holder(sys: &SysRoot, tables: &Tables, port: u16) -> Result<Option<Holder>, (
 
 /// The process that holds a port of this machine, if this user may see it.
 pub fn process(tables: &Tables, port: u16) -> Option<String> {
-    match holder(&SysRoot::new(Path::new("/")), tables, port) {
+    match holder(&SysRoot::live(), tables, port) {
         Ok(Some(Holder::Process(owner))) => Some(owner.shown),
         _ => None,
     }

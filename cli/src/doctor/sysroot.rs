@@ -34,6 +34,11 @@ impl SysRoot {
         }
     }
 
+    /// The running system.
+    pub fn live() -> Self {
+        Self::new(Path::new("/"))
+    }
+
     pub fn is_live(&self) -> bool {
         self.is_live
     }

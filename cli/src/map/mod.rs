@@ -5,7 +5,7 @@ mod hosts;
 mod measure;
 mod text;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -43,7 +43,7 @@ pub struct Options {
 pub fn run(common: &Common, options: &Options) -> Result<Exit, Failure> {
     let sys = SysRoot::new(&options.root);
     let mut map = hosts::read(&sys, &common.interface)?;
-    if options.root == Path::new("/") {
+    if sys.is_live() {
         measure::all(&mut map, common);
     }
     if options.json {
