@@ -6,8 +6,7 @@ use std::sync::LazyLock;
 
 /// Those that this process may use.
 static ALLOWED: LazyLock<Vec<usize>> = LazyLock::new(|| {
-    let set = sched_getaffinity(Pid::from_raw(std::process::id().cast_signed()))
-        .expect("the processors of this process");
+    let set = sched_getaffinity(Pid::this()).expect("the processors of this process");
     (0..CpuSet::count())
         .filter(|processor| set.is_set(*processor) == Ok(true))
         .collect()

@@ -1,25 +1,20 @@
 //! Two hosts whose cable is plugged in and unplugged.
 
+#[path = "common/hosts.rs"]
+mod hosts;
+
 use std::io::{Read, Write};
 use std::sync::{mpsc, Arc};
 use std::time::Duration;
 
-use testkit::{wait_until, Cable, Host, GENEROUS};
+use testkit::{wait_until, Cable, GENEROUS};
 use thunderbolt_transport::{
     DataStream, PingOptions, ThunderboltTransport, ThunderboltTransportBuilder, TransportError,
 };
 
+use hosts::{both, start};
+
 const PATIENCE: Option<Duration> = Some(GENEROUS);
-
-/// A transport on a host, with the default interface and ports.
-fn start(host: &Host, builder: ThunderboltTransportBuilder) -> Arc<ThunderboltTransport> {
-    host.run(|| builder.build())
-        .expect("a transport on thunderbolt0")
-}
-
-fn both(cable: &Cable) -> [Arc<ThunderboltTransport>; 2] {
-    [cable.a(), cable.b()].map(|host| start(host, ThunderboltTransportBuilder::new()))
-}
 
 /// Sends to `peer`, which is b, until a message arrives: right after a replug b may not listen yet, and
 /// messages are lost. Returns the sender that b sees.

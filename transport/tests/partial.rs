@@ -1,25 +1,19 @@
 //! What has happened already when something fails half-way: batches that are refused in the middle, streams whose
 //! cable is pulled, and sources that are not served.
 
+#[path = "common/hosts.rs"]
+mod hosts;
+
 use std::io::{ErrorKind, Read};
 use std::net::{Ipv6Addr, SocketAddrV6, TcpStream, UdpSocket};
-use std::sync::Arc;
 use std::time::Duration;
 
 use testkit::{wait_until, Cable, Host, GENEROUS};
-use thunderbolt_transport::{
-    Datagram, ThunderboltTransport, ThunderboltTransportBuilder, TransportError,
-};
+use thunderbolt_transport::{Datagram, ThunderboltTransportBuilder, TransportError};
+
+use hosts::{both, start};
 
 const PATIENCE: Option<Duration> = Some(GENEROUS);
-
-fn start(host: &Host, builder: ThunderboltTransportBuilder) -> Arc<ThunderboltTransport> {
-    host.run(|| builder.build()).expect("a transport")
-}
-
-fn both(cable: &Cable) -> [Arc<ThunderboltTransport>; 2] {
-    [cable.a(), cable.b()].map(|host| start(host, ThunderboltTransportBuilder::new()))
-}
 
 #[test]
 fn a_batch_that_meets_a_full_queue_counts_what_left_before() {
